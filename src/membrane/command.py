@@ -1,0 +1,270 @@
+"""The command line: from arguments to jobs, from outcomes to an exit code.
+
+0: a result was written or was there already; 1: a run failed; 2: the configuration was refused; 130 and 143: stopped
+by Ctrl-C and SIGTERM. Nothing here imports torch before every job's configuration has been checked.
+"""
+
+import logging
+import os
+import signal
+import sys
+import traceback
+from argparse import Namespace
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from membrane.composition import PRIMARY, Composer, Job, folder, one_line
+from membrane.config import check
+from membrane.errors import ConfigError, DataError
+from membrane.published import as_yaml, published
+from membrane.runs import Occupied, RunFolder
+from membrane.schema import Config
+from membrane.tracking import provenance
+from membrane.tracking.log import run_log, terminal
+
+log = logging.getLogger(__name__)
+
+
+class Stopped(BaseException):
+    """A signal ends the process."""
+
+    def __init__(self, signum: int) -> None:
+        self.signum = signum
+
+
+class RunFailed(Exception):
+    """A run failed; what it was stands in its folder and on the terminal already."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command line and return its exit code."""
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    with terminal(), signals():
+        try:
+            return launch(arguments)
+        except ConfigError as error:
+            print(f"membrane: {error}", file=sys.stderr)
+            return 2
+        except (RunFailed, DataError, Occupied) as error:
+            if str(error):
+                print(f"membrane: {error}", file=sys.stderr)
+            return 1
+        except Stopped as stopped:
+            name = signal.Signals(stopped.signum).name
+            print(f"membrane: stopped by {name}; start it again to run it anew", file=sys.stderr)
+            return 128 + stopped.signum
+
+
+@contextmanager
+def signals() -> Iterator[None]:
+    """Inside, Ctrl-C and SIGTERM raise Stopped: Lightning would turn both into its own endings."""
+
+    def stop(signum: int, frame: Any) -> None:
+        raise Stopped(signum)
+
+    before = {each: signal.signal(each, stop) for each in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)
+
+
+def launch(arguments: list[str]) -> int:
+    """Help, configuration or runs."""
+    known = parse(arguments)
+    if known.help:
+        from membrane.help import text
+
+        print(text())
+        return 0
+    composer = Composer(known.config_dir)
+    if known.shell_completion or known.info or known.hydra_help or known.cfg in ("hydra", "all"):
+        composer.inspect([] if known.shell_completion else composer.free(known.overrides))
+        hand_to_hydra(arguments, Task())
+        return 0
+    overrides = composer.free(known.overrides)
+    jobs, sweep = composer.jobs(overrides, known.multirun)
+    checked = [(job, outcome(job)) for job in jobs]
+    if known.cfg == "job":
+        return print_config(checked[0], known.package)
+    refuse(checked, sweep)
+    flags = [argument for argument in arguments if argument not in known.overrides]
+    task = Task()
+    hand_to_hydra([*flags, *overrides], task)
+    return task.close(sweep)
+
+
+def parse(arguments: list[str]) -> Namespace:
+    """Hydra's arguments. ConfigError for those that membrane does not take."""
+    from hydra._internal.utils import get_args_parser
+
+    parser = get_args_parser()
+    parser.exit_on_error = False
+    try:
+        known, extra = parser.parse_known_intermixed_args(arguments)
+    except Exception as error:
+        raise ConfigError(f"{error}; see --help") from None
+    if extra:
+        raise ConfigError(f"{extra[0]}: no such option; see --help")
+    if known.experimental_rerun is not None:
+        raise ConfigError("--experimental-rerun unpickles what it is given; start the run again with its overrides instead")
+    if known.config_name is not None or known.config_path is not None:
+        raise ConfigError(f"--config-name and --config-path are fixed to conf/{PRIMARY}.yaml; add files with --config-dir")
+    return known  # type: ignore[no-any-return]
+
+
+def outcome(job: Job) -> Config | ConfigError:
+    """A job's configuration, or why it was refused."""
+    try:
+        return check(resolved(job.config))
+    except ConfigError as error:
+        return error
+
+
+def resolved(composed: DictConfig) -> dict[str, Any]:
+    """A composed configuration as plain values. ConfigError where an interpolation cannot be resolved."""
+    try:
+        plain = OmegaConf.to_container(composed, resolve=True, throw_on_missing=True)
+    except OmegaConfBaseException as error:
+        raise ConfigError(one_line(error)) from None
+    return {str(key): value for key, value in plain.items()} if isinstance(plain, dict) else {}
+
+
+def print_config(checked: tuple[Job, Config | ConfigError], package: str | None) -> int:
+    """`--cfg job`: the checked configuration, defaults included, secrets masked."""
+    job, config = checked
+    if isinstance(config, ConfigError):
+        raise config
+    plain: Any = published(config, job.config)
+    for key in (package or "").split(".") if package not in (None, "_global_") else []:
+        if not isinstance(plain, dict) or key not in plain:
+            raise ConfigError(f"--package {package}: no such part of the configuration")
+        plain = plain[key]
+    print(as_yaml(plain) if isinstance(plain, dict | list) else plain, end="")
+    return 0
+
+
+def refuse(checked: list[tuple[Job, Config | ConfigError]], sweep: bool) -> None:
+    """ConfigError if any job cannot run; a sweep names each one, and with ``keep_going`` goes on without them."""
+    bad = [(job, config) for job, config in checked if isinstance(config, ConfigError)]
+    good = [config for _, config in checked if isinstance(config, Config)]
+    if not sweep and bad:
+        raise bad[0][1]
+    outright = [config.paths.run for config in good if config.paths.run is not None]
+    if len(outright) > len(set(outright)):
+        raise ConfigError(f"paths.run={outright[0]} cannot hold several runs; leave it out of a sweep")
+    folders = [RunFolder(config) for config in good]
+    for job, error in bad:
+        log.error("refused: %s: %s", " ".join(job.overrides), error)
+    if bad and not all(config.keep_going for config in good[:1]):
+        raise ConfigError(f"{len(bad)} of {len(checked)} jobs refused, none started; keep_going=true starts the others")
+    waiting = [config for config, place in zip(good, folders, strict=True) if place.result() is None or config.rerun]
+    if waiting:
+        from membrane.train import build_learner
+
+        for config in waiting:
+            build_learner(config)
+
+
+class Task:
+    """What Hydra calls for each job; remembers how the jobs ended."""
+
+    def __init__(self) -> None:
+        self.finished = 0
+        self.failed: list[str] = []
+
+    def __call__(self, composed: DictConfig) -> None:
+        forget_sweep_file()
+        try:
+            config = check(resolved(composed))
+            perform(config, composed)
+            self.finished += 1
+        except (ConfigError, DataError, Occupied, RunFailed) as error:
+            self.failed.append(str(error))
+            if not isinstance(error, RunFailed):
+                log.error("membrane: %s", error)
+
+    def close(self, sweep: bool) -> int:
+        """The exit code of all jobs."""
+        if sweep:
+            log.info("sweep: %d finished, %d failed", self.finished, len(self.failed))
+        return 1 if self.failed else 0
+
+
+def perform(config: Config, composed: DictConfig) -> None:
+    """One run in its folder: skipped where it is finished, anew where it is not, recorded where it fails."""
+    place = RunFolder(config)
+    if skipped(config, place):
+        return
+    with place.held():
+        if place.result() is not None and config.rerun:
+            log.info("rerun: the earlier run is now %s", place.move_aside())
+        elif place.clear() and not place.debug:
+            log.info("%s was not finished; it starts anew", place.path)
+        place.path.mkdir(parents=True)
+        said = published(config, composed)
+        (place.path / "config.yaml").write_text(as_yaml(said))
+        with run_log(place.path / "run.log"):
+            guarded(config, said, place)
+
+
+def skipped(config: Config, place: RunFolder) -> bool:
+    """Whether the run is finished already; one line says so, and what has changed since."""
+    done = place.result()
+    if done is None or config.rerun:
+        return False
+    changes = provenance.differences(place.read("provenance.json") or {})
+    since = f"; since then {', '.join(changes)}: rerun=true runs it again" if changes else ""
+    log.info("finished already: %s (test/acc %.4f)%s", place.path, done["metrics"].get("test/acc", float("nan")), since)
+    return True
+
+
+def guarded(config: Config, said: dict[str, Any], place: RunFolder) -> None:
+    """Run, and leave FAILED.json with the traceback where that fails."""
+    from membrane.train import run
+
+    try:
+        run(config, said, place)
+    except Exception as error:
+        logging.getLogger("membrane.traceback").debug("the run failed", exc_info=True)
+        place.write("FAILED.json", {"error": one_line(error), "traceback": traceback.format_exc()})
+        hint = "" if isinstance(error, ConfigError | DataError) else f"; the traceback is in {place.path / 'FAILED.json'}"
+        log.error("failed: %s%s", f"{type(error).__name__}: {one_line(error)}" if hint else error, hint)
+        raise RunFailed from error
+
+
+def forget_sweep_file() -> None:
+    """Remove the copy of the configuration that Hydra's sweeper writes: nothing in it is masked."""
+    from hydra.core.hydra_config import HydraConfig
+
+    if HydraConfig.initialized():
+        (Path(HydraConfig.get().sweep.dir) / "multirun.yaml").unlink(missing_ok=True)
+
+
+def hand_to_hydra(arguments: list[str], task: Task) -> None:
+    """Let Hydra's own main run the jobs, its errors as exceptions and its command line ours."""
+    import hydra
+
+    def job(composed: DictConfig) -> None:
+        task(composed)
+
+    before, full_error = sys.argv, os.environ.get("HYDRA_FULL_ERROR")
+    sys.argv = [before[0], *arguments]
+    os.environ["HYDRA_FULL_ERROR"] = "1"
+    try:
+        hydra.main(version_base="1.3", config_path=str(folder()), config_name=PRIMARY)(job)()
+    except hydra.errors.HydraException as error:
+        raise ConfigError(one_line(error)) from None
+    finally:
+        sys.argv = before
+        if full_error is None:
+            del os.environ["HYDRA_FULL_ERROR"]
+        else:
+            os.environ["HYDRA_FULL_ERROR"] = full_error

@@ -1,0 +1,55 @@
+"""Axis order: arrays at rest have the channels last, models want them first.
+
+=================  =======================  ===========================
+\\                  1-D                      2-D
+=================  =======================  ===========================
+without timesteps  ``[N,S,C] ↔ [N,C,S]``    ``[N,H,W,C] ↔ [N,C,H,W]``
+with timesteps     ``[N,T,S,C] ↔ [N,T,C,S]``  ``[N,T,H,W,C] ↔ [N,T,C,H,W]``
+=================  =======================  ===========================
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+    from torch import Tensor
+
+Array = TypeVar("Array", "Tensor", "NDArray[Any]")
+
+
+def channels_first(x: Array, timesteps: bool) -> Array:
+    """[N,S,C] → [N,C,S] or [N,H,W,C] → [N,C,H,W]; with timesteps, which stay second, [N,T,…,C] → [N,T,C,…]; a view.
+
+    ``timesteps`` must be told: four dimensions alone may be [N,H,W,C] or [N,T,S,C].
+    Raises ValueError for any other number of dimensions.
+    """
+    _check(x.ndim, x.shape, "[N,T,S,C] or [N,T,H,W,C]" if timesteps else "[N,S,C] or [N,H,W,C]", timesteps)
+    return _move(x, -1, 2 if timesteps else 1)
+
+
+def channels_last(x: Array, timesteps: bool) -> Array:
+    """[N,C,S] → [N,S,C] or [N,C,H,W] → [N,H,W,C]; with timesteps, which stay second, [N,T,C,…] → [N,T,…,C]; a view.
+
+    The inverse of ``channels_first``. Raises ValueError for any other number of dimensions.
+    """
+    _check(x.ndim, x.shape, "[N,T,C,S] or [N,T,C,H,W]" if timesteps else "[N,C,S] or [N,C,H,W]", timesteps)
+    return _move(x, 2 if timesteps else 1, -1)
+
+
+def _move(x: Array, source: int, destination: int) -> Array:
+    if isinstance(x, np.ndarray):
+        return np.moveaxis(x, source, destination)
+    return x.movedim(source, destination)
+
+
+def _check(dimensions: int, shape: tuple[int, ...], expected: str, timesteps: bool) -> None:
+    allowed = (4, 5) if timesteps else (3, 4)
+    if dimensions not in allowed:
+        raise ValueError(
+            f"expected {allowed[0]} or {allowed[1]} dimensions, {expected} ({'with' if timesteps else 'without'} "
+            f"timesteps), but got {dimensions}: {list(shape)}"
+        )

@@ -1,0 +1,149 @@
+"""A data set under a protocol: which samples train, validate and test, and who may read which when."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+import lightning as L
+import torch
+from torch import Tensor
+
+from membrane.data.batch import Batch
+from membrane.data.loader import Batches
+from membrane.data.samples import Samples
+from membrane.data.splits import digest, stratified
+from membrane.errors import ConfigError, DataError, ProtocolError
+from membrane.randomness import generator
+
+VALIDATION_FRACTION = 0.15
+RATE_SAMPLES = 512
+
+
+class DataSet(Protocol):
+    """A family of data: reads its files and returns (train, test), the test set fixed for ever."""
+
+    def load(self, root: Path, timesteps: int) -> tuple[Samples, Samples]:
+        """x [n,C,…] or, with timesteps in the data, [n,T,C,…]."""
+        ...
+
+
+class DataModule(L.LightningDataModule):
+    """Batches of x [N,*shape] or [N,T,*shape] under a protocol.
+
+    Under ``val_best`` a stratified 15 % of the training data validates; under ``last`` nothing does; under
+    ``paper_best_on_test`` the test set is read after every epoch. Under the first two, reading the test set while
+    fitting raises ProtocolError. ``before(batch, training, epoch, step)`` runs on a batch before it goes to the
+    accelerator. ``limit`` keeps only the first samples of each part; with ``overfit`` they validate as well.
+    """
+
+    def __init__(
+        self,
+        dataset: DataSet,
+        *,
+        root: Path,
+        shape: Sequence[int],
+        classes: int,
+        timesteps: int,
+        timesteps_in_data: bool,
+        protocol: str,
+        batch_size: int,
+        seed: int,
+        split_seed: int = 0,
+        before: Callable[[Batch, bool, int, int], Batch] | None = None,
+        overfit: int | None = None,
+    ) -> None:
+        super().__init__()
+        self.dataset = dataset
+        self.root = root
+        self.sample_shape = [timesteps, *shape] if timesteps_in_data else list(shape)
+        self.classes = classes
+        self.timesteps = timesteps
+        self.protocol = protocol
+        self.batch_size = batch_size
+        self.seed = seed
+        self.split_seed = split_seed
+        self.before = before
+        self.overfit = overfit
+        self.parts: dict[str, tuple[Samples, Tensor]] = {}
+        self.split_hash = ""
+        self.data_hash = ""
+
+    def setup(self, stage: str | None = None) -> None:
+        """Read the data set and cut it into parts, once."""
+        if self.parts:
+            return
+        whole, test = self.dataset.load(self.root, self.timesteps)
+        for name, samples in (("training", whole), ("test", test)):
+            self.check(name, samples)
+        train, val = torch.arange(len(whole)), torch.arange(0)
+        if self.protocol == "val_best":
+            train, val = stratified(whole.y, VALIDATION_FRACTION, self.split_seed)
+        if self.overfit is not None:
+            train = val = train[: self.overfit * self.batch_size]
+        self.split_hash = digest(train, val)
+        self.data_hash = whole.digest()
+        self.parts = {
+            "train": (whole.take(train), train),
+            "val": (whole.take(val), val),
+            "test": (test, torch.arange(len(test))),
+        }
+
+    def check(self, name: str, samples: Samples) -> None:
+        """DataError unless the samples are what the configuration says of the data set."""
+        if list(samples.x.shape[1:]) != self.sample_shape:
+            raise DataError(f"{name} samples are {list(samples.x.shape[1:])}, the configuration says {self.sample_shape}")
+        if len(samples.y) and not 0 <= int(samples.y.min()) <= int(samples.y.max()) < self.classes:
+            raise DataError(f"{name} labels reach {int(samples.y.max())}, the configuration says {self.classes} classes")
+
+    @property
+    def training_part(self) -> Samples:
+        """The training part, from which alone statistics may come."""
+        return self.part("train")[0]
+
+    def part(self, name: str) -> tuple[Samples, Tensor]:
+        """A part and its places in the data set. ProtocolError for the test set while fitting, where it is barred."""
+        self.setup()
+        if name == "test" and self.protocol != "paper_best_on_test" and self.fitting:
+            raise ProtocolError(f"the test set may not be read while fitting under protocol={self.protocol}")
+        return self.parts[name]
+
+    @property
+    def fitting(self) -> bool:
+        """Whether a trainer is fitting on this data at the moment."""
+        state: Any = getattr(self.trainer, "state", None)
+        return state is not None and state.fn == "fit" and state.status == "running"
+
+    def epoch(self) -> int:
+        """The trainer's epoch."""
+        return int(getattr(self.trainer, "current_epoch", 0))
+
+    def batches(self, name: str, training: bool = False) -> Batches:
+        """The part as batches, on the device it trains on unless something runs before it goes there."""
+        samples, index = self.part(name)
+        before = self.before
+        if before is None and self.trainer is not None:
+            samples = samples.to(self.trainer.strategy.root_device)
+        order = transform = None
+        if training:
+            order = lambda: torch.randperm(len(index), generator=generator(self.seed, "order", self.epoch()))  # noqa: E731
+        if before is not None:
+            transform = lambda batch, step: before(batch, training, self.epoch() if training else -1, step)  # noqa: E731
+        return Batches(samples, index, self.batch_size, order, transform)
+
+    def train_dataloader(self) -> Batches:
+        """The training part, in a new order every epoch."""
+        return self.batches("train", training=True)
+
+    def val_dataloader(self) -> Batches:
+        """The part that is read after every epoch: the validation part, or the test set where the protocol says so."""
+        return self.batches("test" if self.protocol == "paper_best_on_test" else "val")
+
+    def test_dataloader(self) -> Batches:
+        """The test set."""
+        return self.batches("test")
+
+    def fixed_training_samples(self) -> Batches:
+        """At most 512 samples of the training part, the same ones always."""
+        samples, index = self.part("train")
+        few = torch.arange(min(RATE_SAMPLES, len(index)))
+        return Batches(samples.take(few), index[few], self.batch_size)

@@ -1,0 +1,56 @@
+"""The validation part, cut from the training data: the same for every seed of an experiment."""
+
+import hashlib
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from membrane.errors import ConfigError
+from membrane.randomness import derive
+
+
+def stratified(labels: Tensor, fraction: float, seed: int) -> tuple[Tensor, Tensor]:
+    """labels [n] → sorted int64 indices (train, validation); validation has round(fraction·n) of the samples.
+
+    Every class is within one sample of its share (largest remainders get the extra samples), and keeps at least one
+    sample for training, which can make the validation part smaller than asked where classes are tiny. A function of
+    its arguments alone: the order within a class comes from raw PCG64 output, which NumPy promises never to change.
+    Raises ConfigError where the fraction is not between 0 and 1 or leaves the validation part empty.
+    """
+    if labels.ndim != 1:
+        raise ValueError(f"expected one label a sample, [n], but got {list(labels.shape)}")
+    if not 0.0 < fraction < 1.0:
+        raise ConfigError(f"the validation fraction must lie between 0 and 1 (exclusive), not {fraction}")
+    _, classes, counts = np.unique(labels.cpu().numpy(), return_inverse=True, return_counts=True)
+    taken = _allot(counts, fraction)
+    if not taken.any():
+        raise ConfigError(f"a validation fraction of {fraction} of {len(labels)} samples is empty: use a larger one")
+    keys = np.random.PCG64(derive(seed, "split")).random_raw(len(labels))
+    order = np.lexsort((keys, classes))
+    rank = np.arange(len(order)) - np.repeat(np.cumsum(counts) - counts, counts)
+    validation = np.zeros(len(order), dtype=bool)
+    validation[order] = rank < np.repeat(taken, counts)
+    return torch.from_numpy(np.flatnonzero(~validation)), torch.from_numpy(np.flatnonzero(validation))
+
+
+def digest(train: Tensor, validation: Tensor) -> str:
+    """SHA-256 of the two parts' indices, in their order: the split hash of result.json."""
+    sha = hashlib.sha256()
+    for part in (train, validation):
+        indices = part.cpu().numpy().astype("<i8")
+        sha.update(f"{len(indices)}:".encode())
+        sha.update(indices.tobytes())
+    return sha.hexdigest()
+
+
+def _allot(counts: np.ndarray, fraction: float) -> np.ndarray:
+    """How many samples of each class [K] to take: floor of the share, then one more by largest remainder."""
+    share = counts * fraction
+    taken = np.floor(share).astype(np.int64)
+    remainder = np.where(taken < counts - 1, share - taken, -1.0)
+    missing = round(float(counts.sum() * fraction)) - int(taken.sum())
+    extra = np.argsort(-remainder, kind="stable")[: max(missing, 0)]
+    extra = extra[remainder[extra] > 0.0]
+    taken[extra] += 1
+    return taken

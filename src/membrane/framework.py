@@ -1,0 +1,125 @@
+"""The four forward strategies, side by side: how time is unrolled around a model.
+
+| `framework=` | the model is called | x |
+|---|---|---|
+| `singlestep` | T times, each time with the same x | [N,…] |
+| `multistep` | once, with x repeated over time | [N,…] |
+| `singlestep_tid` | once for each timestep in the data | [N,T,…] |
+| `multistep_tid` | once, with all timesteps | [N,T,…] |
+
+Every forward resets all neurons *first*, so membrane potentials stay readable after it and no state crosses batches,
+and sets ``step_mode`` of every layer, so that the framework alone decides. All four return outputs [T,N,…]; averaging
+is the readout's business. A model without neurons (an ANN) has no use for repetition: the plain strategies run it
+once and return [1,N,…]; the *tid* ones run every frame on its own.
+
+In training, multi-step batch norm normalises over T·N at once and updates its running statistics once; single-step
+does so at every timestep. In eval mode the two are the same function.
+"""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from membrane.neurons import is_snn
+
+Outputs = Tensor | dict[str, Tensor]
+
+
+class SingleStep:
+    """x [N,…] → outputs [T,N,…]: the model sees the same x at each of T calls."""
+
+    timesteps_in_data = False
+
+    def __init__(self, timesteps: int) -> None:
+        self.timesteps = timesteps
+
+    def __call__(self, model: nn.Module, x: Tensor, lengths: Tensor | None = None) -> Outputs:
+        prepare(model, step_mode="s")
+        steps = self.timesteps if is_snn(model) else 1
+        return stacked([model(x) for _ in range(steps)], steps, len(x))
+
+
+class MultiStep:
+    """x [N,…] → outputs [T,N,…]: one call of the model on x expanded (a view, no copy) over T."""
+
+    timesteps_in_data = False
+
+    def __init__(self, timesteps: int) -> None:
+        self.timesteps = timesteps
+
+    def __call__(self, model: nn.Module, x: Tensor, lengths: Tensor | None = None) -> Outputs:
+        prepare(model, step_mode="m")
+        steps = self.timesteps if is_snn(model) else 1
+        return checked(model(x.unsqueeze(0).expand(steps, *x.shape)), steps, len(x))
+
+
+class SingleStepTID:
+    """x [N,T,…] → outputs [T,N,…]: one call of the model for each timestep in the data."""
+
+    timesteps_in_data = True
+
+    def __init__(self, timesteps: int) -> None:
+        self.timesteps = timesteps
+
+    def __call__(self, model: nn.Module, x: Tensor, lengths: Tensor | None = None) -> Outputs:
+        x = time_first(x, self.timesteps, lengths)
+        prepare(model, step_mode="s")
+        return stacked([model(frame) for frame in x], self.timesteps, x.shape[1])
+
+
+class MultiStepTID:
+    """x [N,T,…] → outputs [T,N,…]: one call of the model on all timesteps in the data."""
+
+    timesteps_in_data = True
+
+    def __init__(self, timesteps: int) -> None:
+        self.timesteps = timesteps
+
+    def __call__(self, model: nn.Module, x: Tensor, lengths: Tensor | None = None) -> Outputs:
+        x = time_first(x, self.timesteps, lengths)
+        prepare(model, step_mode="m")
+        return checked(model(x), self.timesteps, x.shape[1])
+
+
+Framework = Callable[..., Outputs]
+
+
+def prepare(model: nn.Module, step_mode: str) -> None:
+    """Reset every neuron and switch every layer to ``step_mode``.
+
+    SpikingJelly's ``functional.reset_net`` caches the modules it found and would never reset one added later.
+    """
+    for module in model.modules():
+        if getattr(module, "step_mode", step_mode) != step_mode:
+            module.step_mode = step_mode
+        reset = getattr(module, "reset", None)
+        if callable(reset):
+            reset()
+
+
+def time_first(x: Tensor, timesteps: int, lengths: Tensor | None) -> Tensor:
+    """[N,T,C,S] or [N,T,C,H,W] → [T,N,…]. ValueError for another rank, time axis or number of lengths."""
+    if x.dim() not in (4, 5):
+        raise ValueError(f"timesteps in the data need x as [N,T,C,S] or [N,T,C,H,W], got {list(x.shape)}")
+    if x.shape[1] != timesteps:
+        raise ValueError(f"the data has {x.shape[1]} timesteps (axis 1 of {list(x.shape)}), expected {timesteps}")
+    if lengths is not None and lengths.shape != x.shape[:1]:
+        raise ValueError(f"lengths must be [N] = [{len(x)}], got {list(lengths.shape)}")
+    return x.transpose(0, 1)
+
+
+def stacked(outputs: list[Outputs], steps: int, samples: int) -> Outputs:
+    """T outputs [N,…] → [T,N,…], checked."""
+    first = outputs[0]
+    if isinstance(first, dict):
+        return checked({key: torch.stack([output[key] for output in outputs]) for key in first}, steps, samples)
+    return checked(torch.stack(outputs), steps, samples)
+
+
+def checked(outputs: Outputs, steps: int, samples: int) -> Outputs:
+    """Outputs as they are; ValueError unless every tensor has exactly (T, N) in front."""
+    for output in outputs.values() if isinstance(outputs, dict) else (outputs,):
+        if output.shape[:2] != (steps, samples):
+            raise ValueError(f"the model returned {list(output.shape)}, expected [T={steps}, N={samples}, …]")
+    return outputs

@@ -1,0 +1,148 @@
+"""The one LightningModule: a batch's way from x to the loss. Everything that varies is handed in."""
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import lightning as L
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from membrane.augment.pipeline import Pipeline
+from membrane.data.batch import Batch
+from membrane.framework import Framework, Outputs
+from membrane.losses import single
+from membrane.metrics import Classification
+from membrane.randomness import scoped
+from membrane.readout import Readout
+
+EVALUATION = -1
+"""The epoch from which evaluation draws, so that it shares nothing with training."""
+
+Loss = Callable[[Outputs, Batch], Tensor]
+
+
+class Learner(L.LightningModule):
+    """x [N,…] or [N,T,…] → augmentation → framework → outputs [T,N,K] → loss; the readout gives predictions [N,K].
+
+    ``validation`` is the prefix of what is measured after every epoch (``val``, or ``oracle`` where that is the test
+    set). ``optimize(parameters)`` gives the optimiser, ``schedule(optimizer, steps, epochs)`` Lightning's description
+    of a schedule. ``collect_outputs`` is ``readout`` or ``all`` (every timestep).
+    """
+
+    def __init__(
+        self,
+        *,
+        model: nn.Module,
+        framework: Framework,
+        readout: Readout,
+        loss: Loss,
+        augmentation: Pipeline,
+        classes: int,
+        seed: int,
+        optimize: Callable[[Iterable[nn.Parameter]], Optimizer],
+        schedule: Callable[[Optimizer, int, int], dict[str, Any]],
+        validation: str = "val",
+        collect_outputs: str = "readout",
+    ) -> None:
+        super().__init__()
+        self.model = model
+        self.framework = framework
+        self.readout = readout
+        self.loss = loss
+        self.augmentation = augmentation
+        self.seed = seed
+        self.optimize = optimize
+        self.schedule = schedule
+        self.validation = validation
+        self.collect_outputs = collect_outputs
+        self.training_metrics = Running()
+        self.validation_metrics = Classification(classes)
+        self.test_metrics = Classification(classes)
+        self.collected: list[dict[str, Tensor]] = []
+
+    def forward(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
+        """x [N,…] or [N,T,…] → prediction [N,K]."""
+        return single(self.readout(self.framework(self.model, x, lengths), lengths))
+
+    def augmented(self, batch: Batch, training: bool, epoch: int, step: int) -> Batch:
+        """The batch after what runs on the accelerator."""
+        return self.augmentation.run(batch, "after", training, epoch, step)
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        """One loss [] of a batch; dropout draws from the stream (seed, model, epoch, step)."""
+        epoch = self.current_epoch
+        batch = self.augmented(batch, True, epoch, batch_idx)
+        with scoped(self.seed, "model", epoch, batch_idx):
+            outputs = self.framework(self.model, batch.x, batch.lengths)
+        loss = self.loss(outputs, batch)
+        self.training_metrics.update(single(self.readout(outputs, batch.lengths)), batch.y, loss)
+        return loss
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        """Add a batch to what is measured after the epoch."""
+        self.measure(batch, batch_idx, self.validation_metrics)
+
+    def on_validation_epoch_end(self) -> None:
+        """Publish `val/*` (or `oracle/*`) for callbacks and loggers."""
+        values = self.validation_metrics.compute()
+        self.log_dict({f"{self.validation}/{name}": value for name, value in values.items()})
+        self.validation_metrics.reset()
+
+    def on_test_epoch_start(self) -> None:
+        """Forget an earlier evaluation."""
+        self.collected.clear()
+
+    def test_step(self, batch: Batch, batch_idx: int) -> None:
+        """Add a batch to the test's measures and keep its outputs."""
+        batch, outputs = self.measure(batch, batch_idx, self.test_metrics)
+        kept = {
+            "index": batch.index,
+            "recording": batch.recording,
+            "label": batch.y,
+            "output": single(self.readout(outputs, batch.lengths)),
+        }
+        if self.collect_outputs == "all":
+            kept["outputs"] = single(outputs).transpose(0, 1)
+        self.collected.append({name: value.float().cpu() if value.is_floating_point() else value.cpu() for name, value in kept.items()})
+
+    def on_test_epoch_end(self) -> None:
+        """Publish `test/*`."""
+        self.log_dict({f"test/{name}": value for name, value in self.test_metrics.compute().items()})
+        self.test_metrics.reset()
+
+    def measure(self, batch: Batch, step: int, metrics: Classification) -> tuple[Batch, Outputs]:
+        """Evaluate a batch: what it became, and its outputs [T,N,…]."""
+        batch = self.augmented(batch, False, EVALUATION, step)
+        outputs = self.framework(self.model, batch.x, batch.lengths)
+        metrics.update(single(self.readout(outputs, batch.lengths)), batch.y, self.loss(outputs, batch))
+        return batch, outputs
+
+    def configure_optimizers(self) -> Any:
+        """The optimiser, and its schedule over the whole training."""
+        optimizer = self.optimize(self.parameters())
+        steps, epochs = int(self.trainer.estimated_stepping_batches), int(self.trainer.max_epochs or 1)
+        return {"optimizer": optimizer, "lr_scheduler": self.schedule(optimizer, steps, epochs)}
+
+
+class Running:
+    """Loss and accuracy of training since they were last read, kept on the device so that no step waits for them."""
+
+    def __init__(self) -> None:
+        self.sums: Tensor | None = None
+
+    def update(self, prediction: Tensor, y: Tensor, loss: Tensor) -> None:
+        """Add a batch: prediction [N,K], y [N] (or soft [N,K])."""
+        hard = y.argmax(1) if y.dim() == 2 else y
+        correct = (prediction.detach().argmax(1) == hard).sum()
+        count = torch.full_like(loss.detach(), len(y))
+        batch = torch.stack([loss.detach() * len(y), correct.to(loss.dtype), count])
+        self.sums = batch if self.sums is None else self.sums + batch
+
+    def read(self) -> dict[str, float]:
+        """`train/loss` and `train/acc` since the last call; nothing where no batch came."""
+        if self.sums is None:
+            return {}
+        loss, correct, count = self.sums.tolist()
+        self.sums = None
+        return {"train/loss": loss / count, "train/acc": correct / count}

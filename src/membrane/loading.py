@@ -1,0 +1,53 @@
+"""A trained model from its run folder or checkpoint."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from omegaconf import OmegaConf
+
+from membrane import checkpoints
+from membrane.config import check
+from membrane.errors import ConfigError, DataError
+from membrane.schema import Config
+from membrane.train import build_learner
+
+if TYPE_CHECKING:
+    from membrane.learner import Learner
+
+
+def load(path: str | Path, trust: Sequence[str] = ()) -> "Learner":
+    """The Learner of a run folder (its best checkpoint, the last where none is best) or of a checkpoint, in eval mode.
+
+    ``learner(x)`` gives predictions [N,K] for x [N,…] or [N,T,…]. DataError where there is no checkpoint of ours,
+    ConfigError where its configuration names a class that is neither membrane's nor in ``trust``.
+    """
+    file = checkpoint_of(Path(path))
+    checkpoint = checkpoints.load(file)
+    config = config_of(checkpoint["membrane"]["config"], trust)
+    learner = build_learner(config)
+    learner.load_state_dict(checkpoint["state_dict"])
+    return learner.eval()
+
+
+def checkpoint_of(path: Path) -> Path:
+    """The checkpoint that a path means. DataError where there is none."""
+    if "://" in str(path):
+        raise DataError(f"{path}: only files on this machine can be loaded")
+    if path.is_file():
+        return path
+    for name in ("best.ckpt", "last.ckpt"):
+        if (path / "checkpoints" / name).is_file():
+            return path / "checkpoints" / name
+    raise DataError(f"{path}: neither a run folder with checkpoints nor a checkpoint")
+
+
+def config_of(said: Any, trust: Sequence[str] = ()) -> Config:
+    """A configuration that came with a checkpoint or a run, checked like one from the command line."""
+    if not isinstance(said, dict):
+        raise ConfigError("the checkpoint holds no configuration")
+    if "trust" in said:
+        raise ConfigError("the checkpoint's configuration says trust, which only you may: load(path, trust=[…])")
+    plain = OmegaConf.to_container(OmegaConf.create(said), resolve=True)
+    assert isinstance(plain, dict)
+    return check({**{str(key): value for key, value in plain.items()}, "trust": list(trust)})

@@ -1,0 +1,44 @@
+"""Randomness as a function of (seed, stream, epoch, step or index), never of how much was drawn before.
+
+Streams are names: ``initialisation``, ``order``, ``augmentation.<name>``, ``model``. Two streams, or two indices of
+one stream, share nothing, so adding a draw in one place changes no draw in another.
+"""
+
+import hashlib
+import random
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
+import torch
+
+
+def derive(seed: int, stream: str, *indices: int) -> int:
+    """A 63-bit seed from (seed, stream, indices): the head of the SHA-256 of their text."""
+    text = ":".join([str(seed), stream, *map(str, indices)])
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1
+
+
+def generator(seed: int, stream: str, *indices: int, device: torch.device | str = "cpu") -> torch.Generator:
+    """A fresh generator at the start of its stream."""
+    return torch.Generator(device=device).manual_seed(derive(seed, stream, *indices))
+
+
+@contextmanager
+def scoped(seed: int, stream: str, *indices: int) -> Iterator[None]:
+    """Re-seed the global generators (torch, numpy, python) inside the block and restore them after it.
+
+    For library code that offers no generator of its own: weight initialisation, dropout.
+    """
+    value = derive(seed, stream, *indices)
+    devices = list(range(torch.cuda.device_count())) if torch.cuda.is_initialized() else []
+    python_state, numpy_state = random.getstate(), np.random.get_state()
+    with torch.random.fork_rng(devices=devices):
+        torch.manual_seed(value)
+        random.seed(value)
+        np.random.seed(value % 2**32)
+        try:
+            yield
+        finally:
+            random.setstate(python_state)
+            np.random.set_state(numpy_state)

@@ -1,0 +1,143 @@
+"""A run's folder: where it is (fingerprint and seed), who holds it (lock), and what lies in it."""
+
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from membrane.errors import ConfigError
+from membrane.schema import Config, Settings
+
+UNSHAPING = {"name", "seed", "paths", "logger", "rerun", "trust", "keep_going"}
+"""Top-level settings that do not shape the result."""
+UNSHAPING_TRAINER = {"devices", "accelerator", "progress"}
+
+
+def fingerprint(config: Config) -> str:
+    """SHA-256, 12 hex digits, of the canonical JSON of what shapes the result."""
+    said = {key: value for key, value in entering(config).items() if key not in UNSHAPING}
+    said["trainer"] = {key: value for key, value in said["trainer"].items() if key not in UNSHAPING_TRAINER}
+    text = json.dumps(said, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def entering(settings: Any) -> Any:
+    """Settings as plain values; a field declared ``later=True`` enters only where it differs from its default.
+
+    So a key that is added to the schema after fingerprints exist leaves them as they were.
+    """
+    if isinstance(settings, Settings):
+        said: dict[str, Any] = {}
+        for name, field in type(settings).model_fields.items():
+            value = getattr(settings, name)
+            later = isinstance(field.json_schema_extra, dict) and field.json_schema_extra.get("later")
+            if not (later and value == field.get_default(call_default_factory=True)):
+                said[field.alias or name] = entering(value)
+        return {**said, **(settings.model_extra or {})}
+    if isinstance(settings, dict):
+        # a pair of lists keeps the order, which canonical JSON of a mapping would lose: augmentations run in order
+        return [[key, entering(value)] for key, value in settings.items()]
+    return settings
+
+
+def write_whole(path: Path, content: Any) -> None:
+    """A JSON file, whole or not at all: written beside, flushed to the disk, renamed."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_name(f".{path.name}.tmp")
+    with beside.open("w") as file:
+        file.write(json.dumps(content, indent=2) + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+    beside.replace(path)
+
+
+class Occupied(RuntimeError):
+    """Another process holds the run folder: which one, in one line."""
+
+
+class RunFolder:
+    """The folder of one experiment and seed: the same ones always land in the same place."""
+
+    def __init__(self, config: Config) -> None:
+        self.fingerprint = fingerprint(config)
+        self.seed = config.seed
+        self.debug = config.debug is not None
+        self.given = config.paths.run is not None
+        runs = Path(config.paths.runs)
+        place = (runs / ".debug" if self.debug else runs) / config.name / self.fingerprint / f"seed{config.seed}"
+        self.path = Path(config.paths.run) if config.paths.run is not None else place
+        self.check()
+
+    def check(self) -> None:
+        """ConfigError where a folder that was named outright holds another experiment or other things."""
+        if not self.given or not self.path.exists():
+            return
+        if not self.path.is_dir():
+            raise ConfigError(f"paths.run={self.path} is not a folder")
+        known = self.read("provenance.json")
+        if known is None:
+            if any(self.path.iterdir()):
+                raise ConfigError(f"paths.run={self.path} holds something else than a run; name an empty or a new folder")
+        elif (known["fingerprint"], known["seed"]) != (self.fingerprint, self.seed):
+            held = f"{known['fingerprint']} seed {known['seed']}"
+            raise ConfigError(f"paths.run={self.path} holds run {held}, this one is {self.fingerprint} seed {self.seed}")
+
+    def read(self, name: str) -> dict[str, Any] | None:
+        """A JSON file of the folder, or None where it is not there."""
+        try:
+            content: dict[str, Any] = json.loads((self.path / name).read_text())
+        except FileNotFoundError:
+            return None
+        return content
+
+    def write(self, name: str, content: Any) -> None:
+        """A JSON file of the folder, whole or not at all."""
+        write_whole(self.path / name, content)
+
+    def result(self) -> dict[str, Any] | None:
+        """The finished run's result; debug runs never have one."""
+        return None if self.debug else self.read("result.json")
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Hold the folder: one process at a time. The system lets go of the lock when its holder dies."""
+        lock = self.path.parent / f".{self.path.name}.lock"
+        lock.parent.mkdir(parents=True, exist_ok=True)
+        with lock.open("a+") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                file.seek(0)
+                raise Occupied(f"{self.path} is being run by {file.read().strip() or 'another process'}") from None
+            file.truncate(0)
+            file.write(f"process {os.getpid()} on {socket.gethostname()}")
+            file.flush()
+            try:
+                yield
+            finally:
+                file.truncate(0)
+
+    def clear(self) -> bool:
+        """Remove what an unfinished or a debug run left; whether there was anything."""
+        if not self.path.exists() or not any(self.path.iterdir()):
+            return False
+        shutil.rmtree(self.path)
+        return True
+
+    def move_aside(self) -> Path:
+        """Rename the folder, whole, to the first free `<name>.<n>`."""
+        n = self.reruns() + 1
+        aside = self.path.with_name(f"{self.path.name}.{n}")
+        self.path.rename(aside)
+        return aside
+
+    def reruns(self) -> int:
+        """How many earlier runs of this experiment and seed were moved aside."""
+        numbers = [path.suffix[1:] for path in self.path.parent.glob(f"{self.path.name}.*")]
+        return max((int(number) for number in numbers if number.isdigit()), default=0)

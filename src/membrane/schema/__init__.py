@@ -1,0 +1,97 @@
+"""What can be said in a configuration: every setting with its type and default, without importing torch."""
+
+from typing import Literal
+
+from pydantic import Field, PositiveInt, SerializeAsAny
+
+from membrane.schema.augmentation import AUGMENTATIONS, Augmentation
+from membrane.schema.dataset import DATASETS, Dataset
+from membrane.schema.network import MODELS, NEURONS, Model, Neuron
+from membrane.schema.node import Count, Node, Settings, Trusted
+from membrane.schema.surrogate import SURROGATES, Surrogate
+from membrane.schema.training import (
+    CALLBACKS,
+    FRAMEWORKS,
+    LOGGERS,
+    LOSSES,
+    OPTIMIZERS,
+    READOUTS,
+    SCHEDULERS,
+    Callback,
+    Framework,
+    Logger,
+    Loss,
+    Optimizer,
+    Readout,
+    Scheduler,
+    Trainer,
+)
+
+__all__ = ["GROUPS", "MANY", "Config", "Debug", "Node", "Paths", "Settings", "Trusted"]
+
+GROUPS: dict[str, tuple[type[Node], tuple[type[Node], ...]]] = {
+    "dataset": (Dataset, DATASETS),
+    "model": (Model, MODELS),
+    "neuron": (Neuron, NEURONS),
+    "surrogate": (Surrogate, SURROGATES),
+    "augmentation": (Augmentation, AUGMENTATIONS),
+    "readout": (Readout, READOUTS),
+    "loss": (Loss, LOSSES),
+    "optimizer": (Optimizer, OPTIMIZERS),
+    "scheduler": (Scheduler, SCHEDULERS),
+    "callbacks": (Callback, CALLBACKS),
+    "logger": (Logger, LOGGERS),
+    "framework": (Framework, FRAMEWORKS),
+}
+"""Group → (what its choices have in common, its choices): the written list of what may be instantiated."""
+
+MANY = ("augmentation", "callbacks")
+"""Groups of which several choices may be made: a mapping name → node, in order."""
+
+
+class Paths(Settings):
+    """Where data is found, where runs go; ``run`` names one run's folder outright."""
+
+    data: str = "data"
+    runs: str = "runs"
+    run: str | None = None
+
+
+class Debug(Settings):
+    """A run that leaves no result: at most ``batches`` of each part, or training on ``overfit`` batches alone."""
+
+    batches: PositiveInt | None = None
+    overfit: PositiveInt | None = None
+
+
+class Config(Settings):
+    """One experiment, whole."""
+
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")
+    seed: Count = 0
+    timesteps: PositiveInt = 4
+    epochs: PositiveInt = 30
+    batch_size: PositiveInt = 64
+    protocol: Literal["val_best", "last", "paper_best_on_test"] = "val_best"
+    precision: Literal["32-true", "bf16-mixed", "16-mixed", "64-true"] = "32-true"
+    threads: PositiveInt = 2
+    log_every: PositiveInt = 10
+    save_outputs: Literal["readout", "all"] = "readout"
+    rerun: bool = False
+    keep_going: bool = False
+    trust: list[str] = []
+    paths: Paths = Paths()
+    dataset: SerializeAsAny[Dataset]
+    model: SerializeAsAny[Model]
+    neuron: SerializeAsAny[Neuron]
+    surrogate: SerializeAsAny[Surrogate] | None
+    augmentation: dict[str, SerializeAsAny[Augmentation]] = {}
+    readout: SerializeAsAny[Readout]
+    loss: SerializeAsAny[Loss]
+    optimizer: SerializeAsAny[Optimizer]
+    scheduler: SerializeAsAny[Scheduler]
+    trainer: Trainer = Trainer()
+    callbacks: dict[str, SerializeAsAny[Callback]] = {}
+    logger: SerializeAsAny[Logger] | None = None
+    framework: SerializeAsAny[Framework]
+    debug: Debug | None = None

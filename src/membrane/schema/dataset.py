@@ -1,0 +1,45 @@
+"""Data sets: their facts, known before anything is read, and how they are split."""
+
+from typing import Any, Literal
+
+from pydantic import Field, PositiveInt
+
+from membrane.schema.node import Count, Fraction, Node, NotNegative, Positive
+
+
+class Dataset(Node):
+    """The facts of a data set; ``shape`` is that of one sample, or of one frame: [C,S] or [C,H,W]."""
+
+    name: str
+    shape: list[PositiveInt] = Field(min_length=2, max_length=3)
+    classes: PositiveInt
+    task: Literal["classification"] = "classification"
+    timesteps_in_data: bool = False
+    split_seed: Count = 0
+
+    def parameters(self) -> dict[str, Any]:
+        """The constructor's arguments: not the facts, which describe it, nor the split, which comes after it."""
+        return {key: value for key, value in super().parameters().items() if key not in Dataset.model_fields}
+
+
+class Digits(Dataset):
+    choice = "digits"
+    public = "membrane.data.digits.Digits"
+
+
+class DigitsEvents(Dataset):
+    choice = "digits_events"
+    public = "membrane.data.saccades.DigitsEvents"
+
+
+class MNIST(Dataset):
+    choice = "mnist"
+    public = "membrane.data.idx.MNIST"
+
+
+class FashionMNIST(Dataset):
+    choice = "fashion_mnist"
+    public = "membrane.data.idx.FashionMNIST"
+
+
+DATASETS = (Digits, DigitsEvents, MNIST, FashionMNIST)

@@ -1,0 +1,50 @@
+"""What every group of settings shares: typed, frozen, no unknown keys."""
+
+from typing import Annotated, Any, ClassVar
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Fraction = Annotated[float, Field(ge=0, le=1)]
+Positive = Annotated[float, Field(gt=0)]
+NotNegative = Annotated[float, Field(ge=0)]
+Count = Annotated[int, Field(ge=0)]
+
+
+class Settings(BaseModel):
+    """Settings by name. An int where a float is meant becomes one; nothing else is converted."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False, validate_by_name=True)
+
+
+class Node(Settings):
+    """Settings from which one object is built: ``_target_`` is its public name, the rest are its parameters.
+
+    ``choice`` is the name in the group, ``public`` the name that ``_target_`` must have, ``defined`` where the class
+    says that it is defined if that differs. Defaults equal those of the class that is built (tested), so that a YAML
+    file states only what differs.
+    """
+
+    choice: ClassVar[str] = ""
+    public: ClassVar[str] = ""
+    defined: ClassVar[str] = ""
+
+    target: str = Field(alias="_target_")
+
+    @property
+    def name_of_choice(self) -> str:
+        """``lif`` for SpikingJelly's LIFNode; the class's own name for a user's class."""
+        return self.choice or self.target.rpartition(".")[2]
+
+    def parameters(self) -> dict[str, Any]:
+        """The constructor's arguments that stand in this node."""
+        return self.model_dump(exclude={"target"})
+
+
+class Trusted(Node):
+    """A user's own class: its parameters are checked against its signature when it is built."""
+
+    model_config = ConfigDict(extra="allow")
+
+    def parameters(self) -> dict[str, Any]:
+        """Only what was said: the class may not know the group's optional settings."""
+        return self.model_dump(exclude={"target"}, exclude_unset=True)

@@ -1,0 +1,129 @@
+"""Surrogate gradients of SpikingJelly: each a shape and its parameters."""
+
+from pydantic import PositiveInt
+
+from membrane.schema.node import Node, NotNegative, Positive
+
+
+class Surrogate(Node):
+    """A surrogate of the Heaviside step's derivative, in SpikingJelly's names."""
+
+
+class ATan(Surrogate):
+    choice = "atan"
+    public = "spikingjelly.activation_based.surrogate.ATan"
+    alpha: Positive = 2.0
+
+
+class Sigmoid(Surrogate):
+    choice = "sigmoid"
+    public = "spikingjelly.activation_based.surrogate.Sigmoid"
+    alpha: Positive = 4.0
+
+
+class PiecewiseQuadratic(Surrogate):
+    choice = "piecewise_quadratic"
+    public = "spikingjelly.activation_based.surrogate.PiecewiseQuadratic"
+    alpha: Positive = 1.0
+
+
+class PiecewiseExp(Surrogate):
+    choice = "piecewise_exp"
+    public = "spikingjelly.activation_based.surrogate.PiecewiseExp"
+    alpha: Positive = 1.0
+
+
+class SoftSign(Surrogate):
+    choice = "soft_sign"
+    public = "spikingjelly.activation_based.surrogate.SoftSign"
+    alpha: Positive = 2.0
+
+
+class SuperSpike(Surrogate):
+    choice = "super_spike"
+    public = "spikingjelly.activation_based.surrogate.SuperSpike"
+    alpha: Positive = 1.0
+
+
+class NonzeroSignLogAbs(Surrogate):
+    choice = "nonzero_sign_log_abs"
+    public = "spikingjelly.activation_based.surrogate.NonzeroSignLogAbs"
+    alpha: Positive = 1.0
+
+
+class Erf(Surrogate):
+    choice = "erf"
+    public = "spikingjelly.activation_based.surrogate.Erf"
+    alpha: Positive = 2.0
+
+
+class PiecewiseLeakyReLU(Surrogate):
+    choice = "piecewise_leaky_relu"
+    public = "spikingjelly.activation_based.surrogate.PiecewiseLeakyReLU"
+    w: Positive = 1.0
+    c: NotNegative = 0.01
+
+
+class SquarewaveFourierSeries(Surrogate):
+    choice = "squarewave_fourier_series"
+    public = "spikingjelly.activation_based.surrogate.SquarewaveFourierSeries"
+    n: PositiveInt = 2
+    T_period: Positive = 8.0
+
+
+class S2NN(Surrogate):
+    choice = "s2nn"
+    public = "spikingjelly.activation_based.surrogate.S2NN"
+    alpha: Positive = 4.0
+    beta: Positive = 1.0
+
+
+class QPseudoSpike(Surrogate):
+    choice = "q_pseudo_spike"
+    public = "spikingjelly.activation_based.surrogate.QPseudoSpike"
+    alpha: Positive = 2.0
+
+
+class LeakyKReLU(Surrogate):
+    choice = "leaky_k_relu"
+    public = "spikingjelly.activation_based.surrogate.LeakyKReLU"
+    leak: NotNegative = 0.0
+    k: Positive = 1.0
+
+
+class FakeNumericalGradient(Surrogate):
+    choice = "fake_numerical_gradient"
+    public = "spikingjelly.activation_based.surrogate.FakeNumericalGradient"
+    alpha: Positive = 0.3
+
+
+class LogTailedReLU(Surrogate):
+    choice = "log_tailed_relu"
+    public = "spikingjelly.activation_based.surrogate.LogTailedReLU"
+    alpha: NotNegative = 0.0
+
+
+class Rect(Surrogate):
+    choice = "rect"
+    public = "spikingjelly.activation_based.surrogate.Rect"
+    alpha: Positive = 1.0
+
+
+SURROGATES = (
+    ATan,
+    Sigmoid,
+    PiecewiseQuadratic,
+    PiecewiseExp,
+    SoftSign,
+    SuperSpike,
+    NonzeroSignLogAbs,
+    Erf,
+    PiecewiseLeakyReLU,
+    SquarewaveFourierSeries,
+    S2NN,
+    QPseudoSpike,
+    LeakyKReLU,
+    FakeNumericalGradient,
+    LogTailedReLU,
+    Rect,
+)

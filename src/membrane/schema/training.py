@@ -1,0 +1,243 @@
+"""How a network is trained: framework, readout, loss, optimiser, schedule, trainer, callbacks, logger."""
+
+from typing import Any, ClassVar, Literal
+
+from pydantic import Field, PositiveInt
+
+from membrane.schema.node import Count, Fraction, Node, NotNegative, Positive, Settings
+
+
+class Framework(Node):
+    """A forward strategy; ``timesteps_in_data`` says whether it expects [N,T,…] or [N,…]."""
+
+    timesteps_in_data: ClassVar[bool] = False
+
+
+class SingleStep(Framework):
+    choice = "singlestep"
+    public = "membrane.framework.SingleStep"
+
+
+class MultiStep(Framework):
+    choice = "multistep"
+    public = "membrane.framework.MultiStep"
+
+
+class SingleStepTID(Framework):
+    choice = "singlestep_tid"
+    public = "membrane.framework.SingleStepTID"
+    timesteps_in_data = True
+
+
+class MultiStepTID(Framework):
+    choice = "multistep_tid"
+    public = "membrane.framework.MultiStepTID"
+    timesteps_in_data = True
+
+
+FRAMEWORKS = (SingleStep, MultiStep, SingleStepTID, MultiStepTID)
+
+
+class Readout(Node):
+    """From outputs [T,N,…] to one prediction [N,…]."""
+
+
+class Mean(Readout):
+    choice = "mean"
+    public = "membrane.readout.Mean"
+
+
+class Sum(Readout):
+    choice = "sum"
+    public = "membrane.readout.Sum"
+
+
+class Max(Readout):
+    choice = "max"
+    public = "membrane.readout.Max"
+
+
+class Last(Readout):
+    choice = "last"
+    public = "membrane.readout.Last"
+
+
+READOUTS = (Mean, Sum, Max, Last)
+
+
+class Loss(Node):
+    """loss(outputs, batch) → scalar."""
+
+
+class CrossEntropy(Loss):
+    choice = "cross_entropy"
+    public = "membrane.losses.CrossEntropy"
+    label_smoothing: float = Field(default=0.0, ge=0, lt=1)
+
+
+class MSE(Loss):
+    choice = "mse"
+    public = "membrane.losses.MSE"
+
+
+LOSSES = (CrossEntropy, MSE)
+
+
+class Optimizer(Node):
+    """An optimiser of torch."""
+
+    lr: Positive = 1e-3
+
+
+class SGD(Optimizer):
+    choice = "sgd"
+    public = "torch.optim.SGD"
+    defined = "torch.optim.sgd.SGD"
+    momentum: NotNegative = 0.0
+    dampening: NotNegative = 0.0
+    weight_decay: NotNegative = 0.0
+    nesterov: bool = False
+
+
+class Adam(Optimizer):
+    choice = "adam"
+    public = "torch.optim.Adam"
+    defined = "torch.optim.adam.Adam"
+    betas: list[Fraction] = Field(default=[0.9, 0.999], min_length=2, max_length=2)
+    eps: Positive = 1e-8
+    weight_decay: NotNegative = 0.0
+    amsgrad: bool = False
+
+
+class AdamW(Optimizer):
+    choice = "adamw"
+    public = "torch.optim.AdamW"
+    defined = "torch.optim.adamw.AdamW"
+    betas: list[Fraction] = Field(default=[0.9, 0.999], min_length=2, max_length=2)
+    eps: Positive = 1e-8
+    weight_decay: NotNegative = 0.01
+    amsgrad: bool = False
+
+
+class RMSprop(Optimizer):
+    choice = "rmsprop"
+    public = "torch.optim.RMSprop"
+    defined = "torch.optim.rmsprop.RMSprop"
+    lr: Positive = 1e-2
+    alpha: Fraction = 0.99
+    eps: Positive = 1e-8
+    weight_decay: NotNegative = 0.0
+    momentum: NotNegative = 0.0
+    centered: bool = False
+
+
+OPTIMIZERS = (SGD, Adam, AdamW, RMSprop)
+
+
+class Scheduler(Node):
+    """A learning-rate schedule, stepped by ``step`` or by ``epoch``, after ``warmup`` epochs of linear rise."""
+
+    interval: Literal["step", "epoch"] = "epoch"
+    warmup: NotNegative = 0.0
+
+    def parameters(self) -> dict[str, Any]:
+        """The schedule's own arguments: not how often it steps, nor the rise before it."""
+        return {key: value for key, value in super().parameters().items() if key not in ("interval", "warmup")}
+
+
+class Constant(Scheduler):
+    choice = "constant"
+    public = "torch.optim.lr_scheduler.ConstantLR"
+    factor: Positive = 1.0
+
+
+class Cosine(Scheduler):
+    choice = "cosine"
+    public = "torch.optim.lr_scheduler.CosineAnnealingLR"
+    T_max: PositiveInt | None = None
+    eta_min: NotNegative = 0.0
+
+
+class Step(Scheduler):
+    choice = "step"
+    public = "torch.optim.lr_scheduler.StepLR"
+    step_size: PositiveInt
+    gamma: Positive = 0.1
+
+
+class Exponential(Scheduler):
+    choice = "exponential"
+    public = "torch.optim.lr_scheduler.ExponentialLR"
+    gamma: Positive
+
+
+class OneCycle(Scheduler):
+    choice = "one_cycle"
+    public = "torch.optim.lr_scheduler.OneCycleLR"
+    interval: Literal["step"] = "step"
+    warmup: Literal[0] = 0
+    max_lr: Positive
+    pct_start: Fraction = 0.3
+
+
+SCHEDULERS = (Constant, Cosine, Step, Exponential, OneCycle)
+
+
+class Trainer(Settings):
+    """Around the step: where it runs, clipping, accumulation, what the best checkpoint is best at."""
+
+    accelerator: Literal["auto", "cpu", "gpu"] = "auto"
+    devices: PositiveInt = 1
+    deterministic: bool = True
+    clip_norm: Positive | None = None
+    accumulate: PositiveInt = 1
+    monitor: Literal["val/acc", "val/loss", "val/balanced_acc", "val/f1"] = "val/acc"
+    progress: bool = True
+
+
+class Callback(Node):
+    """Something beside the training loop."""
+
+
+class EMA(Callback):
+    choice = "ema"
+    public = "lightning.pytorch.callbacks.EMAWeightAveraging"
+    defined = "lightning.pytorch.callbacks.weight_averaging.EMAWeightAveraging"
+    decay: Fraction = 0.999
+    update_every_n_steps: PositiveInt = 1
+    update_starting_at_step: Count | None = None
+
+
+class EarlyStop(Callback):
+    choice = "early_stop"
+    public = "lightning.pytorch.callbacks.EarlyStopping"
+    defined = "lightning.pytorch.callbacks.early_stopping.EarlyStopping"
+    monitor: Literal["val/acc", "val/loss", "val/balanced_acc", "val/f1"]
+    mode: Literal["min", "max"] = "min"
+    patience: Count = 3
+    min_delta: NotNegative = 0.0
+
+
+CALLBACKS = (EMA, EarlyStop)
+
+
+class Logger(Node):
+    """A tracker beside metrics.csv, which is always written."""
+
+
+class Wandb(Logger):
+    choice = "wandb"
+    public = "lightning.pytorch.loggers.WandbLogger"
+    defined = "lightning.pytorch.loggers.wandb.WandbLogger"
+    project: str = "membrane"
+    entity: str | None = None
+    tags: list[str] = []
+
+
+class TensorBoard(Logger):
+    choice = "tensorboard"
+    public = "lightning.pytorch.loggers.TensorBoardLogger"
+    defined = "lightning.pytorch.loggers.tensorboard.TensorBoardLogger"
+
+
+LOGGERS = (Wandb, TensorBoard)

@@ -1,0 +1,161 @@
+"""Firing rates per layer: the fraction of non-zero outputs over neurons, valid timesteps and samples.
+
+Measured by forward hooks, which exist only while measuring. The mean output is a second number: it differs where
+outputs are 0, 1, 2 … or spikes are scaled.
+"""
+
+import math
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import partial
+from types import TracebackType
+from typing import Self
+
+import torch
+from torch import Tensor, nn
+from torch.utils.hooks import RemovableHandle
+
+from membrane.framework import Framework
+from membrane.neurons import is_neuron, is_snn
+from membrane.randomness import scoped
+
+SILENT, SATURATED = 0.001, 0.99
+
+Hook = Callable[[str, Tensor], None]
+
+
+def neuron_layers(model: nn.Module) -> dict[str, nn.Module]:
+    """The neuron layers by dotted name, in the order of the tree; of an ANN, which has none, its ReLUs."""
+    snn = is_snn(model)
+    return {
+        name: module
+        for name, module in model.named_modules()
+        if (is_neuron(module) if snn else isinstance(module, nn.ReLU))
+    }
+
+
+class FiringRates:
+    """Counts the outputs of every neuron layer over the batches that run inside the ``with`` block.
+
+    ``with rates: rates.start(lengths); framework(model, x, lengths)``. The counts stay on the device until they are
+    read, so no batch waits for it.
+    """
+
+    def __init__(self, model: nn.Module) -> None:
+        self.model = model
+        self.lengths: Tensor | None = None
+        self.calls: dict[str, int] = {}
+        self.sums: dict[str, Tensor] = {}
+        self.handles: list[RemovableHandle] = []
+
+    def __enter__(self) -> Self:
+        self.handles = hooked(self.model, self.count)
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        for handle in self.handles:
+            handle.remove()
+        self.handles = []
+
+    def start(self, lengths: Tensor | None = None) -> None:
+        """Begin a batch: lengths [N] counts the valid timesteps of each sample (None: all of them)."""
+        self.lengths = lengths
+        self.calls.clear()
+
+    def count(self, name: str, output: Tensor) -> None:
+        """Add a layer's output, [N,…] of one timestep or [T,N,…] of all."""
+        step = self.calls.get(name, 0)
+        self.calls[name] = step + 1
+        size = output.new_full((), output.numel(), dtype=torch.float64)
+        if self.lengths is not None:
+            valid = valid_timesteps(output, self.lengths, step, self.step_mode(name))
+            size = valid.sum(dtype=torch.float64) * (output.numel() // valid.numel())
+            output = output.where(valid, torch.zeros_like(output))
+        sums = torch.stack([output.count_nonzero().double(), output.sum(dtype=torch.float64), size])
+        self.sums[name] = self.sums[name] + sums if name in self.sums else sums
+
+    def step_mode(self, name: str) -> str:
+        """'s' or 'm' of a layer. A ReLU has none of its own: the framework gives all layers the same."""
+        modules = (self.model.get_submodule(name), *self.model.modules())
+        return next((str(module.step_mode) for module in modules if hasattr(module, "step_mode")), "s")
+
+    def rates(self) -> dict[str, float]:
+        """Layer → fraction of non-zero outputs in [0,1]; nan where nothing was counted."""
+        return {name: nonzero / size if size else math.nan for name, (nonzero, _, size) in self.read().items()}
+
+    def means(self) -> dict[str, float]:
+        """Layer → mean output: the rate where spikes are 0 or 1; nan where nothing was counted."""
+        return {name: total / size if size else math.nan for name, (_, total, size) in self.read().items()}
+
+    def read(self) -> dict[str, list[float]]:
+        """Every layer → non-zero outputs, their sum, how many outputs there were: the one wait for the device."""
+        counted = torch.stack(list(self.sums.values())).tolist() if self.sums else []
+        found = dict(zip(self.sums, counted, strict=True))
+        return {name: found.get(name, [0.0, 0.0, 0.0]) for name in neuron_layers(self.model)}
+
+    def reset(self) -> None:
+        """Forget all that was counted."""
+        self.sums.clear()
+        self.calls.clear()
+
+
+def valid_timesteps(output: Tensor, lengths: Tensor, step: int, step_mode: str) -> Tensor:
+    """Output [T,N,…] ('m') or that of timestep ``step`` [N,…] ('s') → mask that broadcasts over it. ValueError."""
+    lead = 2 if step_mode == "m" else 1
+    if output.shape[lead - 1 : lead] != lengths.shape:
+        raise ValueError(f"a neuron's output {list(output.shape)} does not fit {len(lengths)} lengths in step mode {step_mode!r}")
+    times = torch.arange(len(output), device=output.device)[:, None] if lead == 2 else step
+    mask: Tensor = lengths > times
+    return mask.reshape(*mask.shape, *[1] * (output.dim() - lead))
+
+
+def hooked(model: nn.Module, receive: Hook) -> list[RemovableHandle]:
+    """Send what every neuron layer puts out to ``receive(name, output)``."""
+
+    def hook(name: str, _module: nn.Module, _inputs: tuple[Tensor, ...], output: Tensor) -> None:
+        receive(name, output.detach())
+
+    return [layer.register_forward_hook(partial(hook, name)) for name, layer in neuron_layers(model).items()]
+
+
+def record_spikes(model: nn.Module, framework: Framework, x: Tensor) -> dict[str, Tensor]:
+    """One sample x [1,…] → the outputs of every neuron layer [T,neurons], on the CPU."""
+    if len(x) != 1:
+        raise ValueError(f"spikes are recorded of one sample, x [1,…], got {list(x.shape)}")
+    recorded: dict[str, list[Tensor]] = {}
+    # With N = 1 the first axis is time in 'm' and counts one timestep in 's': both flatten to [timesteps, neurons].
+    handles = hooked(model, lambda name, output: recorded.setdefault(name, []).append(output.reshape(len(output), -1)))
+    try:
+        with observing(model):
+            framework(model, x)
+    finally:
+        for handle in handles:
+            handle.remove()
+    return {name: torch.cat(outputs).float().cpu() for name, outputs in recorded.items()}
+
+
+@contextmanager
+def observing(model: nn.Module) -> Iterator[None]:
+    """Eval mode without gradients inside the block; then training flags and random state are as before, neurons reset."""
+    training = {module: module.training for module in model.modules()}
+    model.eval()
+    try:
+        with torch.no_grad(), scoped(0, "observation"):
+            yield
+    finally:
+        for module, flag in training.items():
+            module.training = flag
+            reset = getattr(module, "reset", None)
+            if callable(reset):
+                reset()
+
+
+def odd_layers(rates: Mapping[str, float]) -> list[str]:
+    """One line for each layer that is silent (< 0.1 %) or saturated (> 99 %), and what helps."""
+    return [
+        f"{layer} is silent ({rate:.2%} of outputs non-zero): lower v_threshold or raise its input (weights, gain, learning rate)"
+        if rate < SILENT
+        else f"{layer} is saturated ({rate:.2%} of outputs non-zero): raise v_threshold or lower its input (weights, gain)"
+        for layer, rate in rates.items()
+        if rate < SILENT or rate > SATURATED
+    ]

@@ -1,0 +1,222 @@
+"""One progress bar for the whole fit; one line an epoch where there is no terminal."""
+
+import math
+import time
+from collections.abc import Callable
+from typing import Any
+
+import lightning.pytorch as pl
+import torch
+from lightning.pytorch.callbacks import Callback
+from rich.console import Console
+from rich.progress import BarColumn, TextColumn
+from rich.progress import Progress as Bar
+
+from membrane.tracking.tables import console as standard_console
+
+REFRESH = 0.2  # seconds between two looks at the metrics: reading one can wait for the device
+
+
+class Pace:
+    """Samples per second of this epoch's training, and the time that the fit has left."""
+
+    def __init__(self, total: float, clock: Callable[[], float] = time.monotonic) -> None:
+        self.total = total
+        self.clock = clock
+        self.begun = clock()
+        self.done: int | None = None
+        self.before = 0
+        self.start_epoch()
+
+    def start_epoch(self) -> None:
+        """Count samples anew."""
+        self.samples = 0
+        self.seconds = 0.0
+        self.running_since: float | None = self.clock()
+
+    def step(self, done: int, samples: int) -> None:
+        """``done`` batches of the fit are behind us; a resumed fit did those before the first call earlier."""
+        self.before = done - 1 if self.done is None else self.before
+        self.done = done
+        self.samples += samples
+
+    def pause(self) -> None:
+        """Training stops for a while (validation)."""
+        self.seconds = self.trained()
+        self.running_since = None
+
+    def resume(self) -> None:
+        """Training goes on."""
+        self.running_since = self.clock()
+
+    def trained(self) -> float:
+        """Seconds spent in training in this epoch."""
+        return self.seconds + (0.0 if self.running_since is None else self.clock() - self.running_since)
+
+    def speed(self) -> float:
+        """Samples per second; 0 before the first."""
+        return self.samples / max(self.trained(), 1e-9)
+
+    def left(self) -> float:
+        """Seconds until the end at the mean pace so far, validation included; inf where no end is known."""
+        if self.done is None:
+            return math.inf
+        return (self.clock() - self.begun) / (self.done - self.before) * (self.total - self.done)
+
+
+class Progress(Callback):
+    """Epoch, step, loss, accuracy, samples/s and time left: a bar on a terminal, else one line an epoch.
+
+    Shows ``train/loss``, ``train/acc`` and ``val/*`` (or ``oracle/*``) where ``trainer.callback_metrics`` has them.
+    Epochs count from 1 here. The trainer needs ``enable_progress_bar=False``, or Lightning adds its own bar.
+    """
+
+    def __init__(self, console: Console | None = None, clock: Callable[[], float] = time.monotonic) -> None:
+        self.console = console
+        self.clock = clock
+        self.pace: Pace | None = None
+        self.bar: Bar | None = None
+        self.shown = -math.inf
+        self.validated = False
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Put the bar up."""
+        self.stop()
+        if not trainer.is_global_zero:
+            return
+        self.console = self.console or standard_console()
+        self.pace = Pace(total_batches(trainer), self.clock)
+        self.validated = False
+        if self.console.is_terminal:
+            columns = (TextColumn("{task.description}"), BarColumn(bar_width=None), TextColumn("{task.fields[numbers]}"))
+            # Refreshed by hand: a thread of its own would be copied into the workers of a data loader.
+            self.bar = Bar(*columns, console=self.console, auto_refresh=False, expand=True)
+            self.bar.add_task(heading(trainer), total=finite(self.pace.total), numbers="")
+            self.bar.start()
+
+    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Samples per second are of one epoch."""
+        if self.pace:
+            self.pace.start_epoch()
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Count the batch; look at the metrics now and then."""
+        if self.pace is None:
+            return
+        self.pace.step(done_batches(trainer, batch_idx), len(batch.y))
+        if trainer.is_last_batch and pl_module.device.type == "cuda":
+            torch.cuda.synchronize(pl_module.device)  # once an epoch: else its last steps count as validation
+        if trainer.is_last_batch or self.clock() - self.shown >= REFRESH:
+            self.update(trainer)
+
+    def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Validation is no training time."""
+        if self.pace:
+            self.pace.pause()
+
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Show what came out."""
+        if self.pace:
+            self.pace.resume()
+            self.validated = True
+            self.update(trainer)
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """The epoch's line, where there is no bar."""
+        if self.pace and self.console and not self.bar:
+            self.console.print(epoch_line(trainer, self.pace, self.validated), markup=False, highlight=False, soft_wrap=True)
+            self.validated = False
+
+    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Leave the finished bar."""
+        self.update(trainer)
+        self.stop()
+
+    def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
+        """Give the terminal back before anything else is written to it."""
+        self.stop()
+
+    def teardown(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        """Give the terminal back, however the fit ended."""
+        self.stop()
+
+    def update(self, trainer: pl.Trainer) -> None:
+        """Draw the bar anew: the only place where it reads a metric."""
+        if self.bar is None or self.pace is None:
+            return
+        self.shown = self.clock()
+        task = self.bar.task_ids[0]
+        self.bar.update(
+            task, completed=self.pace.done or 0, description=heading(trainer), numbers=bar_numbers(trainer, self.pace)
+        )
+        self.bar.refresh()
+
+    def stop(self) -> None:
+        """Take the bar down, if it is up."""
+        if self.bar:
+            self.bar.stop()
+        self.bar = self.pace = None
+
+
+def total_batches(trainer: pl.Trainer) -> float:
+    """Batches of the whole fit; inf where neither epochs nor steps are limited."""
+    epochs = math.inf if trainer.max_epochs in (None, -1) else trainer.max_epochs or 0
+    steps = math.inf if trainer.max_steps == -1 else trainer.max_steps * trainer.accumulate_grad_batches
+    return min(epochs * trainer.num_training_batches, steps)
+
+
+def done_batches(trainer: pl.Trainer, batch_idx: int) -> int:
+    """Batches of the whole fit up to and with this one, those before a resumption included."""
+    per_epoch = finite(trainer.num_training_batches)
+    return (trainer.current_epoch * int(per_epoch) if per_epoch else 0) + batch_idx + 1
+
+
+def finite(number: float) -> float | None:
+    """The number, or None for inf."""
+    return number if math.isfinite(number) else None
+
+
+def heading(trainer: pl.Trainer) -> str:
+    """``epoch 3/20 step 1234``."""
+    epochs = "" if trainer.max_epochs in (None, -1) else f"/{trainer.max_epochs}"
+    return f"epoch {trainer.current_epoch + 1:{max(len(epochs) - 1, 1)}}{epochs} step {trainer.global_step}"
+
+
+def bar_numbers(trainer: pl.Trainer, pace: Pace) -> str:
+    """``loss 0.5123 acc 83.1% val 85.0% 1,234/s 1:20 left``."""
+    metrics = trainer.callback_metrics
+    part = measured_part(trainer)
+    shown = [("loss", "train/loss"), ("acc", "train/acc"), (part, f"{part}/acc")]
+    numbers = [f"{name} {number(key, metrics[key])}" for name, key in shown if key in metrics]
+    return " ".join([*numbers, f"{pace.speed():,.0f}/s", f"{clock_time(pace.left())} left"])
+
+
+def epoch_line(trainer: pl.Trainer, pace: Pace, validated: bool) -> str:
+    """``epoch  3/20  train loss 0.5123 acc 83.1%  val loss 0.4876 acc 85.0%  1,234 samples/s  1:20 left``."""
+    metrics = trainer.callback_metrics
+    groups = [heading(trainer).partition(" step")[0]]
+    for part in ("train", measured_part(trainer)) if validated else ("train",):
+        numbers = [f"{name} {number(name, metrics[f'{part}/{name}'])}" for name in ("loss", "acc") if f"{part}/{name}" in metrics]
+        groups += [" ".join([part, *numbers])] if numbers else []
+    return "  ".join([*groups, f"{pace.speed():,.0f} samples/s", f"{clock_time(pace.left())} left"])
+
+
+def measured_part(trainer: pl.Trainer) -> str:
+    """``oracle`` where the test set is read after every epoch, else ``val``."""
+    return "oracle" if any(name.startswith("oracle/") for name in trainer.callback_metrics) else "val"
+
+
+def number(name: str, value: Any) -> str:
+    """An accuracy in percent, anything else with four decimals."""
+    return f"{float(value):.1%}" if name.endswith("acc") else f"{float(value):.4f}"
+
+
+def clock_time(seconds: float) -> str:
+    """80 → ``1:20``, 3725 → ``1:02:05``."""
+    if not math.isfinite(seconds):
+        return "?"
+    minutes, second = divmod(max(round(seconds), 0), 60)
+    hours, minute = divmod(minutes, 60)
+    return f"{hours}:{minute:02}:{second:02}" if hours else f"{minute}:{second:02}"

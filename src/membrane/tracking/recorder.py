@@ -1,0 +1,120 @@
+"""What a run leaves while it trains: rows of metrics.csv, firing rates, and the same numbers for its tracker."""
+
+import logging
+import time
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+import torch
+
+from membrane.data.batch import Batch
+from membrane.learner import EVALUATION, Learner
+from membrane.tracking.firing import FiringRates, odd_layers
+from membrane.tracking.loggers import Tracker
+from membrane.tracking.table import MetricsTable
+
+log = logging.getLogger(__name__)
+
+
+class Recorder(L.Callback):
+    """A row of metrics.csv every ``log_every`` steps and one after every epoch, with the layers' firing rates.
+
+    Rates are measured in validation; under the protocols without a validation part, in eval mode on at most 512 fixed
+    samples of the training part, never on the test set.
+    """
+
+    def __init__(self, path: Path, learner: Learner, tracker: Tracker, log_every: int, measured: bool) -> None:
+        self.tracker = tracker
+        self.log_every = log_every
+        self.firing = FiringRates(learner.model)
+        self.in_validation = measured and learner.validation == "val"
+        after_epoch = [f"{learner.validation}/{name}" for name in learner.validation_metrics.names] if measured else []
+        rates = [f"rate/{layer}" for layer in self.firing.rates()]
+        means = [f"mean/{layer}" for layer in self.firing.rates()]
+        columns = ["epoch", "step", "seconds", "lr", "train/loss", "train/acc", *after_epoch, *rates, *means]
+        self.table = MetricsTable(path, columns)
+        self.after_epoch = after_epoch
+        self.samples = 0
+        self.started = 0.0
+
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Start the clock."""
+        self.started = time.perf_counter()
+
+    def seconds(self) -> float:
+        """How long the fit has taken."""
+        return time.perf_counter() - self.started
+
+    def where(self, trainer: L.Trainer) -> dict[str, float]:
+        """The cells that every row has."""
+        lr = trainer.optimizers[0].param_groups[0]["lr"]
+        return {"epoch": trainer.current_epoch, "step": trainer.global_step, "seconds": self.seconds(), "lr": float(lr)}
+
+    def write(self, trainer: L.Trainer, values: dict[str, float]) -> None:
+        """One row, to the file and to the tracker."""
+        row = {**self.where(trainer), **values}
+        self.table.append(row)
+        self.tracker.metrics(row, trainer.global_step)
+
+    def on_train_batch_end(
+        self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Batch, batch_idx: int
+    ) -> None:
+        """A training row, when it is time for one."""
+        self.samples += len(batch.y)
+        last = batch_idx + 1 == trainer.num_training_batches
+        stepped = (batch_idx + 1) % trainer.accumulate_grad_batches == 0 or last
+        if stepped and trainer.global_step % self.log_every == 0:
+            self.training_row(trainer, pl_module)
+
+    def training_row(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """What training did since the last row."""
+        assert isinstance(pl_module, Learner)
+        values = pl_module.training_metrics.read()
+        if values:
+            trainer.callback_metrics.update({name: torch.tensor(value) for name, value in values.items()})
+            self.write(trainer, values)
+
+    def on_validation_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Listen to the neurons."""
+        if self.in_validation:
+            self.firing.reset()
+            self.firing.__enter__()
+
+    def on_validation_batch_start(
+        self, trainer: L.Trainer, pl_module: L.LightningModule, batch: Batch, batch_idx: int, dataloader_idx: int = 0
+    ) -> None:
+        """A new forward begins."""
+        if self.in_validation:
+            self.firing.start(batch.lengths)
+
+    def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Stop listening."""
+        if self.in_validation:
+            self.firing.__exit__(None, None, None)
+
+    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """The rest of the epoch's training, and the epoch's row."""
+        assert isinstance(pl_module, Learner)
+        self.training_row(trainer, pl_module)
+        if not self.in_validation:
+            self.measure_on_training_samples(trainer, pl_module)
+        rates = self.firing.rates()
+        values = {name: float(trainer.callback_metrics[name]) for name in self.after_epoch}
+        values |= {f"rate/{layer}": rate for layer, rate in rates.items()}
+        values |= {f"mean/{layer}": mean for layer, mean in self.firing.means().items()}
+        self.write(trainer, values)
+        for line in odd_layers(rates):
+            log.warning("epoch %d: %s", trainer.current_epoch, line)
+
+    def measure_on_training_samples(self, trainer: L.Trainer, learner: Learner) -> None:
+        """Firing rates in eval mode on samples of the training part."""
+        self.firing.reset()
+        learner.eval()
+        with torch.no_grad(), self.firing:
+            for step, batch in enumerate(trainer.datamodule.fixed_training_samples()):  # type: ignore[attr-defined]
+                moved = Batch(*(None if part is None else part.to(learner.device) for part in batch))
+                seen = learner.augmented(moved, False, EVALUATION, step)
+                self.firing.start(seen.lengths)
+                learner.framework(learner.model, seen.x, seen.lengths)
+        learner.train()

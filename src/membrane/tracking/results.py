@@ -1,0 +1,161 @@
+"""What a run says before and after training, and what it leaves behind."""
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from rich.console import Console, RenderableType
+from torch import nn
+
+from membrane import neurons
+from membrane.data.module import DataModule
+from membrane.learner import EVALUATION, Learner
+from membrane.runs import RunFolder
+from membrane.schema import Config
+from membrane.tracking import figures, provenance
+from membrane.tracking.firing import record_spikes
+from membrane.tracking.loggers import Tracker
+from membrane.tracking.table import rows
+from membrane.tracking.tables import model_table, results_table
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Fit:
+    """What fitting took, and what validation said of the checkpoint that is kept."""
+
+    seconds: float
+    samples: int
+    epochs: int
+    validation: dict[str, float]
+
+
+def write_provenance(folder: RunFolder, config: Config, data: DataModule, device: torch.device) -> None:
+    """`provenance.json`: where the result will come from."""
+    content = {
+        "fingerprint": folder.fingerprint,
+        "seed": config.seed,
+        "git": provenance.git(),
+        "code_digest": provenance.code_digest(),
+        "versions": provenance.versions(),
+        "processor": provenance.processor(),
+        "device": str(device) if device.type == "cpu" else torch.cuda.get_device_name(device),
+        "kernels": provenance.kernels(device, config.neuron.name_of_choice),
+        "threads": torch.get_num_threads(),
+        "deterministic": config.trainer.deterministic,
+        "precision": config.precision,
+        "data_hash": data.data_hash,
+        "split_hash": data.split_hash,
+        "command": provenance.command(),
+    }
+    folder.write("provenance.json", content)
+
+
+def announce(folder: RunFolder, config: Config, data: DataModule, learner: Learner) -> None:
+    """What is about to be trained: the model's table, the data's parts, the augmentation."""
+    samples = data.training_part
+    x = torch.zeros(2, *samples.x.shape[1:])
+    show(model_table(learner.model, learner.framework, x))
+    sizes = ", ".join(f"{len(part)} {name}" for name, (part, _) in data.parts.items() if len(part))
+    log.info("data: %s (%s), protocol %s, split %s", config.dataset.name, sizes, config.protocol, data.split_hash[:12])
+    log.info("augmentation: %s", learner.augmentation.describe())
+    if mixes_timesteps(learner.model) and config.framework.name_of_choice.startswith("multistep"):
+        log.info("batch norm: in training, multi-step normalises over T·N at once, single-step at each timestep")
+    log.info("folder: %s", folder.path)
+
+
+def mixes_timesteps(model: nn.Module) -> bool:
+    """Whether batch norm makes multi-step training another function than single-step training."""
+    kinds = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
+    return any(isinstance(module, kinds) for module in model.modules())
+
+
+def show(renderable: RenderableType) -> None:
+    """Print a table: as wide as the terminal, or 100 columns of plain text where there is none."""
+    console = Console()
+    if not console.is_terminal:
+        console = Console(width=100)
+    console.print(renderable)
+
+
+def result(
+    folder: RunFolder, config: Config, learner: Learner, data: DataModule, fit: Fit, metrics: Mapping[str, float]
+) -> dict[str, Any]:
+    """The content of `result.json`."""
+    is_snn = neurons.is_snn(learner.model)
+    repeats = is_snn or config.framework.timesteps_in_data
+    return {
+        "schema": 1,
+        "status": "finished",
+        "name": config.name,
+        "fingerprint": folder.fingerprint,
+        "seed": config.seed,
+        "protocol": config.protocol,
+        "framework": config.framework.name_of_choice,
+        "model": config.model.name_of_choice,
+        "neuron": config.neuron.name_of_choice,
+        "surrogate": None if config.surrogate is None else config.surrogate.model_dump(exclude={"target"})
+        | {"kind": config.surrogate.name_of_choice},
+        "is_snn": is_snn,
+        "dataset": config.dataset.name,
+        "split_hash": data.split_hash,
+        "timesteps": config.timesteps,
+        "forward_passes_per_sample": config.timesteps if repeats else 1,
+        "precision": config.precision,
+        "parameters": sum(parameter.numel() for parameter in learner.model.parameters()),
+        "epochs": fit.epochs,
+        "fit_seconds": round(fit.seconds, 3),
+        "samples_per_second": round(fit.samples / fit.seconds, 1),
+        "metrics": dict(metrics),
+    }
+
+
+def all_metrics(fit: Fit, tests: Mapping[str, Any], table: Path) -> dict[str, float]:
+    """`val/*`, `test/*` and `test_last/*`, and under the paper's protocol what its readers compare."""
+    metrics = dict(fit.validation)
+    for name, test in tests.items():
+        metrics |= {f"{name}/{metric}": value for metric, value in test.metrics.items()}
+    oracle = [row["oracle/acc"] for row in rows(table) if "oracle/acc" in row]
+    if oracle:
+        metrics["test/acc_mean_last10"] = float(np.mean(oracle[-10:]))
+        metrics["test/acc_best_oracle"] = max(oracle)
+    return metrics
+
+
+def finish(
+    folder: RunFolder,
+    config: Config,
+    learner: Learner,
+    data: DataModule,
+    fit: Fit,
+    tests: Mapping[str, Any],
+    tracker: Tracker,
+) -> None:
+    """Outputs, figures, tracker, and last of all `result.json`; then what a person wants to know."""
+    metrics = all_metrics(fit, tests, folder.path / "metrics.csv")
+    (folder.path / "outputs").mkdir()
+    np.savez_compressed(folder.path / "outputs" / "test.npz", **tests["test"].outputs)
+    spikes = record_spikes(learner.model, learner.framework, one_sample(learner, data))
+    pictures = figures.draw(folder.path, {layer: each.numpy() for layer, each in spikes.items()})
+    tracker.result(metrics, pictures)
+    tracker.finish("success")
+    show(results_table(metrics, samples={"val": len(data.parts["val"][0]), "test": len(data.parts["test"][0])}))
+    if folder.debug:
+        log.info("debug run: no result is kept; its files are in %s", folder.path)
+        return
+    folder.write("result.json", result(folder, config, learner, data, fit, metrics))
+    log.info("folder: %s", folder.path)
+    log.info("next:   membrane-evaluate %s", folder.path)
+    log.info("        python train.py -m seed=1,2,3,4 <the same settings>   for the spread over seeds")
+
+
+def one_sample(learner: Learner, data: DataModule) -> torch.Tensor:
+    """x [1,…] of the first test sample, as the model sees it."""
+    batch = next(iter(data.test_dataloader()))
+    seen = learner.augmented(batch, False, EVALUATION, 0)
+    return seen.x[:1].to(learner.device)

@@ -1,0 +1,206 @@
+"""The experiment: build → fit → test → result. What a configuration means is all here."""
+
+import logging
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+import numpy as np
+import torch
+from lightning.pytorch.plugins.environments import SLURMEnvironment
+from torch import nn
+from torch.optim import Optimizer
+
+from membrane import checkpoints
+from membrane.augment.pipeline import Pipeline
+from membrane.config import admitted, build
+from membrane.data.module import DataModule
+from membrane.learner import Learner
+from membrane.neurons import make_neuron
+from membrane.randomness import scoped
+from membrane.runs import RunFolder
+from membrane.schedules import schedule
+from membrane.schema import Config
+from membrane.tracking import results
+from membrane.tracking.loggers import tracker
+from membrane.tracking.progress import Progress
+from membrane.tracking.recorder import Recorder
+
+log = logging.getLogger(__name__)
+
+
+def run(config: Config, said: dict[str, Any], folder: RunFolder) -> None:
+    """One run, from the configuration to the last file of its folder; ``said`` is the configuration as saved."""
+    torch.set_num_threads(config.threads)
+    learner = build_learner(config)
+    data = build_data(config, learner)
+    data.setup()
+    learner.augmentation.fit(data.training_part.x, data.training_part.scale)
+    results.announce(folder, config, data, learner)
+    tracking = tracker(config, said, folder.path, folder.fingerprint, folder.reruns())
+    recorder = Recorder(folder.path / "metrics.csv", learner, tracking, config.log_every, config.protocol != "last")
+    keeper = keep_best_and_last(config, said, folder)
+    callbacks = [build(node, config.trust) for node in config.callbacks.values()]
+    progress = [Progress()] if config.trainer.progress else []
+    trainer = build_trainer(config, folder.path, [*callbacks, recorder, keeper, *progress])
+    results.write_provenance(folder, config, data, trainer.strategy.root_device)
+    try:
+        trainer.fit(learner, datamodule=data)
+        fit = results.Fit(recorder.seconds(), recorder.samples, trainer.current_epoch, keeper.best_metrics)
+        tests = test_checkpoints(config, learner, data, folder.path)
+        results.finish(folder, config, learner, data, fit, tests, tracking)
+    except BaseException:
+        tracking.finish("failed")
+        raise
+
+
+def keep_best_and_last(config: Config, said: dict[str, Any], folder: RunFolder) -> checkpoints.KeepBestAndLast:
+    """The run's checkpoints; a model is rebuilt from the configuration in them, in whatever folder they lie."""
+    about = {
+        "schema": 1,
+        "config": {key: value for key, value in said.items() if key != "paths"},
+        "fingerprint": folder.fingerprint,
+        "seed": config.seed,
+    }
+    monitor = config.trainer.monitor if config.protocol == "val_best" else None
+    return checkpoints.KeepBestAndLast(folder.path / "checkpoints", monitor, about)
+
+
+def build_learner(config: Config) -> Learner:
+    """The model in its strategy, with initial weights that depend on the seed alone."""
+    dataset = config.dataset
+    with scoped(config.seed, "initialisation"):
+        model = build(
+            config.model,
+            config.trust,
+            input_shape=dataset.shape,
+            classes=dataset.classes,
+            timesteps=config.timesteps,
+            neuron=neuron_factory(config),
+        )
+    readout = build(config.readout, config.trust)
+    return Learner(
+        model=model,
+        framework=build(config.framework, timesteps=config.timesteps),
+        readout=readout,
+        loss=build(config.loss, config.trust, readout=readout),
+        augmentation=Pipeline(
+            {name: build(node, config.trust) for name, node in config.augmentation.items()},
+            classes=dataset.classes,
+            timesteps_in_data=config.framework.timesteps_in_data,
+            seed=config.seed,
+        ),
+        classes=dataset.classes,
+        seed=config.seed,
+        optimize=partial(optimizer, config),
+        schedule=partial(schedule_for, config),
+        validation="oracle" if config.protocol == "paper_best_on_test" else "val",
+        collect_outputs=config.save_outputs,
+    )
+
+
+def neuron_factory(config: Config) -> Callable[[], nn.Module]:
+    """A fresh neuron at every call, each with a surrogate object of its own."""
+    surrogate = None if config.surrogate is None else partial(build, config.surrogate, config.trust)
+    kind = admitted(config.neuron.target, config.trust)
+    return lambda: make_neuron(kind, surrogate, **config.neuron.parameters())
+
+
+def optimizer(config: Config, parameters: Iterable[nn.Parameter]) -> Optimizer:
+    """The optimiser over the model's parameters."""
+    made: Optimizer = build(config.optimizer, config.trust, params=list(parameters))
+    return made
+
+
+def schedule_for(config: Config, optimizer: Optimizer, steps: int, epochs: int) -> dict[str, Any]:
+    """The schedule in Lightning's terms, over ``steps`` or ``epochs`` as the configuration counts."""
+    node = config.scheduler
+    per_epoch = steps / epochs if node.interval == "step" else 1
+    made = schedule(
+        optimizer,
+        admitted(node.target, config.trust),
+        node.parameters(),
+        length=steps if node.interval == "step" else epochs,
+        warmup=round(node.warmup * per_epoch),
+    )
+    return {"scheduler": made, "interval": node.interval}
+
+
+def build_data(config: Config, learner: Learner) -> DataModule:
+    """The data set under the protocol."""
+    dataset, pipeline = config.dataset, learner.augmentation
+    before = any(augmentation.before for _, augmentation in pipeline.entries())
+    return DataModule(
+        build(dataset, config.trust),
+        root=Path(config.paths.data),
+        shape=dataset.shape,
+        classes=dataset.classes,
+        timesteps=config.timesteps,
+        timesteps_in_data=dataset.timesteps_in_data,
+        protocol=config.protocol,
+        batch_size=config.batch_size,
+        seed=config.seed,
+        split_seed=dataset.split_seed,
+        before=(lambda batch, *where: pipeline.run(batch, "before", *where)) if before else None,
+        overfit=config.debug.overfit if config.debug else None,
+    )
+
+
+def build_trainer(config: Config, folder: Path, callbacks: Sequence[L.Callback] = ()) -> L.Trainer:
+    """Lightning's trainer, with everything switched off that membrane does itself."""
+    settings, few = config.trainer, config.debug.batches if config.debug else None
+    plugins: list[Any] = [checkpoints.WholeFiles()]
+    if SLURMEnvironment.detect():
+        plugins.append(SLURMEnvironment(auto_requeue=False))
+    return L.Trainer(
+        accelerator=settings.accelerator,
+        devices=settings.devices,
+        precision=config.precision,
+        max_epochs=config.epochs,
+        accumulate_grad_batches=settings.accumulate,
+        gradient_clip_val=settings.clip_norm,
+        deterministic=settings.deterministic,
+        limit_train_batches=few,
+        limit_val_batches=0 if config.protocol == "last" else few,
+        limit_test_batches=few,
+        callbacks=list(callbacks),
+        plugins=plugins,
+        default_root_dir=folder,
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        num_sanity_val_steps=0,
+    )
+
+
+@dataclass(frozen=True)
+class Test:
+    """What one checkpoint scored on the test set: `loss`, `acc`, … and the arrays of `outputs/test.npz`."""
+
+    metrics: dict[str, float]
+    outputs: dict[str, np.ndarray]
+    checkpoint: Path
+
+
+def test_checkpoints(config: Config, learner: Learner, data: DataModule, folder: Path) -> dict[str, Test]:
+    """`test`: the checkpoint that the protocol selects; `test_last`: the last epoch's."""
+    last = test(config, learner, data, folder / "checkpoints" / "last.ckpt")
+    if config.protocol != "val_best":
+        return {"test": last, "test_last": last}
+    return {"test_last": last, "test": test(config, learner, data, folder / "checkpoints" / "best.ckpt")}
+
+
+def test(config: Config, learner: Learner, data: DataModule, checkpoint: Path) -> Test:
+    """The learner with a checkpoint's weights on the test set."""
+    learner.load_state_dict(checkpoints.load(checkpoint)["state_dict"])
+    trainer = build_trainer(config, checkpoint.parent)
+    trainer.test(learner, datamodule=data, verbose=False)
+    metrics = {name.removeprefix("test/"): float(value) for name, value in trainer.callback_metrics.items()}
+    names = learner.collected[0]
+    outputs = {name: torch.cat([batch[name] for batch in learner.collected]).numpy() for name in names}
+    return Test(metrics, outputs, checkpoint)

@@ -1,0 +1,79 @@
+"""Mixup against its formula. One-hot samples show the weight and the partner of each in the result itself."""
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import stats
+
+from membrane.augment.mixing import Mixup
+from membrane.augment.pipeline import Pipeline
+from membrane.data.batch import Batch
+from membrane.errors import ConfigError
+
+seeds = st.integers(0, 2**31)
+
+
+def mixed(batch: Batch, classes: int, seed: int, timesteps: bool) -> Batch:
+    return Pipeline({"mixup": Mixup(alpha=1.0)}, classes, timesteps, seed).run(batch, "after", True, 0, 0)
+
+
+@settings(max_examples=25, deadline=None)
+@given(seeds, st.integers(1, 9), st.integers(1, 4))
+def test_labels_are_mixed_as_the_samples_are(seed: int, n: int, timesteps: int) -> None:
+    # x[i, t] = (t+1)·e_i: each frame of the result holds (t+1)·(λ e_i + (1−λ) e_j), each label λ e_i + (1−λ) e_j.
+    time = torch.arange(1.0, timesteps + 1)
+    x = torch.eye(n)[:, None, None] * time[None, :, None, None]
+    lengths = torch.arange(1, n + 1)
+    out = mixed(Batch(x, torch.arange(n), lengths, torch.arange(n), torch.arange(n)), n, seed, True)
+    assert out.x.shape == x.shape
+    for frame in range(timesteps):
+        torch.testing.assert_close(out.x[:, frame, 0], out.y * time[frame])
+    torch.testing.assert_close(out.y.sum(1), torch.ones(n))
+    assert (out.y >= 0).all()
+    assert out.lengths is not None
+    for row, length in zip(out.y, out.lengths, strict=True):
+        assert length == (row.nonzero().max() + 1)  # lengths grow with the index
+
+
+@settings(max_examples=25, deadline=None)
+@given(seeds)
+def test_mixup_is_the_formula(seed: int) -> None:
+    generator = torch.Generator().manual_seed(seed)
+    x, y = torch.randn(6, 2, 4, 5, generator=generator), torch.randint(3, (6,), generator=generator)
+    augmentation = Mixup(alpha=0.4)
+    parameters = augmentation.draw(6, generator)
+    soft = augmentation.labels(y, parameters, 3)
+    out = augmentation.apply(x, parameters)
+    again = augmentation.labels(soft, parameters, 3)
+    for i, (weight, j) in enumerate(zip(parameters["weight"].tolist(), parameters["partner"].tolist(), strict=True)):
+        torch.testing.assert_close(out[i], weight * x[i] + (1 - weight) * x[j])
+        label = torch.zeros(3)
+        label[y[i]] += weight
+        label[y[j]] += 1 - weight
+        torch.testing.assert_close(soft[i], label)
+        torch.testing.assert_close(again[i], weight * soft[i] + (1 - weight) * soft[j])
+
+
+def test_plain_data_and_no_lengths() -> None:
+    batch = Batch(torch.eye(4)[:, None], torch.arange(4), None, torch.arange(4) + 9, torch.arange(4) + 5)
+    out = mixed(batch, 4, 0, False)
+    torch.testing.assert_close(out.x[:, 0], out.y)
+    assert not torch.equal(out.y, torch.eye(4))
+    assert out.lengths is None
+    assert torch.equal(out.recording, batch.recording)
+    assert torch.equal(out.index, batch.index)
+
+
+@pytest.mark.parametrize("alpha", [0.2, 1.0, 5.0])
+def test_weights_are_beta_and_partners_a_permutation(alpha: float) -> None:
+    parameters = Mixup(alpha=alpha).draw(2000, torch.Generator().manual_seed(0))
+    weight = parameters["weight"].double().numpy()
+    assert stats.kstest(weight, stats.beta(alpha, alpha).cdf).pvalue > 0.001
+    assert torch.equal(parameters["partner"].sort().values, torch.arange(2000))
+
+
+@pytest.mark.parametrize("alpha", [0, -1, float("inf"), float("nan")])
+def test_bad_alpha_is_refused(alpha: float) -> None:
+    with pytest.raises(ConfigError, match="Mixup: alpha must be a finite number above 0"):
+        Mixup(alpha=alpha)

@@ -1,0 +1,14 @@
+"""Run membrane from a bare clone: ``python train.py framework=multistep_tid``."""
+
+import os
+import sys
+from pathlib import Path
+
+source = str(Path(__file__).parent / "src")
+sys.path.insert(0, source)
+os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [source, os.environ.get("PYTHONPATH")]))
+
+if __name__ == "__main__":
+    from membrane.command import main
+
+    sys.exit(main())
