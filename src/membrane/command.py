@@ -244,8 +244,9 @@ def forget_sweep_file() -> None:
     """Remove the copy of the configuration that Hydra's sweeper writes: nothing in it is masked."""
     from hydra.core.hydra_config import HydraConfig
 
-    if HydraConfig.initialized():
-        (Path(HydraConfig.get().sweep.dir) / "multirun.yaml").unlink(missing_ok=True)
+    output = Path(HydraConfig.get().runtime.output_dir)
+    for place in (output, output.parent):
+        (place / "multirun.yaml").unlink(missing_ok=True)
 
 
 def hand_to_hydra(arguments: list[str], task: Task) -> None:

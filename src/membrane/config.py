@@ -36,7 +36,9 @@ def check(raw: Mapping[str, Any]) -> Config:
         value = raw.get(group)
         if group in MANY:
             nodes[group] = {name: node(f"{group}.{name}", kind, choices, entry) for name, entry in entries(group, value)}
-        elif value or group not in ("surrogate", "logger"):
+        elif not value and group in ("surrogate", "logger"):
+            nodes[group] = None
+        else:
             nodes[group] = node(group, kind, choices, value)
     spiking = getattr(nodes["neuron"], "spiking", True)
     nodes["surrogate"] = nodes.get("surrogate") if spiking else None

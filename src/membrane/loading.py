@@ -22,7 +22,7 @@ def load(path: str | Path, trust: Sequence[str] = ()) -> "Learner":
     ``learner(x)`` gives predictions [N,K] for x [N,…] or [N,T,…]. DataError where there is no checkpoint of ours,
     ConfigError where its configuration names a class that is neither membrane's nor in ``trust``.
     """
-    file = checkpoint_of(Path(path))
+    file = checkpoint_of(path)
     checkpoint = checkpoints.load(file)
     config = config_of(checkpoint["membrane"]["config"], trust)
     learner = build_learner(config)
@@ -30,10 +30,11 @@ def load(path: str | Path, trust: Sequence[str] = ()) -> "Learner":
     return learner.eval()
 
 
-def checkpoint_of(path: Path) -> Path:
-    """The checkpoint that a path means. DataError where there is none."""
-    if "://" in str(path):
-        raise DataError(f"{path}: only files on this machine can be loaded")
+def checkpoint_of(place: str | Path) -> Path:
+    """The checkpoint that a run folder or a file's name means. DataError where there is none."""
+    if "://" in str(place):
+        raise DataError(f"{place}: only files on this machine can be loaded")
+    path = Path(place)
     if path.is_file():
         return path
     for name in ("best.ckpt", "last.ckpt"):

@@ -1,11 +1,7 @@
 """Axis order: arrays at rest have the channels last, models want them first.
 
-=================  =======================  ===========================
-\\                  1-D                      2-D
-=================  =======================  ===========================
-without timesteps  ``[N,S,C] ↔ [N,C,S]``    ``[N,H,W,C] ↔ [N,C,H,W]``
-with timesteps     ``[N,T,S,C] ↔ [N,T,C,S]``  ``[N,T,H,W,C] ↔ [N,T,C,H,W]``
-=================  =======================  ===========================
+Without timesteps ``[N,S,C] ↔ [N,C,S]`` and ``[N,H,W,C] ↔ [N,C,H,W]``; with timesteps ``[N,T,S,C] ↔ [N,T,C,S]`` and
+``[N,T,H,W,C] ↔ [N,T,C,H,W]``.
 """
 
 from __future__ import annotations

@@ -50,7 +50,8 @@ def _slice(t: NDArray[np.int64], timesteps: int, split: Split) -> NDArray[np.int
         return t
     if split == "time":
         # +1: the last event belongs to the last slice, and one timestamp alone does not divide by zero.
-        return (t - t.min()) * timesteps // (t.max() - t.min() + 1)
+        of_event: NDArray[np.int64] = (t - t.min()) * timesteps // (t.max() - t.min() + 1)
+        return of_event
     rank = np.empty_like(t)
     rank[np.argsort(t, kind="stable")] = np.arange(len(t))
     return rank * timesteps // len(t)

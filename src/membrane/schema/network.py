@@ -1,10 +1,13 @@
 """Models and neurons."""
 
-from typing import Any, ClassVar, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, PositiveInt, model_validator
 
-from membrane.schema.node import Fraction, Node
+from membrane.models.geometry import per_layer
+from membrane.schema.node import Count, Node
+
+Probability = Annotated[float, Field(ge=0, lt=1)]
 
 
 class Model(Node):
@@ -22,6 +25,27 @@ class SMLP(Model):
 class SCNN(Model):
     choice = "scnn"
     public = "membrane.models.scnn.SCNN"
+    filters: list[PositiveInt] = Field(min_length=1)
+    kernel_sizes: PositiveInt | list[PositiveInt] = 3
+    paddings: Count | list[Count] = 1
+    strides: PositiveInt | list[PositiveInt] = 1
+    pool_sizes: PositiveInt | list[PositiveInt] = 2
+    dropouts: Probability | list[Probability] = 0.0
+    separables: bool | list[bool] = False
+    batch_norm: bool = True
+    fc_units: list[PositiveInt] = []
+    fc_dropouts: Probability | list[Probability] = 0.0
+    gsp: bool = False
+    prepool: PositiveInt = 1
+    postpool: PositiveInt = 1
+
+    @model_validator(mode="after")
+    def one_entry_a_layer(self) -> Self:
+        """Refuse lists of different lengths, naming each with its length."""
+        lists = ("filters", "kernel_sizes", "paddings", "strides", "pool_sizes", "dropouts", "separables")
+        per_layer(len(self.filters), **{name: getattr(self, name) for name in lists})
+        per_layer(len(self.fc_units), fc_units=self.fc_units, fc_dropouts=self.fc_dropouts)
+        return self
 
 
 MODELS = (SMLP, SCNN)

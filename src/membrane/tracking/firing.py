@@ -8,7 +8,6 @@ import math
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
-from types import TracebackType
 from typing import Self
 
 import torch
@@ -52,7 +51,7 @@ class FiringRates:
         self.handles = hooked(self.model, self.count)
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(self, *_: object) -> None:
         for handle in self.handles:
             handle.remove()
         self.handles = []
@@ -68,16 +67,11 @@ class FiringRates:
         self.calls[name] = step + 1
         size = output.new_full((), output.numel(), dtype=torch.float64)
         if self.lengths is not None:
-            valid = valid_timesteps(output, self.lengths, step, self.step_mode(name))
+            valid = valid_timesteps(output, self.lengths, step, step_mode(self.model))
             size = valid.sum(dtype=torch.float64) * (output.numel() // valid.numel())
             output = output.where(valid, torch.zeros_like(output))
         sums = torch.stack([output.count_nonzero().double(), output.sum(dtype=torch.float64), size])
         self.sums[name] = self.sums[name] + sums if name in self.sums else sums
-
-    def step_mode(self, name: str) -> str:
-        """'s' or 'm' of a layer. A ReLU has none of its own: the framework gives all layers the same."""
-        modules = (self.model.get_submodule(name), *self.model.modules())
-        return next((str(module.step_mode) for module in modules if hasattr(module, "step_mode")), "s")
 
     def rates(self) -> dict[str, float]:
         """Layer → fraction of non-zero outputs in [0,1]; nan where nothing was counted."""
@@ -99,11 +93,17 @@ class FiringRates:
         self.calls.clear()
 
 
-def valid_timesteps(output: Tensor, lengths: Tensor, step: int, step_mode: str) -> Tensor:
+def step_mode(model: nn.Module) -> str:
+    """'s' or 'm': the framework gives every layer that has a step mode the same. A ReLU has none of its own."""
+    return next((str(module.step_mode) for module in model.modules() if hasattr(module, "step_mode")), "s")
+
+
+def valid_timesteps(output: Tensor, lengths: Tensor, step: int, mode: str) -> Tensor:
     """Output [T,N,…] ('m') or that of timestep ``step`` [N,…] ('s') → mask that broadcasts over it. ValueError."""
-    lead = 2 if step_mode == "m" else 1
+    lead = 2 if mode == "m" else 1
     if output.shape[lead - 1 : lead] != lengths.shape:
-        raise ValueError(f"a neuron's output {list(output.shape)} does not fit {len(lengths)} lengths in step mode {step_mode!r}")
+        shape = list(output.shape)
+        raise ValueError(f"in step mode {mode!r} a layer's output {shape} does not fit {len(lengths)} lengths")
     times = torch.arange(len(output), device=output.device)[:, None] if lead == 2 else step
     mask: Tensor = lengths > times
     return mask.reshape(*mask.shape, *[1] * (output.dim() - lead))
@@ -136,7 +136,7 @@ def record_spikes(model: nn.Module, framework: Framework, x: Tensor) -> dict[str
 
 @contextmanager
 def observing(model: nn.Module) -> Iterator[None]:
-    """Eval mode without gradients inside the block; then training flags and random state are as before, neurons reset."""
+    """Eval mode without gradients in the block; after it flags and random state are as before, and neurons reset."""
     training = {module: module.training for module in model.modules()}
     model.eval()
     try:
@@ -152,10 +152,11 @@ def observing(model: nn.Module) -> Iterator[None]:
 
 def odd_layers(rates: Mapping[str, float]) -> list[str]:
     """One line for each layer that is silent (< 0.1 %) or saturated (> 99 %), and what helps."""
-    return [
-        f"{layer} is silent ({rate:.2%} of outputs non-zero): lower v_threshold or raise its input (weights, gain, learning rate)"
-        if rate < SILENT
-        else f"{layer} is saturated ({rate:.2%} of outputs non-zero): raise v_threshold or lower its input (weights, gain)"
-        for layer, rate in rates.items()
-        if rate < SILENT or rate > SATURATED
-    ]
+    lines = []
+    for layer, rate in rates.items():
+        shown = f"({100 * rate:.2f} % of outputs non-zero)"
+        if rate < SILENT:
+            lines.append(f"{layer} is silent {shown}: lower v_threshold or raise its input (gain, learning rate)")
+        elif rate > SATURATED:
+            lines.append(f"{layer} is saturated {shown}: raise v_threshold or lower its input (gain, learning rate)")
+    return lines

@@ -88,7 +88,8 @@ class Progress(Callback):
         self.pace = Pace(total_batches(trainer), self.clock)
         self.validated = False
         if self.console.is_terminal:
-            columns = (TextColumn("{task.description}"), BarColumn(bar_width=None), TextColumn("{task.fields[numbers]}"))
+            texts = [TextColumn(text, markup=False) for text in ("{task.description}", "{task.fields[numbers]}")]
+            columns = (texts[0], BarColumn(bar_width=None), texts[1])
             # Refreshed by hand: a thread of its own would be copied into the workers of a data loader.
             self.bar = Bar(*columns, console=self.console, auto_refresh=False, expand=True)
             self.bar.add_task(heading(trainer), total=finite(self.pace.total), numbers="")
@@ -106,8 +107,10 @@ class Progress(Callback):
         if self.pace is None:
             return
         self.pace.step(done_batches(trainer, batch_idx), len(batch.y))
-        if trainer.is_last_batch and pl_module.device.type == "cuda":
-            torch.cuda.synchronize(pl_module.device)  # once an epoch: else its last steps count as validation
+        if trainer.is_last_batch:
+            if pl_module.device.type == "cuda":
+                torch.cuda.synchronize(pl_module.device)  # once an epoch: else its last steps count as validation
+            self.pace.pause()
         if trainer.is_last_batch or self.clock() - self.shown >= REFRESH:
             self.update(trainer)
 
@@ -119,19 +122,20 @@ class Progress(Callback):
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Show what came out."""
         if self.pace:
-            self.pace.resume()
+            if not trainer.is_last_batch:
+                self.pace.resume()
             self.validated = True
             self.update(trainer)
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """The epoch's line, where there is no bar."""
         if self.pace and self.console and not self.bar:
-            self.console.print(epoch_line(trainer, self.pace, self.validated), markup=False, highlight=False, soft_wrap=True)
+            line = epoch_line(trainer, self.pace, self.validated)
+            self.console.print(line, markup=False, highlight=False, soft_wrap=True)
             self.validated = False
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Leave the finished bar."""
-        self.update(trainer)
+        """Leave the bar as it was last drawn: the trainer already counts the next epoch."""
         self.stop()
 
     def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
@@ -198,8 +202,9 @@ def epoch_line(trainer: pl.Trainer, pace: Pace, validated: bool) -> str:
     metrics = trainer.callback_metrics
     groups = [heading(trainer).partition(" step")[0]]
     for part in ("train", measured_part(trainer)) if validated else ("train",):
-        numbers = [f"{name} {number(name, metrics[f'{part}/{name}'])}" for name in ("loss", "acc") if f"{part}/{name}" in metrics]
-        groups += [" ".join([part, *numbers])] if numbers else []
+        named = {name: metrics[f"{part}/{name}"] for name in ("loss", "acc") if f"{part}/{name}" in metrics}
+        if named:
+            groups.append(" ".join([part, *(f"{name} {number(name, value)}" for name, value in named.items())]))
     return "  ".join([*groups, f"{pace.speed():,.0f} samples/s", f"{clock_time(pace.left())} left"])
 
 

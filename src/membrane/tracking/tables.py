@@ -13,9 +13,10 @@ from torch import Tensor, nn
 
 from membrane.framework import Framework
 from membrane.neurons import is_neuron
-from membrane.tracking.firing import observing
+from membrane.tracking.firing import observing, step_mode
 
 PROPORTIONS = ("acc", "precision", "recall", "f1", "top5")
+COUNTED = ("acc", "top5")
 NORMAL_95 = 1.959964
 
 
@@ -23,14 +24,6 @@ def console(file: TextIO | None = None) -> Console:
     """A console on ``file`` (default: standard output): 100 columns of plain text where that is no terminal."""
     found = Console(file=file)
     return found if found.is_terminal else Console(file=file, width=100)
-
-
-def plain(table: Table, width: int = 100) -> str:
-    """The table as plain text, for a log."""
-    writer = Console(width=width, color_system=None, force_terminal=False)
-    with writer.capture() as capture:
-        writer.print(table)
-    return "\n".join(line.rstrip() for line in capture.get().splitlines())
 
 
 def model_table(model: nn.Module, framework: Framework, x: Tensor) -> Table:
@@ -44,14 +37,14 @@ def model_table(model: nn.Module, framework: Framework, x: Tensor) -> Table:
     parameters, buffers = list(model.parameters()), list(model.buffers())
     count = sum(tensor.numel() for tensor in parameters)
     size = sum(tensor.numel() * tensor.element_size() for tensor in (*parameters, *buffers))
-    table = Table(title=type(model).__name__, title_justify="left", box=box.SIMPLE_HEAD, show_footer=True, pad_edge=False)
-    table.add_column("layer", footer="total", overflow="fold", ratio=None)
+    table = Table(box=box.SIMPLE_HEAD, show_footer=True, pad_edge=False)
+    table.add_column("layer", footer="total", overflow="fold")
     table.add_column("type", footer=f"{prefixed_bytes(size)} with buffers", overflow="fold")
     table.add_column("output", no_wrap=True)
     table.add_column("parameters", footer=f"{count:,}", justify="right", no_wrap=True)
     for name, layer in layers.items():
         own = sum(p.numel() for p in layer.parameters(recurse=is_leaf(layer)))
-        shown = shape_text(shapes.get(name, []), len(x))
+        shown = shape_text(shapes[name], len(x), step_mode(model))
         table.add_row(Text(name or "(model)"), Text(described(layer)), Text(shown), f"{own:,}" if own else "")
     return table
 
@@ -90,46 +83,39 @@ def called_shapes(
     return shapes
 
 
-def shape_text(shapes: list[tuple[int, ...]], samples: int) -> str:
+def shape_text(shapes: list[tuple[int, ...]], samples: int, mode: str) -> str:
     """The shape of a layer's calls with N for the batch: ``[4,N,16]`` or ``[N,16] ×4``."""
     if not shapes:
         return "–"
     sizes = [str(size) for size in shapes[0]]
-    for axis, size in enumerate(shapes[0][:2]):
-        # In a single call the batch is axis 1 and time axis 0; with T = N the two are told apart by the calls.
-        if size == samples and (axis == 1 or len(shapes) > 1 or shapes[0][1:2] != (samples,)):
-            sizes[axis] = "N"
-            break
+    batch = 1 if mode == "m" else 0
+    if shapes[0][batch : batch + 1] == (samples,):
+        sizes[batch] = "N"
     return f"[{','.join(sizes)}]" + (f" ×{len(shapes)}" if len(shapes) > 1 else "")
 
 
 def described(module: nn.Module) -> str:
     """The class and the hyper-parameters that tell two such layers apart."""
     parts: list[str] = []
+    features: Any = getattr(module, "num_features", None)
     if hasattr(module, "in_channels"):
         parts.append(f"{module.in_channels}→{module.out_channels}")
     elif hasattr(module, "in_features"):
         parts.append(f"{module.in_features}→{module.out_features}")
-    elif isinstance(getattr(module, "num_features", None), int):
-        parts.append(str(module.num_features))
-    if hasattr(module, "kernel_size"):
-        parts.append(extent(module.kernel_size))
-    for sign, name, usual in (("s", "stride", 1), ("p", "padding", 0), ("g", "groups", 1)):
-        value = extent(getattr(module, name, usual))
-        if value not in (str(usual), "×".join([str(usual)] * 2)):
-            parts.append(sign + value)
-    for sign, name in (("p=", "p"), ("τ=", "tau"), ("θ=", "v_threshold")):
-        value = getattr(module, name, None)
+    elif isinstance(features, int):
+        parts.append(str(features))
+    for sign, name, usual in (("", "kernel_size", None), ("s", "stride", 1), ("p", "padding", 0), ("g", "groups", 1)):
+        extent: Any = getattr(module, name, usual)
+        sizes = extent if isinstance(extent, tuple) else (extent,)
+        if set(sizes) != {usual}:
+            parts.append(sign + "×".join(map(str, sizes[:1] if sign and len(set(sizes)) == 1 else sizes)))
+    for sign, name in (("p=", "p"), ("τ=", "tau"), ("θ=", "v_threshold"), ("reset to ", "v_reset")):
+        value: Any = getattr(module, name, None)
         if isinstance(value, int | float):
             parts.append(f"{sign}{value:g}")
-    if is_neuron(module) and hasattr(module, "v_reset"):
-        parts.append("soft reset" if module.v_reset is None else f"reset to {module.v_reset:g}")
+    if is_neuron(module) and getattr(module, "v_reset", 0) is None:
+        parts.append("soft reset")
     return " ".join([type(module).__name__, *parts])
-
-
-def extent(value: Any) -> str:
-    """3 or (3, 3) → ``3×3``-like text; one number stays one."""
-    return "×".join(map(str, value)) if isinstance(value, tuple | list) else str(value)
 
 
 def prefixed_bytes(size: float) -> str:
@@ -144,8 +130,8 @@ def prefixed_bytes(size: float) -> str:
 def results_table(metrics: Mapping[str, float], samples: Mapping[str, int] | None = None) -> Table:
     """A row for each metric, a column for each part (val, test, test_last …) of ``part/metric`` keys.
 
-    Proportions are in percent; ``acc`` carries the half-width of its 95 % Wilson score interval where ``samples``
-    gives the size of the part (``test_last`` falls back to ``test``). No other metric is a binomial proportion.
+    Proportions are in percent; those counted over samples (``acc``, ``top5``) with the half-width of their 95 % Wilson
+    score interval where ``samples`` gives the size of the part (``test_last`` falls back to ``test``).
     """
     cells = {tuple(key.rpartition("/")[::2]): value for key, value in metrics.items()}
     found = list(dict.fromkeys(part for part, _ in cells))
@@ -158,14 +144,14 @@ def results_table(metrics: Mapping[str, float], samples: Mapping[str, int] | Non
     for name in dict.fromkeys(name for _, name in cells):
         sizes = [(samples or {}).get(part) or (samples or {}).get(part.removesuffix("_last")) for part in parts]
         values = [cells.get((part, name)) for part in parts]
-        row = ["" if value is None else metric_text(name, value, size) for value, size in zip(values, sizes, strict=True)]
-        table.add_row(name, *row)
+        pairs = zip(values, sizes, strict=True)
+        table.add_row(name, *("" if value is None else metric_text(name, value, size) for value, size in pairs))
     return table
 
 
 def metric_text(name: str, value: float, samples: int | None = None) -> str:
     """``94.17 ± 2.42 %`` for an accuracy of so many samples, ``94.17 %`` for a proportion, else four decimals."""
-    if name == "acc" and samples:
+    if name in COUNTED and samples:
         return f"{value * 100:.2f} ± {wilson_half_width(value, samples) * 100:.2f} %"
     if any(word in name for word in PROPORTIONS):
         return f"{value * 100:.2f} %"

@@ -1,0 +1,219 @@
+"""MNIST and Fashion-MNIST, from the original files in idx format."""
+
+import math
+import struct
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from membrane.data.download import READ_SECONDS, damaged, obtain, verified
+from membrane.data.samples import Samples
+
+UNSIGNED_BYTES = 0x0800  # plus the number of dimensions: the magic number
+GZIP = 16 + zlib.MAX_WBITS
+
+
+@dataclass(frozen=True)
+class IdxFile:
+    """Unsigned bytes [*shape]: the name without .gz, and the md5 of the .gz and of what is inside."""
+
+    name: str
+    shape: tuple[int, ...]
+    packed: str
+    unpacked: str
+
+    def md5(self, path: Path) -> str:
+        """What the md5 of ``path`` must be."""
+        return self.packed if path.suffix == ".gz" else self.unpacked
+
+
+@dataclass(frozen=True)
+class Originals:
+    """The original files of a data set, each part (images [n,H,W], labels [n]), and where they are kept.
+
+    ``folder`` is ours, ``torchvision`` is that library's name for its own; either may hold the .gz or what is inside.
+    """
+
+    folder: str
+    torchvision: str
+    mirrors: tuple[str, ...]
+    train: tuple[IdxFile, IdxFile]
+    test: tuple[IdxFile, IdxFile]
+    classes: int = 10
+    seconds: float = READ_SECONDS
+
+    def load(self, root: Path) -> tuple[Samples, Samples]:
+        """(train, test), x [n,1,H,W] uint8. DataError where a file is not to be had, or is not the original."""
+        paths = {file.name: self.path(root, file) for file in (*self.train, *self.test)}  # all, before any is read
+        train, test = (self.samples(paths, *part) for part in (self.train, self.test))
+        return train, test
+
+    def path(self, root: Path, file: IdxFile) -> Path:
+        """Where the file is; downloaded, if it is nowhere."""
+        places = [
+            f"{folder}/{file.name}{end}" for folder in (self.folder, f"{self.torchvision}/raw") for end in (".gz", "")
+        ]
+        names = ", ".join(f"{file.name}.gz" for file in (*self.train, *self.test))
+        advice = f"put the original files {names} into {root / self.folder}"
+        return obtain(root, places, file.packed, self.mirrors, advice, self.seconds)
+
+    def samples(self, paths: dict[str, Path], images: IdxFile, labels: IdxFile) -> Samples:
+        """One part: x [n,1,H,W]; every image is a recording of its own, numbered by its place in the part."""
+        x = read(paths[images.name], images.shape, images.md5(paths[images.name]))
+        y = read_labels(paths[labels.name], labels.shape[0], self.classes, labels.md5(paths[labels.name]))
+        return Samples(torch.from_numpy(x[:, None]), y, torch.arange(len(y)), 1 / 255)
+
+
+def read(path: Path, shape: Sequence[int], md5: str | None = None) -> NDArray[np.uint8]:
+    """An idx file of unsigned bytes, packed if it ends in .gz → [*shape].
+
+    Magic number and dimensions are big-endian u32, then row-major bytes. DataError unless the file holds exactly that,
+    and has the md5 if one is given.
+    """
+    content = verified(path, md5)
+    header = struct.pack(f">{1 + len(shape)}I", UNSIGNED_BYTES + len(shape), *shape)
+    size = len(header) + math.prod(shape)
+    if path.suffix == ".gz":
+        content = inflate(path, content, size)
+    if content[: len(header)] != header[: len(content)]:
+        raise damaged(path, mismatch(content, shape))
+    if len(content) != size:
+        raise damaged(path, f"{'too many' if len(content) > size else f'only {len(content)}'} bytes, {size} expected")
+    return np.frombuffer(content, np.uint8, offset=len(header)).reshape(shape).copy()
+
+
+def inflate(path: Path, content: bytes, size: int) -> bytes:
+    """What is inside a .gz, at most ``size`` bytes and one more. DataError unless it is one whole gzip member."""
+    if not content.startswith(b"\x1f\x8b"):
+        raise damaged(path, "not a gzip file")
+    member = zlib.decompressobj(GZIP)
+    try:
+        inside = member.decompress(content, size + 1)
+    except zlib.error as error:
+        raise damaged(path, f"corrupt gzip ({error})") from error
+    if len(inside) <= size and not member.eof:
+        raise damaged(path, "truncated gzip")
+    if member.unused_data:
+        raise damaged(path, f"{len(member.unused_data)} bytes after the end of the gzip")
+    return inside
+
+
+def mismatch(content: bytes, shape: Sequence[int]) -> str:
+    """How the header in ``content`` differs from that of unsigned bytes [*shape]."""
+    expected = UNSIGNED_BYTES + len(shape)
+    found = [number for (number,) in struct.iter_unpack(">I", content[: min(len(content) // 4, 1 + len(shape)) * 4])]
+    if found and found[0] != expected:
+        return f"magic number is {found[0]}, {expected} expected"
+    return f"dimensions are {found[1:]}, {list(shape)} expected"
+
+
+def read_labels(path: Path, count: int, classes: int, md5: str | None = None) -> Tensor:
+    """Labels int64 [count] from an idx file. DataError as ``read``, and where a label is not below ``classes``."""
+    labels = read(path, [count], md5)
+    if len(wrong := np.flatnonzero(labels >= classes)):
+        raise damaged(path, f"label {labels[wrong[0]]} at place {wrong[0]}, 0 to {classes - 1} expected")
+    return torch.from_numpy(labels.astype(np.int64))
+
+
+MNIST_FILES = Originals(
+    folder="mnist",
+    torchvision="MNIST",
+    mirrors=(
+        "https://ossci-datasets.s3.amazonaws.com/mnist/",  # torchvision's
+        "https://storage.googleapis.com/cvdf-datasets/mnist/",  # TensorFlow Datasets'
+    ),
+    train=(
+        IdxFile(
+            "train-images-idx3-ubyte",
+            (60_000, 28, 28),
+            packed="f68b3c2dcbeaaa9fbdd348bbdeb94873",
+            unpacked="6bbc9ace898e44ae57da46a324031adb",
+        ),
+        IdxFile(
+            "train-labels-idx1-ubyte",
+            (60_000,),
+            packed="d53e105ee54ea40749a09fcbcd1e9432",
+            unpacked="a25bea736e30d166cdddb491f175f624",
+        ),
+    ),
+    test=(
+        IdxFile(
+            "t10k-images-idx3-ubyte",
+            (10_000, 28, 28),
+            packed="9fb629c4189551a2d022fa330f9573f3",
+            unpacked="2646ac647ad5339dbf082846283269ea",
+        ),
+        IdxFile(
+            "t10k-labels-idx1-ubyte",
+            (10_000,),
+            packed="ec29112dd5afa0611ce80d1b7f02629c",
+            unpacked="27ae3e4e09519cfbb04c329615203637",
+        ),
+    ),
+)
+
+FASHION_MNIST_FILES = Originals(
+    folder="fashion_mnist",
+    torchvision="FashionMNIST",
+    mirrors=(
+        "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",  # the authors', and torchvision's
+        "https://github.com/zalandoresearch/fashion-mnist/raw/master/data/fashion/",  # the authors' repository
+        "https://storage.googleapis.com/tensorflow/tf-keras-datasets/",  # Keras'
+    ),
+    train=(
+        IdxFile(
+            "train-images-idx3-ubyte",
+            (60_000, 28, 28),
+            packed="8d4fb7e6c68d591d4c3dfef9ec88bf0d",
+            unpacked="f4a8712d7a061bf5bd6d2ca38dc4d50a",
+        ),
+        IdxFile(
+            "train-labels-idx1-ubyte",
+            (60_000,),
+            packed="25c81989df183df01b3e8a0aad5dffbe",
+            unpacked="9018921c3c673c538a1fc5bad174d6f9",
+        ),
+    ),
+    test=(
+        IdxFile(
+            "t10k-images-idx3-ubyte",
+            (10_000, 28, 28),
+            packed="bef4ecab320f06d8554ea6380940ec79",
+            unpacked="8181f5470baa50b63fa0f6fddb340f0a",
+        ),
+        IdxFile(
+            "t10k-labels-idx1-ubyte",
+            (10_000,),
+            packed="bb300cfdad3c16e7a12a480ee83cd310",
+            unpacked="15d484375f8d13e6eb1aabb0c3f46965",
+        ),
+    ),
+)
+
+
+class MNIST:
+    """60 000 training and 10 000 test images of handwritten digits, x [n,1,28,28] uint8 with scale 1/255, 10 classes.
+
+    LeCun, Bottou, Bengio & Haffner 1998, Gradient-based learning applied to document recognition, Proc. IEEE 86(11).
+    """
+
+    def load(self, root: Path, timesteps: int) -> tuple[Samples, Samples]:
+        """(train, test) in the files' order; static images do not depend on ``timesteps``."""
+        return MNIST_FILES.load(root)
+
+
+class FashionMNIST:
+    """60 000 training and 10 000 test images of clothes, x [n,1,28,28] uint8 with scale 1/255, 10 classes.
+
+    Xiao, Rasul & Vollgraf 2017, arXiv:1708.07747.
+    """
+
+    def load(self, root: Path, timesteps: int) -> tuple[Samples, Samples]:
+        """(train, test) in the files' order; static images do not depend on ``timesteps``."""
+        return FASHION_MNIST_FILES.load(root)

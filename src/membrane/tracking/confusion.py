@@ -1,0 +1,77 @@
+"""The confusion matrix as a picture."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+MOST_WRITTEN = 20  # classes up to which counts and names are readable in print
+
+
+def confusion_matrix(labels: np.ndarray, predictions: np.ndarray, classes: int | Sequence[str]) -> "Figure":
+    """Labels and predictions [n] → a row for each class: what its samples were taken for, coloured by their share.
+
+    Up to 20 classes the counts stand in the cells; above that the scale shows small shares and the most frequent
+    confusions are listed.
+    """
+    from matplotlib.colors import PowerNorm
+    from matplotlib.figure import Figure
+
+    names = [str(k) for k in range(classes)] if isinstance(classes, int) else list(classes)
+    counts = np.bincount(labels * len(names) + predictions, minlength=len(names) ** 2).reshape(len(names), -1)
+    share = counts / np.maximum(counts.sum(1, keepdims=True), 1)
+    small = len(names) <= MOST_WRITTEN
+    side = min(max(2.6 + 0.36 * len(names), 4.2), 7.5) if small else 6.4
+    figure = Figure(figsize=(side + 0.9, side), layout="constrained")
+    axes = figure.subplots()
+    picture = axes.imshow(share, cmap="Blues", norm=PowerNorm(1 if small else 0.5, 0, 1), interpolation="nearest")
+    ticks = [0, 0.25, 0.5, 0.75, 1] if small else [0, 0.01, 0.05, 0.1, 0.25, 0.5, 1]
+    bar = figure.colorbar(picture, ax=axes, shrink=0.8, ticks=ticks, format=lambda value, _: f"{100 * value:g} %")
+    bar.set_label("share of the true class", fontsize=8.5)
+    bar.ax.tick_params(labelsize=8)
+    title = f"accuracy {100 * np.trace(counts) / counts.sum():.1f} % of {counts.sum():,} samples"
+    axes.set_title(title, loc="left", fontsize=11, fontweight="bold")
+    name_classes(axes, names)
+    if small:
+        write_counts(axes, counts, share)
+    else:
+        figure.supxlabel(frequent_confusions(counts, names), fontsize=8, color="dimgrey")
+    return figure
+
+
+def name_classes(axes: "Axes", names: Sequence[str]) -> None:
+    """Class names at the ticks: every one up to 20 classes, every tenth above."""
+    step = 1 if len(names) <= MOST_WRITTEN else 10
+    ticks, shown = range(0, len(names), step), names[::step]
+    slanted = max(map(len, names)) > 3
+    axes.set_xticks(ticks, shown, fontsize=8.5, rotation=45 * slanted, ha="right" if slanted else "center")
+    axes.set_yticks(ticks, shown, fontsize=8.5)
+    axes.set_xlabel("predicted class")
+    axes.set_ylabel("true class")
+    axes.spines[:].set_visible(step > 1)
+    if step == 1:
+        edges = np.arange(len(names) + 1) - 0.5
+        axes.set_xticks(edges, minor=True)
+        axes.set_yticks(edges, minor=True)
+        axes.tick_params(which="both", length=0)
+        axes.grid(which="minor", color="white", lw=1.2)
+
+
+def write_counts(axes: "Axes", counts: np.ndarray, share: np.ndarray) -> None:
+    """The number of samples in every cell that has any."""
+    for row, column in np.argwhere(counts):
+        colour = "white" if share[row, column] > 0.55 else "black"
+        size = 9.5 if len(counts) <= 10 else 7
+        axes.text(column, row, str(counts[row, column]), ha="center", va="center", fontsize=size, color=colour)
+
+
+def frequent_confusions(counts: np.ndarray, names: Sequence[str], most: int = 4) -> str:
+    """Counts [K,K] → ``most often confused: 3 as 5 (12 of 100), …``; empty where nothing was."""
+    wrong = counts - np.diag(np.diag(counts))
+    cells = [divmod(int(cell), len(counts)) for cell in np.argsort(-wrong, axis=None, kind="stable")[:most]]
+    listed = [f"{names[i]} as {names[j]} ({wrong[i, j]} of {counts[i].sum()})" for i, j in cells if wrong[i, j]]
+    return f"most often confused: {', '.join(listed)}" if listed else ""

@@ -1,0 +1,37 @@
+"""What reaches the terminal and what only the log file."""
+
+import logging
+import sys
+import warnings
+from pathlib import Path
+
+import pytest
+
+from membrane.tracking.log import run_log, terminal
+
+
+def test_our_lines_reach_both_and_a_librarys_only_the_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    library = logging.getLogger("lightning.pytorch")
+    own = logging.StreamHandler(sys.stdout)
+    library.addHandler(own)
+    try:
+        with terminal(), run_log(tmp_path / "run.log"):
+            logging.getLogger("membrane.train").info("training begins")
+            library.warning("a tip")
+            warnings.warn("deprecated", stacklevel=1)
+        printed, written = capsys.readouterr().out, (tmp_path / "run.log").read_text()
+        assert printed == "training begins\n"
+        assert "training begins" in written
+        assert "a tip" in written
+        assert "deprecated" in written
+        assert own in library.handlers
+    finally:
+        library.removeHandler(own)
+
+
+def test_nothing_stays_behind(tmp_path: Path) -> None:
+    root, ours = logging.getLogger(), logging.getLogger("membrane")
+    before = (list(root.handlers), root.level, list(ours.handlers), ours.level)
+    with pytest.raises(KeyError), terminal(), run_log(tmp_path / "run.log"):
+        raise KeyError
+    assert (list(root.handlers), root.level, list(ours.handlers), ours.level) == before
