@@ -19,9 +19,10 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from membrane.composition import PRIMARY, Composer, Job, folder, one_line
+from membrane.composition import PRIMARY, Composer, Job, folder
 from membrane.config import check
 from membrane.errors import ConfigError, DataError
+from membrane.mistakes import one_line
 from membrane.published import as_yaml, published
 from membrane.runs import Occupied, RunFolder
 from membrane.schema import Config

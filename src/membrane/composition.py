@@ -5,26 +5,39 @@ only `conf/train.yaml`, `conf/hydra`, `conf/sweep` and the command line may touc
 command line and `conf/local` may name trusted classes.
 """
 
-import difflib
+import posixpath
+import re
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from hydra import version
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
+from hydra._internal.config_repository import IConfigRepository
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+from hydra._internal.defaults_list import create_defaults_list
 from hydra._internal.utils import create_automatic_config_search_path
+from hydra.core.config_search_path import SearchPathQuery
+from hydra.core.default_element import ResultDefault
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.errors import ConfigCompositionException, HydraException, MissingConfigException, OverrideParseException
+from hydra.errors import MissingConfigException, OverrideParseException
+from hydra.plugins.config_source import ConfigResult
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
 from membrane.errors import ConfigError
+from membrane.mistakes import nearest, no_choice, one_line
 
 PRIMARY = "train"
+HYDRA_VERSION = "1.3"
+"""Whose rules of composition hold, here and in Hydra's main."""
 BASIC_SWEEPER = "hydra._internal.core_plugins.basic_sweeper.BasicSweeper"
+SAYS_HYDRA = re.compile(r"(^|[/.@:\[])hydra($|[/.@:\]\[])")
+WHOLE = ("experiment", "sweep", "debug", "local")
+"""Groups whose files speak of the whole configuration."""
 
 
 def folder() -> Path:
@@ -35,7 +48,7 @@ def folder() -> Path:
 
 @dataclass(frozen=True)
 class Job:
-    """One run to come: its overrides and what they compose to, the ``hydra`` node left out."""
+    """One run to come: its overrides as they were typed and what they compose to, the ``hydra`` node left out."""
 
     overrides: list[str]
     config: DictConfig
@@ -45,109 +58,164 @@ class Composer:
     """Composes configurations from `conf/` and, where given, a folder of the user's."""
 
     def __init__(self, config_dir: str | None = None) -> None:
+        version.setbase(HYDRA_VERSION)  # Hydra's main does so too, but only after what is composed here
         search_path = create_automatic_config_search_path(None, None, str(folder()))
         if config_dir is not None:
             if not Path(config_dir).is_dir():
                 raise ConfigError(f"--config-dir: {config_dir} is not a folder")
-            search_path.prepend(provider="command-line", path=f"file://{Path(config_dir).resolve()}")
+            # where Hydra's main puts it too: after conf/, so that its files add to ours and replace none
+            place = SearchPathQuery(provider="schema")
+            search_path.prepend(provider="command-line", path=f"file://{Path(config_dir).resolve()}", anchor=place)
         self.loader = ConfigLoaderImpl(config_search_path=search_path)
 
     def free(self, overrides: Sequence[str]) -> list[str]:
         """Overrides of values as ``++key=value``: which keys exist is the schema's business (`config.check`)."""
-        freed = []
-        for line in overrides:
-            override = self.parsed([line])[0]
+        freed, parsed = [], self.parsed(overrides)
+        repository = self.repository(parsed)
+        for line, override in zip(overrides, parsed, strict=True):
             plain = override.type is not None and override.type.name == "CHANGE" and not override.package
-            is_group = self.loader.repository.group_exists(override.key_or_group)
-            freed.append(f"++{line}" if plain and not is_group else line)
+            choice = repository.group_exists(override.key_or_group) and not isinstance(override.value(), dict)
+            freed.append(f"++{line}" if plain and not choice else line)
         return freed
 
     def parsed(self, overrides: Sequence[str]) -> list[Any]:
         """Overrides in Hydra's form. ConfigError where one cannot be read."""
         try:
             return list(OverridesParser.create(config_loader=self.loader).parse_overrides(list(overrides)))
-        except (OverrideParseException, HydraException) as error:
-            raise ConfigError(f"{overrides[0]!r} cannot be read: {one_line(error)}; write key=value") from None
+        except OverrideParseException as error:
+            raise ConfigError(self.unreadable(error.override, str(error))) from None
+
+    def unreadable(self, line: str, said: str) -> str:
+        """What is wrong with an override that has no meaning."""
+        if "=" not in line:
+            found = [f"{group}={line}" for group in self.groups() if line in self.loader.get_group_options(group)]
+            return f"{line!r}: write setting=value or group=choice" + (f"; did you mean {found[0]}?" if found else "")
+        reason = next((each for each in said.splitlines() if line not in each), "it ends too early").strip().rstrip(".")
+        return f"{line!r} cannot be read ({reason}): quote what is special, as in key='\"a b\"'"
 
     def jobs(self, overrides: Sequence[str], multirun: bool) -> tuple[list[Job], bool]:
         """Every job that a command line asks for, and whether it is a sweep. ConfigError for the first bad one."""
+        parsed = self.parsed(overrides)
+        if not multirun and not any(override.is_sweep_override() for override in parsed):
+            job, mode = self.job(overrides)
+            if mode is not RunMode.MULTIRUN:
+                return [job], False
         master = self.load(overrides, RunMode.MULTIRUN)
-        multirun = multirun or str(master.hydra.mode) == "RunMode.MULTIRUN"
-        if not multirun:
-            return [self.job(overrides)], False
+        if not multirun and master.hydra.mode is not RunMode.MULTIRUN:
+            return [self.job(overrides)[0]], False
         if master.hydra.sweeper.get("_target_") != BASIC_SWEEPER:
-            fixed = [line for line, parsed in zip(overrides, self.parsed(overrides), strict=True) if not parsed.is_sweep_override()]
-            return [self.job(fixed)], True
-        params = [f"{key}={value}" for key, value in (master.hydra.sweeper.get("params") or {}).items()]
-        parsed = self.parsed([*self.free(params), *overrides]) if params or overrides else []
-        batches = BasicSweeper.split_arguments(parsed, max_batch_size=None)
-        return [self.job(job) for job in batches[0]], True
+            return [self.typical_job(overrides)], True
+        params = self.parsed([f"{key}={value}" for key, value in (master.hydra.sweeper.get("params") or {}).items()])
+        if any(override.key_or_group.split(".")[0] == "trust" for override in params):
+            raise ConfigError("hydra.sweeper.params: trust may be said on the command line and in conf/local only")
+        with composing(self):
+            [jobs] = BasicSweeper.split_arguments([*params, *parsed], max_batch_size=None)
+        return [self.job(job)[0] for job in jobs], True
 
-    def job(self, overrides: Sequence[str]) -> Job:
-        """One job, composed; the files that it is composed from are looked through first."""
+    def typical_job(self, overrides: Sequence[str]) -> Job:
+        """The job without what is swept, for sweepers that decide later; every file that they may choose is inspected."""
+        parsed = self.parsed(overrides)
+        repository = self.repository(parsed)
+        fixed = [line for line, override in zip(overrides, parsed, strict=True) if not override.is_sweep_override()]
+        for override in parsed:
+            if override.is_discrete_sweep() and repository.group_exists(override.key_or_group):
+                for value in override.sweep_string_iterator():
+                    self.inspect([*fixed, f"{override.get_key_element()}={value}"])
+        return self.job(fixed)[0]
+
+    def job(self, overrides: Sequence[str]) -> tuple[Job, RunMode | None]:
+        """One job, composed, and what Hydra would make of it; the files that it comes from are looked through first."""
         self.inspect(overrides)
         config = self.load(overrides, RunMode.RUN)
+        mode = config.hydra.mode
         OmegaConf.set_struct(config, False)
         del config["hydra"]
-        return Job(list(overrides), config)
+        return Job([line.removeprefix("++") for line in overrides], config), mode
 
     def load(self, overrides: Sequence[str], mode: RunMode) -> DictConfig:
         """The whole composed configuration."""
-        try:
+        with composing(self):
             return self.loader.load_configuration(PRIMARY, list(overrides), run_mode=mode)
-        except (HydraException, OmegaConfBaseException, YAMLError) as error:
-            raise ConfigError(self.explained(error)) from None
 
     def explained(self, error: Exception) -> str:
         """One line for what Hydra could not compose: the mistake, the valid choices, the nearest match."""
         if isinstance(error, MissingConfigException) and error.missing_cfg_file:
             group, _, name = error.missing_cfg_file.rpartition("/")
-            options = sorted(error.options or [])
-            near = difflib.get_close_matches(name, options, n=1)
-            hint = f"; did you mean {group}={near[0]}?" if near else ";"
-            if not options:
-                return f"{group or name}: no such group; valid groups: {', '.join(self.groups())}"
-            return f"{group}={name}: no such choice{hint} valid: {', '.join(options)}"
-        cause = error.__cause__ if isinstance(error, ConfigCompositionException) and not str(error) else error
-        return one_line(cause or error)
+            if group and (error.options or group in self.groups() or group in WHOLE):
+                return no_choice(group, name, error.options or [])
+            known = self.groups()
+            return f"{group or name}: no such group{nearest(group or name, known) or ';'} valid: {', '.join(known)}"
+        if isinstance(error, YAMLError):
+            mark = getattr(error, "problem_mark", None)
+            where = f"{Path(mark.name).name}, line {mark.line + 1}: " if mark else ""
+            return f"{where}{getattr(error, 'problem', None) or one_line(error)}"
+        cause = error.__cause__ if error.__cause__ is not None else error
+        lines = [line for line in (one_line(error), one_line(cause)) if line != type(error).__name__]
+        return ": ".join(dict.fromkeys(line.rstrip(".:") for line in lines)) or one_line(error)
 
     def groups(self) -> list[str]:
-        """The groups of `conf/` that have choices."""
-        return sorted(group for group in self.loader.list_groups("") if group != "hydra")
+        """The groups that have choices."""
+        return sorted(group for group in self.loader.list_groups("") if group not in ("hydra", "local"))
+
+    def repository(self, parsed: Sequence[Any]) -> IConfigRepository:
+        """Where the files of a command line are found, a ``hydra.searchpath`` of its own included."""
+        lines = [override.input_line for override in parsed if override.key_or_group == "hydra.searchpath"]
+        with composing(self):
+            return self.loader._parse_overrides_and_create_caching_repo(PRIMARY if lines else None, lines)[1]
 
     def inspect(self, overrides: Sequence[str]) -> None:
         """Refuse files that say what only `conf/train.yaml`, `conf/hydra`, `conf/sweep` and the command line may."""
-        try:
-            defaults = self.loader.compute_defaults_list(PRIMARY, list(overrides), RunMode.RUN).defaults
-        except (HydraException, OmegaConfBaseException, YAMLError) as error:
-            raise ConfigError(self.explained(error)) from None
-        for default in defaults:
-            path = default.config_path or ""
-            loaded = self.loader.repository.load_config(path) if path else None
-            if loaded is None or path.startswith("_dummy_"):
-                continue
-            foreign = loaded.provider == "command-line" or loaded.provider.startswith("hydra.searchpath")
-            if not foreign and (path == PRIMARY or path.startswith(("hydra/", "sweep/"))):
-                continue
-            package = default.package or ""
-            content = loaded.config if OmegaConf.is_dict(loaded.config) else {}
-            if path.startswith("hydra/") or package.split(".")[0] == "hydra" or (not package and "hydra" in content):
-                raise ConfigError(f"{path}.yaml: only the command line, conf/train.yaml, conf/hydra and conf/sweep may set hydra")
-            for entry in loaded.defaults_list or []:
-                if any("hydra" in said or "${" in said for said in group_and_package(entry)):
-                    raise ConfigError(f"{path}.yaml: its defaults may not choose {' '.join(group_and_package(entry))}")
-            if not package and "trust" in content and not path.startswith("local/"):
-                raise ConfigError(f"{path}.yaml: trust may be said on the command line and in conf/local only")
+        parsed = self.parsed(overrides)
+        repository = self.repository(parsed)
+        refuse_no_names(parsed, repository)
+        with composing(self):
+            defaults = create_defaults_list(repository, PRIMARY, parsed, prepend_hydra=True, skip_missing=False).defaults
+            loaded = [(each, repository.load_config(each.config_path)) for each in defaults if each.config_path]
+        for default, result in loaded:
+            if result is not None:
+                refuse(default, result)
 
 
-def group_and_package(entry: Any) -> Iterator[str]:
-    """The group or path and the package of one entry of a defaults list, as written."""
-    for said in (getattr(entry, "group", None), getattr(entry, "path", None), entry.package):
-        if said:
-            yield str(said)
+@contextmanager
+def composing(composer: Composer) -> Iterator[None]:
+    """Inside, whatever Hydra raises is a mistake in an override or a file: one line."""
+    try:
+        yield
+    except ConfigError:
+        raise
+    except Exception as error:  # Hydra reports them as its own exceptions, OmegaConf's, ValueError, AssertionError …
+        raise ConfigError(composer.explained(error)) from None
 
 
-def one_line(error: BaseException) -> str:
-    """The first sentence of a library's error."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[0] if lines else type(error).__name__
+def refuse_no_names(parsed: Sequence[Any], repository: IConfigRepository) -> None:
+    """ConfigError for a group that is set to something that is no name of a choice."""
+    for override in parsed:
+        group, value = override.key_or_group, override.value()
+        named = override.is_delete() or override.is_sweep_override() or isinstance(value, str | list | dict)
+        if not named and repository.group_exists(group):
+            said = override.get_value_element_as_str()
+            none = f"; ~{group} leaves it out" if value is None else ""
+            raise ConfigError(no_choice(group, said, repository.get_group_options(group)) + none)
+
+
+def refuse(default: ResultDefault, loaded: ConfigResult) -> None:
+    """ConfigError where a file says what it may not: where its content will stand counts, not how that is written."""
+    path = default.config_path or ""
+    if path != posixpath.normpath(path) or path.startswith(("/", "..")) or "\\" in path:
+        raise ConfigError(f"{path}.yaml: a choice is named, not reached by a path")
+    ours = loaded.provider in ("main", "hydra") or loaded.path.startswith("structured://")
+    group = path.split("/")[0]
+    content = ConfigLoaderImpl._embed_result_config(loaded, default.package).config
+    said = {str(key) for key in content} if OmegaConf.is_dict(content) else set()
+    if "trust" in said and not (ours and group == "local"):
+        raise ConfigError(f"{path}.yaml: trust may be said on the command line and in conf/local only")
+    if group in WHOLE and group in said:
+        raise ConfigError(f"{path}.yaml: its first line must be `# @package _global_`")
+    if ours and (path == PRIMARY or group in ("hydra", "sweep")):
+        return
+    if group == "hydra" or "hydra" in said:
+        raise ConfigError(f"{path}.yaml: only the command line, conf/train.yaml, conf/hydra and conf/sweep may set hydra")
+    for entry in loaded.defaults_list or []:
+        for written in (getattr(entry, "group", None), getattr(entry, "path", None), entry.package):
+            if written and (SAYS_HYDRA.search(written) or "${" in written):
+                raise ConfigError(f"{path}.yaml: its defaults may not choose {written}")

@@ -3,15 +3,18 @@
 Nothing here imports torch before a configuration has been checked, and no name is imported before it is admitted.
 """
 
-import difflib
 import importlib
 import inspect
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 from pydantic import ValidationError, create_model
 
 from membrane.errors import ConfigError
+from membrane.mistakes import explained, nearest, one_line, unknown
 from membrane.schema import GROUPS, MANY, Config, Node, Settings, Trusted
 from membrane.schema.network import SpikingNeuron
 
@@ -21,46 +24,72 @@ ADMITTED: Mapping[str, type[Node]] = {node.public: node for _, nodes in GROUPS.v
 """Every public name that a ``_target_`` may have, unless the user trusts another one on the command line."""
 
 
+OPTIONAL = ("surrogate", "logger")
+"""Groups of which no choice may be made."""
+
+
+def resolved(composed: DictConfig) -> dict[str, Any]:
+    """A composed configuration as plain values. ConfigError where one refers to what is not there."""
+    try:
+        for group in GROUPS:
+            if group not in (*MANY, *OPTIONAL) and composed.get(group) is None:
+                raise ConfigError(no_node(group, None))
+        plain = OmegaConf.to_container(composed, resolve=True, throw_on_missing=True)
+    except OmegaConfBaseException as error:
+        where = f"{error.full_key}: " if error.full_key else ""
+        raise ConfigError(where + one_line(error)) from None
+    return {str(key): value for key, value in plain.items()} if isinstance(plain, dict) else {}
+
+
 def check(raw: Mapping[str, Any]) -> Config:
     """A resolved, composed configuration → typed and frozen. ConfigError (one line) for anything that cannot run."""
-    trust = raw.get("trust") or []
-    if not (isinstance(trust, list) and all(isinstance(name, str) for name in trust)):
-        raise ConfigError(f"trust: expected a list of names like [my_package.MyModel], got {trust!r}")
+    trust = trusted(raw.get("trust"))
     for key in raw:
         if key not in Config.model_fields:
-            raise ConfigError(unknown(key, key, list(Config.model_fields)))
+            raise ConfigError(unknown(key, key, Config.model_fields))
     for place, target in targets(raw):
         admissible(place, target, trust)
-    nodes: dict[str, Any] = {}
+    nodes: dict[str, Any] = {"trust": trust}
     for group, (kind, choices) in GROUPS.items():
         value = raw.get(group)
         if group in MANY:
             nodes[group] = {name: node(f"{group}.{name}", kind, choices, entry) for name, entry in entries(group, value)}
-        elif not value and group in ("surrogate", "logger"):
+        elif not value and group in OPTIONAL:
             nodes[group] = None
         else:
             nodes[group] = node(group, kind, choices, value)
-    spiking = getattr(nodes["neuron"], "spiking", True)
-    nodes["surrogate"] = nodes.get("surrogate") if spiking else None
+    if not nodes["neuron"].spiking:
+        nodes["surrogate"] = None
     config = validated("", Config, {**raw, **nodes})
     sense(config)
     return config
+
+
+def trusted(names: Any) -> list[str]:
+    """The classes that the user trusts, by their full names."""
+    for name in names if isinstance(names, list) else [names] if names is not None else []:
+        if not isinstance(names, list) or not isinstance(name, str) or not re.fullmatch(r"[^\W\d]\w*(\.[^\W\d]\w*)+", name):
+            raise ConfigError(f"trust: expected a list of full names like [my_package.MyModel], got {names!r}")
+    return list(names or [])
 
 
 def entries(group: str, value: Any) -> list[tuple[str, Any]]:
     """The named entries of a group of which several choices may be made."""
     if not isinstance(value or {}, Mapping):
         raise ConfigError(f"{group}: expected named entries such as {group}=[{GROUPS[group][1][0].choice}], got {value!r}")
-    return [(name, entry) for name, entry in (value or {}).items() if entry is not None]
+    return [(str(name), entry) for name, entry in (value or {}).items() if entry is not None]
 
 
 def targets(value: Any, place: str = "") -> Iterator[tuple[str, Any]]:
-    """Every ``_target_`` in a configuration, at any depth, with its place."""
+    """Every ``_target_`` in a configuration, at any depth, with its place. ConfigError for Hydra's other such keys."""
     if isinstance(value, Mapping):
         if "_target_" in value:
             yield place, value["_target_"]
         for key, inner in value.items():
-            yield from targets(inner, f"{place}.{key}".lstrip("."))
+            where = f"{place}.{key}".lstrip(".")
+            if re.fullmatch(r"_\w+_", str(key)) and key != "_target_":
+                raise ConfigError(f"{where}: objects are built from _target_ and settings by name, there is no {key}")
+            yield from targets(inner, where)
     elif isinstance(value, list | tuple):
         for index, inner in enumerate(value):
             yield from targets(inner, f"{place}[{index}]")
@@ -68,24 +97,35 @@ def targets(value: Any, place: str = "") -> Iterator[tuple[str, Any]]:
 
 def admissible(place: str, target: Any, trust: Sequence[str]) -> None:
     """Refuse a name that is neither on the written list nor trusted, before anything is imported."""
-    if not isinstance(target, str) or (target not in ADMITTED and target not in trust):
-        raise ConfigError(
-            f"{place}._target_: {target!r} is not admitted; a class of your own is with trust=[{target}] on the command line"
-        )
+    where = f"{place}._target_".lstrip(".")
+    if not isinstance(target, str):
+        raise ConfigError(f"{where}: expected a name such as {next(iter(ADMITTED))}, got {target!r}")
+    if target in ADMITTED or target in trust:
+        return
+    public = next((name for name, kind in ADMITTED.items() if kind.defined == target), None)
+    right = f"; did you mean {public}?" if public else nearest(target, ADMITTED) or ";"
+    raise ConfigError(f"{where}: {target!r} is not on membrane's list{right} a class of your own needs trust=[its full name]")
 
 
 def node(place: str, kind: type[Node], choices: Sequence[type[Node]], value: Any) -> Node:
     """One node of a group, checked against the settings of its ``_target_``."""
     if not isinstance(value, Mapping) or "_target_" not in value:
-        names = ", ".join(choice.choice for choice in choices)
-        raise ConfigError(f"{place}: expected a choice of {names}, got {value!r}")
-    target = value["_target_"]
-    found = ADMITTED.get(target)
+        raise ConfigError(no_node(place, value))
+    found = ADMITTED.get(value["_target_"])
     if found is None:
-        found = create_model(f"Trusted{kind.__name__}", __base__=(Trusted, kind))
+        found = create_model(f"Trusted{kind.__name__}", __base__=(kind, Trusted))  # the last one says that more settings are allowed
     elif found not in choices:
-        raise ConfigError(f"{place}._target_: {target} is no {kind.__name__.lower()}")
+        raise ConfigError(f"{place}._target_: {value['_target_']} is no {kind.__name__.lower()}")
     return validated(place, found, value)
+
+
+def no_node(place: str, value: Any) -> str:
+    """What is wrong where an object should be described."""
+    group = place.split(".")[0]
+    names = ", ".join(choice.choice for choice in GROUPS[group][1])
+    if value is None:
+        return f"{group}: nothing is chosen; {group}=… is one of {names}"
+    return f"{place}: expected a choice such as {group}=… with one of {names}, got {value!r}"
 
 
 def validated(place: str, model: type[S], value: Mapping[str, Any]) -> S:
@@ -94,36 +134,6 @@ def validated(place: str, model: type[S], value: Mapping[str, Any]) -> S:
         return model.model_validate(dict(value))
     except ValidationError as error:
         raise ConfigError(explained(place, model, error)) from None
-
-
-def explained(place: str, model: Any, error: ValidationError) -> str:
-    """The first error of pydantic in one line."""
-    first = error.errors(include_url=False)[0]
-    path = [str(part) for part in first["loc"]]
-    where = ".".join([place, *path] if place else path)
-    if first["type"] != "extra_forbidden":
-        message = str(first["msg"]).removeprefix("Value error, ").replace("Input should be", "expected")
-        if first["type"] == "missing":
-            return f"{where}: a value is needed"
-        got = "" if first["type"] == "value_error" else f", got {first['input']!r}"
-        return f"{where or 'configuration'}: {message}{got}"
-    return unknown(where, path[-1], names_in(model, path[:-1]))
-
-
-def names_in(model: Any, path: Sequence[str]) -> list[str]:
-    """The settings that exist where an unknown one was said."""
-    for part in path:
-        model = model.model_fields[part].annotation if part in model.model_fields else model
-        model = next((kind for kind in getattr(model, "__args__", ()) if hasattr(kind, "model_fields")), model)
-    return [field.alias or name for name, field in getattr(model, "model_fields", {}).items()]
-
-
-def unknown(where: str, name: str, names: Sequence[str]) -> str:
-    """One line about a name that does not exist: the nearest one and all valid ones."""
-    said = [known for known in names if not known.startswith("_")]
-    near = difflib.get_close_matches(name, said, n=1)
-    hint = f"; did you mean {near[0]}?" if near else ";"
-    return f"{where}: no such setting{hint} valid: {', '.join(sorted(said))}"
 
 
 def sense(config: Config) -> None:
@@ -155,11 +165,13 @@ def admitted(target: str, trust: Sequence[str] = ()) -> type[Any]:
     module, _, name = target.rpartition(".")
     try:
         found = getattr(importlib.import_module(module), name)
-    except (ImportError, AttributeError, ValueError) as error:
-        raise ConfigError(f"{target} cannot be imported: {error}") from None
+    except (ImportError, AttributeError) as error:
+        raise ConfigError(f"{target} cannot be imported: {one_line(error)}") from None
     expected = (ADMITTED[target].defined or target) if target in ADMITTED else target
     actual = f"{getattr(found, '__module__', '?')}.{getattr(found, '__qualname__', '?')}"
-    if not inspect.isclass(found) or actual != expected:
+    if not inspect.isclass(found):
+        raise ConfigError(f"{target} is no class, but {type(found).__name__} {actual}")
+    if actual != expected:
         raise ConfigError(f"{target} is really {actual}: name the class where it is defined")
     return found
 
@@ -169,9 +181,11 @@ def build(node: Node, trust: Sequence[str] = (), **arguments: Any) -> Any:
 
     ConfigError where the settings do not fit the class's signature.
     """
-    kind = admitted(node.target, trust)
+    kind, settings = admitted(node.target, trust), node.parameters()
     try:
-        inspect.signature(kind).bind(**arguments, **node.parameters())
-    except TypeError as error:
-        raise ConfigError(f"{node.target}: {error}") from None
-    return kind(**arguments, **node.parameters())
+        inspect.signature(kind).bind(**{**arguments, **settings})
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f"{node.target}: {one_line(error)}") from None
+    for twice in arguments.keys() & settings.keys():
+        raise ConfigError(f"{node.target}: {twice} is given by membrane and cannot be set")
+    return kind(**arguments, **settings)

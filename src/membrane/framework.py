@@ -19,6 +19,7 @@ does so at every timestep. In eval mode the two are the same function.
 from collections.abc import Callable
 
 import torch
+from spikingjelly.activation_based import functional
 from torch import Tensor, nn
 
 from membrane.neurons import is_snn
@@ -88,11 +89,12 @@ Framework = Callable[..., Outputs]
 def prepare(model: nn.Module, step_mode: str) -> None:
     """Reset every neuron and switch every layer to ``step_mode``.
 
-    SpikingJelly's ``functional.reset_net`` caches the modules it found and would never reset one added later.
+    SpikingJelly's ``functional.reset_net`` caches the modules it found and would never reset one added later. Its
+    ``functional.set_step_mode`` knows the containers that run their children step by step in either mode.
     """
+    if any(getattr(module, "step_mode", step_mode) != step_mode for module in model.modules()):
+        functional.set_step_mode(model, step_mode)
     for module in model.modules():
-        if getattr(module, "step_mode", step_mode) != step_mode:
-            module.step_mode = step_mode
         reset = getattr(module, "reset", None)
         if callable(reset):
             reset()
@@ -111,10 +113,11 @@ def time_first(x: Tensor, timesteps: int, lengths: Tensor | None) -> Tensor:
 
 def stacked(outputs: list[Outputs], steps: int, samples: int) -> Outputs:
     """T outputs [N,…] → [T,N,…], checked."""
-    first = outputs[0]
-    if isinstance(first, dict):
-        return checked({key: torch.stack([output[key] for output in outputs]) for key in first}, steps, samples)
-    return checked(torch.stack(outputs), steps, samples)
+    dicts = [output for output in outputs if isinstance(output, dict)]
+    if dicts:
+        return checked({key: torch.stack([output[key] for output in dicts]) for key in dicts[0]}, steps, samples)
+    tensors = [output for output in outputs if isinstance(output, Tensor)]
+    return checked(torch.stack(tensors), steps, samples)
 
 
 def checked(outputs: Outputs, steps: int, samples: int) -> Outputs:

@@ -1,16 +1,20 @@
 """Neurons: which modules have membrane dynamics, and how one is built."""
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Mapping
+from inspect import Parameter, signature
 from typing import Any
 
 from torch import nn
 
-LIBRARY = "spikingjelly.activation_based.neuron"
+from membrane.errors import ConfigError
+
+HOMES = ("spikingjelly.activation_based.neuron.", "membrane.neurons.")
 
 
 def is_neuron(module: nn.Module) -> bool:
-    """Whether a module has membrane dynamics: it, or what it inherits from, is one of SpikingJelly's neurons."""
-    return any(kind.__module__ == LIBRARY or kind.__module__.startswith(f"{LIBRARY}.") for kind in type(module).__mro__)
+    """Whether a module has membrane dynamics: it, or what it inherits from, is SpikingJelly's neuron or ours."""
+    return any(f"{kind.__module__}.".startswith(HOMES) for kind in type(module).__mro__)
 
 
 def is_snn(model: nn.Module) -> bool:
@@ -21,7 +25,60 @@ def is_snn(model: nn.Module) -> bool:
 def make_neuron(
     kind: Callable[..., nn.Module], surrogate: Callable[[], nn.Module] | None, **parameters: Any
 ) -> nn.Module:
-    """One fresh neuron with a surrogate object of its own: SpikingJelly's default one is shared by all neurons."""
+    """One fresh neuron, or activation in its place, with a surrogate object of its own.
+
+    SpikingJelly's default surrogate is one object shared by all neurons, so it is never used. Raises ConfigError where
+    a parameter is unknown or out of range (SpikingJelly asserts without a message), and where a surrogate is missing
+    or has no place, as in the ANN twin's ReLU.
+    """
+    known = signature(kind).parameters
+    values = {name: checked(kind, known, name, value) for name, value in parameters.items()}
+    values |= own_surrogate(kind, known, surrogate)
+    try:
+        return kind(**values)
+    except AssertionError as error:
+        said = ", ".join(f"{name}={value}" for name, value in parameters.items())
+        raise ConfigError(f"{name_of(kind)} does not accept {said}") from error
+
+
+def checked(kind: Callable[..., nn.Module], known: Mapping[str, Parameter], name: str, value: Any) -> Any:
+    """A parameter's value, an int as a float where the default is one; ConfigError where it cannot be meant."""
+    where = f"{name_of(kind)}: {name}={value}"
+    if name not in known:
+        if any(parameter.kind is Parameter.VAR_KEYWORD for parameter in known.values()):
+            return value
+        raise ConfigError(f"{where}: no such parameter, there are {', '.join(known)}")
+    default = known[name].default
+    if isinstance(default, bool) and not isinstance(value, bool):
+        raise ConfigError(f"{where} must be true or false")
+    if isinstance(default, bool) or not isinstance(default, float) or (name == "v_reset" and value is None):
+        return value
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise ConfigError(f"{where} must be a number" + (", or null for a soft reset" if name == "v_reset" else ""))
+    if name in ("tau", "init_tau") and value <= 1:
+        raise ConfigError(f"{where} must be greater than 1")
+    return float(value)
+
+
+def own_surrogate(
+    kind: Callable[..., nn.Module], known: Mapping[str, Parameter], surrogate: Callable[[], nn.Module] | None
+) -> dict[str, nn.Module]:
+    """The keyword argument that hands a fresh surrogate to a neuron that takes one."""
+    place = known.get("surrogate_function")
     if surrogate is None:
-        return kind(**parameters)
-    return kind(surrogate_function=surrogate(), **parameters)
+        if place is not None and place.default is not None:
+            raise ConfigError(f"{name_of(kind)} needs a surrogate gradient, such as surrogate=atan")
+        return {}
+    if place is None:
+        raise ConfigError(f"{name_of(kind)} has no surrogate gradient: surrogate=null")
+    if isinstance(surrogate, nn.Module):
+        raise TypeError(f"surrogate must build one, a class for example: {surrogate} would be shared by all neurons")
+    made = surrogate()
+    if not isinstance(made, nn.Module):
+        raise ConfigError(f"surrogate must be one of SpikingJelly's surrogate gradients, got {made!r}")
+    return {"surrogate_function": made}
+
+
+def name_of(kind: Callable[..., nn.Module]) -> str:
+    """LIFNode."""
+    return str(getattr(kind, "__name__", kind))

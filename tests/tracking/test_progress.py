@@ -115,6 +115,17 @@ def test_an_epoch_without_validation_does_not_repeat_the_last_one() -> None:
     assert ["val" in line for line in lines] == [False, True, False]
 
 
+def test_what_others_do_after_an_epoch_is_no_training_time() -> None:
+    class Slow(L.Callback):
+        def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+            clock.now += 1000
+
+    clock, file = Clock(), StringIO()
+    fit(Fitted(clock), terminal=False, callbacks=[Slow(), Progress(Console(file=file, width=100), clock=clock)])
+    assert all("  2 samples/s  " in line for line in file.getvalue().splitlines())
+    assert len(file.getvalue().splitlines()) == 2
+
+
 @pytest.mark.parametrize("width", [80, 120])
 def test_on_a_terminal_there_is_one_bar(width: int) -> None:
     shown = frames(fit(Fitted(Clock()), terminal=True, width=width))

@@ -40,25 +40,16 @@ def download(path: Path, md5: str, mirrors: Sequence[str], seconds: float = READ
 
     ``seconds`` is the longest silence of a server, not the length of the download. The file appears under its name
     only after its md5 was found right: until then it has a random name beside it, which an exception removes.
-    DataError where the folder cannot be written.
     """
     import pooch
-    from requests import RequestException
 
     failures = []
     for mirror in mirrors:
         url = f"{mirror.rstrip('/')}/{path.name}"
         try:
             pooch.retrieve(url, f"md5:{md5}", path.name, path.parent, downloader=partial(fetch, seconds=seconds))
-        except RequestException as error:
+        except (OSError, ValueError) as error:
             failures.append(f"{urlsplit(url).netloc or mirror}: {failure(error)}")
-        except ValueError:  # pooch's word for a wrong hash
-            failures.append(f"{urlsplit(url).netloc}: sent a file with another md5")
-        except OSError as error:
-            said = error.__cause__ if isinstance(error.__cause__, OSError) else error
-            raise DataError(
-                f"{path}: cannot be written: {said.strerror or said}; set paths.data to another folder"
-            ) from error
         else:
             return None
     return "; ".join(failures) or "no mirror is known"
@@ -79,10 +70,10 @@ def fetch(url: str, output: str, owner: object, seconds: float) -> None:
 
 
 def failure(error: Exception) -> str:
-    """What went wrong with a request, in a few words."""
+    """What went wrong with a download, in a few words: the request (all of its errors are OSErrors), disk or md5."""
     from requests import exceptions
 
-    if isinstance(error, exceptions.HTTPError):
+    if isinstance(error, exceptions.HTTPError) and error.response is not None:
         return f"HTTP {error.response.status_code}"
     if isinstance(error, exceptions.Timeout) or "timed out" in str(error):
         return "timed out"
@@ -90,7 +81,11 @@ def failure(error: Exception) -> str:
         return "broke off"
     if isinstance(error, exceptions.ConnectionError):
         return f"no connection ({type(error).__name__})"
-    return type(error).__name__
+    if isinstance(error, exceptions.RequestException):
+        return type(error).__name__
+    if isinstance(error, OSError):
+        return str(error.__cause__ or error)
+    return "sent a file with another md5"
 
 
 def verified(path: Path, md5: str | None) -> bytes:

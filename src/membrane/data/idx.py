@@ -56,11 +56,10 @@ class Originals:
 
     def path(self, root: Path, file: IdxFile) -> Path:
         """Where the file is; downloaded, if it is nowhere."""
-        places = [
-            f"{folder}/{file.name}{end}" for folder in (self.folder, f"{self.torchvision}/raw") for end in (".gz", "")
-        ]
+        folders = self.folder, f"{self.torchvision}/raw"
+        places = [f"{folder}/{file.name}{end}" for folder in folders for end in (".gz", "")]
         names = ", ".join(f"{file.name}.gz" for file in (*self.train, *self.test))
-        advice = f"put the original files {names} into {root / self.folder}"
+        advice = f"put the original {names} into {root / self.folder}, or set paths.data to the folder above theirs"
         return obtain(root, places, file.packed, self.mirrors, advice, self.seconds)
 
     def samples(self, paths: dict[str, Path], images: IdxFile, labels: IdxFile) -> Samples:

@@ -1,4 +1,4 @@
-"""Sizes of layers before they are built: what fits, and what does not, in one line."""
+"""Layers before they are built: how many, how large, and in one line what does not fit. Without torch."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -19,18 +19,37 @@ def per_layer(count: int, **settings: Any) -> list[tuple[Any, ...]]:
 
 
 def slid(name: str, size: Sequence[int], kernel: int, stride: int, padding: int = 0) -> list[int]:
-    """The positions [S'] or [H',W'] of a window of ``kernel`` over ``size``; ConfigError where it does not fit."""
+    """Positions [S'] or [H',W'] of a window over ``size``: ⌊(s + 2·padding − kernel) / stride⌋ + 1.
+
+    ConfigError, naming the layer and its input, where the window does not fit even once.
+    """
+    at_least(1, **{f"{name}'s kernel": kernel, f"{name}'s stride": stride})
+    at_least(0, **{f"{name}'s padding": padding})
     if any(length + 2 * padding < kernel for length in size):
-        raise ConfigError(f"{name} has a window of {kernel} but its input is only {'×'.join(map(str, size))}")
+        padded = f" with a padding of {padding}" if padding else ""
+        raise ConfigError(f"{name} has a window of {kernel} but its input is only {'×'.join(map(str, size))}{padded}")
     return [(length + 2 * padding - kernel) // stride + 1 for length in size]
 
 
 def checked_shape(input_shape: Sequence[int], dims: int | None) -> tuple[int, list[int]]:
     """Channels and size of an input [C,S] or [C,H,W]; ConfigError where ``dims`` says another rank."""
-    found = len(input_shape) - 1
-    if found not in (1, 2) or dims not in (None, found):
-        expected = "[C,S] or [C,H,W]" if dims is None else {1: "[C,S]", 2: "[C,H,W]"}.get(dims, "1 or 2 dims")
-        raise ConfigError(f"input shape {list(input_shape)} does not fit, expected {expected}")
-    return input_shape[0], list(input_shape[1:])
+    shape, found = list(input_shape), len(input_shape) - 1
+    if found not in (1, 2):
+        raise ConfigError(f"a model's input shape, without its timesteps, must be [C,S] or [C,H,W], got {shape}")
+    if dims not in (None, found):
+        raise ConfigError(f"dims={dims} does not fit the data's shape {shape}: dims={found}")
+    return shape[0], shape[1:]
 
 
+def at_least(least: int, **settings: int) -> None:
+    """ConfigError unless every setting is an int of at least ``least``."""
+    for name, value in settings.items():
+        if isinstance(value, bool) or not isinstance(value, int) or value < least:
+            raise ConfigError(f"{name} must be a whole number of at least {least}, got {value!r}")
+
+
+def probability(**settings: float) -> None:
+    """ConfigError unless every setting is in [0, 1)."""
+    for name, value in settings.items():
+        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 1:
+            raise ConfigError(f"{name} must be at least 0 and less than 1, got {value!r}")

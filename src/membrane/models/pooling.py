@@ -1,15 +1,19 @@
-"""Pooling over all positions."""
+"""Pooling that torch has no module for."""
 
 from torch import Tensor, nn
 
 
 class GlobalSumPool(nn.Module):
-    """[N,C,…] → [N,C] or [T,N,C,…] → [T,N,C]: the sum over all ``dims`` positions, which counts spikes."""
+    """[…,C,S] or […,C,H,W] → […,C]: the sum over the last ``dims`` axes, in either step mode."""
 
     def __init__(self, dims: int) -> None:
         super().__init__()
-        self.axes = tuple(range(-dims, 0))
+        self.dims = dims
 
     def forward(self, x: Tensor) -> Tensor:
-        """Sum over the last axes."""
-        return x.sum(self.axes)
+        """[…,C,S] or […,C,H,W] → […,C]."""
+        return x.flatten(-self.dims).sum(-1)
+
+    def extra_repr(self) -> str:
+        """What a printed model says of it."""
+        return f"dims={self.dims}"

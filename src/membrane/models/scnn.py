@@ -1,33 +1,38 @@
-"""The spiking convolutional network, 1-D and 2-D."""
+"""The spiking convolutional network, for 1-D and 2-D data."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from math import prod
-from typing import Any
 
 from spikingjelly.activation_based import layer
 from torch import nn
 
-from membrane.models.geometry import checked_shape, per_layer, slid
+from membrane.errors import ConfigError
+from membrane.models.geometry import at_least, checked_shape, per_layer, probability, slid
 from membrane.models.pooling import GlobalSumPool
 
-KINDS = {
-    1: {"conv": layer.Conv1d, "norm": layer.BatchNorm1d, "max": layer.MaxPool1d, "avg": layer.AvgPool1d},
-    2: {"conv": layer.Conv2d, "norm": layer.BatchNorm2d, "max": layer.MaxPool2d, "avg": layer.AvgPool2d},
-}
+# by the number of dimensions: [1-D, 2-D]
+CONVOLUTION = (layer.Conv1d, layer.Conv2d)
+NORM = (layer.BatchNorm1d, layer.BatchNorm2d)
+MAX_POOL = (layer.MaxPool1d, layer.MaxPool2d)
+AVERAGE_POOL = (layer.AvgPool1d, layer.AvgPool2d)
 
-Each = int | Sequence[int]
+NeuronFactory = Callable[[], nn.Module]
+Modules = Mapping[str, nn.Module | None]
 
 
 class SCNN(nn.Sequential):
-    """[N,C,…] or [T,N,C,…] → convolutions → linear layers, or global sum pooling → [N,K] or [T,N,K].
+    """[N,C,…] or [T,N,C,…] → average pool → layers → average pool → head → [N,K] or [T,N,K].
 
-    ``prepool`` (average) → for each of ``filters``: conv (a bias only without batch norm) → batch norm → neuron →
-    dropout → max pool → ``postpool`` (average) → flatten → [linear → neuron → dropout] for each of ``fc_units`` →
-    linear. With ``gsp`` the end is a 1×1 conv with bias → neuron → sum over all positions. A ``separables`` layer is
-    depthwise conv → batch norm → neuron → pointwise conv → batch norm → neuron.
+    A layer is conv → batch norm → neuron → dropout → max pool; where it is *separable*, depthwise conv → batch norm →
+    neuron → pointwise conv → batch norm → neuron take the place of the first three. Convolutions have a bias only
+    without batch norm. The head is flatten → [linear → neuron → dropout] for each of ``fc_units`` → linear, or with
+    ``gsp`` a 1×1 conv with bias → neuron → sum over all positions.
 
-    A setting of a layer is one value for all layers or a list with one entry a layer. ConfigError for lists of other
-    lengths and for windows larger than their input.
+    ``filters`` says how many layers there are. Every other setting of a layer is a list with one entry a layer, or one
+    value for all (``fc_dropouts``: of the layers of ``fc_units``). A pool of 1 and a dropout of 0 are no module.
+    ``neuron`` builds a fresh neuron at every call; ``timesteps`` is for models that know time, which this one does
+    not. ConfigError for what cannot be built.
     """
 
     def __init__(
@@ -36,12 +41,12 @@ class SCNN(nn.Sequential):
         input_shape: Sequence[int],
         classes: int,
         timesteps: int,
-        neuron: Callable[[], nn.Module],
+        neuron: NeuronFactory,
         filters: Sequence[int],
-        kernel_sizes: Each = 3,
-        paddings: Each = 1,
-        strides: Each = 1,
-        pool_sizes: Each = 2,
+        kernel_sizes: int | Sequence[int] = 3,
+        paddings: int | Sequence[int] = 1,
+        strides: int | Sequence[int] = 1,
+        pool_sizes: int | Sequence[int] = 2,
         dropouts: float | Sequence[float] = 0.0,
         separables: bool | Sequence[bool] = False,
         batch_norm: bool = True,
@@ -53,9 +58,10 @@ class SCNN(nn.Sequential):
         dims: int | None = None,
     ) -> None:
         super().__init__()
-        self.channels, self.size = checked_shape(input_shape, dims)
-        self.kinds, self.neuron, self.batch_norm = KINDS[len(self.size)], neuron, batch_norm
-        self.pool("prepool", "avg", prepool)
+        at_least(1, classes=classes)
+        if gsp and fc_units:
+            raise ConfigError(f"gsp has no linear layers: fc_units must be [], got {list(fc_units)}")
+        channels, size = checked_shape(input_shape, dims)
         layers = per_layer(
             len(filters),
             filters=filters,
@@ -66,56 +72,93 @@ class SCNN(nn.Sequential):
             dropouts=dropouts,
             separables=separables,
         )
-        for number, (width, kernel, padding, stride, pool_size, dropout, separable) in enumerate(layers, start=1):
-            window = {"kernel_size": kernel, "padding": padding, "stride": stride}
-            self.convolution(number, width, window, separable)
-            self.drop(f"dropout{number}", dropout)
-            self.pool(f"pool{number}", "max", pool_size)
-        self.pool("postpool", "avg", postpool)
+        size = self.add_average_pool("prepool", size, prepool)
+        for number, settings in enumerate(layers, start=1):
+            one = Layer(number, channels, size, batch_norm, *settings)
+            channels, size = one.filters, one.size_after()
+            self.add_all(one.modules(neuron))
+        size = self.add_average_pool("postpool", size, postpool)
         if gsp:
-            self.add_module("head", self.kinds["conv"](self.channels, classes, 1))
-            self.add_module("head_neuron", neuron())
-            self.add_module("sum", GlobalSumPool(len(self.size)))
+            self.add_all(sum_head(channels, len(size), neuron, classes))
         else:
-            self.linear(per_layer(len(fc_units), fc_units=fc_units, fc_dropouts=fc_dropouts), classes)
+            linear = per_layer(len(fc_units), fc_units=fc_units, fc_dropouts=fc_dropouts)
+            self.add_all(linear_head(channels * prod(size), linear, neuron, classes))
 
-    def convolution(self, number: int, width: int, window: dict[str, int], separable: bool) -> None:
-        """conv → norm → neuron, or depthwise conv → norm → neuron → pointwise conv → norm → neuron."""
-        name = f"conv{number}"
-        size = slid(name, self.size, window["kernel_size"], window["stride"], window["padding"])
-        if separable:
-            self.block(f"depthwise{number}", f"{number}a", self.channels, groups=self.channels, **window)
-            self.block(f"pointwise{number}", f"{number}", width, kernel_size=1)
+    def add_average_pool(self, name: str, size: list[int], pool: int) -> list[int]:
+        """Append an average pool and give the size that it leaves."""
+        after = slid(name, size, pool, pool)
+        if pool > 1:
+            self.add_module(name, AVERAGE_POOL[len(size) - 1](pool))
+        return after
+
+    def add_all(self, modules: Modules) -> None:
+        """Append modules under their names; None is no module."""
+        for name, module in modules.items():
+            if module is not None:
+                self.add_module(name, module)
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One convolutional layer for inputs [channels, *size]."""
+
+    number: int
+    channels: int
+    size: list[int]
+    batch_norm: bool
+    filters: int
+    kernel: int
+    padding: int
+    stride: int
+    pool: int
+    dropout: float
+    separable: bool
+
+    def size_after(self) -> list[int]:
+        """What the layer leaves of ``size``; ConfigError where it does not fit."""
+        at_least(1, filters=self.filters)
+        probability(dropouts=self.dropout)
+        name = f"depthwise{self.number}" if self.separable else f"conv{self.number}"
+        convolved = slid(name, self.size, self.kernel, self.stride, self.padding)
+        return slid(f"pool{self.number}", convolved, self.pool, self.pool)
+
+    def modules(self, neuron: NeuronFactory) -> Modules:
+        """The layer's modules by name, in order."""
+        n, dims, inputs = self.number, len(self.size), self.channels
+        conv, norm, max_pool = CONVOLUTION[dims - 1], NORM[dims - 1], MAX_POOL[dims - 1]
+        window, bias = (self.kernel, self.stride, self.padding), not self.batch_norm
+        modules: dict[str, nn.Module | None] = {}
+        if self.separable:
+            modules[f"depthwise{n}"] = conv(inputs, inputs, *window, groups=inputs, bias=bias)
+            modules[f"depthwise_norm{n}"] = norm(inputs) if self.batch_norm else None
+            modules[f"depthwise_neuron{n}"] = neuron()
+            modules[f"pointwise{n}"] = conv(inputs, self.filters, 1, bias=bias)
         else:
-            self.block(name, f"{number}", width, **window)
-        self.size = size
+            modules[f"conv{n}"] = conv(inputs, self.filters, *window, bias=bias)
+        modules[f"norm{n}"] = norm(self.filters) if self.batch_norm else None
+        modules[f"neuron{n}"] = neuron()
+        modules[f"dropout{n}"] = layer.Dropout(self.dropout) if self.dropout else None
+        modules[f"pool{n}"] = max_pool(self.pool) if self.pool > 1 else None
+        return modules
 
-    def block(self, name: str, suffix: str, width: int, **settings: Any) -> None:
-        """conv → norm → neuron."""
-        self.add_module(name, self.kinds["conv"](self.channels, width, bias=not self.batch_norm, **settings))
-        if self.batch_norm:
-            self.add_module(f"norm{suffix}", self.kinds["norm"](width))
-        self.add_module(f"neuron{suffix}", self.neuron())
-        self.channels = width
 
-    def drop(self, name: str, probability: float) -> None:
-        """A dropout whose mask stays for all timesteps, where there is any."""
-        if probability > 0:
-            self.add_module(name, layer.Dropout(probability))
+def linear_head(width: int, layers: list[tuple[int, float]], neuron: NeuronFactory, classes: int) -> Modules:
+    """[…,C,S] or […,C,H,W] → […,K]: flatten → [linear → neuron → dropout] for each layer → linear."""
+    modules: dict[str, nn.Module | None] = {"flatten": layer.Flatten()}
+    for number, (units, dropout) in enumerate(layers, start=1):
+        at_least(1, fc_units=units)
+        probability(fc_dropouts=dropout)
+        modules[f"fc{number}"] = layer.Linear(width, units)
+        modules[f"fc_neuron{number}"] = neuron()
+        modules[f"fc_dropout{number}"] = layer.Dropout(dropout) if dropout else None
+        width = units
+    return {**modules, "head": layer.Linear(width, classes)}
 
-    def pool(self, name: str, kind: str, size: int) -> None:
-        """A pool of ``size`` × ``size``, where there is any."""
-        if size > 1:
-            self.size = slid(name, self.size, size, size)
-            self.add_module(name, self.kinds[kind](size))
 
-    def linear(self, layers: list[tuple[int, float]], classes: int) -> None:
-        """flatten → [linear → neuron → dropout] for each layer → linear."""
-        self.add_module("flatten", layer.Flatten())
-        inputs = self.channels * prod(self.size)
-        for number, (width, dropout) in enumerate(layers, start=1):
-            self.add_module(f"fc{number}", layer.Linear(inputs, width))
-            self.add_module(f"fc_neuron{number}", self.neuron())
-            self.drop(f"fc_dropout{number}", dropout)
-            inputs = width
-        self.add_module("head", layer.Linear(inputs, classes))
+def sum_head(channels: int, dims: int, neuron: NeuronFactory, classes: int) -> Modules:
+    """[…,C,S] or […,C,H,W] → […,K]: 1×1 conv with bias → neuron → sum over all positions."""
+    return {
+        "head": CONVOLUTION[dims - 1](channels, classes, 1),
+        "head_neuron": neuron(),
+        "global_sum": GlobalSumPool(dims),
+    }

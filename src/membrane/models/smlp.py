@@ -1,4 +1,4 @@
-"""The spiking multi-layer perceptron."""
+"""The spiking multi-layer perceptron, for 1-D and 2-D data."""
 
 from collections.abc import Callable, Sequence
 from math import prod
@@ -6,11 +6,15 @@ from math import prod
 from spikingjelly.activation_based import layer
 from torch import nn
 
-from membrane.models.geometry import checked_shape
+from membrane.models.geometry import at_least, checked_shape
 
 
 class SMLP(nn.Sequential):
-    """[N,C,…] or [T,N,C,…] → flatten → [linear → neuron] for each of ``units`` → linear → [N,K] or [T,N,K]."""
+    """[N,C,…] or [T,N,C,…] → flatten → [linear → neuron] for each of ``units`` → linear → [N,K] or [T,N,K].
+
+    ``neuron`` builds a fresh neuron at every call; ``timesteps`` is for models that know time, which this one does
+    not. ConfigError for what cannot be built.
+    """
 
     def __init__(
         self,
@@ -24,9 +28,11 @@ class SMLP(nn.Sequential):
     ) -> None:
         super().__init__()
         channels, size = checked_shape(input_shape, dims)
+        at_least(1, classes=classes)
         self.add_module("flatten", layer.Flatten())
         inputs = channels * prod(size)
         for number, width in enumerate(units, start=1):
+            at_least(1, units=width)
             self.add_module(f"fc{number}", layer.Linear(inputs, width))
             self.add_module(f"neuron{number}", neuron())
             inputs = width

@@ -42,7 +42,6 @@ class Mixup(Augmentation):
     public = "membrane.augment.mixing.Mixup"
     alpha: Positive
     evaluate: Literal[False] = False
-    collapse_timesteps: Literal[False] = False
 
 
 class Normalise(Augmentation):

@@ -13,7 +13,7 @@ Count = Annotated[int, Field(ge=0)]
 class Settings(BaseModel):
     """Settings by name. An int where a float is meant becomes one; nothing else is converted."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False, validate_by_name=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
 
 class Node(Settings):
@@ -37,7 +37,7 @@ class Node(Settings):
 
     def parameters(self) -> dict[str, Any]:
         """The constructor's arguments that stand in this node."""
-        return self.model_dump(exclude={"target"})
+        return {key: value for key, value in self.model_dump(by_alias=True).items() if key != "_target_"}
 
 
 class Trusted(Node):
@@ -46,5 +46,5 @@ class Trusted(Node):
     model_config = ConfigDict(extra="allow")
 
     def parameters(self) -> dict[str, Any]:
-        """Only what was said: the class may not know the group's optional settings."""
-        return self.model_dump(exclude={"target"}, exclude_unset=True)
+        """Only what was said: the class need not know the group's optional settings."""
+        return {key: value for key, value in super().parameters().items() if key in self.model_fields_set}

@@ -118,14 +118,21 @@ def label_ends(axes: "Axes", size: float) -> None:
 
 
 def apart(positions: Sequence[float], gap: float) -> list[float]:
-    """Positions in [0,1], each moved as little as it takes to keep their order and a gap between neighbours."""
+    """Positions in [0,1] → the nearest ones (least squares) in the same order with a gap between neighbours.
+
+    Isotonic regression of the positions less their rank times the gap, by pooling adjacent violators.
+    """
     order = sorted(range(len(positions)), key=lambda index: positions[index])
-    moved = [positions[index] for index in order]
-    for upper in range(1, len(moved)):
-        moved[upper] = max(moved[upper], moved[upper - 1] + gap)
-    for upper, place in enumerate(moved):
-        moved[upper] = min(place, max(1.0, gap * (len(moved) - 1)) - gap * (len(moved) - 1 - upper))
-    places = dict(zip(order, moved, strict=True))
+    pools: list[tuple[float, int]] = []
+    for rank, index in enumerate(order):
+        total, size = positions[index] - rank * gap, 1
+        while pools and pools[-1][0] * size > total * pools[-1][1]:
+            total, size = total + pools[-1][0], size + pools[-1][1]
+            pools.pop()
+        pools.append((total, size))
+    highest = max(0.0, 1 - gap * (len(order) - 1))
+    levels = [min(max(total / size, 0.0), highest) for total, size in pools for _ in range(size)]
+    places = {index: level + rank * gap for rank, (index, level) in enumerate(zip(order, levels, strict=True))}
     return [places[index] for index in range(len(positions))]
 
 
@@ -160,9 +167,9 @@ def rate_lines(lines: Mapping[str, Line]) -> "Figure":
     axes.set_yticks([], minor=True)
     axes.axhspan(low, SILENT, color="#efefef", lw=0, zorder=0)
     axes.axhspan(SATURATED, high, color="#efefef", lw=0, zorder=0)
-    style: dict[str, Any] = {"fontsize": 8, "color": "dimgrey", "transform": axes.get_yaxis_transform()}
-    axes.text(0.01, 0.85 * SILENT, "silent", va="top", **style)
-    axes.text(0.01, 1 - 0.85 * (1 - SATURATED), "saturated", va="bottom", **style)
+    style: dict[str, Any] = {"fontsize": 8, "color": "dimgrey", "ha": "right", "transform": axes.get_yaxis_transform()}
+    axes.text(0.99, 0.85 * SILENT, "silent", va="top", **style)
+    axes.text(0.99, 1 - 0.85 * (1 - SATURATED), "saturated", va="bottom", **style)
     label_ends(axes, 8.5)
     return figure
 

@@ -1,0 +1,120 @@
+"""From a batch to the loss and the measures, against numbers worked out by hand."""
+
+from functools import partial
+
+import lightning as L
+import pytest
+import torch
+from torch import nn
+
+from membrane.augment.pipeline import Pipeline
+from membrane.data.batch import Batch
+from membrane.framework import MultiStep
+from membrane.learner import Learner, Running
+from membrane.losses import CrossEntropy
+from membrane.readout import Mean
+
+
+class Fixed(nn.Module):
+    """[T,N,2] → the same: what it is shown is its output."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(1))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x * self.weight
+
+
+def learner(model: nn.Module | None = None) -> Learner:
+    return Learner(
+        model=model or Fixed(),
+        framework=MultiStep(3),
+        readout=Mean(),
+        loss=CrossEntropy(Mean()),
+        augmentation=Pipeline({}, classes=2, timesteps_in_data=False, seed=0),
+        classes=2,
+        seed=0,
+        optimize=partial(torch.optim.SGD, lr=0.0),
+        schedule=lambda optimizer, steps, epochs: {"scheduler": torch.optim.lr_scheduler.ConstantLR(optimizer)},
+    )
+
+
+def batch(x: list[list[float]], y: list[int]) -> Batch:
+    n = len(y)
+    return Batch(torch.tensor(x), torch.tensor(y), None, torch.arange(n), torch.arange(n))
+
+
+# losses by hand: log(1 + e^-2) where right, log(1 + e^2) where wrong
+RIGHT, WRONG = 0.126928, 2.126928
+BATCHES = [batch([[2.0, 0.0]] * 3, [0, 0, 1]), batch([[0.0, 2.0]], [0])]
+
+
+def test_a_short_last_batch_biases_no_measure() -> None:
+    trainer = L.Trainer(
+        accelerator="cpu", logger=False, enable_progress_bar=False, enable_checkpointing=False, enable_model_summary=False
+    )
+    trainer.test(learner(), BATCHES, verbose=False)
+    # two of four right; the mean over samples, not over batches
+    assert trainer.callback_metrics["test/acc"].item() == pytest.approx(0.5)
+    assert trainer.callback_metrics["test/loss"].item() == pytest.approx((2 * RIGHT + 2 * WRONG) / 4, rel=1e-5)
+
+
+def test_training_is_counted_by_samples_too_and_starts_anew_after_it_is_read() -> None:
+    running = Running()
+    for each in BATCHES:
+        loss = nn.functional.cross_entropy(each.x, each.y)
+        running.update(each.x, each.y, loss)
+    found = running.read()
+    assert found["train/loss"] == pytest.approx((2 * RIGHT + 2 * WRONG) / 4, rel=1e-5)
+    assert found["train/acc"] == pytest.approx(0.5)
+    assert running.read() == {}
+
+
+def test_soft_labels_count_by_their_largest_share() -> None:
+    running = Running()
+    running.update(torch.tensor([[1.0, 0.0]]), torch.tensor([[0.4, 0.6]]), torch.tensor(1.0))
+    assert running.read()["train/acc"] == 0
+
+
+class Noisy(nn.Module):
+    """Draws from the global generator, as library dropout does."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(1))
+        self.drawn: list[float] = []
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        self.drawn.append(torch.rand(1).item())
+        return x * self.weight
+
+
+def test_dropout_depends_on_epoch_and_step_and_on_nothing_drawn_before() -> None:
+    def draws(before: int) -> list[float]:
+        model = Noisy()
+        torch.rand(before)
+        made = learner(model)
+        trainer = L.Trainer(
+            accelerator="cpu",
+            max_epochs=2,
+            logger=False,
+            enable_progress_bar=False,
+            enable_checkpointing=False,
+            enable_model_summary=False,
+        )
+        trainer.fit(made, BATCHES)
+        return model.drawn
+
+    first = draws(0)
+    assert len(set(first)) == 4
+    assert draws(17) == first
+
+
+def test_the_global_generator_is_left_alone_by_a_step() -> None:
+    made = learner(Noisy())
+    made.log_dict = lambda *_: None
+    state = torch.get_rng_state()
+    made._trainer = type("T", (), {"current_epoch": 0})()
+    made.training_step(BATCHES[0], 0)
+    assert torch.equal(state, torch.get_rng_state())
