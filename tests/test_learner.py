@@ -52,7 +52,11 @@ BATCHES = [batch([[2.0, 0.0]] * 3, [0, 0, 1]), batch([[0.0, 2.0]], [0])]
 
 def test_a_short_last_batch_biases_no_measure() -> None:
     trainer = L.Trainer(
-        accelerator="cpu", logger=False, enable_progress_bar=False, enable_checkpointing=False, enable_model_summary=False
+        accelerator="cpu",
+        logger=False,
+        enable_progress_bar=False,
+        enable_checkpointing=False,
+        enable_model_summary=False,
     )
     trainer.test(learner(), BATCHES, verbose=False)
     # two of four right; the mean over samples, not over batches
@@ -69,6 +73,9 @@ def test_training_is_counted_by_samples_too_and_starts_anew_after_it_is_read() -
     assert found["train/loss"] == pytest.approx((2 * RIGHT + 2 * WRONG) / 4, rel=1e-5)
     assert found["train/acc"] == pytest.approx(0.5)
     assert running.read() == {}
+    running.update(BATCHES[1].x, BATCHES[1].y, torch.tensor(WRONG))
+    running.read()
+    assert running.read_epoch()["train/acc"] == pytest.approx(2 / 5)
 
 
 def test_soft_labels_count_by_their_largest_share() -> None:

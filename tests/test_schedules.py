@@ -9,7 +9,9 @@ from torch.optim.lr_scheduler import ConstantLR, CosineAnnealingLR, ExponentialL
 from membrane.schedules import schedule
 
 
-def rates(kind: type, settings: dict, length: int, warmup: int = 0, lr: float = 0.1, steps: int | None = None) -> list[float]:
+def rates(
+    kind: type, settings: dict, length: int, warmup: int = 0, lr: float = 0.1, steps: int | None = None
+) -> list[float]:
     optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=lr)
     made = schedule(optimizer, kind, settings, length=length, warmup=warmup)
     found = []

@@ -120,7 +120,9 @@ def test_code_that_changed_since_is_named_when_a_run_is_skipped(small: Run, caps
     assert small() == 0
     file = only("digits/*/seed0") / "provenance.json"
     content = json.loads(file.read_text())
-    file.write_text(json.dumps({**content, "code_digest": "0" * 64, "versions": {**content["versions"], "torch": "1.0"}}))
+    file.write_text(
+        json.dumps({**content, "code_digest": "0" * 64, "versions": {**content["versions"], "torch": "1.0"}})
+    )
     capsys.readouterr()
     assert small() == 0
     line = capsys.readouterr().out
@@ -245,7 +247,18 @@ def test_accumulated_small_batches_make_the_same_step_as_a_large_one(membrane: R
     common = ("logger=csv", "epochs=1", "model=smlp", "model.units=[16]", "optimizer=sgd", "scheduler=constant")
     assert membrane(*common, "batch_size=1000", "debug=overfit", "name=large", "epochs=1") == 0
     large = weights(only(".debug/large/*/seed0"))
-    assert membrane(*common, "batch_size=500", "trainer.accumulate=2", "debug=overfit", "debug.overfit=2", "name=two", "epochs=1") == 0
+    assert (
+        membrane(
+            *common,
+            "batch_size=500",
+            "trainer.accumulate=2",
+            "debug=overfit",
+            "debug.overfit=2",
+            "name=two",
+            "epochs=1",
+        )
+        == 0
+    )
     two = weights(only(".debug/two/*/seed0"))
     for name in large:
         torch.testing.assert_close(large[name], two[name], rtol=1e-4, atol=1e-6)

@@ -12,15 +12,13 @@ import traceback
 from argparse import Namespace
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
+from omegaconf import DictConfig
 
 from membrane.composition import PRIMARY, Composer, Job, folder
-from membrane.config import check
+from membrane.config import check, resolved
 from membrane.errors import ConfigError, DataError
 from membrane.mistakes import one_line
 from membrane.published import as_yaml, published
@@ -115,10 +113,14 @@ def parse(arguments: list[str]) -> Namespace:
     if extra:
         raise ConfigError(f"{extra[0]}: no such option; see --help")
     if known.experimental_rerun is not None:
-        raise ConfigError("--experimental-rerun unpickles what it is given; start the run again with its overrides instead")
+        raise ConfigError(
+            "--experimental-rerun unpickles what it is given; start the run again with its overrides instead"
+        )
     if known.config_name is not None or known.config_path is not None:
-        raise ConfigError(f"--config-name and --config-path are fixed to conf/{PRIMARY}.yaml; add files with --config-dir")
-    return known  # type: ignore[no-any-return]
+        raise ConfigError(
+            f"--config-name and --config-path are fixed to conf/{PRIMARY}.yaml; add files with --config-dir"
+        )
+    return known
 
 
 def outcome(job: Job) -> Config | ConfigError:
@@ -127,15 +129,6 @@ def outcome(job: Job) -> Config | ConfigError:
         return check(resolved(job.config))
     except ConfigError as error:
         return error
-
-
-def resolved(composed: DictConfig) -> dict[str, Any]:
-    """A composed configuration as plain values. ConfigError where an interpolation cannot be resolved."""
-    try:
-        plain = OmegaConf.to_container(composed, resolve=True, throw_on_missing=True)
-    except OmegaConfBaseException as error:
-        raise ConfigError(one_line(error)) from None
-    return {str(key): value for key, value in plain.items()} if isinstance(plain, dict) else {}
 
 
 def print_config(checked: tuple[Job, Config | ConfigError], package: str | None) -> int:
@@ -148,7 +141,7 @@ def print_config(checked: tuple[Job, Config | ConfigError], package: str | None)
         if not isinstance(plain, dict) or key not in plain:
             raise ConfigError(f"--package {package}: no such part of the configuration")
         plain = plain[key]
-    print(as_yaml(plain) if isinstance(plain, dict | list) else plain, end="")
+    print(as_yaml(plain) if isinstance(plain, dict) else plain, end="")
     return 0
 
 
@@ -234,10 +227,12 @@ def guarded(config: Config, said: dict[str, Any], place: RunFolder) -> None:
     try:
         run(config, said, place)
     except Exception as error:
-        logging.getLogger("membrane.traceback").debug("the run failed", exc_info=True)
+        logging.getLogger("traceback").error("the run failed", exc_info=True)  # to run.log, not to the terminal
         place.write("FAILED.json", {"error": one_line(error), "traceback": traceback.format_exc()})
-        hint = "" if isinstance(error, ConfigError | DataError) else f"; the traceback is in {place.path / 'FAILED.json'}"
-        log.error("failed: %s%s", f"{type(error).__name__}: {one_line(error)}" if hint else error, hint)
+        if isinstance(error, ConfigError | DataError):
+            log.error("failed: %s", error)
+        else:
+            log.error("failed: %s: %s; see %s", type(error).__name__, one_line(error), place.path / "FAILED.json")
         raise RunFailed from error
 
 

@@ -22,14 +22,16 @@ from hydra._internal.utils import create_automatic_config_search_path
 from hydra.core.config_search_path import SearchPathQuery
 from hydra.core.default_element import ResultDefault
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.errors import MissingConfigException, OverrideParseException
+from hydra.errors import HydraException, MissingConfigException, OverrideParseException
 from hydra.plugins.config_source import ConfigResult
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
 from membrane.errors import ConfigError
-from membrane.mistakes import nearest, no_choice, one_line
+from membrane.mistakes import nearest, no_choice, one_line, unknown
+from membrane.schema import GROUPS, MANY, Config
 
 PRIMARY = "train"
 HYDRA_VERSION = "1.3"
@@ -69,13 +71,21 @@ class Composer:
         self.loader = ConfigLoaderImpl(config_search_path=search_path)
 
     def free(self, overrides: Sequence[str]) -> list[str]:
-        """Overrides of values as ``++key=value``: which keys exist is the schema's business (`config.check`)."""
+        """Overrides of values as ``++key=value``: which keys exist is the schema's business (`config.check`).
+
+        The ``+`` that Hydra wants for a choice beside `conf/train.yaml`'s is dropped where there is one to replace.
+        """
         freed, parsed = [], self.parsed(overrides)
-        repository = self.repository(parsed)
+        is_group = self.repository(parsed).group_exists
+        ours = {getattr(entry, "group", None) for entry in self.loader.repository.load_config(PRIMARY).defaults_list}
         for line, override in zip(overrides, parsed, strict=True):
-            plain = override.type is not None and override.type.name == "CHANGE" and not override.package
-            choice = repository.group_exists(override.key_or_group) and not isinstance(override.value(), dict)
-            freed.append(f"++{line}" if plain and not choice else line)
+            key = override.key_or_group
+            if override.type.name == "DEL" or override.package or key.startswith("hydra."):
+                freed.append(line)
+            elif "/" in key or key in WHOLE or (is_group(key) and not isinstance(override.value(), dict)):
+                freed.append(line.lstrip("+") if key in ours else line)
+            else:
+                freed.append(f"++{line.lstrip('+')}")
         return freed
 
     def parsed(self, overrides: Sequence[str]) -> list[Any]:
@@ -89,8 +99,10 @@ class Composer:
         """What is wrong with an override that has no meaning."""
         if "=" not in line:
             found = [f"{group}={line}" for group in self.groups() if line in self.loader.get_group_options(group)]
-            return f"{line!r}: write setting=value or group=choice" + (f"; did you mean {found[0]}?" if found else "")
-        reason = next((each for each in said.splitlines() if line not in each), "it ends too early").strip().rstrip(".")
+            meant = f"; did you mean {found[0]}?" if found else ""
+            return f"{line!r}: write setting=value or group=choice, without spaces{meant}"
+        reasons = (each.split(" expecting")[0] for each in said.splitlines() if " input " in each)
+        reason = next(reasons, "a stray character")
         return f"{line!r} cannot be read ({reason}): quote what is special, as in key='\"a b\"'"
 
     def jobs(self, overrides: Sequence[str], multirun: bool) -> tuple[list[Job], bool]:
@@ -102,7 +114,9 @@ class Composer:
                 return [job], False
         master = self.load(overrides, RunMode.MULTIRUN)
         if not multirun and master.hydra.mode is not RunMode.MULTIRUN:
-            return [self.job(overrides)[0]], False
+            swept = next(override for override in parsed if override.is_sweep_override())
+            key, _, values = swept.input_line.lstrip("+").partition("=")
+            raise ConfigError(f"{key}={values}: several values need -m, a sweep; a list is {key}=[{values}]")
         if master.hydra.sweeper.get("_target_") != BASIC_SWEEPER:
             return [self.typical_job(overrides)], True
         params = self.parsed([f"{key}={value}" for key, value in (master.hydra.sweeper.get("params") or {}).items()])
@@ -113,7 +127,7 @@ class Composer:
         return [self.job(job)[0] for job in jobs], True
 
     def typical_job(self, overrides: Sequence[str]) -> Job:
-        """The job without what is swept, for sweepers that decide later; every file that they may choose is inspected."""
+        """The job without what is swept, for sweepers that decide later; what they may choose is inspected."""
         parsed = self.parsed(overrides)
         repository = self.repository(parsed)
         fixed = [line for line, override in zip(overrides, parsed, strict=True) if not override.is_sweep_override()]
@@ -140,18 +154,22 @@ class Composer:
     def explained(self, error: Exception) -> str:
         """One line for what Hydra could not compose: the mistake, the valid choices, the nearest match."""
         if isinstance(error, MissingConfigException) and error.missing_cfg_file:
+            found = re.match(r"In '(.+)': Could not (find|load)", str(error))
+            parent = f"{found[1]}.yaml: " if found and found[1] not in (PRIMARY, "hydra/config") else ""
             group, _, name = error.missing_cfg_file.rpartition("/")
-            if group and (error.options or group in self.groups() or group in WHOLE):
-                return no_choice(group, name, error.options or [])
-            known = self.groups()
-            return f"{group or name}: no such group{nearest(group or name, known) or ';'} valid: {', '.join(known)}"
+            options = error.options or self.loader.get_group_options(group) if group else []
+            if group and (options or group in WHOLE):
+                return parent + no_choice(group, name, options)
+            group, known = group or name, self.groups()
+            return f"{parent}{group}: no such group{nearest(group, known) or ';'} valid: {', '.join(known)}"
         if isinstance(error, YAMLError):
             mark = getattr(error, "problem_mark", None)
             where = f"{Path(mark.name).name}, line {mark.line + 1}: " if mark else ""
             return f"{where}{getattr(error, 'problem', None) or one_line(error)}"
-        cause = error.__cause__ if error.__cause__ is not None else error
-        lines = [line for line in (one_line(error), one_line(cause)) if line != type(error).__name__]
-        return ": ".join(dict.fromkeys(line.rstrip(".:") for line in lines)) or one_line(error)
+        lines = [*str(error).splitlines()[:2], *str(error.__cause__ or "").splitlines()[:1]]
+        said = ": ".join(dict.fromkeys(line.strip().rstrip(".:") for line in lines if line.strip()))
+        known = isinstance(error, HydraException | OmegaConfBaseException)
+        return said if known and said else f"{type(error).__name__}: {said}"
 
     def groups(self) -> list[str]:
         """The groups that have choices."""
@@ -169,8 +187,8 @@ class Composer:
         repository = self.repository(parsed)
         refuse_no_names(parsed, repository)
         with composing(self):
-            defaults = create_defaults_list(repository, PRIMARY, parsed, prepend_hydra=True, skip_missing=False).defaults
-            loaded = [(each, repository.load_config(each.config_path)) for each in defaults if each.config_path]
+            listed = create_defaults_list(repository, PRIMARY, parsed, prepend_hydra=True, skip_missing=False)
+            loaded = [(each, repository.load_config(each.config_path)) for each in listed.defaults if each.config_path]
         for default, result in loaded:
             if result is not None:
                 refuse(default, result)
@@ -188,14 +206,24 @@ def composing(composer: Composer) -> Iterator[None]:
 
 
 def refuse_no_names(parsed: Sequence[Any], repository: IConfigRepository) -> None:
-    """ConfigError for a group that is set to something that is no name of a choice."""
+    """ConfigError for an override that chooses or removes what cannot be chosen or removed."""
     for override in parsed:
-        group, value = override.key_or_group, override.value()
-        named = override.is_delete() or override.is_sweep_override() or isinstance(value, str | list | dict)
-        if not named and repository.group_exists(group):
-            said = override.get_value_element_as_str()
-            none = f"; ~{group} leaves it out" if value is None else ""
-            raise ConfigError(no_choice(group, said, repository.get_group_options(group)) + none)
+        key, value = override.key_or_group, override.value()
+        said, group = override.get_value_element_as_str(), repository.group_exists(key)
+        if not key:
+            raise ConfigError(f"{override.input_line!r}: write setting=value or group=choice")
+        if override.is_delete():
+            if not group and key.split(".")[0] not in (*Config.model_fields, "hydra"):
+                raise ConfigError(unknown(f"~{key}", key.split(".")[0], Config.model_fields))
+        elif override.is_sweep_override() or isinstance(value, dict):
+            continue
+        elif key in WHOLE and not group:
+            raise ConfigError(no_choice(key, said, []))
+        elif group and not isinstance(value, str | list):
+            none = f"; ~{key} leaves it out" if value is None else ""
+            raise ConfigError(no_choice(key, said, repository.get_group_options(key)) + none)
+        elif isinstance(value, list) and key in GROUPS and key not in MANY:
+            raise ConfigError(f"{key}={said}: only one can be chosen; for a sweep write -m {key}={said.strip('[]')}")
 
 
 def refuse(default: ResultDefault, loaded: ConfigResult) -> None:
@@ -214,7 +242,9 @@ def refuse(default: ResultDefault, loaded: ConfigResult) -> None:
     if ours and (path == PRIMARY or group in ("hydra", "sweep")):
         return
     if group == "hydra" or "hydra" in said:
-        raise ConfigError(f"{path}.yaml: only the command line, conf/train.yaml, conf/hydra and conf/sweep may set hydra")
+        raise ConfigError(
+            f"{path}.yaml: hydra may be set on the command line, in conf/train.yaml, hydra and sweep only"
+        )
     for entry in loaded.defaults_list or []:
         for written in (getattr(entry, "group", None), getattr(entry, "path", None), entry.package):
             if written and (SAYS_HYDRA.search(written) or "${" in written):

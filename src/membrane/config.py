@@ -17,6 +17,7 @@ from membrane.errors import ConfigError
 from membrane.mistakes import explained, nearest, one_line, unknown
 from membrane.schema import GROUPS, MANY, Config, Node, Settings, Trusted
 from membrane.schema.network import SpikingNeuron
+from membrane.schema.training import SGD
 
 S = TypeVar("S", bound=Settings)
 
@@ -31,14 +32,31 @@ OPTIONAL = ("surrogate", "logger")
 def resolved(composed: DictConfig) -> dict[str, Any]:
     """A composed configuration as plain values. ConfigError where one refers to what is not there."""
     try:
+        whole = with_defaults(composed)
         for group in GROUPS:
-            if group not in (*MANY, *OPTIONAL) and composed.get(group) is None:
+            if group not in (*MANY, *OPTIONAL) and whole.get(group) is None:
                 raise ConfigError(no_node(group, None))
-        plain = OmegaConf.to_container(composed, resolve=True, throw_on_missing=True)
+        plain = OmegaConf.to_container(whole, resolve=True, throw_on_missing=True)
     except OmegaConfBaseException as error:
-        where = f"{error.full_key}: " if error.full_key else ""
-        raise ConfigError(where + one_line(error)) from None
+        reason = re.sub(r"^\w+ raised while resolving interpolation: ", "", one_line(error)).strip('"')
+        raise ConfigError(f"{error.full_key}: {reason}" if error.full_key else reason) from None
     return {str(key): value for key, value in plain.items()} if isinstance(plain, dict) else {}
+
+
+def with_defaults(composed: DictConfig) -> DictConfig:
+    """A composed configuration in which defaults that no file says can be referred to, as in ``${epochs}``."""
+    said = OmegaConf.to_container(composed)
+    assert isinstance(said, dict)
+    for name, field in Config.model_fields.items():
+        if name in GROUPS or field.is_required():
+            continue
+        default = field.get_default()
+        default = default.model_dump() if isinstance(default, Settings) else default
+        if name not in said:
+            said[name] = default
+        elif isinstance(default, dict) and isinstance(said[name], dict):
+            said[name] = {**default, **said[name]}
+    return OmegaConf.create(said)
 
 
 def check(raw: Mapping[str, Any]) -> Config:
@@ -53,7 +71,9 @@ def check(raw: Mapping[str, Any]) -> Config:
     for group, (kind, choices) in GROUPS.items():
         value = raw.get(group)
         if group in MANY:
-            nodes[group] = {name: node(f"{group}.{name}", kind, choices, entry) for name, entry in entries(group, value)}
+            nodes[group] = {
+                name: node(f"{group}.{name}", kind, choices, entry) for name, entry in entries(group, value)
+            }
         elif not value and group in OPTIONAL:
             nodes[group] = None
         else:
@@ -68,7 +88,11 @@ def check(raw: Mapping[str, Any]) -> Config:
 def trusted(names: Any) -> list[str]:
     """The classes that the user trusts, by their full names."""
     for name in names if isinstance(names, list) else [names] if names is not None else []:
-        if not isinstance(names, list) or not isinstance(name, str) or not re.fullmatch(r"[^\W\d]\w*(\.[^\W\d]\w*)+", name):
+        if (
+            not isinstance(names, list)
+            or not isinstance(name, str)
+            or not re.fullmatch(r"[^\W\d]\w*(\.[^\W\d]\w*)+", name)
+        ):
             raise ConfigError(f"trust: expected a list of full names like [my_package.MyModel], got {names!r}")
     return list(names or [])
 
@@ -76,7 +100,9 @@ def trusted(names: Any) -> list[str]:
 def entries(group: str, value: Any) -> list[tuple[str, Any]]:
     """The named entries of a group of which several choices may be made."""
     if not isinstance(value or {}, Mapping):
-        raise ConfigError(f"{group}: expected named entries such as {group}=[{GROUPS[group][1][0].choice}], got {value!r}")
+        raise ConfigError(
+            f"{group}: expected named entries such as {group}=[{GROUPS[group][1][0].choice}], got {value!r}"
+        )
     return [(str(name), entry) for name, entry in (value or {}).items() if entry is not None]
 
 
@@ -97,14 +123,16 @@ def targets(value: Any, place: str = "") -> Iterator[tuple[str, Any]]:
 
 def admissible(place: str, target: Any, trust: Sequence[str]) -> None:
     """Refuse a name that is neither on the written list nor trusted, before anything is imported."""
-    where = f"{place}._target_".lstrip(".")
-    if not isinstance(target, str):
-        raise ConfigError(f"{where}: expected a name such as {next(iter(ADMITTED))}, got {target!r}")
-    if target in ADMITTED or target in trust:
+    if isinstance(target, str) and (target in ADMITTED or target in trust):
         return
-    public = next((name for name, kind in ADMITTED.items() if kind.defined == target), None)
-    right = f"; did you mean {public}?" if public else nearest(target, ADMITTED) or ";"
-    raise ConfigError(f"{where}: {target!r} is not on membrane's list{right} a class of your own needs trust=[its full name]")
+    _, choices = GROUPS.get(place.split(".")[0], (Node, ()))
+    public = [kind.public for kind in choices if kind.defined == target]
+    near = f"; did you mean {public[0]}?" if public else nearest(str(target), [kind.public for kind in choices])
+    names = f" {place.split('.')[0]}=… is one of {', '.join(kind.choice for kind in choices)};" if choices else ""
+    where = f"{place}._target_".lstrip(".")
+    raise ConfigError(
+        f"{where}: {target!r} is not on membrane's list{near or ';'}{names} your own class needs trust=[its name]"
+    )
 
 
 def node(place: str, kind: type[Node], choices: Sequence[type[Node]], value: Any) -> Node:
@@ -113,7 +141,9 @@ def node(place: str, kind: type[Node], choices: Sequence[type[Node]], value: Any
         raise ConfigError(no_node(place, value))
     found = ADMITTED.get(value["_target_"])
     if found is None:
-        found = create_model(f"Trusted{kind.__name__}", __base__=(kind, Trusted))  # the last one says that more settings are allowed
+        found = create_model(
+            f"Trusted{kind.__name__}", __base__=(kind, Trusted)
+        )  # the last one says that more settings are allowed
     elif found not in choices:
         raise ConfigError(f"{place}._target_: {value['_target_']} is no {kind.__name__.lower()}")
     return validated(place, found, value)
@@ -121,11 +151,12 @@ def node(place: str, kind: type[Node], choices: Sequence[type[Node]], value: Any
 
 def no_node(place: str, value: Any) -> str:
     """What is wrong where an object should be described."""
-    group = place.split(".")[0]
+    group, _, entry = place.partition(".")
     names = ", ".join(choice.choice for choice in GROUPS[group][1])
-    if value is None:
-        return f"{group}: nothing is chosen; {group}=… is one of {names}"
-    return f"{place}: expected a choice such as {group}=… with one of {names}, got {value!r}"
+    if entry and isinstance(value, Mapping):
+        return f"{place}: set, but not chosen; write {group}=[{entry}] too, or one of {names}"
+    what = "nothing is chosen" if value is None or isinstance(value, Mapping) else f"expected a choice, got {value!r}"
+    return f"{place}: {what}; {group}=… is one of {names}"
 
 
 def validated(place: str, model: type[S], value: Mapping[str, Any]) -> S:
@@ -138,25 +169,37 @@ def validated(place: str, model: type[S], value: Mapping[str, Any]) -> S:
 
 def sense(config: Config) -> None:
     """Refuse combinations that cannot run, each in one line."""
-    dataset, framework = config.dataset, config.framework
-    plain, tid = framework.name_of_choice.removesuffix("_tid"), framework.name_of_choice.removesuffix("_tid") + "_tid"
-    if dataset.timesteps_in_data and not framework.timesteps_in_data:
-        raise ConfigError(f"dataset {dataset.name} has timesteps in its data, framework={plain} repeats: use framework={tid}")
-    if framework.timesteps_in_data and not dataset.timesteps_in_data:
-        raise ConfigError(f"dataset {dataset.name} has no timesteps in its data, framework={tid} needs them: use framework={plain}")
+    time_fits(config)
+    dataset, optimizer = config.dataset, config.optimizer
     dims = len(dataset.shape) - 1
     if config.model.dims not in (None, dims):
-        raise ConfigError(f"model.dims={config.model.dims} but dataset {dataset.name} is {dims}-D (shape {dataset.shape})")
+        shape = f"{dims}-D (shape {dataset.shape})"
+        raise ConfigError(f"model.dims={config.model.dims} but dataset {dataset.name} is {shape}: leave model.dims out")
     if isinstance(config.neuron, SpikingNeuron):
         threshold, reset = config.neuron.v_threshold, config.neuron.v_reset
         if reset is not None and reset >= threshold:
             raise ConfigError(f"neuron.v_reset={reset} must lie below neuron.v_threshold={threshold}")
         if config.surrogate is None:
             raise ConfigError("surrogate: a spiking neuron needs one, such as surrogate=atan")
-    if config.protocol != "val_best" and any(getattr(c, "monitor", "").startswith("val/") for c in config.callbacks.values()):
+    if isinstance(optimizer, SGD) and optimizer.nesterov and not (optimizer.momentum > 0 and optimizer.dampening == 0):
+        raise ConfigError("optimizer.nesterov=true needs optimizer.momentum above 0 and optimizer.dampening=0")
+    watched = [getattr(callback, "monitor", "") for callback in config.callbacks.values()]
+    if config.protocol != "val_best" and any(name.startswith("val/") for name in watched):
         raise ConfigError(f"callbacks: early_stop watches validation, of which protocol={config.protocol} has none")
     if config.debug and config.protocol == "paper_best_on_test":
         raise ConfigError("debug: a debug run reads no test set; use protocol=val_best or protocol=last")
+
+
+def time_fits(config: Config) -> None:
+    """ConfigError where the framework expects timesteps that the data do not have, or the reverse."""
+    dataset, framework = config.dataset, config.framework
+    said = framework.name_of_choice
+    if dataset.timesteps_in_data and not framework.timesteps_in_data:
+        way_out = f"use framework={said}_tid"
+        raise ConfigError(f"dataset {dataset.name} has timesteps in its data, which framework={said} repeats: {way_out}")
+    if framework.timesteps_in_data and not dataset.timesteps_in_data:
+        way_out = f"use framework={said.removesuffix('_tid')} or event data"
+        raise ConfigError(f"dataset {dataset.name} has no timesteps in its data, framework={said} needs them: {way_out}")
 
 
 def admitted(target: str, trust: Sequence[str] = ()) -> type[Any]:

@@ -44,7 +44,7 @@ def evaluate(run: Path, overrides: list[str]) -> int:
     said = OmegaConf.load(run / "config.yaml")
     same = True
     for changes in combinations(overrides):
-        config, trust = changed(said, changes)
+        config = changed(said, changes)
         metrics, checkpoint = measure(run, config)
         record(run, result, config, changes, metrics, checkpoint)
         log.info("%s: %s", " ".join(changes) or "as it ran", "  ".join(f"{k} {v:.4f}" for k, v in metrics.items()))
@@ -67,12 +67,14 @@ def combinations(overrides: list[str]) -> list[list[str]]:
     choices = []
     for override in parsed:
         key = override.get_key_element()
-        values = override.sweep_string_iterator() if override.is_sweep_override() else [override.get_value_element_as_str()]
+        values = (
+            override.sweep_string_iterator() if override.is_sweep_override() else [override.get_value_element_as_str()]
+        )
         choices.append([f"{key.lstrip('+')}={value}" for value in values])
     return [list(combination) for combination in itertools.product(*choices)]
 
 
-def changed(said: Any, changes: Sequence[str]) -> tuple[Config, list[str]]:
+def changed(said: Any, changes: Sequence[str]) -> Config:
     """The run's configuration with changes of values, checked; data is looked for where it is said to be now."""
     from membrane.loading import config_of
 
@@ -86,7 +88,7 @@ def changed(said: Any, changes: Sequence[str]) -> tuple[Config, list[str]]:
         else:
             OmegaConf.update(merged, override.key_or_group, override.value(), merge=False, force_add=True)
     plain = OmegaConf.to_container(merged)
-    return config_of(plain, trust), trust
+    return config_of(plain, trust)
 
 
 def measure(run: Path, config: Config) -> tuple[dict[str, float], Path]:
@@ -105,7 +107,12 @@ def measure(run: Path, config: Config) -> tuple[dict[str, float], Path]:
 
 
 def record(
-    run: Path, result: dict[str, Any], config: Config, changes: Sequence[str], metrics: dict[str, float], checkpoint: Path
+    run: Path,
+    result: dict[str, Any],
+    config: Config,
+    changes: Sequence[str],
+    metrics: dict[str, float],
+    checkpoint: Path,
 ) -> None:
     """`evaluations/<fingerprint>.json`: what was measured, under what, of which weights."""
     from membrane.checkpoints import sha256

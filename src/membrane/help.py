@@ -11,7 +11,10 @@ EXAMPLES = (
     ("python train.py neuron=plif surrogate=sigmoid optimizer.lr=0.003", "another neuron, surrogate and rate"),
     ("python train.py dataset=fashion_mnist model=smlp timesteps=8", "another data set and model"),
     ("python train.py augmentation=[shift,cutout] callbacks=[ema]", "several choices of one group"),
-    ("python train.py -m framework=singlestep,multistep seed=0,1,2", "a sweep; started again, it skips what is finished"),
+    (
+        "python train.py -m framework=singlestep,multistep seed=0,1,2",
+        "a sweep; started again, it skips what is finished",
+    ),
 )
 SCALARS = {
     "timesteps": "T, how often a neuron is stepped for one sample",
@@ -52,7 +55,8 @@ def text() -> str:
         "examples",
         *(f"  {command}\n      {meaning}" for command, meaning in EXAMPLES),
         "",
-        "  -m  sweep over comma-separated values    --cfg job  print the configuration    --config-dir DIR  add your own",
+        "  -m  sweep over comma-separated values     --cfg job  print the configuration",
+        "  --config-dir DIR  add choices of your own",
     ]
     return "\n".join(lines)
 

@@ -104,7 +104,9 @@ class Learner(L.LightningModule):
         }
         if self.collect_outputs == "all":
             kept["outputs"] = single(outputs).transpose(0, 1)
-        self.collected.append({name: value.float().cpu() if value.is_floating_point() else value.cpu() for name, value in kept.items()})
+        self.collected.append(
+            {name: value.float().cpu() if value.is_floating_point() else value.cpu() for name, value in kept.items()}
+        )
 
     def on_test_epoch_end(self) -> None:
         """Publish `test/*`."""
@@ -130,6 +132,7 @@ class Running:
 
     def __init__(self) -> None:
         self.sums: Tensor | None = None
+        self.epoch_sums = [0.0, 0.0, 0.0]
 
     def update(self, prediction: Tensor, y: Tensor, loss: Tensor) -> None:
         """Add a batch: prediction [N,K], y [N] (or soft [N,K])."""
@@ -143,6 +146,18 @@ class Running:
         """`train/loss` and `train/acc` since the last call; nothing where no batch came."""
         if self.sums is None:
             return {}
-        loss, correct, count = self.sums.tolist()
+        sums = self.sums.tolist()
         self.sums = None
-        return {"train/loss": loss / count, "train/acc": correct / count}
+        self.epoch_sums = [total + each for total, each in zip(self.epoch_sums, sums, strict=True)]
+        return means(sums)
+
+    def read_epoch(self) -> dict[str, float]:
+        """`train/loss` and `train/acc` over all that was read since the last call."""
+        sums, self.epoch_sums = self.epoch_sums, [0.0, 0.0, 0.0]
+        return means(sums)
+
+
+def means(sums: list[float]) -> dict[str, float]:
+    """Sums of loss and of hits over a number of samples as means."""
+    loss, correct, count = sums
+    return {"train/loss": loss / count, "train/acc": correct / count}

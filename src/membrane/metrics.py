@@ -1,7 +1,7 @@
 """What a classifier is judged by, sample-weighted over a whole part: a short last batch biases nothing."""
 
 from torch import Tensor, nn
-from torchmetrics import MeanMetric, MetricCollection
+from torchmetrics import MeanMetric, Metric, MetricCollection
 from torchmetrics.classification import MulticlassAccuracy, MulticlassF1Score, MulticlassRecall
 
 
@@ -14,7 +14,7 @@ class Classification(nn.Module):
 
     def __init__(self, classes: int) -> None:
         super().__init__()
-        scores = {
+        scores: dict[str, Metric | MetricCollection] = {
             "acc": MulticlassAccuracy(classes, average="micro", validate_args=False),
             "balanced_acc": MulticlassRecall(classes, average="macro", validate_args=False),
             "f1": MulticlassF1Score(classes, average="macro", validate_args=False),
@@ -27,7 +27,7 @@ class Classification(nn.Module):
     @property
     def names(self) -> list[str]:
         """The metrics in the order of their columns."""
-        return ["loss", *self.scores.keys()]
+        return ["loss", *map(str, self.scores.keys())]
 
     def update(self, prediction: Tensor, y: Tensor, loss: Tensor) -> None:
         """Add one batch."""

@@ -66,13 +66,14 @@ def expected(error: Any, names: Sequence[str]) -> str:
     if error["type"] in ("model_type", "dict_type"):
         return f"expected settings by name ({', '.join(names)})" if names else "expected entries by name"
     said = EXPECTED.get(error["type"]) or str(error["msg"])
-    return said.replace("Input should be '", "expected '").replace("Input should", "must").replace(" after validation", "")
+    said = said.replace("Input should be '", "expected '").replace(" after validation", "")
+    return re.sub(r"^(Input|List|String) should", "must", said)
 
 
 def hint(where: str, error: Any) -> str:
     """What to type instead, where that can be told."""
     if error["type"] == "literal_error" and isinstance(error["input"], str):
-        return nearest(error["input"], re.findall(r"'([^']*)'", error["ctx"]["expected"])).rstrip("?")
+        return nearest(error["input"], re.findall(r"'([^']*)'", error["ctx"]["expected"]))
     if error["type"] == "string_type" and isinstance(error["input"], bool | int | float):
         return f"; quote it: {where}='\"{error['input']}\"'"
     return ""

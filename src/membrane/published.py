@@ -1,16 +1,22 @@
 """The configuration as it may be saved, printed or sent: secrets masked, the environment's values left unresolved."""
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.base import Node
+from omegaconf.resolvers import oc
 
+from membrane.config import with_defaults
 from membrane.schema import Config
 
-SECRET = re.compile(r"(^|[_.-])(api_?key|key|token|secret|password|passwd|credentials?)s?($|[_.-])", re.IGNORECASE)
-REFERENCE = re.compile(r"\$\{([^${}:]+)\}")
+WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
+SECRET = {"secret", "secrets", "password", "passwords", "passwd", "passphrase", "credential", "credentials", "apikey"}
+"""Words that make a setting secret wherever they stand in its name."""
 MASK = "***"
+
+Place = tuple[str | int, ...]
 
 
 def published(config: Config, composed: DictConfig | None = None) -> dict[str, Any]:
@@ -20,63 +26,91 @@ def published(config: Config, composed: DictConfig | None = None) -> dict[str, A
     of a setting that is named like a secret is masked.
     """
     plain = config.model_dump(by_alias=True, mode="json", exclude={"trust"})
-    for place in places(plain):
-        expression = None if composed is None or place[0] == "paths" else from_environment(composed, place)
-        if expression is not None:
-            put(plain, place, expression)
-        if SECRET.search(place[-1]):
-            put(plain, place, MASK)
-    return plain
+    if composed is not None:
+        for place, expression in from_environment(with_defaults(composed)).items():
+            if place[0] != "paths":
+                put(plain, place, expression)
+    return {key: masked(key, value) for key, value in plain.items()}
 
 
-def places(value: Any, place: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
-    """The paths of all values that are not mappings."""
-    if isinstance(value, dict):
-        return [found for key, inner in value.items() for found in places(inner, (*place, str(key)))]
-    return [place] if place else []
+def from_environment(composed: DictConfig) -> dict[Place, str]:
+    """Where resolving an expression reads the environment, however indirectly → that expression."""
+    found = {}
+    for place, expression in expressions(OmegaConf.to_container(composed)):
+        holder: Any = composed
+        for key in place[:-1]:
+            holder = holder._get_node(key)
+        with environment_noted() as read:
+            value = holder[place[-1]]
+            if OmegaConf.is_config(value):
+                OmegaConf.to_container(value, resolve=True)
+        if read:
+            found[place] = expression
+    return found
 
 
-def put(value: dict[str, Any], place: tuple[str, ...], new: Any) -> None:
-    """Replace the value at a path."""
+def expressions(value: Any, place: Place = ()) -> Iterator[tuple[Place, str]]:
+    """Every text with an interpolation, and its place."""
+    if isinstance(value, dict | list):
+        for key, inner in value.items() if isinstance(value, dict) else enumerate(value):
+            yield from expressions(inner, (*place, key))
+    elif isinstance(value, str) and "${" in value:
+        yield place, value
+
+
+@contextmanager
+def environment_noted() -> Iterator[list[str]]:
+    """Inside, the variables that interpolations read from the environment are collected."""
+    read: list[str] = []
+
+    def env(*arguments: Any) -> Any:
+        read.append(str(arguments[0]))
+        return oc.env(*arguments)
+
+    OmegaConf.register_new_resolver("oc.env", env, replace=True)
+    try:
+        yield read
+    finally:
+        OmegaConf.register_new_resolver("oc.env", oc.env, replace=True)
+
+
+def put(value: Any, place: Place, new: Any) -> None:
+    """Replace the value at a path, where there is one: the schema may have left it out."""
     for key in place[:-1]:
-        value = value[key]
-    value[place[-1]] = new
+        value = value[key] if holds(value, key) else None
+    if holds(value, place[-1]):
+        value[place[-1]] = new
 
 
-def from_environment(composed: DictConfig, place: tuple[str, ...]) -> str | None:
-    """The expression at a path if resolving it reads the environment, directly or through others."""
-    node: Any = composed
-    for key in place:
-        if not isinstance(node, DictConfig) or key not in node:
-            return None
-        node = node._get_node(key)
-        expression = node._value() if isinstance(node, Node) else None
-        if isinstance(expression, str) and reads_environment(composed, expression, seen=frozenset()):
-            return expression
-    return None
+def holds(value: Any, key: str | int) -> bool:
+    """Whether a mapping has a key, or a list an index."""
+    return key in value if isinstance(value, dict) else isinstance(value, list) and isinstance(key, int)
 
 
-def reads_environment(composed: DictConfig, expression: str, seen: frozenset[str]) -> bool:
-    """Whether an expression reads the environment, following the settings that it refers to."""
-    if "${oc.env:" in expression.replace(" ", ""):
-        return True
-    for reference in REFERENCE.findall(expression):
-        if reference not in seen and composed_expression(composed, reference) is not None:
-            inner = composed_expression(composed, reference) or ""
-            if reads_environment(composed, inner, seen | {reference}):
-                return True
+def masked(name: str, value: Any) -> Any:
+    """A value with everything in it masked that ``name``, or a name inside it, says is secret."""
+    if isinstance(value, dict):
+        return {key: masked(f"{name}.{key}", inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [masked(name, inner) for inner in value]
+    return MASK if secret(name, value) else value
+
+
+def secret(name: str, value: Any) -> bool:
+    """Whether a setting's name says that its value is secret.
+
+    `token` and `key` do so at the end of a name (`api_key`), and elsewhere if the value is text: `key_dim=64` is none.
+    """
+    if value is None or isinstance(value, bool):
+        return False
+    for part in name.split("."):
+        words = [word.lower() for word in WORD.findall(part)]
+        if SECRET & {*words, "".join(words)}:
+            return True
+        weak = {"key", "token", "keys", "tokens"} & set(words)
+        if weak and (isinstance(value, str) or words[-1] in ("key", "token")):
+            return True
     return False
-
-
-def composed_expression(composed: DictConfig, reference: str) -> str | None:
-    """The unresolved text of another setting, or None where it is no text."""
-    node: Any = composed
-    for key in reference.split("."):
-        if not isinstance(node, DictConfig) or key not in node:
-            return None
-        node = node._get_node(key)
-    value = node._value() if isinstance(node, Node) else None
-    return value if isinstance(value, str) else None
 
 
 def as_yaml(published_config: dict[str, Any]) -> str:

@@ -31,7 +31,7 @@ def scoped(seed: int, stream: str, *indices: int) -> Iterator[None]:
     For library code that offers no generator of its own: weight initialisation, dropout.
     """
     value = derive(seed, stream, *indices)
-    devices = list(range(torch.cuda.device_count())) if torch.cuda.is_initialized() else []
+    devices = list(range(torch.cuda.device_count())) if torch.cuda.is_initialized() else []  # type: ignore[no-untyped-call]
     python_state, numpy_state = random.getstate(), np.random.get_state()
     with torch.random.fork_rng(devices=devices):
         torch.manual_seed(value)

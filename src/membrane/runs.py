@@ -83,10 +83,14 @@ class RunFolder:
         known = self.read("provenance.json")
         if known is None:
             if any(self.path.iterdir()):
-                raise ConfigError(f"paths.run={self.path} holds something else than a run; name an empty or a new folder")
+                raise ConfigError(
+                    f"paths.run={self.path} holds something else than a run; name an empty or a new folder"
+                )
         elif (known["fingerprint"], known["seed"]) != (self.fingerprint, self.seed):
             held = f"{known['fingerprint']} seed {known['seed']}"
-            raise ConfigError(f"paths.run={self.path} holds run {held}, this one is {self.fingerprint} seed {self.seed}")
+            raise ConfigError(
+                f"paths.run={self.path} holds run {held}, this one is {self.fingerprint} seed {self.seed}"
+            )
 
     def read(self, name: str) -> dict[str, Any] | None:
         """A JSON file of the folder, or None where it is not there."""

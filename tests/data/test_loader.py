@@ -34,5 +34,7 @@ def test_pixels_become_floats_at_their_scale() -> None:
 
 
 def test_what_runs_before_the_accelerator_sees_the_step() -> None:
-    loader = Batches(samples(5), torch.arange(5), 2, transform=lambda batch, step: batch._replace(x=batch.x + 10 * step))
+    loader = Batches(
+        samples(5), torch.arange(5), 2, transform=lambda batch, step: batch._replace(x=batch.x + 10 * step)
+    )
     assert [batch.x[0, 0, 0, 0].item() for batch in loader] == [0, 12, 24]

@@ -81,7 +81,12 @@ class Reader(L.LightningModule):
 
 def fit(data: DataModule, **changes) -> Reader:
     reader = Reader(data)
-    quiet = {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False, "enable_model_summary": False}
+    quiet = {
+        "logger": False,
+        "enable_checkpointing": False,
+        "enable_progress_bar": False,
+        "enable_model_summary": False,
+    }
     trainer = L.Trainer(max_epochs=2, accelerator="cpu", num_sanity_val_steps=0, **quiet, **changes)
     trainer.fit(reader, datamodule=data)
     return reader

@@ -16,4 +16,4 @@ class Batch(NamedTuple):
     y: Tensor
     lengths: Tensor | None
     recording: Tensor
-    index: Tensor
+    index: Tensor  # type: ignore[assignment]  # a field, in place of the method of tuples

@@ -36,7 +36,7 @@ class Batches:
     def __iter__(self) -> Iterator[Batch]:
         order = self.order() if self.order else torch.arange(len(self.samples))
         order = order.to(self.samples.y.device)
-        for step, chosen in enumerate(order.split(self.batch_size)):
+        for step, chosen in enumerate(torch.split(order, self.batch_size)):
             part = self.samples.take(chosen)
             x = part.x.float() * part.scale if part.scale != 1 else part.x.float()
             batch = Batch(x, part.y, None, part.recording, self.index[chosen.cpu()].to(part.y.device))

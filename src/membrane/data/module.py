@@ -12,7 +12,7 @@ from membrane.data.batch import Batch
 from membrane.data.loader import Batches
 from membrane.data.samples import Samples
 from membrane.data.splits import digest, stratified
-from membrane.errors import ConfigError, DataError, ProtocolError
+from membrane.errors import DataError, ProtocolError
 from membrane.randomness import generator
 
 VALIDATION_FRACTION = 0.15
@@ -91,9 +91,13 @@ class DataModule(L.LightningDataModule):
     def check(self, name: str, samples: Samples) -> None:
         """DataError unless the samples are what the configuration says of the data set."""
         if list(samples.x.shape[1:]) != self.sample_shape:
-            raise DataError(f"{name} samples are {list(samples.x.shape[1:])}, the configuration says {self.sample_shape}")
+            raise DataError(
+                f"{name} samples are {list(samples.x.shape[1:])}, the configuration says {self.sample_shape}"
+            )
         if len(samples.y) and not 0 <= int(samples.y.min()) <= int(samples.y.max()) < self.classes:
-            raise DataError(f"{name} labels reach {int(samples.y.max())}, the configuration says {self.classes} classes")
+            raise DataError(
+                f"{name} labels reach {int(samples.y.max())}, the configuration says {self.classes} classes"
+            )
 
     @property
     def training_part(self) -> Samples:

@@ -33,5 +33,5 @@ class Samples:
         for tensor in (self.x, self.y, self.recording):
             array = tensor.contiguous().cpu().numpy()
             digest.update(f"{array.dtype}{array.shape}".encode())
-            digest.update(memoryview(array).cast("B"))
+            digest.update(array.tobytes())
         return digest.hexdigest()

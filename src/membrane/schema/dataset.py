@@ -4,7 +4,7 @@ from typing import Any, Literal
 
 from pydantic import Field, PositiveInt
 
-from membrane.schema.node import Count, Fraction, Node, NotNegative, Positive
+from membrane.schema.node import Count, Node
 
 
 class Dataset(Node):

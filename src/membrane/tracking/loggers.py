@@ -27,14 +27,18 @@ class Tracker:
         """Lightning's loggers begin when they are first touched."""
         self.logger = logger
         if logger is not None:
-            _ = logger.experiment
+            _ = logger.experiment  # type: ignore[attr-defined]
 
     def attempt(self, call: Callable[[], Any]) -> None:
         """Call, or give the logger up."""
         try:
             call()
         except Exception as error:  # whatever a tracker's library raises must not fail the run
-            log.warning("%s is not available (%s); metrics.csv has everything", self.name, str(error).strip().partition("\n")[0] or type(error).__name__)
+            log.warning(
+                "%s is not available (%s); metrics.csv has everything",
+                self.name,
+                str(error).strip().partition("\n")[0] or type(error).__name__,
+            )
             self.logger = None
 
     def metrics(self, values: Mapping[str, float], step: int) -> None:

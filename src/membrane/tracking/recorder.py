@@ -72,7 +72,7 @@ class Recorder(L.Callback):
         assert isinstance(pl_module, Learner)
         values = pl_module.training_metrics.read()
         if values:
-            trainer.callback_metrics.update({name: torch.tensor(value) for name, value in values.items()})
+            publish(trainer, values)
             self.write(trainer, values)
 
     def on_validation_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
@@ -97,6 +97,7 @@ class Recorder(L.Callback):
         """The rest of the epoch's training, and the epoch's row."""
         assert isinstance(pl_module, Learner)
         self.training_row(trainer, pl_module)
+        publish(trainer, pl_module.training_metrics.read_epoch())
         if not self.in_validation:
             self.measure_on_training_samples(trainer, pl_module)
         rates = self.firing.rates()
@@ -105,7 +106,7 @@ class Recorder(L.Callback):
         values |= {f"mean/{layer}": mean for layer, mean in self.firing.means().items()}
         self.write(trainer, values)
         for line in odd_layers(rates):
-            log.warning("epoch %d: %s", trainer.current_epoch, line)
+            log.warning("epoch %d: %s", trainer.current_epoch + 1, line)
 
     def measure_on_training_samples(self, trainer: L.Trainer, learner: Learner) -> None:
         """Firing rates in eval mode on samples of the training part."""
@@ -113,8 +114,13 @@ class Recorder(L.Callback):
         learner.eval()
         with torch.no_grad(), self.firing:
             for step, batch in enumerate(trainer.datamodule.fixed_training_samples()):  # type: ignore[attr-defined]
-                moved = Batch(*(None if part is None else part.to(learner.device) for part in batch))
+                moved = batch._replace(x=batch.x.to(learner.device), y=batch.y.to(learner.device))
                 seen = learner.augmented(moved, False, EVALUATION, step)
                 self.firing.start(seen.lengths)
                 learner.framework(learner.model, seen.x, seen.lengths)
         learner.train()
+
+
+def publish(trainer: L.Trainer, values: dict[str, float]) -> None:
+    """Put numbers where other callbacks, the progress bar among them, look for them."""
+    trainer.callback_metrics.update({name: torch.tensor(value) for name, value in values.items()})

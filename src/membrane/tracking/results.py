@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from rich.console import Console, RenderableType
 from torch import nn
 
 from membrane import neurons
@@ -20,7 +19,7 @@ from membrane.tracking import figures, provenance
 from membrane.tracking.firing import record_spikes
 from membrane.tracking.loggers import Tracker
 from membrane.tracking.table import rows
-from membrane.tracking.tables import model_table, results_table
+from membrane.tracking.tables import console, model_table, results_table
 
 log = logging.getLogger(__name__)
 
@@ -60,7 +59,7 @@ def announce(folder: RunFolder, config: Config, data: DataModule, learner: Learn
     """What is about to be trained: the model's table, the data's parts, the augmentation."""
     samples = data.training_part
     x = torch.zeros(2, *samples.x.shape[1:])
-    show(model_table(learner.model, learner.framework, x))
+    console().print(model_table(learner.model, learner.framework, x))
     sizes = ", ".join(f"{len(part)} {name}" for name, (part, _) in data.parts.items() if len(part))
     log.info("data: %s (%s), protocol %s, split %s", config.dataset.name, sizes, config.protocol, data.split_hash[:12])
     log.info("augmentation: %s", learner.augmentation.describe())
@@ -73,14 +72,6 @@ def mixes_timesteps(model: nn.Module) -> bool:
     """Whether batch norm makes multi-step training another function than single-step training."""
     kinds = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
     return any(isinstance(module, kinds) for module in model.modules())
-
-
-def show(renderable: RenderableType) -> None:
-    """Print a table: as wide as the terminal, or 100 columns of plain text where there is none."""
-    console = Console()
-    if not console.is_terminal:
-        console = Console(width=100)
-    console.print(renderable)
 
 
 def result(
@@ -99,8 +90,9 @@ def result(
         "framework": config.framework.name_of_choice,
         "model": config.model.name_of_choice,
         "neuron": config.neuron.name_of_choice,
-        "surrogate": None if config.surrogate is None else config.surrogate.model_dump(exclude={"target"})
-        | {"kind": config.surrogate.name_of_choice},
+        "surrogate": None
+        if config.surrogate is None
+        else config.surrogate.model_dump(exclude={"target"}) | {"kind": config.surrogate.name_of_choice},
         "is_snn": is_snn,
         "dataset": config.dataset.name,
         "split_hash": data.split_hash,
@@ -144,7 +136,9 @@ def finish(
     pictures = figures.draw(folder.path, {layer: each.numpy() for layer, each in spikes.items()})
     tracker.result(metrics, pictures)
     tracker.finish("success")
-    show(results_table(metrics, samples={"val": len(data.parts["val"][0]), "test": len(data.parts["test"][0])}))
+    console().print(
+        results_table(metrics, samples={"val": len(data.parts["val"][0]), "test": len(data.parts["test"][0])})
+    )
     if folder.debug:
         log.info("debug run: no result is kept; its files are in %s", folder.path)
         return
