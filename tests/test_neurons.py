@@ -112,7 +112,7 @@ def test_surrogates_that_would_fail_later_are_refused_now() -> None:
     with pytest.raises(ConfigError, match=r"LIFNode needs a surrogate gradient, such as surrogate=atan"):
         make_neuron(neuron.LIFNode, None)
     with pytest.raises(ConfigError, match=r"surrogate must be one of SpikingJelly's surrogate gradients, got 'atan'"):
-        make_neuron(neuron.LIFNode, lambda: "atan")  # type: ignore[arg-type, return-value]
+        make_neuron(neuron.LIFNode, lambda: "atan")
     with pytest.raises(TypeError, match=r"shared by all neurons"):
         make_neuron(neuron.LIFNode, surrogate.ATan())
 
@@ -188,7 +188,7 @@ def test_spikes_and_potentials_equal_those_worked_out_by_hand(
         assert model.v.item() == pytest.approx(potentials[steps - 1], abs=1e-6)
 
 
-# The same x at each step. LIF, τ = 2, hard reset, x = 1.5: h = 0.75, 1.125 ⇒ v = 0, then again: a spike every second step.
+# The same x at each step. LIF, τ = 2, hard reset, x = 1.5: h = 0.75, 1.125 ⇒ v = 0, and so on: every second step.
 # IF, soft reset, x = 0.75: h = 0.75, 1.5, 1.25, 1.0, 0.75: v = 0.75, 0.5, 0.25, 0, 0.75. PLIF as LIF.
 @pytest.mark.parametrize("strategy", [SingleStep, MultiStep])
 @pytest.mark.parametrize(

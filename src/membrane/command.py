@@ -94,7 +94,7 @@ def launch(arguments: list[str]) -> int:
     if known.cfg == "job":
         return print_config(checked[0], known.package)
     refuse(checked, sweep)
-    flags = [argument for argument in arguments if argument not in known.overrides]
+    flags = ["--multirun"] * known.multirun + ["--config-dir", known.config_dir] * (known.config_dir is not None)
     task = Task()
     hand_to_hydra([*flags, *overrides], task)
     return task.close(sweep)
@@ -112,6 +112,8 @@ def parse(arguments: list[str]) -> Namespace:
         raise ConfigError(f"{error}; see --help") from None
     if extra:
         raise ConfigError(f"{extra[0]}: no such option; see --help")
+    if (known.package or known.resolve) and not known.cfg:
+        raise ConfigError("--package and --resolve go only with --cfg; see --help")
     if known.experimental_rerun is not None:
         raise ConfigError(
             "--experimental-rerun unpickles what it is given; start the run again with its overrides instead"
@@ -157,7 +159,7 @@ def refuse(checked: list[tuple[Job, Config | ConfigError]], sweep: bool) -> None
     folders = [RunFolder(config) for config in good]
     for job, error in bad:
         log.error("refused: %s: %s", " ".join(job.overrides), error)
-    if bad and not all(config.keep_going for config in good[:1]):
+    if bad and not (good and good[0].keep_going):
         raise ConfigError(f"{len(bad)} of {len(checked)} jobs refused, none started; keep_going=true starts the others")
     waiting = [config for config, place in zip(good, folders, strict=True) if place.result() is None or config.rerun]
     if waiting:
@@ -248,6 +250,8 @@ def forget_sweep_file() -> None:
 def hand_to_hydra(arguments: list[str], task: Task) -> None:
     """Let Hydra's own main run the jobs, its errors as exceptions and its command line ours."""
     import hydra
+    from hydra.errors import HydraException
+    from omegaconf.errors import OmegaConfBaseException
 
     def job(composed: DictConfig) -> None:
         task(composed)
@@ -257,7 +261,7 @@ def hand_to_hydra(arguments: list[str], task: Task) -> None:
     os.environ["HYDRA_FULL_ERROR"] = "1"
     try:
         hydra.main(version_base="1.3", config_path=str(folder()), config_name=PRIMARY)(job)()
-    except hydra.errors.HydraException as error:
+    except (HydraException, OmegaConfBaseException) as error:
         raise ConfigError(one_line(error)) from None
     finally:
         sys.argv = before

@@ -77,7 +77,8 @@ class Composer:
         """
         freed, parsed = [], self.parsed(overrides)
         is_group = self.repository(parsed).group_exists
-        ours = {getattr(entry, "group", None) for entry in self.loader.repository.load_config(PRIMARY).defaults_list}
+        primary = self.loader.repository.load_config(PRIMARY)
+        ours = {getattr(entry, "group", None) for entry in (primary and primary.defaults_list) or []}
         for line, override in zip(overrides, parsed, strict=True):
             key = override.key_or_group
             if override.type.name == "DEL" or override.package or key.startswith("hydra."):
@@ -168,8 +169,8 @@ class Composer:
             return f"{where}{getattr(error, 'problem', None) or one_line(error)}"
         lines = [*str(error).splitlines()[:2], *str(error.__cause__ or "").splitlines()[:1]]
         said = ": ".join(dict.fromkeys(line.strip().rstrip(".:") for line in lines if line.strip()))
-        known = isinstance(error, HydraException | OmegaConfBaseException)
-        return said if known and said else f"{type(error).__name__}: {said}"
+        speaks = said and isinstance(error, HydraException | OmegaConfBaseException)
+        return said if speaks else f"{type(error).__name__}: {said}"
 
     def groups(self) -> list[str]:
         """The groups that have choices."""
@@ -237,7 +238,7 @@ def refuse(default: ResultDefault, loaded: ConfigResult) -> None:
     said = {str(key) for key in content} if OmegaConf.is_dict(content) else set()
     if "trust" in said and not (ours and group == "local"):
         raise ConfigError(f"{path}.yaml: trust may be said on the command line and in conf/local only")
-    if group in WHOLE and group in said:
+    if group in WHOLE and default.package == group:
         raise ConfigError(f"{path}.yaml: its first line must be `# @package _global_`")
     if ours and (path == PRIMARY or group in ("hydra", "sweep")):
         return

@@ -192,14 +192,13 @@ def sense(config: Config) -> None:
 
 def time_fits(config: Config) -> None:
     """ConfigError where the framework expects timesteps that the data do not have, or the reverse."""
-    dataset, framework = config.dataset, config.framework
-    said = framework.name_of_choice
-    if dataset.timesteps_in_data and not framework.timesteps_in_data:
-        way_out = f"use framework={said}_tid"
-        raise ConfigError(f"dataset {dataset.name} has timesteps in its data, which framework={said} repeats: {way_out}")
-    if framework.timesteps_in_data and not dataset.timesteps_in_data:
-        way_out = f"use framework={said.removesuffix('_tid')} or event data"
-        raise ConfigError(f"dataset {dataset.name} has no timesteps in its data, framework={said} needs them: {way_out}")
+    dataset, framework = config.dataset.name, config.framework.name_of_choice
+    if config.dataset.timesteps_in_data and not config.framework.timesteps_in_data:
+        way_out = f"use framework={framework}_tid"
+        raise ConfigError(f"dataset {dataset} has timesteps in its data, framework={framework} repeats: {way_out}")
+    if config.framework.timesteps_in_data and not config.dataset.timesteps_in_data:
+        way_out = f"use framework={framework.removesuffix('_tid')} or event data"
+        raise ConfigError(f"dataset {dataset} has no timesteps in its data, framework={framework} needs it: {way_out}")
 
 
 def admitted(target: str, trust: Sequence[str] = ()) -> type[Any]:

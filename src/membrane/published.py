@@ -84,7 +84,9 @@ def put(value: Any, place: Place, new: Any) -> None:
 
 def holds(value: Any, key: str | int) -> bool:
     """Whether a mapping has a key, or a list an index."""
-    return key in value if isinstance(value, dict) else isinstance(value, list) and isinstance(key, int)
+    if isinstance(value, list):
+        return isinstance(key, int) and key < len(value)
+    return isinstance(value, dict) and key in value
 
 
 def masked(name: str, value: Any) -> Any:
@@ -111,6 +113,19 @@ def secret(name: str, value: Any) -> bool:
         if weak and (isinstance(value, str) or words[-1] in ("key", "token")):
             return True
     return False
+
+
+def masked_override(line: str) -> str:
+    """An override as it was typed, with secrets masked."""
+    name, equals, value = line.partition("=")
+    if equals and secret(name, value):
+        return f"{name}={MASK}"
+    return name + equals + re.sub(r"([\w.-]+): *([^,{}]+)", lambda at: MASK.join(hidden(at[0], at[1], at[2])), value)
+
+
+def hidden(whole: str, name: str, value: str) -> tuple[str, ...]:
+    """What stands around a mask: all of it where nothing is secret."""
+    return (f"{name}:", "") if secret(name, value) else (whole,)
 
 
 def as_yaml(published_config: dict[str, Any]) -> str:

@@ -27,7 +27,7 @@ class Mean(Readout):
         if lengths is None:
             return outputs.sum(0) / len(outputs)
         count = lengths.clamp(max=len(outputs)).reshape(-1, *[1] * (outputs.dim() - 2))
-        return (outputs * valid(outputs, lengths)).sum(0) / count
+        return outputs.masked_fill(~valid(outputs, lengths), 0).sum(0) / count
 
 
 class Sum(Readout):
@@ -35,7 +35,7 @@ class Sum(Readout):
 
     def reduce(self, outputs: Tensor, lengths: Tensor | None) -> Tensor:
         """[T,N,…] → [N,…]."""
-        return outputs.sum(0) if lengths is None else (outputs * valid(outputs, lengths)).sum(0)
+        return outputs.sum(0) if lengths is None else outputs.masked_fill(~valid(outputs, lengths), 0).sum(0)
 
 
 class Max(Readout):

@@ -8,6 +8,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from membrane.published import masked_override
+
 LIBRARIES = ("torch", "spikingjelly", "lightning", "torchmetrics", "numpy", "scikit-learn", "hydra-core", "omegaconf")
 
 
@@ -78,5 +80,5 @@ def differences(recorded: dict[str, Any]) -> list[str]:
 
 
 def command() -> list[str]:
-    """The command line, without the folder of the program."""
-    return [Path(sys.argv[0]).name, *sys.argv[1:]]
+    """The command line, without the folder of the program and without secrets."""
+    return [Path(sys.argv[0]).name, *map(masked_override, sys.argv[1:])]

@@ -1,0 +1,121 @@
+"""Small models of every template, lively enough that their neurons spike."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import pytest
+import torch
+from spikingjelly.activation_based import neuron, surrogate
+from torch import Tensor, nn
+
+from membrane.framework import MultiStep
+from membrane.models.scnn import SCNN
+from membrane.models.smlp import SMLP
+from membrane.neurons import make_neuron
+from membrane.randomness import scoped
+
+MODELS: dict[str, Callable[..., nn.Module]] = {
+    "smlp": partial(SMLP, units=[24]),
+    "smlp_deep": partial(SMLP, units=[24, 16]),
+    "scnn": partial(SCNN, filters=[6, 8]),
+    "scnn_separable": partial(
+        SCNN,
+        filters=[6, 8],
+        kernel_sizes=[5, 3],
+        paddings=[2, 1],
+        strides=[1, 2],
+        pool_sizes=[2, 1],
+        dropouts=[0.0, 0.2],
+        separables=[False, True],
+        fc_units=[12],
+        fc_dropouts=0.3,
+        prepool=2,
+        postpool=2,
+    ),
+    "scnn_gsp": partial(SCNN, filters=[6, 8], separables=[True, False], pool_sizes=1, gsp=True, batch_norm=False),
+}
+NEURONS: dict[str, Callable[[], nn.Module]] = {
+    "if_soft": partial(make_neuron, neuron.IFNode, surrogate.ATan, v_reset=None),
+    "if_hard": partial(make_neuron, neuron.IFNode, surrogate.ATan, v_reset=0),
+    "lif_soft": partial(make_neuron, neuron.LIFNode, surrogate.ATan, v_reset=None),
+    "lif_hard": partial(make_neuron, neuron.LIFNode, surrogate.ATan, tau=3, decay_input=False, v_reset=-0.25),
+    "plif_soft": partial(make_neuron, neuron.ParametricLIFNode, surrogate.ATan, init_tau=3, v_reset=None),
+    "plif_hard": partial(make_neuron, neuron.ParametricLIFNode, surrogate.ATan, decay_input=False, v_reset=0),
+    "relu": partial(make_neuron, nn.ReLU, None),
+}
+SHAPES = {1: (2, 24), 2: (2, 16, 12)}
+CLASSES = 5
+
+
+@pytest.fixture(params=list(MODELS))
+def model_name(request: pytest.FixtureRequest) -> str:
+    """Every template."""
+    return str(request.param)
+
+
+@pytest.fixture(params=[1, 2])
+def dims(request: pytest.FixtureRequest) -> int:
+    """1-D and 2-D."""
+    return int(request.param)
+
+
+@pytest.fixture
+def neurons() -> list[str]:
+    """What neurons `build` knows."""
+    return list(NEURONS)
+
+
+@pytest.fixture
+def shapes() -> dict[int, tuple[int, ...]]:
+    """The shape of a sample, by the number of dimensions."""
+    return SHAPES
+
+
+@pytest.fixture
+def build() -> Callable[..., nn.Module]:
+    """A model with PyTorch's initialisation, the same at every call."""
+
+    def built(name: str, neuron: str = "lif_soft", dims: int = 1, seed: int = 0, **changes: Any) -> nn.Module:
+        with scoped(seed, "initialisation"):
+            return MODELS[name](
+                **{
+                    "input_shape": SHAPES[dims],
+                    "classes": CLASSES,
+                    "timesteps": 4,
+                    "neuron": NEURONS[neuron],
+                    **changes,
+                }
+            )
+
+    return built
+
+
+@pytest.fixture
+def build_lively(build: Callable[..., nn.Module]) -> Callable[..., nn.Module]:
+    """The same with batch norms that have seen something, and weights that let spikes reach the last layer."""
+
+    def built(name: str, neuron: str = "lif_soft", dims: int = 1, **changes: Any) -> nn.Module:
+        model = build(name, neuron, dims, **changes)
+        with scoped(1, "initialisation"), torch.no_grad():
+            for norm in (module for module in model.modules() if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d)):
+                norm.running_mean.uniform_(-0.2, 0.2)
+                norm.running_var.uniform_(0.8, 1.2)
+                norm.weight.uniform_(0.8, 1.2)
+                norm.bias.uniform_(0.0, 0.4)
+            layers = [module for module in model.modules() if isinstance(module, nn.Conv1d | nn.Conv2d | nn.Linear)]
+            handles = [module.register_forward_hook(scale) for module in layers]
+            MultiStep(6)(model.eval(), torch.randn(8, *SHAPES[dims]))
+            for handle in handles:
+                handle.remove()
+        return model
+
+    return built
+
+
+def scale(module: nn.Module, _inputs: object, output: Tensor) -> Tensor:
+    """Forward hook: change a layer's weights so that its outputs have a standard deviation of 2."""
+    factor = 2 / output.std()
+    for parameter in module.parameters():
+        parameter.mul_(factor)
+    return output * factor
