@@ -26,7 +26,7 @@ class Handler(logging.StreamHandler):
 WHOLE = "# @package _global_\n"
 CALLBACK = "{_target_: canary.Callback}"
 LOGGING = "{version: 1, handlers: {h: {class: canary.Handler}}, root: {handlers: [h]}}"
-HYDRA = r"^(experiment|foo|local|sweep|dataset|hydra|_dummy_x)\S*\.yaml: hydra may be set on the command line"
+HYDRA = r"^(experiment|foo|bar|local|sweep|dataset|hydra|_dummy_x)\S*\.yaml: hydra may be set on the command line"
 DEFAULTS = r"^(experiment|local)/\w+\.yaml: its defaults may not choose"
 EVIL = {"experiment/evil": f"{WHOLE}hydra: {{callbacks: {{c: {CALLBACK}}}}}"}
 FOO = {"foo/evil": f"c: {CALLBACK}"}
@@ -78,8 +78,8 @@ FILES: dict[str, tuple[dict[str, str], str]] = {
     "nested twice": (
         {
             "experiment/evil": chooses("/foo: nested"),
-            "foo/nested": chooses("/foo: deeper"),
-            "foo/deeper": "# @package hydra.job\nenv_set: {A: b}",
+            "foo/nested": chooses("/bar: deeper"),
+            "bar/deeper": "# @package hydra.job\nenv_set: {A: b}",
         },
         HYDRA,
     ),
@@ -107,9 +107,9 @@ FILES: dict[str, tuple[dict[str, str], str]] = {
         {"experiment/evil": chooses("/_dummy_x: nested"), "_dummy_x/nested": "# @package hydra.job\nenv_set: {}"},
         HYDRA,
     ),
-    "reached as a sweep": ({"experiment/evil": chooses("override /sweep: ../foo/mine"), "foo/mine": EVIL["experiment/evil"]}, "^."),
+    "reached as a sweep": ({"experiment/evil": chooses("/sweep@_global_: ../foo/mine"), "foo/mine": EVIL["experiment/evil"]}, "^."),
     "reached as Hydra's": ({"experiment/evil": chooses("/hydra/../foo: mine"), "foo/mine": "{}"}, "^."),
-    "a sweep of one's own": ({"experiment/evil": chooses("override /sweep: mine"), "sweep/mine": EVIL["experiment/evil"]}, HYDRA),
+    "a sweep of one's own": ({"experiment/evil": chooses("/sweep@_global_: mine"), "sweep/mine": EVIL["experiment/evil"]}, HYDRA),
     "local of one's own": ({"experiment/evil": WHOLE, "local/default": EVIL["experiment/evil"]}, HYDRA),
     "an unsafe YAML tag": ({"experiment/evil": "name: !!python/object/apply:os.system [touch TOUCHED]"}, r"^evil\.yaml, line 1"),
     "trust": ({"experiment/evil": f"{WHOLE}trust: [canary.Callback]"}, r"^experiment/evil\.yaml: trust may be said"),
@@ -124,11 +124,11 @@ FILES: dict[str, tuple[dict[str, str], str]] = {
         "trust may be said",
     ),
     "trust reached as local": (
-        {"experiment/evil": chooses("override /local: ../foo/mine"), "foo/mine": f"{WHOLE}trust: [canary.Callback]"},
+        {"experiment/evil": chooses("/local@_global_: ../foo/mine"), "foo/mine": f"{WHOLE}trust: [canary.Callback]"},
         r"a choice is named, not reached by a path|trust may be said",
     ),
     "trust in a sweep": (
-        {"experiment/evil": chooses("override /sweep: mine"), "sweep/mine": f"{WHOLE}trust: [canary.Callback]"},
+        {"experiment/evil": chooses("/sweep@_global_: mine"), "sweep/mine": f"{WHOLE}trust: [canary.Callback]"},
         "trust may be said",
     ),
 }
@@ -237,9 +237,9 @@ def test_conf_sweep_and_conf_hydra_may_set_hydra_and_experiments_there_may_not(c
     params = "{sweeper: {params: {++trust: '[canary.Callback]'}}}"
     written(conf, {"sweep/seeds": f"{WHOLE}hydra: {params}"})
     refused(Composer(), ["sweep=seeds"], "sweeper.params: trust may be said", multirun=True)
-    written(conf, {"experiment/up": chooses("override /sweep: ../experiment/evil")})
+    written(conf, {"experiment/up": chooses("/sweep@_global_: ../experiment/evil")})
     refused(Composer(), ["experiment=up"], "a choice is named, not reached by a path")
-    written(conf, {"experiment/up": chooses("override /local: ../foo/evil"), "foo/evil": f"{WHOLE}trust: [canary.Callback]"})
+    written(conf, {"experiment/up": chooses("/local@_global_: ../foo/evil"), "foo/evil": f"{WHOLE}trust: [canary.Callback]"})
     refused(Composer(), ["experiment=up"], "trust may be said|a choice is named")
 
 

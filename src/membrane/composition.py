@@ -220,6 +220,8 @@ def refuse_no_names(parsed: Sequence[Any], repository: IConfigRepository) -> Non
             continue
         elif key in WHOLE and not group:
             raise ConfigError(no_choice(key, said, []))
+        elif "/" in key and not group:
+            raise ConfigError(f"{key}={said}: no such group; a setting is written with dots, as optimizer.lr")
         elif group and not isinstance(value, str | list):
             none = f"; ~{key} leaves it out" if value is None else ""
             raise ConfigError(no_choice(key, said, repository.get_group_options(key)) + none)

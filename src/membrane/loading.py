@@ -5,10 +5,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 
 from membrane import checkpoints
-from membrane.config import check
+from membrane.config import check, resolved
 from membrane.errors import ConfigError, DataError
+from membrane.mistakes import one_line
 from membrane.schema import Config
 from membrane.train import build_learner
 
@@ -49,6 +51,8 @@ def config_of(said: Any, trust: Sequence[str] = ()) -> Config:
         raise ConfigError("the checkpoint holds no configuration")
     if "trust" in said:
         raise ConfigError("the checkpoint's configuration says trust, which only you may: load(path, trust=[…])")
-    plain = OmegaConf.to_container(OmegaConf.create(said), resolve=True)
-    assert isinstance(plain, dict)
-    return check({**{str(key): value for key, value in plain.items()}, "trust": list(trust)})
+    try:
+        composed = OmegaConf.create(said)
+    except OmegaConfBaseException as error:
+        raise ConfigError(f"the checkpoint's configuration: {one_line(error)}") from None
+    return check({**resolved(composed), "trust": list(trust)})

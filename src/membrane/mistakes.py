@@ -49,16 +49,30 @@ def no_choice(group: str, name: str, choices: Iterable[str]) -> str:
 
 def explained(place: str, model: Any, error: ValidationError) -> str:
     """What pydantic found first in the settings ``model`` at ``place``; an unknown name comes before anything else."""
-    first = min(error.errors(include_url=False), key=lambda each: each["type"] != "extra_forbidden")
-    path, kind = first["loc"], str(first["type"])
-    where = written([place, *path] if place else path) or "configuration"
+    found = [(typed(model, each["loc"]), each) for each in error.errors(include_url=False)]
+    path, first = min(found, key=lambda each: each[1]["type"] != "extra_forbidden")
+    same = [each for each in found if each[0][:1] == path[:1]]
+    path, first = max(same, key=lambda each: len(each[0]))
+    where, kind = written([place, *path] if place else path) or "configuration", str(first["type"])
     if kind == "extra_forbidden":
         return unknown(where, str(path[-1]), names_in(model, path[:-1]))
     if kind == "missing":
         return f"{where}: a value is needed"
     if kind == "value_error":
         return f"{where}: {str(first['msg']).removeprefix('Value error, ')}"
-    return f"{where}: {expected(first, names_in(model, path))}, got {first['input']!r}{hint(where, first)}"
+    tried = [each for at, each in same if at == path]
+    tried = [each for each in tried if not each["type"].endswith("_type")] or tried
+    right = " or ".join(dict.fromkeys(expected(each, names_in(model, path)) for each in tried))
+    return f"{where}: {right.replace(' or expected', ' or')}, got {first['input']!r}{hint(where, first)}"
+
+
+def typed(model: Any, path: Iterable[Any]) -> tuple[Any, ...]:
+    """A path of pydantic without the alternatives of a union that it tried, which nobody typed."""
+    kept: list[Any] = []
+    for part in path:
+        if isinstance(part, int) or names_in(model, kept) or not kept:
+            kept.append(part)
+    return tuple(kept)
 
 
 def expected(error: Any, names: Sequence[str]) -> str:

@@ -14,6 +14,8 @@ from membrane.schema import Config
 WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
 SECRET = {"secret", "secrets", "password", "passwords", "passwd", "passphrase", "credential", "credentials", "apikey"}
 """Words that make a setting secret wherever they stand in its name."""
+INNER = re.compile(r"([\w.-]+: *)([^,{}]+)")
+"""A key and its value inside a mapping on the command line."""
 MASK = "***"
 
 Place = tuple[str | int, ...]
@@ -25,12 +27,12 @@ def published(config: Config, composed: DictConfig | None = None) -> dict[str, A
     Where ``composed`` took a value from the environment, outside ``paths``, its expression stands instead; the value
     of a setting that is named like a secret is masked.
     """
-    plain = config.model_dump(by_alias=True, mode="json", exclude={"trust"})
+    said = config.model_dump(by_alias=True, mode="json", exclude={"trust"})
     if composed is not None:
         for place, expression in from_environment(with_defaults(composed)).items():
             if place[0] != "paths":
-                put(plain, place, expression)
-    return {key: masked(key, value) for key, value in plain.items()}
+                put(said, place, expression)
+    return {key: masked(key, value) for key, value in said.items()}
 
 
 def from_environment(composed: DictConfig) -> dict[Place, str]:
@@ -118,14 +120,17 @@ def secret(name: str, value: Any) -> bool:
 def masked_override(line: str) -> str:
     """An override as it was typed, with secrets masked."""
     name, equals, value = line.partition("=")
-    if equals and secret(name, value):
+    if equals and secret(name, plain(value)):
         return f"{name}={MASK}"
-    return name + equals + re.sub(r"([\w.-]+): *([^,{}]+)", lambda at: MASK.join(hidden(at[0], at[1], at[2])), value)
+    return name + equals + INNER.sub(lambda at: f"{at[1]}{MASK}" if secret(at[1], plain(at[2])) else at[0], value)
 
 
-def hidden(whole: str, name: str, value: str) -> tuple[str, ...]:
-    """What stands around a mask: all of it where nothing is secret."""
-    return (f"{name}:", "") if secret(name, value) else (whole,)
+def plain(text: str) -> str | float:
+    """A text as the number that it is, where it is one."""
+    try:
+        return float(text)
+    except ValueError:
+        return text
 
 
 def as_yaml(published_config: dict[str, Any]) -> str:

@@ -79,7 +79,7 @@ def test_recordings_never_change(recordings: list[Events]) -> None:
         digest.update(len(events.t).to_bytes(8, "little"))
         for column in events:
             digest.update(column.astype("<i8").tobytes())
-    assert digest.hexdigest() == "dd67fa94983140063d54cfe8a0dea53f93b523ebc66b58eb8f4cb387b8f73e5e"
+    assert digest.hexdigest() == "0c7bd5e0dcce85a7e0c53a1aa6bdcdb4748dffabc244c964ffa2a1453c71774e"
 
 
 def test_events_are_in_order_and_on_the_sensor(recordings: list[Events]) -> None:

@@ -141,11 +141,11 @@ class DigitsEvents:
         *,
         split: Split = "time",
         size: int = 16,
-        amplitude: float = 2.0,
-        fixation: float = 1.0,
+        amplitude: float = 3.0,
+        fixation: float = 0.75,
         threshold: float = 0.6,
         mismatch: float = 0.1,
-        background: float = 1.0,
+        background: float = 0.5,
         noise_seed: int = 0,
     ) -> None:
         check(1, split)

@@ -70,7 +70,7 @@ class Config(Settings):
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")
     seed: Count = 0
     timesteps: PositiveInt = 4
-    epochs: PositiveInt = 30
+    epochs: PositiveInt = 20
     batch_size: PositiveInt = 64
     protocol: Literal["val_best", "last", "paper_best_on_test"] = "val_best"
     precision: Literal["32-true", "bf16-mixed", "16-mixed", "64-true"] = "32-true"

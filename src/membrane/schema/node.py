@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, ClassVar
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]
@@ -45,6 +45,8 @@ class Trusted(Node):
 
     model_config = ConfigDict(extra="allow")
 
-    def parameters(self) -> dict[str, Any]:
-        """Only what was said: the class need not know the group's optional settings."""
-        return {key: value for key, value in super().parameters().items() if key in self.model_fields_set}
+    @model_serializer(mode="wrap")
+    def what_was_said(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Saved and passed on is only what was said: the class need not know the group's optional settings."""
+        said = handler(self)
+        return {key: value for key, value in said.items() if key == "_target_" or key in self.model_fields_set}

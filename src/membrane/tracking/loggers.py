@@ -5,10 +5,11 @@ import logging
 import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from lightning.pytorch.loggers import Logger, TensorBoardLogger, WandbLogger
 
+from membrane.mistakes import one_line
 from membrane.schema import Config
 from membrane.schema.training import TensorBoard, Wandb
 
@@ -16,14 +17,23 @@ log = logging.getLogger(__name__)
 
 
 class Tracker:
-    """What a run tells its logger. The first call that fails silences the logger (one line says why), never the run."""
+    """What a run tells its logger, which starts with the first numbers: until then nothing waits for it.
+
+    The first call that fails silences the logger (one line says why), never the run.
+    """
 
     def __init__(self, start: Callable[[], Logger | None], name: str) -> None:
+        self.start: Callable[[], Logger | None] | None = start
         self.name = name
         self.logger: Logger | None = None
-        self.attempt(lambda: self.started(start()))
 
-    def started(self, logger: Logger | None) -> None:
+    def begin(self) -> None:
+        """Start the logger, if it has not been."""
+        start, self.start = self.start, None
+        if start is not None:
+            self.attempt(lambda: self.touch(start()))
+
+    def touch(self, logger: Logger | None) -> None:
         """Lightning's loggers begin when they are first touched."""
         self.logger = logger
         if logger is not None:
@@ -34,15 +44,12 @@ class Tracker:
         try:
             call()
         except Exception as error:  # whatever a tracker's library raises must not fail the run
-            log.warning(
-                "%s is not available (%s); metrics.csv has everything",
-                self.name,
-                str(error).strip().partition("\n")[0] or type(error).__name__,
-            )
+            log.warning("%s is not available (%s); metrics.csv has everything", self.name, one_line(error))
             self.logger = None
 
     def metrics(self, values: Mapping[str, float], step: int) -> None:
         """Numbers at a step."""
+        self.begin()
         if self.logger is not None:
             logger = self.logger
             self.attempt(lambda: logger.log_metrics(dict(values), step))
@@ -68,7 +75,7 @@ class Tracker:
 
 
 def tracker(config: Config, said: dict[str, Any], folder: Path, fingerprint: str, reruns: int) -> Tracker:
-    """The tracker that the configuration names, started; ``said`` is the configuration as it may be shown."""
+    """The tracker that the configuration names; ``said`` is the configuration as it may be shown."""
 
     def start() -> Logger | None:
         if isinstance(config.logger, Wandb):
@@ -83,24 +90,41 @@ def tracker(config: Config, said: dict[str, Any], folder: Path, fingerprint: str
 def weights_and_biases(
     config: Config, logger: Wandb, said: dict[str, Any], folder: Path, fingerprint: str, reruns: int
 ) -> Logger:
-    """Weights & Biases: online where the person is logged in, offline otherwise."""
+    """Weights & Biases: online where the person is logged in and it answers, offline otherwise."""
     import wandb
 
-    online = logged_in()
-    if not online and os.environ.get("WANDB_MODE") is None:
+    wandb.setup(wandb.Settings(silent=True))
+
+    def start(mode: Literal["online", "offline", "disabled"]) -> Logger:
+        made = WandbLogger(
+            project=logger.project,
+            entity=logger.entity,
+            tags=logger.tags,
+            name=f"{config.name}-seed{config.seed}",
+            id=identity(config.name, fingerprint, config.seed, reruns),
+            group=fingerprint,
+            config=said,
+            save_dir=str(folder),
+            mode=mode,
+            settings=wandb.Settings(
+                silent=True, console="off", init_timeout=30, disable_git=True, x_disable_stats=True
+            ),
+        )
+        _ = made.experiment
+        return made
+
+    asked = os.environ.get("WANDB_MODE")
+    if asked in ("offline", "disabled"):
+        return start("offline" if asked == "offline" else "disabled")
+    if not logged_in():
         log.info("wandb: not logged in, so this run is kept offline; `wandb sync` sends it later")
-    return WandbLogger(
-        project=logger.project,
-        entity=logger.entity,
-        tags=logger.tags,
-        name=f"{config.name}-seed{config.seed}",
-        id=identity(config.name, fingerprint, config.seed, reruns),
-        group=fingerprint,
-        config=said,
-        save_dir=str(folder),
-        mode=os.environ.get("WANDB_MODE") or ("online" if online else "offline"),
-        settings=wandb.Settings(silent=True, console="off", init_timeout=30, disable_git=True, x_disable_stats=True),
-    )
+        return start("offline")
+    try:
+        return start("online")
+    except Exception as error:  # no connection, no permission, a service that is down: the run is kept all the same
+        log.warning("wandb: %s; this run is kept offline, `wandb sync` sends it later", one_line(error))
+        wandb.teardown()  # its service would go on holding the id of the attempt
+        return start("offline")
 
 
 def identity(name: str, fingerprint: str, seed: int, reruns: int) -> str:

@@ -1,0 +1,88 @@
+"""Sizes by arithmetic against torch's own layers, and what is said where something does not fit."""
+
+from itertools import product
+from typing import Any
+
+import pytest
+import torch
+from torch.nn import functional as F
+
+from membrane.errors import ConfigError
+from membrane.models.geometry import checked_shape, per_layer, slid
+
+
+def test_a_window_leaves_what_torch_leaves() -> None:
+    fitted = 0
+    for length, kernel, stride, padding in product(range(1, 9), range(1, 6), range(1, 4), range(3)):
+        try:
+            expected = list(F.conv1d(torch.zeros(1, 1, length), torch.zeros(1, 1, kernel), None, stride, padding).shape)
+        except RuntimeError:
+            with pytest.raises(ConfigError, match=f"conv7 has a window of {kernel} but its input is only {length}"):
+                slid("conv7", [length], kernel, stride, padding)
+            continue
+        fitted += 1
+        assert slid("conv7", [length], kernel, stride, padding) == expected[2:]
+    assert 300 < fitted < 360
+
+
+def test_a_pool_leaves_what_torch_leaves() -> None:
+    for height, width, pool in product(range(1, 8), range(1, 8), range(1, 5)):
+        try:
+            expected = list(F.max_pool2d(torch.zeros(1, 1, height, width), pool).shape)
+        except RuntimeError:
+            with pytest.raises(
+                ConfigError, match=f"pool2 has a window of {pool} but its input is only {height}×{width}"
+            ):
+                slid("pool2", [height, width], pool, pool)
+            continue
+        assert slid("pool2", [height, width], pool, pool) == expected[2:]
+
+
+@pytest.mark.parametrize(
+    ("window", "message"),
+    [
+        ((5, 1, 1), "conv1 has a window of 5 but its input is only 2×4 with a padding of 1"),
+        ((0, 1, 0), "conv1's kernel must be a whole number of at least 1, got 0"),
+        ((1, 0, 0), "conv1's stride must be a whole number of at least 1, got 0"),
+        ((1, 1, -1), "conv1's padding must be a whole number of at least 0, got -1"),
+        ((1.5, 1, 0), "conv1's kernel must be a whole number of at least 1, got 1.5"),
+        ((True, 1, 0), "conv1's kernel must be a whole number of at least 1, got True"),
+    ],
+)
+def test_windows_that_cannot_be(window: tuple[Any, ...], message: str) -> None:
+    with pytest.raises(ConfigError) as refused:
+        slid("conv1", [2, 4], *window)
+    assert str(refused.value) == message
+
+
+def test_settings_are_one_value_or_one_entry_a_layer() -> None:
+    assert per_layer(2, filters=[8, 16], kernels=3, pools=(2, 1)) == [(8, 3, 2), (16, 3, 1)]
+    assert per_layer(1, filters=[8], kernels=[5]) == [(8, 5)]
+    assert per_layer(0, filters=[], kernels=3) == []
+
+
+def test_lists_of_other_lengths_are_all_named() -> None:
+    with pytest.raises(ConfigError) as refused:
+        per_layer(2, filters=[8, 16], kernels=[3], pools=2, dropouts=[0.1, 0.2, 0.3])
+    assert str(refused.value) == (
+        "lists need one entry a layer (or one value for all layers): filters has 2, kernels has 1, dropouts has 3"
+    )
+
+
+def test_the_shape_of_a_sample() -> None:
+    assert checked_shape([2, 24], None) == checked_shape((2, 24), 1) == (2, [24])
+    assert checked_shape([3, 8, 6], None) == checked_shape([3, 8, 6], 2) == (3, [8, 6])
+
+
+@pytest.mark.parametrize(
+    ("shape", "dims", "message"),
+    [
+        ([3, 8, 6], 1, r"dims=1 does not fit the data's shape \[3, 8, 6\]: dims=2"),
+        ([3, 8], 2, r"dims=2 does not fit the data's shape \[3, 8\]: dims=1"),
+        ([8], None, r"without its timesteps, must be \[C,S\] or \[C,H,W\], got \[8\]"),
+        ([4, 3, 8, 6], 2, r"without its timesteps, must be \[C,S\] or \[C,H,W\], got \[4, 3, 8, 6\]"),
+    ],
+)
+def test_shapes_that_cannot_be(shape: list[int], dims: int | None, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        checked_shape(shape, dims)
