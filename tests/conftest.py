@@ -1,10 +1,26 @@
 """What all tests share: a place for runs, and nothing of the person's own settings."""
 
-from collections.abc import Callable
+import copy
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+
+CANARY = """
+import logging, pathlib
+from hydra.experimental.callback import Callback as Base
+def touch(**settings): pathlib.Path(__file__).with_name("TOUCHED").touch()
+touch()
+class Model:
+    __init__ = lambda self, **settings: touch()
+class Callback(Base):
+    __init__ = lambda self, **settings: touch()
+class Handler(logging.StreamHandler):
+    pass
+"""
 
 
 @pytest.fixture(autouse=True)
@@ -30,3 +46,34 @@ def small(membrane: Callable[..., int]) -> Callable[..., int]:
     """Run the smallest whole run, about a second, with what is said."""
     least = ("logger=csv", "epochs=1", "model=smlp", "model.units=[16]", "timesteps=2")
     return lambda *arguments: membrane(*least, *arguments)
+
+
+@pytest.fixture(scope="session")
+def plain() -> dict[str, Any]:
+    """The default configuration, composed and resolved; not to be changed."""
+    from membrane.composition import Composer
+    from membrane.config import resolved
+
+    [job], _ = Composer().jobs([], multirun=False)
+    return resolved(job.config)
+
+
+@pytest.fixture
+def raw(plain: dict[str, Any]) -> dict[str, Any]:
+    """The default configuration, for a test to change."""
+    return copy.deepcopy(plain)
+
+
+@pytest.fixture
+def trap(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A folder to be in, with a module that tells if it is imported and a file to lose; in the end neither happened."""
+    (tmp_path / "canary.py").write_text(CANARY)
+    (tmp_path / "victim").mkdir()
+    (tmp_path / "victim" / "file").touch()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    yield tmp_path
+    assert "canary" not in sys.modules
+    assert not {"TOUCHED", "runs", "outputs", "multirun"} & {path.name for path in tmp_path.iterdir()}
+    assert (tmp_path / "victim" / "file").exists()

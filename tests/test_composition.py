@@ -75,7 +75,9 @@ def written(folder: Path, **experiments: str) -> str:
     return str(folder)
 
 
-@pytest.mark.parametrize(("typed", "said"), MISTAKES, ids=lambda value: " ".join(value) if isinstance(value, list) else "")
+@pytest.mark.parametrize(
+    ("typed", "said"), MISTAKES, ids=lambda value: " ".join(value) if isinstance(value, list) else ""
+)
 def test_a_mistake_is_one_line_and_2(
     typed: list[str],
     said: str,
@@ -105,7 +107,11 @@ print(codes, "torch" in sys.modules, "lightning" in sys.modules, "wandb" in sys.
 
 def test_the_real_command(tmp_path: Path) -> None:
     done = subprocess.run(
-        [sys.executable, str(ROOT / "train.py"), "modle=smlp"], cwd=tmp_path, capture_output=True, text=True, check=False
+        [sys.executable, str(ROOT / "train.py"), "modle=smlp"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith("membrane: modle: no such setting; did you mean model? valid: ")
@@ -220,7 +226,9 @@ def test_a_sweep_that_keeps_going_runs_the_good_jobs_and_ends_with_1(small: Call
     assert len(list(Path("runs").glob("digits/*/seed0/result.json"))) == 1
 
 
-def test_several_jobs_cannot_share_one_run_folder(small: Callable[..., int], capsys: pytest.CaptureFixture[str]) -> None:
+def test_several_jobs_cannot_share_one_run_folder(
+    small: Callable[..., int], capsys: pytest.CaptureFixture[str]
+) -> None:
     assert small("-m", "seed=0,1", "paths.run=mine") == 2
     assert "paths.run=mine cannot hold several runs" in capsys.readouterr().err
     assert not list(Path().iterdir())

@@ -1,20 +1,15 @@
 """From a composed configuration to one that can be trusted: types, sense, and objects of the classes that are named."""
 
-import copy
-import sys
-from pathlib import Path
 from typing import Any
 
 import pytest
 from omegaconf import OmegaConf
 from pydantic import ValidationError
 
-from membrane.composition import Composer
-from membrane.config import ADMITTED, admitted, build, check, resolved
+from membrane.config import ADMITTED, check, resolved
 from membrane.errors import ConfigError
 from membrane.loading import config_of
 from membrane.published import published
-from membrane.runs import fingerprint
 from membrane.schema import GROUPS, Config
 from membrane.schema.network import SpikingNeuron
 
@@ -42,9 +37,15 @@ MISTAKES: list[tuple[dict[str, Any], str]] = [
     ({"seed": -1}, r"seed: must be greater than or equal to 0, got -1"),
     ({"rerun": "yes"}, r"rerun: expected true or false, got 'yes'"),
     ({"rerun": 1}, r"rerun: expected true or false, got 1"),
-    ({"protocol": "lst"}, r"protocol: expected 'val_best', 'last' or 'paper_best_on_test', got 'lst'; did you mean last\?"),
+    (
+        {"protocol": "lst"},
+        r"protocol: expected 'val_best', 'last' or 'paper_best_on_test', got 'lst'; did you mean last\?",
+    ),
     ({"name": 2024}, r"name: expected text, got 2024; quote it: name='\"2024\"'"),
-    ({"name": "../up"}, r"name: expected letters, digits, '\.', '_' or '-', the first a letter or digit, got '\.\./up'"),
+    (
+        {"name": "../up"},
+        r"name: expected letters, digits, '\.', '_' or '-', the first a letter or digit, got '\.\./up'",
+    ),
     ({"name": ".hidden"}, r"name: expected letters"),
     ({"name": None}, r"name: expected text, got None"),
     ({"paths": 5}, r"paths: expected settings by name \(data, runs, run\), got 5"),
@@ -64,13 +65,19 @@ MISTAKES: list[tuple[dict[str, Any], str]] = [
     ({"model.dropouts": 2}, r"model\.dropouts: must be less than 1, got 2"),
     ({"model.dims": 3}, r"model\.dims: must be 1 or 2, got 3"),
     ({"augmentation": 5}, r"augmentation: expected named entries such as augmentation=\[flip\], got 5"),
-    ({"augmentation": {"shift": {"pixels": 3}}}, r"augmentation\.shift: set, but not chosen; write augmentation=\[shift\] too"),
+    (
+        {"augmentation": {"shift": {"pixels": 3}}},
+        r"augmentation\.shift: set, but not chosen; write augmentation=\[shift\] too",
+    ),
     ({"callbacks": {"e": {**EARLY, "patence": 3}}}, r"callbacks\.e\.patence: no such setting; did you mean patience\?"),
     ({"trust": "my.Model"}, r"trust: expected a list of full names like \[my_package\.MyModel\], got 'my\.Model'"),
 ]
 # what cannot run together, and the way out
 NONSENSE: list[tuple[dict[str, Any], str]] = [
-    ({"framework": TID}, r"dataset digits has no timesteps in its data, framework=multistep_tid .* use framework=multistep"),
+    (
+        {"framework": TID},
+        r"dataset digits has no timesteps in its data, framework=multistep_tid .* use framework=multistep",
+    ),
     ({"dataset": {**EVENTS, "timesteps_in_data": True}}, r"dataset e has timesteps .* use framework=multistep_tid$"),
     ({"model.dims": 1}, r"model\.dims=1 but dataset digits is 2-D \(shape \[1, 8, 8\]\): leave model\.dims out"),
     ({"neuron.tau": 1}, r"neuron\.tau: must be greater than 1, got 1"),
@@ -80,22 +87,16 @@ NONSENSE: list[tuple[dict[str, Any], str]] = [
     ({"neuron.v_reset": 1}, r"neuron\.v_reset=1\.0 must lie below neuron\.v_threshold=1\.0"),
     ({"surrogate": None}, r"surrogate: a spiking neuron needs one, such as surrogate=atan"),
     ({"surrogate": "atan"}, r"surrogate: expected a choice, got 'atan'; surrogate=… is one of atan, sigmoid"),
-    ({"surrogate": {"_target_": "Atan"}}, r"surrogate\._target_: 'Atan' is not on membrane's list; surrogate=… is one of atan"),
+    (
+        {"surrogate": {"_target_": "Atan"}},
+        r"surrogate\._target_: 'Atan' is not on membrane's list; surrogate=… is one of atan",
+    ),
     ({"optimizer": {**SGD, "nesterov": True}}, r"optimizer\.nesterov=true needs optimizer\.momentum above 0"),
-    ({"protocol": "last", "callbacks": {"e": EARLY}}, r"callbacks: early_stop watches validation, of which protocol=last"),
+    (
+        {"protocol": "last", "callbacks": {"e": EARLY}},
+        r"callbacks: early_stop watches validation, of which protocol=last",
+    ),
 ]
-
-
-@pytest.fixture(scope="module")
-def plain() -> dict[str, Any]:
-    """The default configuration, composed and resolved."""
-    [job], _ = Composer().jobs([], multirun=False)
-    return resolved(job.config)
-
-
-@pytest.fixture
-def raw(plain: dict[str, Any]) -> dict[str, Any]:
-    return copy.deepcopy(plain)
 
 
 def changed(raw: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
@@ -147,7 +148,10 @@ def test_event_data_with_a_tid_framework(raw: dict[str, Any]) -> None:
 
 
 def test_several_entries_of_a_group_keep_their_order_and_null_removes_one(raw: dict[str, Any]) -> None:
-    shift, flip = {"_target_": "membrane.augment.image.Shift", "pixels": 1}, {"_target_": "membrane.augment.image.HorizontalFlip"}
+    shift, flip = (
+        {"_target_": "membrane.augment.image.Shift", "pixels": 1},
+        {"_target_": "membrane.augment.image.HorizontalFlip"},
+    )
     said = {"b": shift, "a": flip, "c": None, "again": shift}
     config = check(changed(raw, {"augmentation": said, "callbacks": None}))
     assert list(config.augmentation) == ["b", "a", "again"]
@@ -161,7 +165,9 @@ def test_a_configuration_that_was_saved_is_the_same_one_again(raw: dict[str, Any
     assert config_of(without_paths).model == config.model
 
 
-@pytest.mark.parametrize("said", [None, [], "x", {"model": "${nope}"}, {"name": "${oc.env:NO_SUCH}"}, {"name": object()}])
+@pytest.mark.parametrize(
+    "said", [None, [], "x", {"model": "${nope}"}, {"name": "${oc.env:NO_SUCH}"}, {"name": object()}]
+)
 def test_what_came_with_a_checkpoint_is_refused_in_one_line(said: Any, raw: dict[str, Any]) -> None:
     with pytest.raises(ConfigError) as refusal:
         config_of({**raw, **said} if isinstance(said, dict) else said)
@@ -176,105 +182,6 @@ def test_resolved_follows_references_and_names_what_leads_nowhere(raw: dict[str,
         resolved(OmegaConf.create({**raw, "name": "${nope}"}))
     with pytest.raises(ConfigError, match=r"^dataset: nothing is chosen"):
         resolved(OmegaConf.create({"name": "${dataset.name}", "model": raw["model"]}))
-
-
-# ---------------------------------------------------------------------------------------- a user's own classes
-
-
-THEIRS = '''
-from shutil import rmtree as Removes
-from subprocess import Popen as Runs
-from torch import nn
-class Net(nn.Module):
-    """A model that says what it was given."""
-    def __init__(self, *, input_shape, classes, timesteps, neuron, width=3, target="t", extra=None):
-        super().__init__()
-        self.given = (input_shape, classes, timesteps, width, target, extra)
-class Data:
-    def __init__(self, *, folds=1):
-        self.folds = folds
-class Scheduler:
-    def __init__(self, optimizer, *, slope):
-        self.slope = slope
-Renamed = Net
-instance = Data()
-def function(): raise RuntimeError("called")
-class Outer:
-    class Inner: pass
-'''
-GIVEN = {"input_shape": [1, 8, 8], "classes": 10, "timesteps": 4, "neuron": None}
-
-
-@pytest.fixture
-def theirs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
-    (tmp_path / "their_package.py").write_text(THEIRS)
-    monkeypatch.syspath_prepend(tmp_path)
-    yield
-    sys.modules.pop("their_package", None)
-
-
-@pytest.mark.usefixtures("theirs")
-def test_a_trusted_class_is_built_with_its_own_settings(raw: dict[str, Any]) -> None:
-    node = {"_target_": "their_package.Net", "width": 5, "target": "x", "extra": {"a": [1]}}
-    config = check(changed(raw, {"model": node, "trust": ["their_package.Net"]}))
-    assert config.model.name_of_choice == "Net"
-    assert build(config.model, config.trust, **GIVEN).given == ([1, 8, 8], 10, 4, 5, "x", {"a": [1]})
-    again = config_of(published(config), trust=["their_package.Net"])
-    assert again.model.parameters() == {"width": 5, "target": "x", "extra": {"a": [1]}}
-    assert (published(again), fingerprint(again)) == (published(config), fingerprint(config))
-    with pytest.raises(ConfigError, match="not on membrane's list"):
-        config_of(published(config))
-    with pytest.raises(ConfigError, match="not on membrane's list"):
-        build(config.model, **GIVEN)
-
-
-@pytest.mark.usefixtures("theirs")
-def test_a_trusted_class_is_not_given_what_describes_it(raw: dict[str, Any]) -> None:
-    data = {"_target_": "their_package.Data", "name": "d", "shape": [1, 8, 8], "classes": 2, "split_seed": 1, "folds": 5}
-    schedule = {"_target_": "their_package.Scheduler", "interval": "step", "warmup": 1, "slope": 0.5}
-    config = check(changed(raw, {"dataset": data, "scheduler": schedule, "trust": ["their_package.Data", "their_package.Scheduler"]}))
-    assert build(config.dataset, config.trust).folds == 5
-    assert config.scheduler.parameters() == {"slope": 0.5}
-    with pytest.raises(ConfigError, match=r"^dataset\.classes: a value is needed$"):
-        check(changed(raw, {"dataset": {key: value for key, value in data.items() if key != "classes"}}))
-
-
-@pytest.mark.usefixtures("theirs")
-@pytest.mark.parametrize(
-    ("name", "said"),
-    [
-        ("their_package.Removes", "is no class, but function shutil.rmtree"),
-        ("their_package.Runs", "is really subprocess.Popen: name the class where it is defined"),
-        ("their_package.Renamed", "is really their_package.Net"),
-        ("their_package.function", "is no class, but function"),
-        ("their_package.instance", "is no class, but Data"),
-        ("their_package.nn", "is no class, but module"),
-        ("their_package.Missing", "cannot be imported"),
-        ("their_package.Outer.Inner", "cannot be imported"),
-        ("their_package.nn.Linear", "cannot be imported"),
-        ("no_such_package.Net", "cannot be imported: No module named 'no_such_package'"),
-        ("os.system", "is no class, but builtin_function_or_method"),
-    ],
-)
-def test_trust_is_no_licence_for_what_is_not_what_it_says(name: str, said: str) -> None:
-    with pytest.raises(ConfigError, match=said) as refusal:
-        admitted(name, [name])
-    assert "\n" not in str(refusal.value)
-
-
-@pytest.mark.usefixtures("theirs")
-@pytest.mark.parametrize(
-    ("settings", "said"),
-    [
-        ({"wdth": 5}, r"their_package\.Net: got an unexpected keyword argument 'wdth'"),
-        ({"classes": 5}, r"their_package\.Net: classes is given by membrane and cannot be set"),
-    ],
-)
-def test_settings_that_a_trusted_class_does_not_take(settings: dict[str, Any], said: str, raw: dict[str, Any]) -> None:
-    trust = ["their_package.Net"]
-    config = check(changed(raw, {"model": {"_target_": trust[0], **settings}, "trust": trust}))
-    with pytest.raises(ConfigError, match=said):
-        build(config.model, trust, **GIVEN)
 
 
 def test_every_name_of_the_list_is_one_of_a_kind() -> None:

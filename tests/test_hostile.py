@@ -1,6 +1,5 @@
 """Configurations that name what they must not: refused in one line, nothing imported, nothing run."""
 
-import copy
 import pydoc
 import sys
 from collections.abc import Callable
@@ -8,22 +7,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 
 from membrane import config as admission
 from membrane.command import main
-from membrane.composition import Composer
-from membrane.config import check, resolved
-from membrane.errors import ConfigError, DataError
-from membrane.loading import config_of, load
+from membrane.config import check
+from membrane.errors import ConfigError
+from membrane.loading import config_of
 
-CANARY = """
-import pathlib
-pathlib.Path(__file__).with_name("TOUCHED").write_text("imported")
-class Model:
-    def __init__(self, **settings):
-        pathlib.Path(__file__).with_name("TOUCHED").write_text("built")
-"""
+pytestmark = pytest.mark.usefixtures("trap")
+
 # what is named → settings with which it would do harm: TOUCHED appears, or the victim goes
 TARGETS: dict[str, dict[str, Any]] = {
     "canary.Model": {},
@@ -96,33 +88,6 @@ TRICKS: dict[str, dict[str, Any]] = {
     "_convert_": {"_convert_": "all"},
     "target": {"target": "canary.Model"},
 }
-
-
-@pytest.fixture(autouse=True)
-def trap(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """A folder with a module that tells if it is imported and a file that must survive; both are looked at in the end."""
-    (tmp_path / "canary.py").write_text(CANARY)
-    (tmp_path / "victim").mkdir()
-    (tmp_path / "victim" / "file").touch()
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.setattr(sys, "dont_write_bytecode", True)
-    yield
-    assert "canary" not in sys.modules
-    assert {path.name for path in tmp_path.iterdir()} <= {"canary.py", "victim", "poison.ckpt"}
-    assert (tmp_path / "victim" / "file").exists()
-
-
-@pytest.fixture(scope="module")
-def plain() -> dict[str, Any]:
-    """The default configuration, composed and resolved."""
-    [job], _ = Composer().jobs([], multirun=False)
-    return resolved(job.config)
-
-
-@pytest.fixture
-def raw(plain: dict[str, Any]) -> dict[str, Any]:
-    return copy.deepcopy(plain)
 
 
 def one_line(refusal: pytest.ExceptionInfo[BaseException]) -> str:
@@ -258,43 +223,9 @@ def test_a_node_that_an_interpolation_makes(capsys: pytest.CaptureFixture[str]) 
     assert "model.filters[0]._target_: 'canary.Model'" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("trust", [["canary.Model"], [], None, "canary.Model"])
-def test_a_checkpoint_trusts_nobody(trust: Any, raw: dict[str, Any]) -> None:
-    raw["model"] = {"_target_": "canary.Model"}
-    with pytest.raises(ConfigError, match="trust, which only you may"):
-        config_of({**raw, "trust": trust})
-
-
-def test_a_hostile_checkpoint_builds_nothing(raw: dict[str, Any], tmp_path: Path) -> None:
-    for target in ("canary.Model", "membrane.models.scnn.SCNNx"):
-        said = {**raw, "model": {"_target_": target}}
-        said.pop("trust", None)
-        torch.save({"membrane": {"config": said}, "state_dict": {}}, tmp_path / "poison.ckpt")
-        with pytest.raises(ConfigError, match="not on membrane's list"):
-            load(tmp_path / "poison.ckpt")
-    torch.save({"membrane": {"config": {**raw, "trust": ["canary.Model"]}}, "state_dict": {}}, tmp_path / "poison.ckpt")
-    with pytest.raises(ConfigError, match="trust"):
-        load(tmp_path / "poison.ckpt")
-
-
-class Bomb:
-    """Unpickled by anything but `weights_only`, it runs a command."""
-
-    def __reduce__(self) -> Any:
-        import os
-
-        return os.system, ("touch TOUCHED",)
-
-
-def test_a_checkpoint_that_is_a_pickle_is_not_unpickled(tmp_path: Path) -> None:
-    torch.save({"membrane": {"config": {}}, "state_dict": Bomb()}, tmp_path / "poison.ckpt")
-    with pytest.raises(DataError, match="not a checkpoint of plain data"):
-        load(tmp_path / "poison.ckpt")
-    with pytest.raises(DataError, match="only files on this machine"):
-        load("https://example.org/poison.ckpt")
-
-
-@pytest.mark.parametrize("trust", ["canary.Model", ["canary"], [".canary.Model"], [5], {"a": "canary.Model"}, ["a b.C"]])
+@pytest.mark.parametrize(
+    "trust", ["canary.Model", ["canary"], [".canary.Model"], [5], {"a": "canary.Model"}, ["a b.C"]]
+)
 def test_trust_is_a_list_of_full_names(trust: Any, raw: dict[str, Any]) -> None:
     with pytest.raises(ConfigError, match="trust: expected a list of full names"):
         check({**raw, "trust": trust})

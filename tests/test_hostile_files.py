@@ -12,17 +12,9 @@ from membrane.command import main
 from membrane.composition import Composer
 from membrane.errors import ConfigError
 
+pytestmark = pytest.mark.usefixtures("trap")
+
 ROOT = Path(__file__).parents[1]
-CANARY = """
-import logging, pathlib
-from hydra.experimental.callback import Callback as Base
-def touch(): pathlib.Path(__file__).with_name("TOUCHED").touch()
-touch()
-class Callback(Base):
-    def __init__(self, **settings): touch()
-class Handler(logging.StreamHandler):
-    pass
-"""
 WHOLE = "# @package _global_\n"
 CALLBACK = "{_target_: canary.Callback}"
 LOGGING = "{version: 1, handlers: {h: {class: canary.Handler}}, root: {handlers: [h]}}"
@@ -107,11 +99,20 @@ FILES: dict[str, tuple[dict[str, str], str]] = {
         {"experiment/evil": chooses("/_dummy_x: nested"), "_dummy_x/nested": "# @package hydra.job\nenv_set: {}"},
         HYDRA,
     ),
-    "reached as a sweep": ({"experiment/evil": chooses("/sweep@_global_: ../foo/mine"), "foo/mine": EVIL["experiment/evil"]}, "^."),
+    "reached as a sweep": (
+        {"experiment/evil": chooses("/sweep@_global_: ../foo/mine"), "foo/mine": EVIL["experiment/evil"]},
+        "^.",
+    ),
     "reached as Hydra's": ({"experiment/evil": chooses("/hydra/../foo: mine"), "foo/mine": "{}"}, "^."),
-    "a sweep of one's own": ({"experiment/evil": chooses("/sweep@_global_: mine"), "sweep/mine": EVIL["experiment/evil"]}, HYDRA),
+    "a sweep of one's own": (
+        {"experiment/evil": chooses("/sweep@_global_: mine"), "sweep/mine": EVIL["experiment/evil"]},
+        HYDRA,
+    ),
     "local of one's own": ({"experiment/evil": WHOLE, "local/default": EVIL["experiment/evil"]}, HYDRA),
-    "an unsafe YAML tag": ({"experiment/evil": "name: !!python/object/apply:os.system [touch TOUCHED]"}, r"^evil\.yaml, line 1"),
+    "an unsafe YAML tag": (
+        {"experiment/evil": "name: !!python/object/apply:os.system [touch TOUCHED]"},
+        r"^evil\.yaml, line 1",
+    ),
     "trust": ({"experiment/evil": f"{WHOLE}trust: [canary.Callback]"}, r"^experiment/evil\.yaml: trust may be said"),
     "trust as a package": ({"experiment/evil": "# @package trust\na: canary.Callback"}, "trust may be said"),
     "trust in brackets": ({"experiment/evil": "# @package [trust]\na: canary.Callback"}, "trust may be said"),
@@ -132,16 +133,6 @@ FILES: dict[str, tuple[dict[str, str], str]] = {
         "trust may be said",
     ),
 }
-
-
-@pytest.fixture(autouse=True)
-def trap(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder that holds a module which tells if it is imported."""
-    (tmp_path / "canary.py").write_text(CANARY)
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.setattr(sys, "dont_write_bytecode", True)
-    return tmp_path
 
 
 def written(folder: Path, files: dict[str, str]) -> str:
@@ -167,7 +158,10 @@ def test_a_file_that_says_it_is_refused(case: str, tmp_path: Path) -> None:
 
 
 def test_what_a_file_may_say_it_may(tmp_path: Path) -> None:
-    files = {"experiment/good": chooses("/foo@model: units") + "  - override /model: smlp\nseed: 3\n", "foo/units": "units: [7]"}
+    files = {
+        "experiment/good": chooses("/foo@model: units") + "  - override /model: smlp\nseed: 3\n",
+        "foo/units": "units: [7]",
+    }
     composer = Composer(written(tmp_path / "mine", files))
     [job], sweep = composer.jobs(composer.free(["experiment=good"]), multirun=False)
     assert (sweep, job.config.seed, job.config.model.units) == (False, 3, [7])
@@ -189,8 +183,18 @@ def test_what_a_file_may_say_it_may(tmp_path: Path) -> None:
     ],
 )
 def test_however_it_is_chosen(overrides: list[str], multirun: bool, tmp_path: Path) -> None:
-    files = {**EVIL, "experiment/good": f"{WHOLE}epochs: 2", "foo/evil": EVIL["experiment/evil"], "hydra/launcher/evil": "{}"}
-    refused(Composer(written(tmp_path / "mine", files)), overrides, "hydra may be set on the command line|trust may be", multirun)
+    files = {
+        **EVIL,
+        "experiment/good": f"{WHOLE}epochs: 2",
+        "foo/evil": EVIL["experiment/evil"],
+        "hydra/launcher/evil": "{}",
+    }
+    refused(
+        Composer(written(tmp_path / "mine", files)),
+        overrides,
+        "hydra may be set on the command line|trust may be",
+        multirun,
+    )
 
 
 def test_a_search_path_of_the_command_line_brings_no_rights(tmp_path: Path) -> None:
@@ -239,11 +243,15 @@ def test_conf_sweep_and_conf_hydra_may_set_hydra_and_experiments_there_may_not(c
     refused(Composer(), ["sweep=seeds"], "sweeper.params: trust may be said", multirun=True)
     written(conf, {"experiment/up": chooses("/sweep@_global_: ../experiment/evil")})
     refused(Composer(), ["experiment=up"], "a choice is named, not reached by a path")
-    written(conf, {"experiment/up": chooses("/local@_global_: ../foo/evil"), "foo/evil": f"{WHOLE}trust: [canary.Callback]"})
+    written(
+        conf, {"experiment/up": chooses("/local@_global_: ../foo/evil"), "foo/evil": f"{WHOLE}trust: [canary.Callback]"}
+    )
     refused(Composer(), ["experiment=up"], "trust may be said|a choice is named")
 
 
-@pytest.mark.parametrize("shown", [[], ["--cfg", "job"], ["--cfg", "all"], ["--cfg", "hydra"], ["--info"], ["--hydra-help"]])
+@pytest.mark.parametrize(
+    "shown", [[], ["--cfg", "job"], ["--cfg", "all"], ["--cfg", "hydra"], ["--info", "searchpath"], ["--hydra-help"]]
+)
 def test_the_command_never_reaches_hydras_main(
     shown: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -259,7 +267,9 @@ def test_the_real_command_refuses_with_2_and_one_line(tmp_path: Path) -> None:
     """And Hydra alone would have built the callback: the refusal is what stops it."""
     mine = written(tmp_path / "mine", EVIL)
     command = [sys.executable, str(ROOT / "train.py"), "--config-dir", mine, "experiment=evil"]
-    done = subprocess.run(command, cwd=tmp_path, env={"PYTHONPATH": str(tmp_path)}, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        command, cwd=tmp_path, env={"PYTHONPATH": str(tmp_path)}, capture_output=True, text=True, check=False
+    )
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith("membrane: experiment/evil.yaml: hydra may be set on the command line")
     assert done.stderr.count("\n") == 1

@@ -105,9 +105,18 @@ def test_nothing_is_left_behind_in_the_resolver(composer: Composer, monkeypatch:
 @pytest.mark.parametrize(
     ("name", "value"),
     [
-        *((name, "x") for name in ("key", "api_key", "apikey", "apiKey", "API_KEY", "token", "access-token", "accessToken")),
-        *((name, "x") for name in ("secret", "client_secret", "password", "db.password", "passwd", "credentials", "keys")),
-        *((name, "x") for name in ("wandb_api_key", "key_file", "secretKey", "login.token", "credentials.user", "HFToken")),
+        *(
+            (name, "x")
+            for name in ("key", "api_key", "apikey", "apiKey", "API_KEY", "token", "access-token", "accessToken")
+        ),
+        *(
+            (name, "x")
+            for name in ("secret", "client_secret", "password", "db.password", "passwd", "credentials", "keys")
+        ),
+        *(
+            (name, "x")
+            for name in ("wandb_api_key", "key_file", "secretKey", "login.token", "credentials.user", "HFToken")
+        ),
         *((name, 12345) for name in ("password", "api_key", "token", "secret_number", "credentials.pin")),
     ],
 )
@@ -150,13 +159,34 @@ def test_an_override_is_masked_where_it_says_a_secret() -> None:
 
 @pytest.mark.usefixtures("theirs")
 def test_the_printed_configuration_is_masked(capsys: pytest.CaptureFixture[str]) -> None:
-    typed = ["model={_target_: their_models.Net, api_key: hunter2, login: {password: hunter2}}", "trust=[their_models.Net]"]
-    for shown in (["--cfg", "job"], ["--cfg", "job", "--package", "model"], ["--cfg", "job", "--package", "model.api_key"]):
+    typed = [
+        "model={_target_: their_models.Net, api_key: hunter2, login: {password: hunter2}}",
+        "trust=[their_models.Net]",
+    ]
+    for shown in (
+        ["--cfg", "job"],
+        ["--cfg", "job", "--package", "model"],
+        ["--cfg", "job", "--package", "model.api_key"],
+    ):
         assert command.main([*shown, "~model", f"+{typed[0]}", typed[1]]) == 0
         printed = capsys.readouterr().out
         assert HIDDEN not in printed
         assert MASK in printed
         assert "trust" not in printed
+
+
+def test_whatever_else_is_printed_is_masked(capsys: pytest.CaptureFixture[str]) -> None:
+    typed = ["seed=3", "++model.api_key=hunter2", "model={password: hunter2}", "+hydra.job.env_set.MY_TOKEN=hunter2"]
+    for shown, some in (("all", "seed: 3"), ("hydra", "- ++seed=3")):
+        assert command.main(["--cfg", shown, *typed]) == 0
+        printed = capsys.readouterr().out
+        assert HIDDEN not in printed
+        assert MASK in printed
+        assert some in printed
+    assert command.main(["--cfg", "all", "--package", "model.api_key", *typed]) == 0
+    assert capsys.readouterr().out == f"{MASK}\n"
+    for info in ("--info", "--info=config", "--info=all"):
+        assert command.main([info, "seed=3"]) == 2
 
 
 @pytest.mark.usefixtures("theirs")
@@ -172,7 +202,13 @@ def test_no_file_of_a_run_holds_a_secret_or_a_value_of_the_environment(
     for path in files:
         assert HIDDEN.encode() not in path.read_bytes(), path
     saved = yaml.safe_load((run / "config.yaml").read_text())
-    expected = {"_target_": "their_models.Net", "units": [16], "api_key": MASK, "login": {"password": MASK}, "key_dim": 5}
+    expected = {
+        "_target_": "their_models.Net",
+        "units": [16],
+        "api_key": MASK,
+        "login": {"password": MASK},
+        "key_dim": 5,
+    }
     assert saved["model"] == expected
     assert saved["save_outputs"] == "${oc.env:MODE,readout}"
     assert "trust" not in saved

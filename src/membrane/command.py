@@ -84,11 +84,13 @@ def launch(arguments: list[str]) -> int:
         print(text())
         return 0
     composer = Composer(known.config_dir)
-    if known.shell_completion or known.info or known.hydra_help or known.cfg in ("hydra", "all"):
+    if known.shell_completion or known.info or known.hydra_help:
         composer.inspect([] if known.shell_completion else composer.free(known.overrides))
         hand_to_hydra(arguments, Task())
         return 0
     overrides = composer.free(known.overrides)
+    if known.cfg in ("hydra", "all"):
+        return print_part(composer.whole(overrides, known.cfg), known.package)
     jobs, sweep = composer.jobs(overrides, known.multirun)
     checked = [(job, outcome(job)) for job in jobs]
     if known.cfg == "job":
@@ -114,6 +116,8 @@ def parse(arguments: list[str]) -> Namespace:
         raise ConfigError(f"{extra[0]}: no such option; see --help")
     if (known.package or known.resolve) and not known.cfg:
         raise ConfigError("--package and --resolve go only with --cfg; see --help")
+    if known.info in ("all", "config"):
+        raise ConfigError("--info shows defaults, defaults-tree, plugins or searchpath; --cfg all the configuration")
     if known.experimental_rerun is not None:
         raise ConfigError(
             "--experimental-rerun unpickles what it is given; start the run again with its overrides instead"
@@ -138,12 +142,16 @@ def print_config(checked: tuple[Job, Config | ConfigError], package: str | None)
     job, config = checked
     if isinstance(config, ConfigError):
         raise config
-    plain: Any = published(config, job.config)
+    return print_part(published(config, job.config), package)
+
+
+def print_part(plain: Any, package: str | None) -> int:
+    """A configuration, or the part of it that ``--package`` names."""
     for key in (package or "").split(".") if package not in (None, "_global_") else []:
         if not isinstance(plain, dict) or key not in plain:
             raise ConfigError(f"--package {package}: no such part of the configuration")
         plain = plain[key]
-    print(as_yaml(plain) if isinstance(plain, dict) else plain, end="")
+    print(as_yaml(plain).rstrip() if isinstance(plain, dict) else plain)
     return 0
 
 
@@ -204,7 +212,7 @@ def perform(config: Config, composed: DictConfig) -> None:
             log.info("rerun: the earlier run is now %s", place.move_aside())
         elif place.clear() and not place.debug:
             log.info("%s was not finished; it starts anew", place.path)
-        place.path.mkdir(parents=True)
+        place.path.mkdir(parents=True, exist_ok=True)
         said = published(config, composed)
         (place.path / "config.yaml").write_text(as_yaml(said))
         with run_log(place.path / "run.log"):
@@ -229,7 +237,7 @@ def guarded(config: Config, said: dict[str, Any], place: RunFolder) -> None:
     try:
         run(config, said, place)
     except Exception as error:
-        logging.getLogger("traceback").error("the run failed", exc_info=True)  # to run.log, not to the terminal
+        logging.getLogger("traceback").exception("the run failed")  # to run.log, not to the terminal
         place.write("FAILED.json", {"error": one_line(error), "traceback": traceback.format_exc()})
         if isinstance(error, ConfigError | DataError):
             log.error("failed: %s", error)

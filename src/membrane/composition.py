@@ -31,6 +31,7 @@ from yaml import YAMLError
 
 from membrane.errors import ConfigError
 from membrane.mistakes import nearest, no_choice, one_line, unknown
+from membrane.published import masked, masked_override
 from membrane.schema import GROUPS, MANY, Config
 
 PRIMARY = "train"
@@ -151,6 +152,17 @@ class Composer:
         """The whole composed configuration."""
         with composing(self):
             return self.loader.load_configuration(PRIMARY, list(overrides), run_mode=mode)
+
+    def whole(self, overrides: Sequence[str], part: str) -> dict[str, Any]:
+        """What ``--cfg all`` and ``--cfg hydra`` show: Hydra's node as composed, and the rest; secrets masked."""
+        self.inspect(overrides)
+        composed = OmegaConf.to_container(self.load(overrides, RunMode.RUN), enum_to_str=True)
+        assert isinstance(composed, dict)
+        said = composed["hydra"]["overrides"]
+        composed["hydra"]["overrides"] = {key: [masked_override(line) for line in lines] for key, lines in said.items()}
+        named = composed["hydra"]["job"]["override_dirname"].split(",")
+        composed["hydra"]["job"]["override_dirname"] = ",".join(masked_override(line) for line in named)
+        return {str(key): masked(str(key), value) for key, value in composed.items() if part == "all" or key == part}
 
     def explained(self, error: Exception) -> str:
         """One line for what Hydra could not compose: the mistake, the valid choices, the nearest match."""

@@ -8,6 +8,7 @@ import shutil
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
+from glob import escape
 from pathlib import Path
 from typing import Any
 
@@ -86,8 +87,8 @@ class RunFolder:
                 raise ConfigError(
                     f"paths.run={self.path} holds something else than a run; name an empty or a new folder"
                 )
-        elif (known["fingerprint"], known["seed"]) != (self.fingerprint, self.seed):
-            held = f"{known['fingerprint']} seed {known['seed']}"
+        elif (known.get("fingerprint"), known.get("seed")) != (self.fingerprint, self.seed):
+            held = f"{known.get('fingerprint')} seed {known.get('seed')}"
             raise ConfigError(
                 f"paths.run={self.path} holds run {held}, this one is {self.fingerprint} seed {self.seed}"
             )
@@ -135,7 +136,7 @@ class RunFolder:
         return True
 
     def move_aside(self) -> Path:
-        """Rename the folder, whole, to the first free `<name>.<n>`."""
+        """Rename the folder, whole, to `<name>.<n>`, one more than the highest n there is."""
         n = self.reruns() + 1
         aside = self.path.with_name(f"{self.path.name}.{n}")
         self.path.rename(aside)
@@ -143,5 +144,5 @@ class RunFolder:
 
     def reruns(self) -> int:
         """How many earlier runs of this experiment and seed were moved aside."""
-        numbers = [path.suffix[1:] for path in self.path.parent.glob(f"{self.path.name}.*")]
+        numbers = [path.suffix[1:] for path in self.path.parent.glob(f"{escape(self.path.name)}.*")]
         return max((int(number) for number in numbers if number.isdigit()), default=0)

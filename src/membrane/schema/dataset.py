@@ -4,7 +4,7 @@ from typing import Any, Literal
 
 from pydantic import Field, PositiveInt
 
-from membrane.schema.node import Count, Node
+from membrane.schema.node import Count, Node, NotNegative, Positive
 
 
 class Dataset(Node):
@@ -30,6 +30,14 @@ class Digits(Dataset):
 class DigitsEvents(Dataset):
     choice = "digits_events"
     public = "membrane.data.saccades.DigitsEvents"
+    split: Literal["time", "number"] = "time"
+    size: PositiveInt = 16
+    amplitude: NotNegative = 3.0
+    fixation: NotNegative = 0.75
+    threshold: Positive = 0.6
+    mismatch: NotNegative = 0.1
+    background: NotNegative = 0.5
+    noise_seed: Count = 0
 
 
 class MNIST(Dataset):
