@@ -25,11 +25,11 @@ class Handler(logging.StreamHandler):
 
 @pytest.fixture(autouse=True)
 def alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No tracker account, no colours, the threads that runs have by default."""
+    """No tracker account, and one thread: the nets are small."""
     monkeypatch.setenv("WANDB_MODE", "offline")
     monkeypatch.delenv("WANDB_API_KEY", raising=False)
     monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[1] / "src"))
-    torch.set_num_threads(2)
+    torch.set_num_threads(1)
 
 
 @pytest.fixture
@@ -44,7 +44,7 @@ def membrane(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., i
 @pytest.fixture
 def small(membrane: Callable[..., int]) -> Callable[..., int]:
     """Run the smallest whole run, about a second, with what is said."""
-    least = ("logger=csv", "epochs=1", "model=smlp", "model.units=[16]", "timesteps=2")
+    least = ("logger=csv", "epochs=1", "model=smlp", "model.units=[16]", "timesteps=2", "threads=1")
     return lambda *arguments: membrane(*least, *arguments)
 
 

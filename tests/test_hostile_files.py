@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from hydra.types import RunMode
 
 from membrane import composition
 from membrane.command import main
@@ -197,6 +198,22 @@ def test_however_it_is_chosen(overrides: list[str], multirun: bool, tmp_path: Pa
     )
 
 
+def test_a_sweep_is_refused_for_what_hydra_composes_before_its_jobs(tmp_path: Path) -> None:
+    """Hydra builds a sweep's callbacks from its settings without those that are swept."""
+    files = {
+        "experiment/evil": chooses("override /dataset: mine"),
+        "dataset/mine": f"# @package hydra.callbacks\nc: {CALLBACK}",
+        "experiment/missing": chooses("/foo: ???"),
+        **FOO,
+    }
+    composer = Composer(written(tmp_path / "mine", files))
+    for overrides in (["experiment=evil", "dataset=digits,mnist"], ["experiment=evil", "dataset=glob(nothing*)"]):
+        refused(composer, overrides, HYDRA, multirun=True)
+    refused(composer, ["dataset=glob(nothing*)"], "the sweep has no job", multirun=True)
+    jobs, _ = composer.jobs(["experiment=missing", "foo=evil,evil"], multirun=True)
+    assert len(jobs) == 2
+
+
 def test_a_search_path_of_the_command_line_brings_no_rights(tmp_path: Path) -> None:
     path = f"hydra.searchpath=[file://{written(tmp_path / 'mine', EVIL)}]"
     refused(Composer(), [path, "experiment=evil"], HYDRA)
@@ -207,7 +224,7 @@ def test_a_folder_of_the_users_replaces_none_of_our_files(tmp_path: Path) -> Non
     composer = Composer(written(tmp_path / "mine", files))
     [job], _ = composer.jobs([], multirun=False)
     assert job.config.dataset.name == "digits"
-    assert composer.load([], composition.RunMode.RUN).hydra.job.env_set == {}
+    assert composer.load([], RunMode.RUN).hydra.job.env_set == {}
 
 
 @pytest.fixture
@@ -273,7 +290,7 @@ def test_the_real_command_refuses_with_2_and_one_line(tmp_path: Path) -> None:
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith("membrane: experiment/evil.yaml: hydra may be set on the command line")
     assert done.stderr.count("\n") == 1
-    assert {path.name for path in tmp_path.iterdir()} == {"canary.py", "mine"}
+    assert {path.name for path in tmp_path.iterdir()} == {"canary.py", "mine", "victim"}
     alone = f"""
 import sys, hydra
 sys.argv = ["x", "--config-dir", {mine!r}, "experiment=evil"]
@@ -281,4 +298,4 @@ hydra.main(version_base="1.3", config_path={str(ROOT / "conf")!r}, config_name="
 """
     environment = {"PYTHONPATH": f"{tmp_path}:{ROOT / 'src'}"}
     subprocess.run([sys.executable, "-c", alone], cwd=tmp_path, env=environment, capture_output=True, check=False)
-    assert (tmp_path / "TOUCHED").exists()
+    (tmp_path / "TOUCHED").unlink()  # it was there

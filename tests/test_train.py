@@ -47,7 +47,7 @@ def test_a_run_leaves_what_the_contract_names(small: Run) -> None:
     assert result["parameters"] == 64 * 16 + 16 + 16 * 10 + 10
     provenance = json.loads((run / "provenance.json").read_text())
     assert provenance["split_hash"] == result["split_hash"]
-    assert provenance["threads"] == 2
+    assert provenance["threads"] == 1
     assert not Path("outputs").exists()
     assert not Path("multirun").exists()
 
@@ -154,7 +154,7 @@ def test_dropout_changes_no_order_and_no_augmentation(monkeypatch: pytest.Monkey
         return batch
 
     monkeypatch.setattr(Learner, "augmented", spy)
-    arguments = ("logger=csv", "timesteps=2", "model.filters=[4]", "augmentation=[shift]", "debug=fast")
+    arguments = ("logger=csv", "threads=1", "timesteps=2", "model.filters=[4]", "augmentation=[shift]", "debug=fast")
     assert membrane(*arguments) == 0
     without, seen[:] = list(seen), []
     assert membrane(*arguments, "model.dropouts=0.5") == 0
@@ -201,16 +201,19 @@ def test_shuffled_labels_score_chance(monkeypatch: pytest.MonkeyPatch, small: Ru
 
 
 def test_a_debug_run_takes_the_whole_path_and_leaves_no_result(membrane: Run) -> None:
-    assert membrane("debug=fast") == 0
+    assert membrane("debug=fast", "threads=1") == 0
     run = only(".debug/digits/*/seed0")
     assert (run / "figures" / "raster.png").exists()
     assert not (run / "result.json").exists()
     assert [int(row["step"]) for row in rows(run / "metrics.csv")] == [2, 2]
-    assert membrane("debug=fast") == 0
+    assert membrane("debug=fast", "threads=1") == 0
 
 
 def test_overfitting_one_batch_reaches_almost_no_loss(membrane: Run) -> None:
-    assert membrane("debug=overfit", "batch_size=32", "optimizer.lr=0.01", "model=smlp", "model.units=[64]") == 0
+    assert (
+        membrane("debug=overfit", "threads=1", "batch_size=32", "optimizer.lr=0.01", "model=smlp", "model.units=[64]")
+        == 0
+    )
     run = only(".debug/digits/*/seed0")
     losses = [row["train/loss"] for row in rows(run / "metrics.csv") if "train/loss" in row]
     assert losses[0] > 1.5
@@ -244,7 +247,15 @@ def test_an_average_of_weights_is_what_is_tested(small: Run) -> None:
 
 
 def test_accumulated_small_batches_make_the_same_step_as_a_large_one(membrane: Run) -> None:
-    common = ("logger=csv", "epochs=1", "model=smlp", "model.units=[16]", "optimizer=sgd", "scheduler=constant")
+    common = (
+        "logger=csv",
+        "threads=1",
+        "epochs=1",
+        "model=smlp",
+        "model.units=[16]",
+        "optimizer=sgd",
+        "scheduler=constant",
+    )
     assert membrane(*common, "batch_size=1000", "debug=overfit", "name=large", "epochs=1") == 0
     large = weights(only(".debug/large/*/seed0"))
     assert (
@@ -299,7 +310,15 @@ def test_one_failure_does_not_end_a_sweep(monkeypatch: pytest.MonkeyPatch, small
 
 
 def test_a_sweep_is_skipped_whole_the_second_time(membrane: Run) -> None:
-    arguments = ("-m", "logger=csv", "epochs=1", "timesteps=2", "framework=singlestep,multistep", "model=scnn,smlp")
+    arguments = (
+        "-m",
+        "logger=csv",
+        "epochs=1",
+        "timesteps=2",
+        "threads=1",
+        "framework=singlestep,multistep",
+        "model=scnn,smlp",
+    )
     assert membrane(*arguments) == 0
     assert len(list(Path("runs").glob("digits/*/seed0/result.json"))) == 4
     before = everything(Path("runs/digits"))

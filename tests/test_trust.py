@@ -33,7 +33,7 @@ def function(): raise RuntimeError("called")
 class Outer:
     class Inner: pass
 '''
-GIVEN = {"input_shape": [1, 8, 8], "classes": 10, "timesteps": 4, "neuron": None}
+GIVEN: dict[str, Any] = {"input_shape": [1, 8, 8], "classes": 10, "timesteps": 4, "neuron": None}
 
 
 @pytest.fixture

@@ -119,20 +119,22 @@ class Composer:
             swept = next(override for override in parsed if override.is_sweep_override())
             key, _, values = swept.input_line.lstrip("+").partition("=")
             raise ConfigError(f"{key}={values}: several values need -m, a sweep; a list is {key}=[{values}]")
+        fixed = [line for line, override in zip(overrides, parsed, strict=True) if not override.is_sweep_override()]
         if master.hydra.sweeper.get("_target_") != BASIC_SWEEPER:
-            return [self.typical_job(overrides)], True
+            return [self.typical_job(fixed, parsed)], True
         params = self.parsed([f"{key}={value}" for key, value in (master.hydra.sweeper.get("params") or {}).items()])
         if any(override.key_or_group.split(".")[0] == "trust" for override in params):
             raise ConfigError("hydra.sweeper.params: trust may be said on the command line and in conf/local only")
+        self.inspect(fixed, master=True)
         with composing(self):
             [jobs] = BasicSweeper.split_arguments([*params, *parsed], max_batch_size=None)
+        if not jobs:
+            raise ConfigError("the sweep has no job: one of its settings has no value")
         return [self.job(job)[0] for job in jobs], True
 
-    def typical_job(self, overrides: Sequence[str]) -> Job:
+    def typical_job(self, fixed: Sequence[str], parsed: Sequence[Any]) -> Job:
         """The job without what is swept, for sweepers that decide later; what they may choose is inspected."""
-        parsed = self.parsed(overrides)
         repository = self.repository(parsed)
-        fixed = [line for line, override in zip(overrides, parsed, strict=True) if not override.is_sweep_override()]
         for override in parsed:
             if override.is_discrete_sweep() and repository.group_exists(override.key_or_group):
                 for value in override.sweep_string_iterator():
@@ -194,13 +196,16 @@ class Composer:
         with composing(self):
             return self.loader._parse_overrides_and_create_caching_repo(PRIMARY if lines else None, lines)[1]
 
-    def inspect(self, overrides: Sequence[str]) -> None:
-        """Refuse files that say what only `conf/train.yaml`, `conf/hydra`, `conf/sweep` and the command line may."""
+    def inspect(self, overrides: Sequence[str], master: bool = False) -> None:
+        """Refuse files that say what only `conf/train.yaml`, `conf/hydra`, `conf/sweep` and the command line may.
+
+        ``master``: what Hydra composes of a sweep before its jobs, where choices may be missing.
+        """
         parsed = self.parsed(overrides)
         repository = self.repository(parsed)
         refuse_no_names(parsed, repository)
         with composing(self):
-            listed = create_defaults_list(repository, PRIMARY, parsed, prepend_hydra=True, skip_missing=False)
+            listed = create_defaults_list(repository, PRIMARY, parsed, prepend_hydra=True, skip_missing=master)
             loaded = [(each, repository.load_config(each.config_path)) for each in listed.defaults if each.config_path]
         for default, result in loaded:
             if result is not None:
