@@ -105,5 +105,5 @@ def test_a_checkpoint_cannot_trust_itself(run: Path, tmp_path: Path) -> None:
     del checkpoint["membrane"]["config"]["trust"]
     checkpoint["membrane"]["config"]["model"] = {"_target_": "os.system", "command": "true"}
     checkpoints.save(checkpoint, tmp_path / "evil.ckpt")
-    with pytest.raises(ConfigError, match="not on membrane.s list"):
+    with pytest.raises(ConfigError, match="not on membrane's list"):
         package.load(tmp_path / "evil.ckpt")

@@ -196,8 +196,10 @@ def test_description() -> None:
     pipeline = pipeline_of(shift=Shift(pixels=1), noise=GaussianNoise(std=0.1, before=True), normalise=Normalise())
     assert pipeline.describe().split("\n") == [
         "shift(pixels=1) after, training only, one draw a sample shared over T",
-        "→ noise(std=0.1) before and after, training only, "
-        "one strength a sample shared over T, values new in every frame",
+        (
+            "→ noise(std=0.1) before and after, training only, "
+            "one strength a sample shared over T, values new in every frame"
+        ),
         "→ normalise(statistics of the training part) after, training and evaluation, nothing drawn",
     ]
     assert pipeline_of(False, flip=HorizontalFlip()).describe() == (
