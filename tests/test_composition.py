@@ -7,6 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hydra import version
+from packaging.version import Version
 
 from membrane import command
 from membrane.composition import Composer, Job
@@ -145,6 +147,12 @@ def test_another_data_set_wins_over_the_frameworks(tmp_path: Path) -> None:
     assert single(mine, "experiment=alone").config.dataset.name == "digits_events"
     assert single(mine, "experiment=first", "dataset=fashion_mnist").config.dataset.name == "fashion_mnist"
     assert single(mine, tid, "dataset=mnist").config.name == "mnist"
+
+
+def test_the_rules_are_those_that_hydras_main_has() -> None:
+    version.VersionBase.instance().setbase(Version("1.1"))
+    Composer()
+    assert version.getbase() == Version("1.3")
 
 
 def test_an_experiments_values_win_over_ours_and_the_command_line_over_both(tmp_path: Path) -> None:

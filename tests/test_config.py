@@ -178,6 +178,8 @@ def test_resolved_follows_references_and_names_what_leads_nowhere(raw: dict[str,
     composed = OmegaConf.create({**raw, "name": "${dataset.name}_${seed}", "epochs": "${timesteps}"})
     assert resolved(composed)["name"] == "digits_0"
     assert resolved(composed)["epochs"] == Config.model_fields["timesteps"].default
+    part = OmegaConf.create({**raw, "paths": {"data": "d"}, "name": "${paths.runs}_${trainer.devices}"})
+    assert (resolved(part)["name"], resolved(part)["paths"]["data"]) == ("runs_1", "d")
     with pytest.raises(ConfigError, match=r"^name: Interpolation key 'nope' not found$"):
         resolved(OmegaConf.create({**raw, "name": "${nope}"}))
     with pytest.raises(ConfigError, match=r"^dataset: nothing is chosen"):

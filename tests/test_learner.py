@@ -1,5 +1,6 @@
 """From a batch to the loss and the measures, against numbers worked out by hand."""
 
+from collections.abc import Iterator
 from functools import partial
 
 import lightning as L
@@ -50,6 +51,16 @@ RIGHT, WRONG = 0.126928, 2.126928
 BATCHES = [batch([[2.0, 0.0]] * 3, [0, 0, 1]), batch([[0.0, 2.0]], [0])]
 
 
+class Two:
+    """The two batches, as a loader."""
+
+    def __iter__(self) -> Iterator[Batch]:
+        return iter(BATCHES)
+
+    def __len__(self) -> int:
+        return len(BATCHES)
+
+
 def test_a_short_last_batch_biases_no_measure() -> None:
     trainer = L.Trainer(
         accelerator="cpu",
@@ -58,7 +69,7 @@ def test_a_short_last_batch_biases_no_measure() -> None:
         enable_checkpointing=False,
         enable_model_summary=False,
     )
-    trainer.test(learner(), BATCHES, verbose=False)
+    trainer.test(learner(), Two(), verbose=False)
     # two of four right; the mean over samples, not over batches
     assert trainer.callback_metrics["test/acc"].item() == pytest.approx(0.5)
     assert trainer.callback_metrics["test/loss"].item() == pytest.approx((2 * RIGHT + 2 * WRONG) / 4, rel=1e-5)
@@ -110,7 +121,7 @@ def test_dropout_depends_on_epoch_and_step_and_on_nothing_drawn_before() -> None
             enable_checkpointing=False,
             enable_model_summary=False,
         )
-        trainer.fit(made, BATCHES)
+        trainer.fit(made, Two())
         return model.drawn
 
     first = draws(0)

@@ -114,3 +114,11 @@ def test_settings_that_a_trusted_class_does_not_take(settings: dict[str, Any], s
     config = check({**raw, "model": {"_target_": trust[0], **settings}, "trust": trust})
     with pytest.raises(ConfigError, match=said):
         build(config.model, trust, **GIVEN)
+
+
+@pytest.mark.parametrize("key", ["_args_", "_partial_", "_recursive_", "_convert_", "_call_"])
+def test_hydras_other_keys_reach_no_trusted_class(key: str, raw: dict[str, Any]) -> None:
+    for node in ({key: True}, {"extra": [{key: ["x"]}]}):
+        said = {**raw, "model": {"_target_": "their_package.Net", **node}, "trust": ["their_package.Net"]}
+        with pytest.raises(ConfigError, match=f"there is no {key}$"):
+            check(said)
