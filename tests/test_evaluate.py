@@ -107,3 +107,13 @@ def test_a_checkpoint_cannot_trust_itself(run: Path, tmp_path: Path) -> None:
     checkpoints.save(checkpoint, tmp_path / "evil.ckpt")
     with pytest.raises(ConfigError, match="not on membrane's list"):
         package.load(tmp_path / "evil.ckpt")
+
+
+@pytest.mark.parametrize(("name", "content"), [("result.json", "{"), ("config.yaml", "a: [")])
+def test_a_damaged_file_of_a_run_is_named(
+    run: Path, name: str, content: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (run / name).write_text(content)
+    assert evaluate([str(run)]) == 1
+    [line] = capsys.readouterr().err.splitlines()
+    assert name in line

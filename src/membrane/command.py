@@ -213,6 +213,7 @@ def perform(config: Config, composed: DictConfig) -> None:
         elif place.clear() and not place.debug:
             log.info("%s was not finished; it starts anew", place.path)
         place.path.mkdir(parents=True, exist_ok=True)
+        place.write("provenance.json", {"fingerprint": place.fingerprint, "seed": place.seed})
         said = published(config, composed)
         (place.path / "config.yaml").write_text(as_yaml(said))
         with run_log(place.path / "run.log"):

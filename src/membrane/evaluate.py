@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from omegaconf import OmegaConf
+from yaml import YAMLError
 
 from membrane.composition import Composer
 from membrane.errors import ConfigError, DataError
@@ -41,7 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def evaluate(run: Path, overrides: list[str]) -> int:
     """Evaluate under every combination of the overrides; 1 if the run's own numbers did not come back."""
     result = read(run / "result.json")
-    said = OmegaConf.load(run / "config.yaml")
+    said = read_config(run / "config.yaml")
     same = True
     for changes in combinations(overrides):
         config = changed(said, changes)
@@ -57,8 +58,19 @@ def read(path: Path) -> dict[str, Any]:
     """A run's result. DataError where the run has none."""
     if not path.is_file():
         raise DataError(f"{path.parent}: no finished run (no {path.name})")
-    content: dict[str, Any] = json.loads(path.read_text())
+    try:
+        content: dict[str, Any] = json.loads(path.read_text())
+    except ValueError:
+        raise DataError(f"{path}: damaged, it is not JSON") from None
     return content
+
+
+def read_config(path: Path) -> Any:
+    """A run's configuration as it was saved. DataError where it is missing or damaged."""
+    try:
+        return OmegaConf.load(path)
+    except (OSError, YAMLError) as error:
+        raise DataError(f"{path}: no configuration can be read from it ({type(error).__name__})") from None
 
 
 def combinations(overrides: list[str]) -> list[list[str]]:
@@ -84,7 +96,8 @@ def changed(said: Any, changes: Sequence[str]) -> Config:
     trust: list[str] = []
     for override in Composer().parsed(changes) if changes else []:
         if override.key_or_group == "trust":
-            trust = list(override.value())
+            said_trust = override.value()
+            trust = said_trust if isinstance(said_trust, list) else [said_trust]
         else:
             OmegaConf.update(merged, override.key_or_group, override.value(), merge=False, force_add=True)
     plain = OmegaConf.to_container(merged)

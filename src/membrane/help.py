@@ -8,7 +8,7 @@ from membrane.schema import Config
 EXAMPLES = (
     ("python train.py", "a spiking CNN on the bundled digits"),
     ("python train.py framework=multistep_tid", "the same on bundled event-camera recordings"),
-    ("python train.py neuron=plif surrogate=sigmoid optimizer.lr=0.003", "another neuron, surrogate and rate"),
+    ("python train.py neuron=plif surrogate=atan optimizer.lr=0.003", "another neuron, surrogate and rate"),
     ("python train.py dataset=fashion_mnist model=smlp timesteps=8", "another data set and model"),
     ("python train.py augmentation=[shift,cutout] callbacks=[ema]", "several choices of one group"),
     (

@@ -84,7 +84,7 @@ def build_learner(config: Config) -> Learner:
     readout = build(config.readout, config.trust)
     return Learner(
         model=model,
-        framework=build(config.framework, timesteps=config.timesteps),
+        framework=build(config.framework, config.trust, timesteps=config.timesteps),
         readout=readout,
         loss=build(config.loss, config.trust, readout=readout),
         augmentation=Pipeline(
