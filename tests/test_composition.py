@@ -190,7 +190,11 @@ def test_a_mistake_in_a_file_is_one_line_that_names_it(content: str, said: str, 
 
 
 def test_settings_that_no_file_says_can_be_set_and_referred_to(composer: Composer) -> None:
-    config = check(resolved(single(composer, "epochs=12", "scheduler.T_max=${epochs}", "name=b${batch_size}").config))
+    config = check(
+        resolved(
+            single(composer, "epochs=12", "scheduler=cosine", "scheduler.T_max=${epochs}", "name=b${batch_size}").config
+        )
+    )
     assert (config.epochs, config.scheduler.parameters()["T_max"], config.name) == (12, 12, "b64")
     for typed in ("seed=3", "+seed=3", "++seed=3"):
         assert check(resolved(single(composer, typed).config)).seed == 3
