@@ -325,3 +325,23 @@ def test_a_sweep_is_skipped_whole_the_second_time(membrane: Run) -> None:
     assert membrane(*arguments) == 0
     assert everything(Path("runs/digits")) == before
     assert not list(Path("runs").rglob("multirun.yaml"))
+
+
+def test_a_run_that_another_process_finished_meanwhile_is_not_cleared(
+    monkeypatch: pytest.MonkeyPatch, small: Run
+) -> None:
+    from membrane import command
+
+    assert small() == 0
+    before = everything(only("digits/*/seed0"))
+    looks: list[bool] = []
+    look = command.skipped
+
+    def too_early(config, place):
+        looks.append(bool(looks) and look(config, place))
+        return looks[-1]
+
+    monkeypatch.setattr(command, "skipped", too_early)
+    assert small() == 0
+    assert looks == [False, True]
+    assert everything(only("digits/*/seed0")) == before

@@ -208,7 +208,11 @@ def perform(config: Config, composed: DictConfig) -> None:
     if skipped(config, place):
         return
     with place.held():
-        if place.result() is not None and config.rerun:
+        if skipped(
+            config, place
+        ):  # another process finished it after the first look: what is finished is never cleared
+            return
+        if place.result() is not None:
             log.info("rerun: the earlier run is now %s", place.move_aside())
         elif place.clear() and not place.debug:
             log.info("%s was not finished; it starts anew", place.path)
