@@ -11,7 +11,7 @@ from membrane.errors import ConfigError
 from membrane.loading import config_of
 from membrane.published import published
 from membrane.schema import GROUPS, Config
-from membrane.schema.network import SpikingNeuron
+from membrane.schema.neuron import SpikingNeuron
 
 SGD = {"_target_": "torch.optim.SGD", "lr": 0.1}
 EARLY = {"_target_": "lightning.pytorch.callbacks.EarlyStopping", "monitor": "val/loss"}

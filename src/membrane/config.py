@@ -16,7 +16,7 @@ from pydantic import ValidationError, create_model
 from membrane.errors import ConfigError
 from membrane.mistakes import explained, nearest, one_line, unknown
 from membrane.schema import GROUPS, MANY, Config, Node, Settings, Trusted
-from membrane.schema.network import SpikingNeuron
+from membrane.schema.neuron import SpikingNeuron
 from membrane.schema.training import SGD
 
 S = TypeVar("S", bound=Settings)

@@ -6,7 +6,8 @@ from pydantic import Field, PositiveInt, SerializeAsAny
 
 from membrane.schema.augmentation import AUGMENTATIONS, Augmentation
 from membrane.schema.dataset import DATASETS, Dataset
-from membrane.schema.network import MODELS, NEURONS, Model, Neuron
+from membrane.schema.model import MODELS, Model
+from membrane.schema.neuron import NEURONS, Neuron
 from membrane.schema.node import Count, Node, Settings, Trusted
 from membrane.schema.surrogate import SURROGATES, Surrogate
 from membrane.schema.training import (
