@@ -1,0 +1,86 @@
+"""Normalisation before a neuron: one parameter of every template.
+
+| `norm=` | statistics over | source |
+|---|---|---|
+| batch | batch and positions; in multi-step training over all timesteps at once | Ioffe, Szegedy 2015, arXiv:1502.03167 |
+| group | the channels of a group and positions, of one sample and timestep | Wu, He 2018, arXiv:1803.08494 |
+| tdbn | as batch; starts from α·v_threshold instead of 1 | Zheng et al. 2021, arXiv:2011.05280 |
+| tebn | as batch; each timestep is then scaled by a learned p[t] | Duan et al. 2022, NeurIPS |
+| bntt | batch and positions of one timestep, each with a norm of its own | Kim, Panda 2021, arXiv:2010.01729 |
+
+SpikingJelly's own tdBN and TEBN run in multi-step mode only; these run in both, and are the same function in eval mode.
+"""
+
+from math import gcd
+
+import torch
+from spikingjelly.activation_based import base, layer
+from torch import Tensor, nn
+
+from membrane.errors import ConfigError
+
+NORMS = ("batch", "none", "group", "tdbn", "tebn", "bntt")
+# by the number of dimensions; features alone, [N,F], are normalised like one position
+BATCH = (layer.BatchNorm1d, layer.BatchNorm1d, layer.BatchNorm2d)
+THROUGH_TIME = (layer.BatchNormThroughTime1d, layer.BatchNormThroughTime1d, layer.BatchNormThroughTime2d)
+GROUPS = 8
+
+
+def make_norm(
+    kind: str, dims: int, features: int, timesteps: int, v_threshold: float = 1.0, alpha: float = 1.0
+) -> nn.Module | None:
+    """A norm for [N,F] (``dims`` 0), [N,F,S] (1) or [N,F,H,W] (2); None for ``none``. ConfigError for another name.
+
+    ``tebn`` and ``bntt`` hold parameters for each of ``timesteps``. ``v_threshold`` and ``alpha`` are for ``tdbn``: a
+    residual branch takes α = 1/√2, so that the sum of two has the variance of one. ``group`` makes 8 groups, or the
+    greatest common divisor of 8 and ``features``.
+    """
+    if kind == "none":
+        return None
+    if kind == "group":
+        return layer.GroupNorm(gcd(GROUPS, features), features)
+    if kind == "bntt":
+        return THROUGH_TIME[dims](timesteps, features)
+    norm = BATCH[dims](features)
+    if kind == "tdbn":
+        nn.init.constant_(norm.weight, alpha * v_threshold)
+    elif kind == "tebn":
+        return TemporalEffectiveBatchNorm(norm, timesteps)
+    elif kind != "batch":
+        raise ConfigError(f"norm must be one of {', '.join(NORMS)}, got {kind!r}")
+    return norm
+
+
+class TemporalEffectiveBatchNorm(base.MemoryModule):
+    """[N,F,…] or [T,N,F,…] → the same: batch norm, then timestep t scaled by the learned p[t].
+
+    IndexError beyond the ``timesteps`` that there is a scale for.
+    """
+
+    def __init__(self, norm: nn.Module, timesteps: int) -> None:
+        super().__init__()
+        self.norm = norm
+        self.scale = nn.Parameter(torch.ones(timesteps))
+        self.register_memory("timestep", 0)
+
+    def single_step_forward(self, x: Tensor) -> Tensor:
+        """[N,F,…] → [N,F,…], and time moves on by one."""
+        scaled: Tensor = self.norm(x) * self.scale[self.timestep]
+        self.timestep += 1
+        return scaled
+
+    def multi_step_forward(self, x_seq: Tensor) -> Tensor:
+        """[T,N,F,…] → [T,N,F,…]."""
+        if len(x_seq) > len(self.scale):
+            raise IndexError(f"TEBN has a scale for {len(self.scale)} timesteps, got {len(x_seq)}")
+        scale = self.scale[: len(x_seq)]
+        normed: Tensor = self.norm(x_seq)
+        return normed * scale.reshape(-1, *[1] * (x_seq.dim() - 1))
+
+
+def mixes_timesteps(model: nn.Module) -> bool:
+    """Whether a norm makes multi-step training another function than single-step training; in eval mode none does."""
+    through_time = tuple(set(THROUGH_TIME))
+    apart = {norm for module in model.modules() if isinstance(module, through_time) for norm in module.modules()}
+    kinds = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
+    return any(isinstance(module, kinds) and module not in apart for module in model.modules())
