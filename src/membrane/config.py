@@ -1,4 +1,4 @@
-"""From a composed configuration to one that can be trusted: admission, types, sense; and from its nodes to objects.
+"""From a composed configuration to one that can be trusted: admission, types, what cannot go together; and from its nodes to objects.
 
 Nothing here imports torch before a configuration has been checked, and no name is imported before it is admitted.
 """
@@ -15,9 +15,8 @@ from pydantic import ValidationError, create_model
 
 from membrane.errors import ConfigError
 from membrane.mistakes import explained, nearest, one_line, unknown
+from membrane.refusals import refusal
 from membrane.schema import GROUPS, MANY, Config, Node, Settings, Trusted
-from membrane.schema.neuron import SpikingNeuron
-from membrane.schema.training import SGD
 
 S = TypeVar("S", bound=Settings)
 
@@ -81,7 +80,9 @@ def check(raw: Mapping[str, Any]) -> Config:
     if not nodes["neuron"].spiking:
         nodes["surrogate"] = None
     config = validated("", Config, {**raw, **nodes})
-    sense(config)
+    why_not = refusal(config)
+    if why_not is not None:
+        raise ConfigError(why_not)
     return config
 
 
@@ -128,11 +129,16 @@ def admissible(place: str, target: Any, trust: Sequence[str]) -> None:
     _, choices = GROUPS.get(place.split(".")[0], (Node, ()))
     public = [kind.public for kind in choices if kind.defined == target]
     near = f"; did you mean {public[0]}?" if public else nearest(str(target), [kind.public for kind in choices])
-    names = f" {place.split('.')[0]}=… is one of {', '.join(kind.choice for kind in choices)};" if choices else ""
+    names = f" {place.split('.')[0]}=… is one of {choices_in(choices)};" if choices else ""
     where = f"{place}._target_".lstrip(".")
     raise ConfigError(
         f"{where}: {target!r} is not on membrane's list{near or ';'}{names} your own class needs trust=[its name]"
     )
+
+
+def choices_in(choices: Sequence[type[Node]]) -> str:
+    """What may be typed after `group=`; other classes on the list are reached by `group._target_=` alone."""
+    return ", ".join(kind.choice for kind in choices if kind.choice)
 
 
 def node(place: str, kind: type[Node], choices: Sequence[type[Node]], value: Any) -> Node:
@@ -152,7 +158,7 @@ def node(place: str, kind: type[Node], choices: Sequence[type[Node]], value: Any
 def no_node(place: str, value: Any) -> str:
     """What is wrong where an object should be described."""
     group, _, entry = place.partition(".")
-    names = ", ".join(choice.choice for choice in GROUPS[group][1])
+    names = choices_in(GROUPS[group][1])
     if entry and isinstance(value, Mapping):
         return f"{place}: set, but not chosen; write {group}=[{entry}] too, or one of {names}"
     what = "nothing is chosen" if value is None or isinstance(value, Mapping) else f"expected a choice, got {value!r}"
@@ -165,38 +171,6 @@ def validated(place: str, model: type[S], value: Mapping[str, Any]) -> S:
         return model.model_validate(dict(value))
     except ValidationError as error:
         raise ConfigError(explained(place, model, error)) from None
-
-
-def sense(config: Config) -> None:
-    """Refuse combinations that cannot run, each in one line."""
-    time_fits(config)
-    dataset, optimizer = config.dataset, config.optimizer
-    dims = len(dataset.shape) - 1
-    if config.model.dims not in (None, dims):
-        shape = f"{dims}-D (shape {dataset.shape})"
-        raise ConfigError(f"model.dims={config.model.dims} but dataset {dataset.name} is {shape}: leave model.dims out")
-    if isinstance(config.neuron, SpikingNeuron):
-        threshold, reset = config.neuron.v_threshold, config.neuron.v_reset
-        if reset is not None and reset >= threshold:
-            raise ConfigError(f"neuron.v_reset={reset} must lie below neuron.v_threshold={threshold}")
-        if config.surrogate is None:
-            raise ConfigError("surrogate: a spiking neuron needs one, such as surrogate=atan")
-    if isinstance(optimizer, SGD) and optimizer.nesterov and not (optimizer.momentum > 0 and optimizer.dampening == 0):
-        raise ConfigError("optimizer.nesterov=true needs optimizer.momentum above 0 and optimizer.dampening=0")
-    watched = [getattr(callback, "monitor", "") for callback in config.callbacks.values()]
-    if config.protocol != "val_best" and any(name.startswith("val/") for name in watched):
-        raise ConfigError(f"callbacks: early_stop watches validation, of which protocol={config.protocol} has none")
-
-
-def time_fits(config: Config) -> None:
-    """ConfigError where the framework expects timesteps that the data do not have, or the reverse."""
-    dataset, framework = config.dataset.name, config.framework.name_of_choice
-    if config.dataset.timesteps_in_data and not config.framework.timesteps_in_data:
-        way_out = f"use framework={framework}_tid"
-        raise ConfigError(f"dataset {dataset} has timesteps in its data, framework={framework} repeats: {way_out}")
-    if config.framework.timesteps_in_data and not config.dataset.timesteps_in_data:
-        way_out = f"use framework={framework.removesuffix('_tid')} or event data"
-        raise ConfigError(f"dataset {dataset} has no timesteps in its data, framework={framework} needs it: {way_out}")
 
 
 def admitted(target: str, trust: Sequence[str] = ()) -> type[Any]:

@@ -29,12 +29,12 @@ def fingerprint(config: Config) -> str:
 
 
 def entering(settings: Any) -> Any:
-    """Settings as plain values; a field declared ``later=True`` enters only where it differs from its default.
+    """Settings as plain values; a field declared ``LATER`` enters only where it differs from its default.
 
-    So a key that is added to the schema after fingerprints exist leaves them as they were.
+    So a key that is added to the schema after fingerprints exist leaves them as they were, and so does one that goes.
     """
     if isinstance(settings, Settings):
-        said: dict[str, Any] = {}
+        said: dict[str, Any] = dict(settings.former)
         for name, field in type(settings).model_fields.items():
             value = getattr(settings, name)
             later = isinstance(field.json_schema_extra, dict) and field.json_schema_extra.get("later")

@@ -1,7 +1,7 @@
 """The experiment: build → fit → test → result. What a configuration means is all here."""
 
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -19,7 +19,7 @@ from membrane.augment.pipeline import Pipeline
 from membrane.config import admitted, build
 from membrane.data.module import DataModule
 from membrane.learner import Learner
-from membrane.neurons import make_neuron
+from membrane.neurons import NeuronFactory
 from membrane.randomness import scoped
 from membrane.runs import RunFolder
 from membrane.schedules import schedule
@@ -102,11 +102,11 @@ def build_learner(config: Config) -> Learner:
     )
 
 
-def neuron_factory(config: Config) -> Callable[[], nn.Module]:
+def neuron_factory(config: Config) -> NeuronFactory:
     """A fresh neuron at every call, each with a surrogate object of its own."""
     surrogate = None if config.surrogate is None else partial(build, config.surrogate, config.trust)
     kind = admitted(config.neuron.target, config.trust)
-    return lambda: make_neuron(kind, surrogate, **config.neuron.parameters())
+    return NeuronFactory(kind, surrogate, config.neuron.parameters(), config.timesteps, config.seed)
 
 
 def optimizer(config: Config, parameters: Iterable[nn.Parameter]) -> Optimizer:

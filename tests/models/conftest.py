@@ -33,7 +33,7 @@ MODELS: dict[str, Callable[..., nn.Module]] = {
         prepool=2,
         postpool=2,
     ),
-    "scnn_gsp": partial(SCNN, filters=[6, 8], separables=[True, False], pool_sizes=1, gsp=True, batch_norm=False),
+    "scnn_gsp": partial(SCNN, filters=[6, 8], separables=[True, False], pool_sizes=1, gsp=True, norm="none"),
 }
 NEURONS: dict[str, Callable[[], nn.Module]] = {
     "if_soft": partial(make_neuron, neuron.IFNode, surrogate.ATan, v_reset=None),

@@ -25,7 +25,7 @@ from membrane.readout import Mean
 T, N, CLASSES, SHAPE = 4, 16, 4, (2, 8, 8)
 MODELS: dict[str, Callable[..., nn.Module]] = {
     "smlp": partial(SMLP, units=[32]),
-    "scnn": partial(SCNN, filters=[8, 8], batch_norm=False),
+    "scnn": partial(SCNN, filters=[8, 8], norm="none"),
     "scnn_batch_norm": partial(SCNN, filters=[8, 8]),
 }
 STRATEGIES = {

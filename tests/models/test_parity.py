@@ -108,7 +108,7 @@ def test_gradients_are_equal_where_no_layer_mixes_timesteps(
 ) -> None:
     # In training mode, dropout included: its mask is drawn once and stays for all timesteps. In float64, so that
     # an error of rounding is not mistaken for one of the strategy.
-    changes = {"batch_norm": False} if model_name.startswith("scnn") else {}
+    changes = {"norm": "none"} if model_name.startswith("scnn") else {}
     model = build_lively(model_name, neuron, dims, **changes).double().train()
     single, multi = (gradients(model, run, data(in_data, 4, shapes[dims]).double()) for run in pair(in_data, 4))
     assert set(single) == {"x", *dict(model.named_parameters())}

@@ -66,7 +66,7 @@ def test_the_tree_of_one_with_everything() -> None:
 
 
 def test_the_tree_with_a_global_sum() -> None:
-    model = scnn(gsp=True, batch_norm=False, separables=[True, False], pool_sizes=1)
+    model = scnn(gsp=True, norm="none", separables=[True, False], pool_sizes=1)
     assert names(model) == [
         *("depthwise1", "depthwise_neuron1", "pointwise1", "neuron1"),
         *("conv2", "neuron2"),
@@ -74,12 +74,12 @@ def test_the_tree_with_a_global_sum() -> None:
     ]
 
 
-def test_biases_only_without_batch_norm() -> None:
-    for batch_norm in (True, False):
-        model = scnn(separables=[True, False], batch_norm=batch_norm, gsp=True)
+def test_biases_only_without_a_norm() -> None:
+    for norm in ("batch", "group", "none"):
+        model = scnn(separables=[True, False], norm=norm, gsp=True)
         biases = {name for name, module in model.named_children() if getattr(module, "bias", None) is not None}
         convolutions = {"depthwise1", "pointwise1", "conv2"}
-        assert biases & convolutions == (set() if batch_norm else convolutions)
+        assert biases & convolutions == (convolutions if norm == "none" else set())
         assert "head" in biases
 
 
@@ -100,7 +100,7 @@ def test_dims_choose_the_layers(dims: int) -> None:
         # 2-D, 12×8 → pool → 6×4 → pool → 3×2. conv: in · out · 3² (no bias), norm: 2 · out, head: in · K + K
         ({}, (2 * 4 * 9 + 2 * 4) + (4 * 6 * 9 + 2 * 6) + (6 * 3 * 2) * 5 + 5),
         # without batch norm: a bias for each filter
-        ({"batch_norm": False}, (2 * 4 * 9 + 4) + (4 * 6 * 9 + 6) + (6 * 3 * 2) * 5 + 5),
+        ({"norm": "none"}, (2 * 4 * 9 + 4) + (4 * 6 * 9 + 6) + (6 * 3 * 2) * 5 + 5),
         # 1-D, 12 → 6 → 3: conv: in · out · 3
         ({"input_shape": (2, 12)}, (2 * 4 * 3 + 2 * 4) + (4 * 6 * 3 + 2 * 6) + (6 * 3) * 5 + 5),
         # separable: depthwise in · 3² + norm 2 · in, pointwise in · out + norm 2 · out
@@ -110,7 +110,7 @@ def test_dims_choose_the_layers(dims: int) -> None:
         ),
         # separable without batch norm: biases in of the depthwise, out of the pointwise
         (
-            {"separables": [False, True], "batch_norm": False},
+            {"separables": [False, True], "norm": "none"},
             (2 * 4 * 9 + 4) + (4 * 9 + 4 + 4 * 6 + 6) + (6 * 3 * 2) * 5 + 5,
         ),
         # global sum: 1×1 conv in · K + K, whatever the size
@@ -164,7 +164,7 @@ def choices(draw: st.DrawFn) -> dict[str, Any]:
         "gsp": gsp,
         "prepool": draw(st.integers(1, 2)),
         "postpool": draw(st.integers(1, 2)),
-        "batch_norm": draw(st.booleans()),
+        "norm": draw(st.sampled_from(["batch", "none"])),
     }
 
 
@@ -225,7 +225,7 @@ def test_the_order_of_a_separable_layer_worked_out_by_hand() -> None:
     fire = partial(make_neuron, neuron.IFNode, surrogate.ATan, v_reset=None)
     model = scnn(
         input_shape=(1, 1), classes=1, neuron=fire, filters=[1], kernel_sizes=1, paddings=0, pool_sizes=1,
-        separables=True, batch_norm=False, gsp=True,
+        separables=True, norm="none", gsp=True,
     )  # fmt: skip
     with torch.no_grad():
         for name, weight, bias in (("depthwise1", 2.0, 0.0), ("pointwise1", 3.0, 0.0), ("head", 1.0, -0.5)):
@@ -238,7 +238,7 @@ def test_the_order_of_a_separable_layer_worked_out_by_hand() -> None:
 
 
 def test_dropout_stays_the_same_through_all_timesteps() -> None:
-    model = scnn(dropouts=0.5, batch_norm=False).train()
+    model = scnn(dropouts=0.5, norm="none").train()
     masks: list[Tensor] = []
     model.dropout1.register_forward_hook(lambda module, _x, _y: masks.append(module.mask))
     SingleStep(4)(model, torch.randn(2, 2, 12, 8))

@@ -2,7 +2,7 @@
 
 | `norm=` | statistics over | source |
 |---|---|---|
-| batch | batch and positions; in multi-step training over all timesteps at once | Ioffe, Szegedy 2015, arXiv:1502.03167 |
+| batch | batch and positions; in multi-step training over all timesteps too | Ioffe, Szegedy 2015, arXiv:1502.03167 |
 | group | the channels of a group and positions, of one sample and timestep | Wu, He 2018, arXiv:1803.08494 |
 | tdbn | as batch; starts from α·v_threshold instead of 1 | Zheng et al. 2021, arXiv:2011.05280 |
 | tebn | as batch; each timestep is then scaled by a learned p[t] | Duan et al. 2022, NeurIPS |
@@ -35,23 +35,23 @@ def make_norm(
     residual branch takes α = 1/√2, so that the sum of two has the variance of one. ``group`` makes 8 groups, or the
     greatest common divisor of 8 and ``features``.
     """
+    if kind not in NORMS:
+        raise ConfigError(f"norm must be one of {', '.join(NORMS)}, got {kind!r}")
     if kind == "none":
         return None
+    made: nn.Module
     if kind == "group":
-        return layer.GroupNorm(gcd(GROUPS, features), features)
-    if kind == "bntt":
-        return THROUGH_TIME[dims](timesteps, features)
-    norm = BATCH[dims](features)
+        made = layer.GroupNorm(gcd(GROUPS, features), features)
+    elif kind == "bntt":
+        made = THROUGH_TIME[dims](timesteps, features)
+    else:
+        made = BATCH[dims](features)
     if kind == "tdbn":
-        nn.init.constant_(norm.weight, alpha * v_threshold)
-    elif kind == "tebn":
-        return TemporalEffectiveBatchNorm(norm, timesteps)
-    elif kind != "batch":
-        raise ConfigError(f"norm must be one of {', '.join(NORMS)}, got {kind!r}")
-    return norm
+        nn.init.constant_(made.weight, alpha * v_threshold)  # type: ignore[arg-type]
+    return TemporalEffectiveBatchNorm(made, timesteps) if kind == "tebn" else made
 
 
-class TemporalEffectiveBatchNorm(base.MemoryModule):
+class TemporalEffectiveBatchNorm(base.MemoryModule):  # type: ignore[misc]  # SpikingJelly has no types
     """[N,F,…] or [T,N,F,…] → the same: batch norm, then timestep t scaled by the learned p[t].
 
     IndexError beyond the ``timesteps`` that there is a scale for.

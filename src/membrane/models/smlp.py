@@ -7,13 +7,16 @@ from spikingjelly.activation_based import layer
 from torch import nn
 
 from membrane.models.geometry import at_least, checked_shape
+from membrane.models.norms import make_norm
+from membrane.models.recurrence import make_recurrent
 
 
 class SMLP(nn.Sequential):
-    """[N,C,…] or [T,N,C,…] → flatten → [linear → neuron] for each of ``units`` → linear → [N,K] or [T,N,K].
+    """[N,C,…] or [T,N,C,…] → flatten → [linear → norm → neuron] for each of ``units`` → linear → [N,K] or [T,N,K].
 
-    ``neuron`` builds a fresh neuron at every call; ``timesteps`` is for models that know time, which this one does
-    not. ConfigError for what cannot be built.
+    ``neuron`` builds a fresh neuron at every call; ``timesteps`` is for norms that learn something for each. ``norm``
+    is one of `norms`; linear layers keep their bias before one. ``recurrent``, one of `recurrence`, makes every neuron
+    recurrent. ConfigError for what cannot be built.
     """
 
     def __init__(
@@ -24,6 +27,8 @@ class SMLP(nn.Sequential):
         timesteps: int,
         neuron: Callable[[], nn.Module],
         units: Sequence[int] = (128,),
+        norm: str = "none",
+        recurrent: str = "none",
         dims: int | None = None,
     ) -> None:
         super().__init__()
@@ -34,6 +39,9 @@ class SMLP(nn.Sequential):
         for number, width in enumerate(units, start=1):
             at_least(1, units=width)
             self.add_module(f"fc{number}", layer.Linear(inputs, width))
-            self.add_module(f"neuron{number}", neuron())
+            normed = make_norm(norm, 0, width, timesteps, getattr(neuron, "v_threshold", 1.0))
+            if normed is not None:
+                self.add_module(f"norm{number}", normed)
+            self.add_module(f"neuron{number}", make_recurrent(recurrent, neuron(), 0, width))
             inputs = width
         self.add_module("head", layer.Linear(inputs, classes))

@@ -2,12 +2,14 @@
 
 import math
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from inspect import Parameter, signature
 from typing import Any
 
 from torch import nn
 
 from membrane.errors import ConfigError
+from membrane.randomness import scoped
 
 HOMES = ("spikingjelly.activation_based.neuron.", "membrane.neurons.")
 
@@ -20,6 +22,36 @@ def is_neuron(module: nn.Module) -> bool:
 def is_snn(model: nn.Module) -> bool:
     """Whether a model has any neuron; without one it is an ANN, for which repeating an input in time is waste."""
     return any(is_neuron(module) for module in model.modules())
+
+
+@dataclass
+class NeuronFactory:
+    """A fresh neuron at every call, with what only the run knows: T, and draws that are its own.
+
+    A neuron that draws its parameters at the start does so from the stream (seed, initialisation.neurons, its number),
+    so that the layers around it begin with the weights that they have in every other network of that seed. T goes to
+    a neuron that learns something for each timestep.
+    """
+
+    kind: Callable[..., nn.Module]
+    surrogate: Callable[[], nn.Module] | None
+    parameters: Mapping[str, Any]
+    timesteps: int
+    seed: int
+    made: int = field(default=0, init=False)
+
+    @property
+    def v_threshold(self) -> float:
+        """The threshold that a layer before a neuron may be scaled to."""
+        value = self.parameters.get("v_threshold", 1.0)
+        return float(value)
+
+    def __call__(self) -> nn.Module:
+        """The next neuron. ConfigError as `make_neuron`."""
+        self.made += 1
+        told = {"T": self.timesteps} if "T" in signature(self.kind).parameters else {}
+        with scoped(self.seed, "initialisation.neurons", self.made):
+            return make_neuron(self.kind, self.surrogate, **{**told, **self.parameters})
 
 
 def make_neuron(

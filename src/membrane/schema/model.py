@@ -1,13 +1,16 @@
 """Models: their settings, and in one line what cannot be built."""
 
-from typing import Annotated, Literal, Self
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, PositiveInt, model_validator
 
 from membrane.models.geometry import per_layer
-from membrane.schema.node import Count, Node
+from membrane.schema.node import LATER, Count, Node
 
 Probability = Annotated[float, Field(ge=0, lt=1)]
+Norm = Literal["batch", "none", "group", "tdbn", "tebn", "bntt"]
+Recurrent = Literal["none", "elementwise", "linear"]
 
 
 class Model(Node):
@@ -20,11 +23,14 @@ class SMLP(Model):
     choice = "smlp"
     public = "membrane.models.smlp.SMLP"
     units: list[PositiveInt] = Field(default=[128])
+    norm: Norm = LATER("none")
+    recurrent: Recurrent = LATER("none")
 
 
 class SCNN(Model):
     choice = "scnn"
     public = "membrane.models.scnn.SCNN"
+    former: ClassVar[Mapping[str, Any]] = {"batch_norm": True}
     filters: list[PositiveInt] = Field(min_length=1)
     kernel_sizes: PositiveInt | list[PositiveInt] = 3
     paddings: Count | list[Count] = 1
@@ -32,7 +38,8 @@ class SCNN(Model):
     pool_sizes: PositiveInt | list[PositiveInt] = 2
     dropouts: Probability | list[Probability] = 0.0
     separables: bool | list[bool] = False
-    batch_norm: bool = True
+    norm: Norm = LATER("batch")
+    recurrent: Recurrent = LATER("none")
     fc_units: list[PositiveInt] = []
     fc_dropouts: Probability | list[Probability] = 0.0
     gsp: bool = False

@@ -1,5 +1,7 @@
 """What every group of settings shares: typed, frozen, no unknown keys."""
 
+from collections.abc import Mapping
+from functools import partial
 from typing import Annotated, Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer
@@ -9,9 +11,18 @@ Positive = Annotated[float, Field(gt=0)]
 NotNegative = Annotated[float, Field(ge=0)]
 Count = Annotated[int, Field(ge=0)]
 
+LATER = partial(Field, json_schema_extra={"later": True})
+"""A field that enters the fingerprint only where it differs from its default."""
+
 
 class Settings(BaseModel):
-    """Settings by name. An int where a float is meant becomes one; nothing else is converted."""
+    """Settings by name. An int where a float is meant becomes one; nothing else is converted.
+
+    A setting that came after fingerprints existed is declared with ``LATER``; ``former`` is what a setting said that
+    is gone since, as it still enters the fingerprint.
+    """
+
+    former: ClassVar[Mapping[str, Any]] = {}
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 

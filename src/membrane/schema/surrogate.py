@@ -2,7 +2,7 @@
 
 from pydantic import PositiveInt
 
-from membrane.schema.node import Node, NotNegative, Positive
+from membrane.schema.node import Node, NotNegative, Positive, Trusted
 
 
 class Surrogate(Node):
@@ -109,6 +109,18 @@ class Rect(Surrogate):
     alpha: Positive = 1.0
 
 
+class FurtherSurrogate(Surrogate, Trusted):
+    """Another surrogate of SpikingJelly's, named by its class: surrogate._target_=…; its constructor checks the rest."""
+
+
+class MultiLevelSpikeCount(FurtherSurrogate):
+    public = "spikingjelly.activation_based.surrogate.MultiLevelSpikeCount"
+
+
+class DeterministicPass(FurtherSurrogate):
+    public = "spikingjelly.activation_based.surrogate.DeterministicPass"
+
+
 SURROGATES = (
     ATan,
     Sigmoid,
@@ -126,4 +138,6 @@ SURROGATES = (
     FakeNumericalGradient,
     LogTailedReLU,
     Rect,
+    MultiLevelSpikeCount,
+    DeterministicPass,
 )

@@ -11,11 +11,13 @@ class Framework(Node):
     """A forward strategy; ``timesteps_in_data`` says whether it expects [N,T,…] or [N,…]."""
 
     timesteps_in_data: ClassVar[bool] = False
+    single_step: ClassVar[bool] = False
 
 
 class SingleStep(Framework):
     choice = "singlestep"
     public = "membrane.framework.SingleStep"
+    single_step = True
 
 
 class MultiStep(Framework):
@@ -26,6 +28,7 @@ class MultiStep(Framework):
 class SingleStepTID(Framework):
     choice = "singlestep_tid"
     public = "membrane.framework.SingleStepTID"
+    single_step = True
     timesteps_in_data = True
 
 

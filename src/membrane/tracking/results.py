@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
 
 from membrane import neurons
 from membrane.data.module import DataModule
 from membrane.learner import EVALUATION, Learner
+from membrane.models.norms import mixes_timesteps
 from membrane.runs import RunFolder
 from membrane.schema import Config
 from membrane.tracking import figures, provenance
@@ -66,12 +66,6 @@ def announce(folder: RunFolder, config: Config, data: DataModule, learner: Learn
     if mixes_timesteps(learner.model) and config.framework.name_of_choice.startswith("multistep"):
         log.info("batch norm: in training, multi-step normalises over T·N at once, single-step at each timestep")
     log.info("folder: %s", folder.path)
-
-
-def mixes_timesteps(model: nn.Module) -> bool:
-    """Whether batch norm makes multi-step training another function than single-step training."""
-    kinds = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
-    return any(isinstance(module, kinds) for module in model.modules())
 
 
 def result(

@@ -1,0 +1,30 @@
+"""The gated leaky integrate-and-fire neuron, for inputs of any shape."""
+
+from spikingjelly.activation_based import neuron
+from torch import Tensor
+
+
+class GatedLIF(neuron.GatedLIFNode):  # type: ignore[misc]  # SpikingJelly has no types
+    """x [T,N,…] → spikes [T,N,…]: GLIF with parameters of the layer (Yao et al. 2022, arXiv:2210.13768).
+
+    SpikingJelly's broadcasts its parameters over [N,C,H,W] and gives other inputs two axes more; this one keeps their
+    shape. It learns a conductance for each of T timesteps, so it runs in multi-step mode only.
+    ValueError unless x has T.
+    """
+
+    def multi_step_functional_forward(
+        self, inputs: tuple[Tensor, ...], states: tuple[object, ...], **kwargs: object
+    ) -> tuple[tuple[Tensor, ...], tuple[object, ...]]:
+        """All timesteps, in SpikingJelly's terms: ((spikes,), (v, v))."""
+        x, v = inputs[0], states[0]
+        if len(x) != self.T:
+            raise ValueError(f"GLIF has a conductance for each of {self.T} timesteps, got {len(x)}")
+        assert isinstance(v, Tensor)
+        as_image = x.reshape(*x.shape[:2], 1, -1, 1)
+        (spikes,), states = super().multi_step_functional_forward(
+            (as_image,), (v.reshape(len(v), 1, -1, 1), *states[1:]), **kwargs
+        )
+        v = states[0]
+        assert isinstance(v, Tensor)
+        v = v.reshape(x.shape[1:])
+        return (spikes.reshape(x.shape),), (v, v)

@@ -1,0 +1,95 @@
+"""What cannot go together: one rule a function, each with its line. Checked before anything is built, without torch."""
+
+from collections.abc import Callable
+
+from membrane.schema import Config
+from membrane.schema.neuron import MaskedPSN, Neuron
+from membrane.schema.training import SGD
+
+
+def refusal(config: Config) -> str | None:
+    """Why a configuration cannot run, with the way out, in one line; None where it can."""
+    return next((line for line in (rule(config) for rule in RULES) if line is not None), None)
+
+
+def time_fits(config: Config) -> str | None:
+    """The framework expects timesteps that the data do not have, or the reverse."""
+    dataset, framework = config.dataset.name, config.framework.name_of_choice
+    if config.dataset.timesteps_in_data and not config.framework.timesteps_in_data:
+        way_out = f"use framework={framework}_tid"
+        return f"dataset {dataset} has timesteps in its data, framework={framework} repeats: {way_out}"
+    if config.framework.timesteps_in_data and not config.dataset.timesteps_in_data:
+        way_out = f"use framework={framework.removesuffix('_tid')} or event data"
+        return f"dataset {dataset} has no timesteps in its data, framework={framework} needs it: {way_out}"
+    return None
+
+
+def dimensions_fit(config: Config) -> str | None:
+    """A model for images and a signal, or the reverse."""
+    dims = len(config.dataset.shape) - 1
+    if config.model.dims in (None, dims):
+        return None
+    shape = f"{dims}-D (shape {config.dataset.shape})"
+    return f"model.dims={config.model.dims} but dataset {config.dataset.name} is {shape}: leave model.dims out"
+
+
+def neuron_can_fire(config: Config) -> str | None:
+    """A reset above the threshold, or a neuron without a surrogate gradient."""
+    neuron = config.neuron
+    threshold, reset = getattr(neuron, "v_threshold", None), getattr(neuron, "v_reset", None)
+    if threshold is not None and reset is not None and reset >= threshold:
+        return f"neuron.v_reset={reset} must lie below neuron.v_threshold={threshold}"
+    if config.surrogate is None and neuron.spiking and neuron.choice:
+        return "surrogate: a spiking neuron needs one, such as surrogate=atan"
+    return None
+
+
+def steps_fit(config: Config) -> str | None:
+    """A neuron that needs all timesteps together, where they come one by one."""
+    neuron, framework = config.neuron.name_of_choice, config.framework.name_of_choice
+    recurrent = getattr(config.model, "recurrent", "none")
+    if not together(config.neuron):
+        return None
+    if config.framework.single_step:
+        way_out = f"use framework={framework.replace('single', 'multi')}{or_unmasked(config.neuron)}"
+        return f"neuron {neuron} needs all timesteps together, framework={framework} gives them one by one: {way_out}"
+    if recurrent != "none":
+        way_out = f"use model.recurrent=none or another neuron{or_unmasked(config.neuron)}"
+        return f"neuron {neuron} needs all timesteps together, model.recurrent={recurrent} one by one: {way_out}"
+    return None
+
+
+def together(neuron: Neuron) -> bool:
+    """Whether a neuron runs on the whole sequence alone; a masked PSN does until nothing of the future comes through."""
+    return neuron.steps == "together" or (isinstance(neuron, MaskedPSN) and neuron.lambda_init < 1)
+
+
+def or_unmasked(neuron: Neuron) -> str:
+    """The further way out that a masked PSN has."""
+    return ", or neuron.lambda_init=1" if isinstance(neuron, MaskedPSN) else ""
+
+
+def momentum_fits(config: Config) -> str | None:
+    """Nesterov's momentum without momentum."""
+    optimizer = config.optimizer
+    if isinstance(optimizer, SGD) and optimizer.nesterov and not (optimizer.momentum > 0 and optimizer.dampening == 0):
+        return "optimizer.nesterov=true needs optimizer.momentum above 0 and optimizer.dampening=0"
+    return None
+
+
+def validation_exists(config: Config) -> str | None:
+    """A callback that watches validation, under a protocol without one."""
+    watched = [getattr(callback, "monitor", "") for callback in config.callbacks.values()]
+    if config.protocol != "val_best" and any(name.startswith("val/") for name in watched):
+        return f"callbacks: early_stop watches validation, of which protocol={config.protocol} has none"
+    return None
+
+
+RULES: tuple[Callable[[Config], str | None], ...] = (
+    time_fits,
+    dimensions_fit,
+    neuron_can_fire,
+    steps_fit,
+    momentum_fits,
+    validation_exists,
+)
