@@ -56,7 +56,9 @@ def test_every_file_is_looked_at_here() -> None:
 
 @pytest.mark.parametrize("group", list(GROUPS))
 def test_a_group_has_one_file_for_each_choice_of_the_schema(group: str) -> None:
-    names = {kind.choice for kind in GROUPS[group][1] if kind.choice} | ({NOTHING[group]} if group in NOTHING else set())
+    names = {kind.choice for kind in GROUPS[group][1] if kind.choice} | (
+        {NOTHING[group]} if group in NOTHING else set()
+    )
     assert set(CHOICES[group]) == names
 
 

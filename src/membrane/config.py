@@ -1,4 +1,4 @@
-"""From a composed configuration to one that can be trusted: admission, types, what cannot go together; and from its nodes to objects.
+"""From a composed configuration to one that can be trusted: admission, types, refusals; and from its nodes to objects.
 
 Nothing here imports torch before a configuration has been checked, and no name is imported before it is admitted.
 """

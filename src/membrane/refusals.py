@@ -60,7 +60,7 @@ def steps_fit(config: Config) -> str | None:
 
 
 def together(neuron: Neuron) -> bool:
-    """Whether a neuron runs on the whole sequence alone; a masked PSN does until nothing of the future comes through."""
+    """Whether a neuron runs on the whole sequence alone; a masked PSN does as long as its mask lets the future in."""
     return neuron.steps == "together" or (isinstance(neuron, MaskedPSN) and neuron.lambda_init < 1)
 
 

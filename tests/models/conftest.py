@@ -108,7 +108,8 @@ def build_lively(build: Callable[..., nn.Module]) -> Callable[..., nn.Module]:
                 norm.running_mean.uniform_(-0.2, 0.2)
                 norm.running_var.uniform_(0.8, 1.2)
                 norm.weight.uniform_(0.8, 1.2)
-                norm.bias.uniform_(0.0, 0.4)
+                if norm.bias is not None:  # a norm through time has none
+                    norm.bias.uniform_(0.0, 0.4)
             layers = [module for module in model.modules() if isinstance(module, nn.Conv1d | nn.Conv2d | nn.Linear)]
             handles = [module.register_forward_hook(scale) for module in layers]
             MultiStep(6)(model.eval(), torch.randn(8, *SHAPES[dims]))

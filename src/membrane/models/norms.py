@@ -11,8 +11,6 @@
 SpikingJelly's own tdBN and TEBN run in multi-step mode only; these run in both, and are the same function in eval mode.
 """
 
-from math import gcd
-
 import torch
 from spikingjelly.activation_based import base, layer
 from torch import Tensor, nn
@@ -23,7 +21,7 @@ NORMS = ("batch", "none", "group", "tdbn", "tebn", "bntt")
 # by the number of dimensions; features alone, [N,F], are normalised like one position
 BATCH = (layer.BatchNorm1d, layer.BatchNorm1d, layer.BatchNorm2d)
 THROUGH_TIME = (layer.BatchNormThroughTime1d, layer.BatchNormThroughTime1d, layer.BatchNormThroughTime2d)
-GROUPS = 8
+GROUPS, IN_GROUP = (8, 4, 2), 4
 
 
 def make_norm(
@@ -32,8 +30,8 @@ def make_norm(
     """A norm for [N,F] (``dims`` 0), [N,F,S] (1) or [N,F,H,W] (2); None for ``none``. ConfigError for another name.
 
     ``tebn`` and ``bntt`` hold parameters for each of ``timesteps``. ``v_threshold`` and ``alpha`` are for ``tdbn``: a
-    residual branch takes α = 1/√2, so that the sum of two has the variance of one. ``group`` makes 8 groups, or the
-    greatest common divisor of 8 and ``features``.
+    residual branch takes α = 1/√2, so that the sum of two has the variance of one. ``group`` makes as many of 8, 4, 2
+    or 1 groups as leave 4 features in each: a group of one would normalise a feature without positions to nothing.
     """
     if kind not in NORMS:
         raise ConfigError(f"norm must be one of {', '.join(NORMS)}, got {kind!r}")
@@ -41,7 +39,7 @@ def make_norm(
         return None
     made: nn.Module
     if kind == "group":
-        made = layer.GroupNorm(gcd(GROUPS, features), features)
+        made = layer.GroupNorm(groups_of(features), features)
     elif kind == "bntt":
         made = THROUGH_TIME[dims](timesteps, features)
     else:
@@ -49,6 +47,11 @@ def make_norm(
     if kind == "tdbn":
         nn.init.constant_(made.weight, alpha * v_threshold)  # type: ignore[arg-type]
     return TemporalEffectiveBatchNorm(made, timesteps) if kind == "tebn" else made
+
+
+def groups_of(features: int) -> int:
+    """The number of groups of a group norm over so many features."""
+    return next((groups for groups in GROUPS if features % groups == 0 and features // groups >= IN_GROUP), 1)
 
 
 class TemporalEffectiveBatchNorm(base.MemoryModule):  # type: ignore[misc]  # SpikingJelly has no types

@@ -110,7 +110,7 @@ class Rect(Surrogate):
 
 
 class FurtherSurrogate(Surrogate, Trusted):
-    """Another surrogate of SpikingJelly's, named by its class: surrogate._target_=…; its constructor checks the rest."""
+    """Another surrogate of SpikingJelly's, named by its class (surrogate._target_=…), which checks its settings."""
 
 
 class MultiLevelSpikeCount(FurtherSurrogate):
