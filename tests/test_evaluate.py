@@ -12,6 +12,7 @@ from membrane import checkpoints
 from membrane.command import main
 from membrane.errors import ConfigError, DataError
 from membrane.evaluate import main as evaluate
+from membrane.runs import sha256
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +40,7 @@ def test_the_test_numbers_come_back_to_the_last_digit_in_a_moved_folder(run: Pat
     again = json.loads(file.read_text())
     for name, value in again["metrics"].items():
         assert value == recorded["metrics"][name], name
-    assert again["checkpoint_sha256"] == checkpoints.sha256(moved / "checkpoints" / "best.ckpt")
+    assert again["checkpoint_sha256"] == sha256(moved / "checkpoints" / "best.ckpt")
     assert again["parent"] == {"fingerprint": recorded["fingerprint"], "seed": 0}
 
 

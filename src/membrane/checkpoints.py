@@ -1,6 +1,5 @@
 """Checkpoints: plain dicts and tensors, written whole with a digest beside them, read without unpickling code."""
 
-import hashlib
 import os
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ import torch
 from lightning.pytorch.plugins.io import CheckpointIO
 
 from membrane.errors import DataError
+from membrane.runs import sha256
 
 
 class WholeFiles(CheckpointIO):
@@ -58,12 +58,6 @@ def load(path: Path) -> dict[str, Any]:
     if not isinstance(checkpoint, dict) or "membrane" not in checkpoint:
         raise DataError(f"{path}: not a checkpoint of membrane")
     return checkpoint
-
-
-def sha256(path: Path) -> str:
-    """The SHA-256 of a file."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def digest_file(path: Path) -> Path:

@@ -171,10 +171,13 @@ def refuse(checked: list[tuple[Job, Config | ConfigError]], sweep: bool) -> None
         raise ConfigError(f"{len(bad)} of {len(checked)} jobs refused, none started; keep_going=true starts the others")
     waiting = [config for config, place in zip(good, folders, strict=True) if place.result() is None or config.rerun]
     if waiting:
+        from membrane.initial import start_from
         from membrane.train import build_learner
 
         for config in waiting:
-            build_learner(config)
+            learner = build_learner(config)
+            if config.init is not None:
+                start_from(config.init, learner.model)
 
 
 class Task:

@@ -87,7 +87,7 @@ class Composer:
             elif "/" in key or key in WHOLE or (is_group(key) and not isinstance(override.value(), dict)):
                 freed.append(line.lstrip("+") if key in ours else line)
             else:
-                freed.append(f"++{line.lstrip('+')}")
+                freed.append(f"++{in_full(line.lstrip('+'), override)}")
         return freed
 
     def parsed(self, overrides: Sequence[str]) -> list[Any]:
@@ -210,6 +210,12 @@ class Composer:
         for default, result in loaded:
             if result is not None:
                 refuse(default, result)
+
+
+def in_full(line: str, override: Any) -> str:
+    """A setting as the schema knows it: ``init=PATH`` is short for ``init.path=PATH``."""
+    short = override.key_or_group == "init" and not isinstance(override.value(), dict | None)
+    return line.replace("init=", "init.path=", 1) if short else line
 
 
 @contextmanager

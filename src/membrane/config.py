@@ -13,9 +13,10 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from pydantic import ValidationError, create_model
 
-from membrane.errors import ConfigError
+from membrane.errors import ConfigError, DataError
 from membrane.mistakes import explained, nearest, one_line, unknown
 from membrane.refusals import refusal
+from membrane.runs import checkpoint_of, sha256
 from membrane.schema import GROUPS, MANY, Config, Node, Settings, Trusted
 
 S = TypeVar("S", bound=Settings)
@@ -79,11 +80,21 @@ def check(raw: Mapping[str, Any]) -> Config:
             nodes[group] = node(group, kind, choices, value)
     if not nodes["neuron"].spiking:
         nodes["surrogate"] = None
-    config = validated("", Config, {**raw, **nodes})
+    config = validated("", Config, {**raw, **nodes, "init": with_digest(raw.get("init"))})
     why_not = refusal(config)
     if why_not is not None:
         raise ConfigError(why_not)
     return config
+
+
+def with_digest(init: Any) -> Any:
+    """What a run starts from, with its checkpoint's digest where none is said. ConfigError where there is none."""
+    if not isinstance(init, Mapping) or not isinstance(init.get("path"), str) or init.get("sha256") is not None:
+        return init
+    try:
+        return {**init, "sha256": sha256(checkpoint_of(init["path"]))}
+    except DataError as error:
+        raise ConfigError(f"init: {error}") from None
 
 
 def trusted(names: Any) -> list[str]:

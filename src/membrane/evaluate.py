@@ -108,7 +108,7 @@ def measure(run: Path, config: Config) -> tuple[dict[str, float], Path]:
     """`test/*` of the checkpoint that the run's protocol selects, under ``config``."""
     import torch
 
-    from membrane.loading import checkpoint_of
+    from membrane.runs import checkpoint_of
     from membrane.train import build_data, build_learner, test
 
     torch.set_num_threads(config.threads)
@@ -128,8 +128,7 @@ def record(
     checkpoint: Path,
 ) -> None:
     """`evaluations/<fingerprint>.json`: what was measured, under what, of which weights."""
-    from membrane.checkpoints import sha256
-    from membrane.runs import fingerprint, write_whole
+    from membrane.runs import fingerprint, sha256, write_whole
 
     content = {
         "what": "test",

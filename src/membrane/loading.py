@@ -9,8 +9,9 @@ from omegaconf.errors import OmegaConfBaseException
 
 from membrane import checkpoints
 from membrane.config import check, resolved
-from membrane.errors import ConfigError, DataError
+from membrane.errors import ConfigError
 from membrane.mistakes import one_line
+from membrane.runs import checkpoint_of
 from membrane.schema import Config
 from membrane.train import build_learner
 
@@ -30,19 +31,6 @@ def load(path: str | Path, trust: Sequence[str] = ()) -> "Learner":
     learner = build_learner(config)
     learner.load_state_dict(checkpoint["state_dict"])
     return learner.eval()
-
-
-def checkpoint_of(place: str | Path) -> Path:
-    """The checkpoint that a run folder or a file's name means. DataError where there is none."""
-    if "://" in str(place):
-        raise DataError(f"{place}: only files on this machine can be loaded")
-    path = Path(place)
-    if path.is_file():
-        return path
-    for name in ("best.ckpt", "last.ckpt"):
-        if (path / "checkpoints" / name).is_file():
-            return path / "checkpoints" / name
-    raise DataError(f"{path}: neither a run folder with checkpoints nor a checkpoint")
 
 
 def config_of(said: Any, trust: Sequence[str] = ()) -> Config:

@@ -12,7 +12,7 @@ from glob import escape
 from pathlib import Path
 from typing import Any
 
-from membrane.errors import ConfigError
+from membrane.errors import ConfigError, DataError
 from membrane.schema import Config, Settings
 
 UNSHAPING = {"name", "seed", "paths", "logger", "rerun", "trust", "keep_going"}
@@ -31,14 +31,16 @@ def fingerprint(config: Config) -> str:
 def entering(settings: Any) -> Any:
     """Settings as plain values; a field declared ``LATER`` enters only where it differs from its default.
 
-    So a key that is added to the schema after fingerprints exist leaves them as they were, and so does one that goes.
+    So a key that is added to the schema after fingerprints exist leaves them as they were, and so does one that goes. A
+    field declared ``UNSHAPING`` never enters.
     """
     if isinstance(settings, Settings):
         said: dict[str, Any] = dict(settings.former)
         for name, field in type(settings).model_fields.items():
             value = getattr(settings, name)
-            later = isinstance(field.json_schema_extra, dict) and field.json_schema_extra.get("later")
-            if not (later and value == field.get_default(call_default_factory=True)):
+            marks = field.json_schema_extra if isinstance(field.json_schema_extra, dict) else {}
+            as_before = marks.get("later") and value == field.get_default(call_default_factory=True)
+            if not (as_before or marks.get("unshaping")):
                 said[field.alias or name] = entering(value)
         return {**said, **(settings.model_extra or {})}
     if isinstance(settings, dict):
@@ -146,3 +148,22 @@ class RunFolder:
         """How many earlier runs of this experiment and seed were moved aside."""
         numbers = [path.suffix[1:] for path in self.path.parent.glob(f"{escape(self.path.name)}.*")]
         return max((int(number) for number in numbers if number.isdigit()), default=0)
+
+
+def checkpoint_of(place: str | Path) -> Path:
+    """The checkpoint that a run folder or a file's name means. DataError where there is none."""
+    if "://" in str(place):
+        raise DataError(f"{place}: only files on this machine can be loaded")
+    path = Path(place)
+    if path.is_file():
+        return path
+    for name in ("best.ckpt", "last.ckpt"):
+        if (path / "checkpoints" / name).is_file():
+            return path / "checkpoints" / name
+    raise DataError(f"{path}: neither a run folder with checkpoints nor a checkpoint")
+
+
+def sha256(path: Path) -> str:
+    """The SHA-256 of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

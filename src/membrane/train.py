@@ -18,6 +18,7 @@ from membrane import checkpoints
 from membrane.augment.pipeline import Pipeline
 from membrane.config import admitted, build
 from membrane.data.module import DataModule
+from membrane.initial import start_from
 from membrane.learner import Learner
 from membrane.neurons import NeuronFactory
 from membrane.randomness import scoped
@@ -36,6 +37,8 @@ def run(config: Config, said: dict[str, Any], folder: RunFolder) -> None:
     """One run, from the configuration to the last file of its folder; ``said`` is the configuration as saved."""
     torch.set_num_threads(config.threads)
     learner = build_learner(config)
+    if config.init is not None:
+        start_from(config.init, learner.model)
     data = build_data(config, learner)
     data.setup()
     learner.augmentation.fit(data.training_part.x, data.training_part.scale)

@@ -24,6 +24,16 @@ def is_snn(model: nn.Module) -> bool:
     return any(is_neuron(module) for module in model.modules())
 
 
+def neuron_layers(model: nn.Module) -> dict[str, nn.Module]:
+    """The neuron layers by dotted name, in the order of the tree; of an ANN, which has none, its ReLUs."""
+    snn = is_snn(model)
+    return {
+        name: module
+        for name, module in model.named_modules()
+        if (is_neuron(module) if snn else isinstance(module, nn.ReLU))
+    }
+
+
 @dataclass
 class NeuronFactory:
     """A fresh neuron at every call, with what only the run knows: T, and draws that are its own.

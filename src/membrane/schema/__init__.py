@@ -8,7 +8,7 @@ from membrane.schema.augmentation import AUGMENTATIONS, Augmentation
 from membrane.schema.dataset import DATASETS, Dataset
 from membrane.schema.model import MODELS, Model
 from membrane.schema.neuron import NEURONS, Neuron
-from membrane.schema.node import Count, Node, Settings, Trusted
+from membrane.schema.node import LATER, UNSHAPING, Count, Node, Settings, Trusted
 from membrane.schema.surrogate import SURROGATES, Surrogate
 from membrane.schema.training import (
     CALLBACKS,
@@ -58,6 +58,17 @@ class Paths(Settings):
     run: str | None = None
 
 
+class Init(Settings):
+    """The weights that a run starts from: a run folder or a checkpoint, without the modules that ``skip`` names.
+
+    ``sha256`` is the checkpoint's digest, worked out from the file unless it is said; the path is not what counts.
+    """
+
+    path: str = UNSHAPING()
+    skip: list[str] = []
+    sha256: str | None = Field(default=None, pattern="^[0-9a-f]{64}$")
+
+
 class Debug(Settings):
     """A run that leaves no result: at most ``batches`` of each part, or training on ``overfit`` batches alone."""
 
@@ -96,3 +107,4 @@ class Config(Settings):
     logger: SerializeAsAny[Logger] | None = None
     framework: SerializeAsAny[Framework]
     debug: Debug | None = None
+    init: Init | None = LATER(default=None)

@@ -13,6 +13,8 @@ Count = Annotated[int, Field(ge=0)]
 
 LATER = partial(Field, json_schema_extra={"later": True})
 """A field that enters the fingerprint only where it differs from its default."""
+UNSHAPING = partial(Field, json_schema_extra={"unshaping": True})
+"""A field that never enters the fingerprint: it does not shape the result."""
 
 
 class Settings(BaseModel):

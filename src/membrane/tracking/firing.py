@@ -15,22 +15,12 @@ from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
 from membrane.framework import Framework
-from membrane.neurons import is_neuron, is_snn
+from membrane.neurons import neuron_layers
 from membrane.randomness import scoped
 
 SILENT, SATURATED = 0.001, 0.99
 
 Hook = Callable[[str, Tensor], None]
-
-
-def neuron_layers(model: nn.Module) -> dict[str, nn.Module]:
-    """The neuron layers by dotted name, in the order of the tree; of an ANN, which has none, its ReLUs."""
-    snn = is_snn(model)
-    return {
-        name: module
-        for name, module in model.named_modules()
-        if (is_neuron(module) if snn else isinstance(module, nn.ReLU))
-    }
 
 
 class FiringRates:

@@ -1,0 +1,61 @@
+"""Starting from the weights of another run: strict, but for what is skipped and for the neurons' own parameters."""
+
+import logging
+from collections.abc import Iterable
+from pathlib import Path
+
+from torch import Tensor, nn
+
+from membrane import checkpoints
+from membrane.errors import ConfigError
+from membrane.neurons import neuron_layers
+from membrane.runs import checkpoint_of, sha256
+from membrane.schema import Init
+
+log = logging.getLogger(__name__)
+PREFIX = "model."
+
+
+def start_from(init: Init, model: nn.Module) -> None:
+    """Give a model the weights of ``init``'s checkpoint. ConfigError for the first that does not fit, with the way out.
+
+    A neuron's own parameters are taken where both sides have them and left where one has not, so that an ANN's weights
+    start its SNN, and a PLIF net's a LIF net; one log line says which began anew.
+    """
+    file = checkpoint_of(init.path)
+    if sha256(file) != init.sha256:
+        raise ConfigError(f"init: {file} is not the checkpoint that it was: its SHA-256 is no longer {init.sha256}")
+    wanted, found = model.state_dict(), weights(file)
+    for name in init.skip:
+        if not any(within(key, [name]) for key in wanted):
+            known = ", ".join(dict.fromkeys(key.rpartition(".")[0] for key in wanted))
+            raise ConfigError(f"init.skip: the model has no {name}, only {known}")
+    free = [*init.skip, *neuron_layers(model)]
+    for key in dict.fromkeys([*wanted, *found]):
+        refuse(key, wanted.get(key), found.get(key), free)
+    taken = {key: found[key] for key in wanted if key in found and not within(key, init.skip)}
+    taken = {key: value for key, value in taken.items() if value.shape == wanted[key].shape}
+    model.load_state_dict(taken, strict=False)
+    anew = [key for key in wanted if key not in taken]
+    log.info("init: %d tensors from %s%s", len(taken), file, f"; begun anew: {', '.join(anew)}" if anew else "")
+
+
+def weights(file: Path) -> dict[str, Tensor]:
+    """The model's part of a checkpoint."""
+    state: dict[str, Tensor] = checkpoints.load(file)["state_dict"]
+    return {key.removeprefix(PREFIX): value for key, value in state.items() if key.startswith(PREFIX)}
+
+
+def refuse(key: str, wanted: Tensor | None, found: Tensor | None, free: Iterable[str]) -> None:
+    """ConfigError where a tensor that must fit does not."""
+    if within(key, free) or (wanted is not None and found is not None and wanted.shape == found.shape):
+        return
+    sizes = [None if tensor is None else list(tensor.shape) for tensor in (found, wanted)]
+    there, here = (f"is {size}" if size is not None else "does not exist" for size in sizes)
+    way_out = f": init.skip=[{key.split('.')[0]}] leaves it out"
+    raise ConfigError(f"init: {key} {there} in the checkpoint and {here} in this model{way_out}")
+
+
+def within(key: str, modules: Iterable[str]) -> bool:
+    """Whether a tensor belongs to one of the modules."""
+    return any(key.startswith(f"{name}.") for name in modules)
