@@ -20,6 +20,8 @@ class Model(Node):
 
 
 class SMLP(Model):
+    """Spiking multi-layer perceptron: flatten → [linear → norm → neuron] for each of ``units`` → linear."""
+
     choice = "smlp"
     public = "membrane.models.smlp.SMLP"
     units: list[PositiveInt] = Field(default=[128])
@@ -28,6 +30,11 @@ class SMLP(Model):
 
 
 class SCNN(Model):
+    """Spiking CNN: [conv → norm → neuron → dropout → max pool] for each of ``filters`` → linear layers, or ``gsp``.
+
+    A layer can be separable; ``gsp`` is a head of a 1×1 convolution, a neuron and a sum over all positions.
+    """
+
     choice = "scnn"
     public = "membrane.models.scnn.SCNN"
     former: ClassVar[Mapping[str, Any]] = {"batch_norm": True}

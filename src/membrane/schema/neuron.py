@@ -29,12 +29,19 @@ class SpikingNeuron(Neuron):
 
 
 class IF(SpikingNeuron):
+    """Integrate-and-fire: h[t] = v[t−1] + x[t], a spike where h reaches the threshold (Abbott 1999)."""
+
     choice = "if"
     public = "spikingjelly.activation_based.neuron.IFNode"
     defined = "spikingjelly.activation_based.neuron.integrate_and_fire.IFNode"
 
 
 class LIF(SpikingNeuron):
+    """Leaky integrate-and-fire: the potential decays towards rest with τ; ``decay_input`` divides the input by τ too.
+
+    Abbott 1999, Brain Research Bulletin 50.
+    """
+
     choice = "lif"
     public = "spikingjelly.activation_based.neuron.LIFNode"
     defined = "spikingjelly.activation_based.neuron.lif.LIFNode"
@@ -43,6 +50,8 @@ class LIF(SpikingNeuron):
 
 
 class PLIF(SpikingNeuron):
+    """LIF that learns one τ for each layer, 1/τ = sigmoid(w) (Fang et al. 2021, arXiv:2007.05785)."""
+
     choice = "plif"
     public = "spikingjelly.activation_based.neuron.ParametricLIFNode"
     defined = "spikingjelly.activation_based.neuron.plif.ParametricLIFNode"
@@ -51,6 +60,8 @@ class PLIF(SpikingNeuron):
 
 
 class KLIF(LIF):
+    """LIF that learns a slope k for each layer; max(0, k·h) fires and resets (Jiang, Zhang 2023, arXiv:2302.09238)."""
+
     choice = "klif"
     public = "spikingjelly.activation_based.neuron.KLIFNode"
     defined = "spikingjelly.activation_based.neuron.lif_variants.KLIFNode"
@@ -73,6 +84,8 @@ class Nonlinear(SpikingNeuron):
 
 
 class QIF(Nonlinear):
+    """Quadratic integrate-and-fire: a0·(v − v_rest)·(v − v_c) drives it (Gerstner et al. 2014, section 5.3)."""
+
     choice = "qif"
     public = "spikingjelly.activation_based.neuron.QIFNode"
     defined = "spikingjelly.activation_based.neuron.nonlinear_if.QIFNode"
@@ -81,6 +94,8 @@ class QIF(Nonlinear):
 
 
 class EIF(Nonlinear):
+    """Exponential integrate-and-fire: Δ·exp((v − θ)/Δ) makes the upstroke (Gerstner et al. 2014, section 5.2)."""
+
     choice = "eif"
     public = "spikingjelly.activation_based.neuron.EIFNode"
     defined = "spikingjelly.activation_based.neuron.nonlinear_if.EIFNode"
@@ -92,6 +107,8 @@ Open = Annotated[float, Field(gt=0, lt=1)]
 
 
 class GLIF(Neuron):
+    """Gated LIF: learned gates mix two ways to leak, to integrate and to reset (Yao et al. 2022, arXiv:2210.13768)."""
+
     choice = "glif"
     public = "membrane.neurons.gated_lif.GatedLIF"
     steps = "together"
@@ -103,6 +120,11 @@ class GLIF(Neuron):
 
 
 class CUBALIF(Neuron):
+    """Current-based LIF: a current that decays charges a potential that decays, each by its own factor a timestep.
+
+    Gerstner et al. 2014, section 1.3, with exponential synapses.
+    """
+
     choice = "cuba_lif"
     public = "spikingjelly.activation_based.neuron.CUBALIFNode"
     defined = "spikingjelly.activation_based.neuron.lif_variants.CUBALIFNode"
@@ -113,6 +135,11 @@ class CUBALIF(Neuron):
 
 
 class PSN(Neuron):
+    """Parallel spiking neuron: a learned T×T matrix over all timesteps, a threshold for each, no reset.
+
+    It sees the future and learns for one T (Fang et al. 2023, arXiv:2304.12760).
+    """
+
     choice = "psn"
     public = "spikingjelly.activation_based.neuron.PSN"
     defined = "spikingjelly.activation_based.neuron.psn.PSN"
@@ -120,6 +147,11 @@ class PSN(Neuron):
 
 
 class MaskedPSN(Neuron):
+    """PSN masked to the last k timesteps where ``lambda_init`` is 1; less lets the rest of the matrix in by 1 − λ.
+
+    Fang et al. 2023, arXiv:2304.12760. λ stays as it starts.
+    """
+
     choice = "masked_psn"
     public = "spikingjelly.activation_based.neuron.MaskedPSN"
     defined = "spikingjelly.activation_based.neuron.psn.MaskedPSN"
@@ -129,6 +161,8 @@ class MaskedPSN(Neuron):
 
 
 class SlidingPSN(Neuron):
+    """PSN with one weight for each of the last k timesteps, the same at every t, for any T (Fang et al. 2023)."""
+
     choice = "sliding_psn"
     public = "spikingjelly.activation_based.neuron.SlidingPSN"
     defined = "spikingjelly.activation_based.neuron.psn.SlidingPSN"
@@ -138,6 +172,11 @@ class SlidingPSN(Neuron):
 
 
 class IFSRL(Neuron):
+    """Soft-reset IF that learns one threshold for each layer, from U(0.8, 1)·``v_threshold``; spikes are 0 and 1.
+
+    Made for surrogate=sigmoid surrogate.alpha=1.
+    """
+
     choice = "ifsrl"
     public = "membrane.neurons.learnable_threshold.IFSRL"
     v_threshold: Positive = 1.0
@@ -145,11 +184,18 @@ class IFSRL(Neuron):
 
 
 class ATIF(IFSRL):
+    """IFSRL whose spikes are scaled by the learned threshold: 0 and θ.
+
+    Made for surrogate=sigmoid surrogate.alpha=1.
+    """
+
     choice = "atif"
     public = "membrane.neurons.learnable_threshold.ATIF"
 
 
 class ReLU(Neuron):
+    """No neuron but its ANN twin: the same network without time, of the same names and initial weights."""
+
     choice = "relu"
     public = "torch.nn.ReLU"
     defined = "torch.nn.modules.activation.ReLU"
