@@ -83,7 +83,7 @@ class PiecewiseLeakyReLU(Surrogate):
 
 
 class SquarewaveFourierSeries(Surrogate):
-    """4/P·Σ cos(2πiu/P) over the first n − 1 odd i, P = ``T_period``: a square wave's Fourier series, differentiated."""
+    """4/P·Σ cos(2πiu/P) over the first n − 1 odd i, P = ``T_period``: a square wave's Fourier series derived."""
 
     choice = "squarewave_fourier_series"
     public = "spikingjelly.activation_based.surrogate.SquarewaveFourierSeries"
