@@ -97,7 +97,7 @@ def checked(kind: Callable[..., nn.Module], known: Mapping[str, Parameter], name
         return value
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
         raise ConfigError(f"{where} must be a number" + (", or null for a soft reset" if name == "v_reset" else ""))
-    if name in ("tau", "init_tau") and value <= 1:
+    if name in ("tau", "init_tau") and value <= 1 < default:  # GLIF's is the inverse, below 1
         raise ConfigError(f"{where} must be greater than 1")
     return float(value)
 
