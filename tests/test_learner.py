@@ -13,6 +13,7 @@ from membrane.data.batch import Batch
 from membrane.framework import MultiStep
 from membrane.learner import Learner, Running
 from membrane.losses import CrossEntropy
+from membrane.metrics import Classification
 from membrane.readout import Mean
 
 
@@ -34,7 +35,7 @@ def learner(model: nn.Module | None = None) -> Learner:
         readout=Mean(),
         loss=CrossEntropy(Mean()),
         augmentation=Pipeline({}, classes=2, timesteps_in_data=False, seed=0),
-        classes=2,
+        metrics=partial(Classification, 2),
         seed=0,
         optimize=partial(torch.optim.SGD, lr=0.0),
         schedule=lambda optimizer, steps, epochs: {"scheduler": torch.optim.lr_scheduler.ConstantLR(optimizer)},
@@ -76,7 +77,7 @@ def test_a_short_last_batch_biases_no_measure() -> None:
 
 
 def test_training_is_counted_by_samples_too_and_starts_anew_after_it_is_read() -> None:
-    running = Running()
+    running = Running(Classification(2))
     for each in BATCHES:
         loss = nn.functional.cross_entropy(each.x, each.y)
         running.update(each.x, each.y, loss)
@@ -90,7 +91,7 @@ def test_training_is_counted_by_samples_too_and_starts_anew_after_it_is_read() -
 
 
 def test_soft_labels_count_by_their_largest_share() -> None:
-    running = Running()
+    running = Running(Classification(2))
     running.update(torch.tensor([[1.0, 0.0]]), torch.tensor([[0.4, 0.6]]), torch.tensor(1.0))
     assert running.read()["train/acc"] == 0
 

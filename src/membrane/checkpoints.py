@@ -10,6 +10,7 @@ from lightning.pytorch.plugins.io import CheckpointIO
 
 from membrane.errors import DataError
 from membrane.runs import sha256
+from membrane.metrics import LOWER_IS_BETTER
 
 
 class WholeFiles(CheckpointIO):
@@ -86,7 +87,7 @@ class KeepBestAndLast(L.Callback):
         """Write `last`, and `best` where this epoch is the best."""
         if self.monitor is not None:
             score = float(trainer.callback_metrics[self.monitor])
-            score = -score if self.monitor.endswith("loss") else score
+            score = -score if self.monitor.endswith(LOWER_IS_BETTER) else score
             if self.best is None or score > self.best:
                 self.best = score
                 self.best_metrics = {k: float(v) for k, v in trainer.callback_metrics.items() if k.startswith("val/")}

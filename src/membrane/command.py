@@ -234,7 +234,8 @@ def skipped(config: Config, place: RunFolder) -> bool:
         return False
     changes = provenance.differences(place.read("provenance.json") or {})
     since = f"; since then {', '.join(changes)}: rerun=true runs it again" if changes else ""
-    log.info("finished already: %s (test/acc %.4f)%s", place.path, done["metrics"].get("test/acc", float("nan")), since)
+    name = "test/mae" if "test/mae" in done["metrics"] else "test/acc"
+    log.info("finished already: %s (%s %.4f)%s", place.path, name, done["metrics"].get(name, float("nan")), since)
     return True
 
 

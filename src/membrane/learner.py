@@ -12,7 +12,7 @@ from membrane.augment.pipeline import Pipeline
 from membrane.data.batch import Batch
 from membrane.framework import Framework, Outputs
 from membrane.losses import single
-from membrane.metrics import Classification
+from membrane.metrics import Measures
 from membrane.randomness import scoped
 from membrane.readout import Readout
 
@@ -27,7 +27,8 @@ class Learner(L.LightningModule):
 
     ``validation`` is the prefix of what is measured after every epoch (``val``, or ``oracle`` where that is the test
     set). ``optimize(parameters)`` gives the optimiser, ``schedule(optimizer, steps, epochs)`` Lightning's description
-    of a schedule. ``collect_outputs`` is ``readout`` or ``all`` (every timestep).
+    of a schedule, ``metrics()`` what predictions are judged by. ``collect_outputs`` is
+    ``readout`` or ``all`` (every timestep).
     """
 
     def __init__(
@@ -38,7 +39,7 @@ class Learner(L.LightningModule):
         readout: Readout,
         loss: Loss,
         augmentation: Pipeline,
-        classes: int,
+        metrics: Callable[[], Measures],
         seed: int,
         optimize: Callable[[Iterable[nn.Parameter]], Optimizer],
         schedule: Callable[[Optimizer, int, int], dict[str, Any]],
@@ -56,9 +57,8 @@ class Learner(L.LightningModule):
         self.schedule = schedule
         self.validation = validation
         self.collect_outputs = collect_outputs
-        self.training_metrics = Running()
-        self.validation_metrics = Classification(classes)
-        self.test_metrics = Classification(classes)
+        self.validation_metrics, self.test_metrics = metrics(), metrics()
+        self.training_metrics = Running(self.validation_metrics)
         self.collected: list[dict[str, Tensor]] = []
 
     def forward(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
@@ -113,7 +113,7 @@ class Learner(L.LightningModule):
         self.log_dict({f"test/{name}": value for name, value in self.test_metrics.compute().items()})
         self.test_metrics.reset()
 
-    def measure(self, batch: Batch, step: int, metrics: Classification) -> tuple[Batch, Outputs]:
+    def measure(self, batch: Batch, step: int, metrics: Measures) -> tuple[Batch, Outputs]:
         """Evaluate a batch: what it became, and its outputs [T,N,…]."""
         batch = self.augmented(batch, False, EVALUATION, step)
         outputs = self.framework(self.model, batch.x, batch.lengths)
@@ -128,36 +128,36 @@ class Learner(L.LightningModule):
 
 
 class Running:
-    """Loss and accuracy of training since they were last read, kept on the device so that no step waits for them."""
+    """Loss and the task's score in training since last read, kept on the device so that no step waits for them."""
 
-    def __init__(self) -> None:
+    def __init__(self, judge: Measures) -> None:
+        self.score = judge.score
+        self.names = ["train/loss", f"train/{judge.scored}"]
         self.sums: Tensor | None = None
         self.epoch_sums = [0.0, 0.0, 0.0]
 
     def update(self, prediction: Tensor, y: Tensor, loss: Tensor) -> None:
-        """Add a batch: prediction [N,K], y [N] (or soft [N,K])."""
-        hard = y.argmax(1) if y.dim() == 2 else y
-        correct = (prediction.detach().argmax(1) == hard).sum()
+        """Add a batch: prediction [N,K], y [N] (or [N,K]: soft, or targets)."""
+        scores = self.score(prediction.detach(), y).sum()
         count = torch.full_like(loss.detach(), len(y))
-        batch = torch.stack([loss.detach() * len(y), correct.to(loss.dtype), count])
+        batch = torch.stack([loss.detach() * len(y), scores.to(loss.dtype), count])
         self.sums = batch if self.sums is None else self.sums + batch
 
     def read(self) -> dict[str, float]:
-        """`train/loss` and `train/acc` since the last call; nothing where no batch came."""
+        """`train/loss` and the score since the last call; nothing where no batch came."""
         if self.sums is None:
             return {}
         sums = self.sums.tolist()
         self.sums = None
         self.epoch_sums = [total + each for total, each in zip(self.epoch_sums, sums, strict=True)]
-        return means(sums)
+        return self.means(sums)
 
     def read_epoch(self) -> dict[str, float]:
-        """`train/loss` and `train/acc` over all that was read since the last call."""
+        """`train/loss` and the score over all that was read since the last call."""
         sums, self.epoch_sums = self.epoch_sums, [0.0, 0.0, 0.0]
-        return means(sums)
+        return self.means(sums)
 
-
-def means(sums: list[float]) -> dict[str, float]:
-    """Sums of loss and of hits over a number of samples as means."""
-    loss, correct, count = sums
-    return {"train/loss": loss / count, "train/acc": correct / count}
+    def means(self, sums: list[float]) -> dict[str, float]:
+        """Sums of loss and of scores over a number of samples as means."""
+        *totals, count = sums
+        return {name: total / count for name, total in zip(self.names, totals, strict=True)}

@@ -1,5 +1,6 @@
 """Losses on the prediction: each receives the readout at construction and applies it with the batch's lengths."""
 
+import torch
 from torch import Tensor
 from torch.nn import functional
 
@@ -21,15 +22,17 @@ class CrossEntropy:
 
 
 class MSE:
-    """outputs [T,N,K], y [N] or soft [N,K] → mean squared distance of the readout (the rate) to the one-hot label."""
+    """outputs [T,N,K], y [N] or [N,K] → mean squared distance of the readout to the one-hot label or the target."""
 
     def __init__(self, readout: Readout) -> None:
         self.readout = readout
 
     def __call__(self, outputs: Outputs, batch: Batch) -> Tensor:
         prediction = single(self.readout(outputs, batch.lengths))
-        y = batch.y if batch.y.dim() == 2 else functional.one_hot(batch.y, prediction.shape[1])
-        return functional.mse_loss(prediction, y.to(prediction.dtype))
+        if batch.y.dim() == 2:  # half precision would round the targets before they are compared
+            dtype = torch.promote_types(prediction.dtype, batch.y.dtype)
+            return functional.mse_loss(prediction.to(dtype), batch.y.to(dtype))
+        return functional.mse_loss(prediction, functional.one_hot(batch.y, prediction.shape[1]).to(prediction.dtype))
 
 
 def single(prediction: Outputs) -> Tensor:

@@ -1,19 +1,66 @@
-"""What a classifier is judged by, sample-weighted over a whole part: a short last batch biases nothing."""
+"""What predictions are judged by, sample-weighted over a whole part: a short last batch biases nothing."""
 
+from collections.abc import Mapping
+
+import torch
 from torch import Tensor, nn
 from torchmetrics import MeanMetric, Metric, MetricCollection
 from torchmetrics.classification import MulticlassAccuracy, MulticlassF1Score, MulticlassRecall
+from torchmetrics.regression import MeanAbsoluteError, MeanSquaredError, PearsonCorrCoef
+
+LOWER_IS_BETTER = ("loss", "mse", "mae")
+"""The metrics of which the smallest value is the best; of all others it is the largest."""
 
 
-class Classification(nn.Module):
-    """Accumulates prediction [N,K], y [N] (or soft [N,K]) and the batch's mean loss.
+class Measures(nn.Module):
+    """Accumulates prediction [N,K], y and the batch's mean loss.
+
+    ``scored`` names the metric that training shows beside the loss.
+    """
+
+    scored: str
+
+    def __init__(self, scores: Mapping[str, Metric | MetricCollection]) -> None:
+        super().__init__()
+        self.scores = MetricCollection(dict(scores), compute_groups=False)
+        self.loss = MeanMetric()
+        self.names = ["loss", *scores]
+        """The metrics in the order of their columns: the collection would sort them."""
+
+    def score(self, prediction: Tensor, y: Tensor) -> Tensor:
+        """prediction [N,K], y → what each sample [N] adds to the mean ``scored``."""
+        raise NotImplementedError
+
+    def target(self, y: Tensor) -> Tensor:
+        """y as predictions are compared with it."""
+        return y
+
+    def update(self, prediction: Tensor, y: Tensor, loss: Tensor) -> None:
+        """Add one batch."""
+        self.scores.update(prediction, self.target(y))
+        self.loss.update(loss.detach(), weight=len(y))
+
+    def compute(self) -> dict[str, Tensor]:
+        """The metrics of all that was added since the last reset."""
+        values: dict[str, Tensor] = {**self.scores.compute(), "loss": self.loss.compute()}
+        return {name: values[name] for name in self.names}
+
+    def reset(self) -> None:
+        """Forget all that was added."""
+        self.scores.reset()
+        self.loss.reset()
+
+
+class Classification(Measures):
+    """prediction [N,K], y [N] (or soft [N,K]) → ``loss``, ``acc``, ``balanced_acc``, ``f1``.
 
     ``acc`` is over samples, ``balanced_acc`` the mean of the classes' recalls, ``f1`` their mean F1 score; ``top5``
     exists from ten classes on.
     """
 
+    scored = "acc"
+
     def __init__(self, classes: int) -> None:
-        super().__init__()
         scores: dict[str, Metric | MetricCollection] = {
             "acc": MulticlassAccuracy(classes, average="micro", validate_args=False),
             "balanced_acc": MulticlassRecall(classes, average="macro", validate_args=False),
@@ -21,26 +68,45 @@ class Classification(nn.Module):
         }
         if classes >= 10:
             scores["top5"] = MulticlassAccuracy(classes, average="micro", top_k=5, validate_args=False)
-        self.scores = MetricCollection(scores, compute_groups=False)
-        self.loss = MeanMetric()
+        super().__init__(scores)
 
-    @property
-    def names(self) -> list[str]:
-        """The metrics in the order of their columns."""
-        return ["loss", *map(str, self.scores.keys())]
+    def score(self, prediction: Tensor, y: Tensor) -> Tensor:
+        """prediction [N,K], y [N] (or soft [N,K]) → whether each sample [N] is right."""
+        return prediction.argmax(1) == self.target(y)
+
+    def target(self, y: Tensor) -> Tensor:
+        """y [N] or soft [N,K] → the class [N], of a soft label that with the largest share."""
+        return y.argmax(1) if y.dim() == 2 else y
+
+
+class Regression(Measures):
+    """prediction [N,K], y [N,K] → ``loss``, ``mse``, ``mae``, ``corr``.
+
+    ``mse`` and ``mae`` are means over samples and outputs, in units of y; ``corr`` is Pearson's correlation over the
+    samples, the mean of the K outputs'. A constant prediction has none by the formula (0/0): here it counts 0.
+    """
+
+    scored = "mae"
+
+    def __init__(self, outputs: int) -> None:
+        super().__init__({"mse": MeanSquaredError(), "mae": MeanAbsoluteError(), "corr": PearsonCorrCoef(outputs)})
+
+    def score(self, prediction: Tensor, y: Tensor) -> Tensor:
+        """prediction [N,K], y [N,K] → each sample's [N] mean absolute error over the outputs."""
+        return (prediction.to(y.dtype) - y).abs().mean(1)
 
     def update(self, prediction: Tensor, y: Tensor, loss: Tensor) -> None:
-        """Add one batch."""
-        hard = y.argmax(1) if y.dim() == 2 else y
-        self.scores.update(prediction, hard)
-        self.loss.update(loss.detach(), weight=len(y))
+        """Add one batch; half-precision predictions are compared in y's precision."""
+        super().update(prediction.to(y.dtype), y, loss)
 
     def compute(self) -> dict[str, Tensor]:
         """The metrics of all that was added since the last reset."""
-        values: dict[str, Tensor] = self.scores.compute()
-        return {"loss": self.loss.compute(), **values}
+        values = super().compute()
+        corr = torch.where(values["mse"].isfinite(), values["corr"].nan_to_num(0.0), torch.nan)
+        return {**values, "corr": corr.mean()}
 
-    def reset(self) -> None:
-        """Forget all that was added."""
-        self.scores.reset()
-        self.loss.reset()
+
+BY_TASK: Mapping[str, type[Classification | Regression]] = {
+    "classification": Classification,
+    "regression": Regression,
+}

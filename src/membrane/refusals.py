@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from membrane.schema import Config
 from membrane.schema.neuron import MaskedPSN, Neuron
-from membrane.schema.training import SGD
+from membrane.schema.training import MONITORS, SGD, EarlyStop
 
 
 def refusal(config: Config) -> str | None:
@@ -77,12 +77,41 @@ def momentum_fits(config: Config) -> str | None:
     return None
 
 
+def loss_reads_the_task(config: Config) -> str | None:
+    """A loss that cannot read the data set's y."""
+    name, task = config.dataset.name, config.dataset.task
+    if task in config.loss.tasks:
+        return None
+    said = f"loss={config.loss.name_of_choice} is for {' and '.join(config.loss.tasks)}"
+    return f"{said}, dataset {name} is {task}: use loss=mse"
+
+
+def watched_is_measured(config: Config) -> str | None:
+    """Something watches a metric that the task has not, or waits for it to get worse."""
+    task, stops = config.dataset.task, early_stops(config)
+    watched = {place: stop.monitor for place, stop in stops.items()}
+    if config.protocol == "val_best":
+        watched["trainer"] = config.trainer.monitor
+    for place, metric in watched.items():
+        if metric not in MONITORS[task]:
+            measured = f"not measured in {task} (dataset {config.dataset.name})"
+            return f"{place}.monitor={metric}: {measured}; use one of {', '.join(MONITORS[task])}"
+    for place, stop in stops.items():
+        if stop.monitor == "val/corr" and stop.mode == "min":
+            return f"{place}.mode=min would stop because val/corr rises: use {place}.mode=max"
+    return None
+
+
 def validation_exists(config: Config) -> str | None:
     """A callback that watches validation, under a protocol without one."""
-    watched = [getattr(callback, "monitor", "") for callback in config.callbacks.values()]
-    if config.protocol != "val_best" and any(name.startswith("val/") for name in watched):
+    if config.protocol != "val_best" and early_stops(config):
         return f"callbacks: early_stop watches validation, of which protocol={config.protocol} has none"
     return None
+
+
+def early_stops(config: Config) -> dict[str, EarlyStop]:
+    """The callbacks that stop a run, by their place."""
+    return {f"callbacks.{key}": each for key, each in config.callbacks.items() if isinstance(each, EarlyStop)}
 
 
 RULES: tuple[Callable[[Config], str | None], ...] = (
@@ -91,5 +120,7 @@ RULES: tuple[Callable[[Config], str | None], ...] = (
     neuron_can_fire,
     steps_fit,
     momentum_fits,
+    loss_reads_the_task,
+    watched_is_measured,
     validation_exists,
 )

@@ -21,6 +21,7 @@ from membrane.data.module import DataModule
 from membrane.initial import start_from
 from membrane.learner import Learner
 from membrane.neurons import NeuronFactory
+from membrane.metrics import BY_TASK
 from membrane.randomness import scoped
 from membrane.runs import RunFolder
 from membrane.schedules import schedule
@@ -96,7 +97,7 @@ def build_learner(config: Config) -> Learner:
             timesteps_in_data=config.framework.timesteps_in_data,
             seed=config.seed,
         ),
-        classes=dataset.classes,
+        metrics=partial(BY_TASK[dataset.task], dataset.classes),
         seed=config.seed,
         optimize=partial(optimizer, config),
         schedule=partial(schedule_for, config),
@@ -141,6 +142,7 @@ def build_data(config: Config, learner: Learner) -> DataModule:
         root=Path(config.paths.data),
         shape=dataset.shape,
         classes=dataset.classes,
+        task=dataset.task,
         timesteps=config.timesteps,
         timesteps_in_data=dataset.timesteps_in_data,
         protocol=config.protocol,

@@ -39,7 +39,7 @@ class Mixup(Augmentation):
         return weight * x + (1 - weight) * x[parameters["partner"]]
 
     def labels(self, y: Tensor, parameters: dict[str, Tensor], classes: int) -> Tensor:
-        """y [N] or soft [N,K] → soft [N,K], mixed as x is."""
+        """y [N] or [N,K] (soft, or targets) → [N,K], mixed as x is."""
         soft = y if y.dim() == 2 else functional.one_hot(y, classes).to(parameters["weight"].dtype)
         return self.apply(soft, parameters)
 

@@ -6,7 +6,7 @@ from torch import Tensor
 
 
 class Batch(NamedTuple):
-    """x [N,…] or [N,T,…], y [N] (or soft [N,K]), lengths [N] or None, recording [N], index [N].
+    """x [N,…] or [N,T,…], y [N] (or [N,K]: soft, or targets), lengths [N] or None, recording [N], index [N].
 
     ``lengths`` counts the valid timesteps of each sample (None: all of them), ``recording`` says which samples were
     cut from one recording, ``index`` is the sample's place in its data set.

@@ -30,10 +30,11 @@ class DataSet(Protocol):
 class DataModule(L.LightningDataModule):
     """Batches of x [N,*shape] or [N,T,*shape] under a protocol.
 
-    Under ``val_best`` a stratified 15 % of the training data validates; under ``last`` nothing does; under
-    ``paper_best_on_test`` the test set is read after every epoch. Under the first two, reading the test set while
-    fitting raises ProtocolError. ``before(batch, training, epoch, step)`` runs on a batch before it goes to the
-    accelerator. ``limit`` keeps only the first samples of each part; with ``overfit`` they validate as well.
+    Under ``val_best`` 15 % of the training data validates, stratified (in ``task`` regression a plain draw); under
+    ``last`` nothing does; under ``paper_best_on_test`` the test set is read after every epoch. Under the first two,
+    reading the test set while fitting raises ProtocolError. ``before(batch, training, epoch, step)`` runs on a batch
+    before it goes to the accelerator. ``limit`` keeps only the first samples of each part; with ``overfit`` they
+    validate as well.
     """
 
     def __init__(
@@ -45,6 +46,7 @@ class DataModule(L.LightningDataModule):
         classes: int,
         timesteps: int,
         timesteps_in_data: bool,
+        task: str = "classification",
         protocol: str,
         batch_size: int,
         seed: int,
@@ -57,6 +59,7 @@ class DataModule(L.LightningDataModule):
         self.root = root
         self.sample_shape = [timesteps, *shape] if timesteps_in_data else list(shape)
         self.classes = classes
+        self.task = task
         self.timesteps = timesteps
         self.protocol = protocol
         self.batch_size = batch_size
@@ -77,7 +80,8 @@ class DataModule(L.LightningDataModule):
             self.check(name, samples)
         train, val = torch.arange(len(whole)), torch.arange(0)
         if self.protocol == "val_best":
-            train, val = stratified(whole.y, VALIDATION_FRACTION, self.split_seed)
+            strata = whole.y if self.task == "classification" else torch.zeros(len(whole), dtype=torch.int64)
+            train, val = stratified(strata, VALIDATION_FRACTION, self.split_seed)
         if self.overfit is not None:
             train = val = train[: self.overfit * self.batch_size]
         self.split_hash = digest(train, val)
@@ -94,10 +98,23 @@ class DataModule(L.LightningDataModule):
             raise DataError(
                 f"{name} samples are {list(samples.x.shape[1:])}, the configuration says {self.sample_shape}"
             )
-        if len(samples.y) and not 0 <= int(samples.y.min()) <= int(samples.y.max()) < self.classes:
+        if self.task == "regression":
+            self.check_targets(name, samples.y)
+        elif samples.y.is_floating_point() or samples.y.dim() != 1:
+            found = f"{samples.y.dtype} {list(samples.y.shape)}".removeprefix("torch.")
+            raise DataError(f"{name} labels are {found}, classification needs whole numbers [{len(samples)}]")
+        elif len(samples.y) and not 0 <= int(samples.y.min()) <= int(samples.y.max()) < self.classes:
             raise DataError(
                 f"{name} labels reach {int(samples.y.max())}, the configuration says {self.classes} classes"
             )
+
+    def check_targets(self, name: str, y: Tensor) -> None:
+        """DataError unless y is finite float [n,K], K the number of outputs that the configuration says."""
+        if not y.is_floating_point() or list(y.shape[1:]) != [self.classes]:
+            found = f"{y.dtype} {list(y.shape)}".removeprefix("torch.")
+            raise DataError(f"{name} targets are {found}, the configuration says float [{len(y)}, {self.classes}]")
+        if not y.isfinite().all():
+            raise DataError(f"{name} targets must be finite, {int((~y.isfinite()).any(1).sum())} samples have others")
 
     @property
     def training_part(self) -> Samples:

@@ -9,7 +9,10 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Samples:
-    """x [n,…] or [n,T,…] (uint8 or float32), y int64 [n], recording int64 [n]; the model sees ``x.float() * scale``."""
+    """x [n,…] or [n,T,…] (uint8 or float32), y int64 [n], recording int64 [n]; the model sees ``x.float() * scale``.
+
+    In regression y is float32 [n,K]: K targets a sample.
+    """
 
     x: Tensor
     y: Tensor

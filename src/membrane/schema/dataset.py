@@ -8,12 +8,16 @@ from membrane.schema.node import Count, Node, NotNegative, Positive
 
 
 class Dataset(Node):
-    """The facts of a data set; ``shape`` is that of one sample, or of one frame: [C,S] or [C,H,W]."""
+    """The facts of a data set; ``shape`` is that of one sample, or of one frame: [C,S] or [C,H,W].
+
+    ``task`` says what a sample's y is: one of so many ``classes``, or, in regression, so many real numbers (there
+    ``classes`` is the number of the model's outputs, and y is float [N,classes]).
+    """
 
     name: str
     shape: list[PositiveInt] = Field(min_length=2, max_length=3)
     classes: PositiveInt
-    task: Literal["classification"] = "classification"
+    task: Literal["classification", "regression"] = "classification"
     timesteps_in_data: bool = False
     split_seed: Count = 0
 
@@ -50,4 +54,9 @@ class FashionMNIST(Dataset):
     public = "membrane.data.idx.FashionMNIST"
 
 
-DATASETS = (Digits, DigitsEvents, MNIST, FashionMNIST)
+class Diabetes(Dataset):
+    choice = "diabetes"
+    public = "membrane.data.diabetes.Diabetes"
+
+
+DATASETS = (Digits, DigitsEvents, MNIST, FashionMNIST, Diabetes)

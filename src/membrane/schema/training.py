@@ -6,6 +6,13 @@ from pydantic import Field, PositiveInt
 
 from membrane.schema.node import Count, Fraction, Node, NotNegative, Positive, Settings
 
+Monitor = Literal["val/acc", "val/loss", "val/balanced_acc", "val/f1", "val/mse", "val/mae", "val/corr"]
+MONITORS = {
+    "classification": ("val/acc", "val/loss", "val/balanced_acc", "val/f1"),
+    "regression": ("val/loss", "val/mse", "val/mae", "val/corr"),
+}
+"""Task → what of it can be watched."""
+
 
 class Framework(Node):
     """A forward strategy; ``timesteps_in_data`` says whether it expects [N,T,…] or [N,…]."""
@@ -69,12 +76,15 @@ READOUTS = (Mean, Sum, Max, Last)
 
 
 class Loss(Node):
-    """loss(outputs, batch) → scalar."""
+    """loss(outputs, batch) → scalar; ``tasks`` are those of which it can read y."""
+
+    tasks: ClassVar[tuple[str, ...]] = ("classification", "regression")
 
 
 class CrossEntropy(Loss):
     choice = "cross_entropy"
     public = "membrane.losses.CrossEntropy"
+    tasks = ("classification",)
     label_smoothing: float = Field(default=0.0, ge=0, lt=1)
 
 
@@ -194,7 +204,7 @@ class Trainer(Settings):
     deterministic: bool = True
     clip_norm: Positive | None = None
     accumulate: PositiveInt = 1
-    monitor: Literal["val/acc", "val/loss", "val/balanced_acc", "val/f1"] = "val/acc"
+    monitor: Monitor = "val/acc"
     progress: bool = True
 
 
@@ -215,7 +225,7 @@ class EarlyStop(Callback):
     choice = "early_stop"
     public = "lightning.pytorch.callbacks.EarlyStopping"
     defined = "lightning.pytorch.callbacks.early_stopping.EarlyStopping"
-    monitor: Literal["val/acc", "val/loss", "val/balanced_acc", "val/f1"]
+    monitor: Monitor
     mode: Literal["min", "max"] = "min"
     patience: Count = 3
     min_delta: NotNegative = 0.0

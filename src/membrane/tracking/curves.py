@@ -15,6 +15,7 @@ Row = Mapping[str, float]
 Line = tuple[np.ndarray, np.ndarray]  # epochs [e], values [e]
 
 TRAINED, MEASURED = "#0072B2", "#D55E00"
+TITLES = {"loss": "loss", "acc": "accuracy", "mae": "mean absolute error"}
 MOST_LINES = 12  # layers up to which lines can be told apart; above, the rates are a map
 MOST_NAMES = 60
 
@@ -34,12 +35,15 @@ def by_epoch(rows: Sequence[Row], column: str) -> Line:
 
 
 def learning_curves(rows: Sequence[Row]) -> "Figure":
-    """Loss and accuracy against the epoch (from 0, as in metrics.csv): training, and what is measured after it."""
+    """Loss and score against the epoch (from 0, as in metrics.csv): training, and what is measured after it.
+
+    The score is accuracy, in regression the mean absolute error.
+    """
     from matplotlib.figure import Figure
 
     part = "oracle" if any("oracle/loss" in row for row in rows) else "val"
     parts = ("train", part)
-    curves = {metric: {name: by_epoch(rows, f"{name}/{metric}") for name in parts} for metric in ("loss", "acc")}
+    curves = {metric: {name: by_epoch(rows, f"{name}/{metric}") for name in parts} for metric in TITLES}
     panels = [metric for metric, lines in curves.items() if any(len(epochs) for epochs, _ in lines.values())]
     if not panels:
         raise NothingToDraw("metrics.csv has no loss and no accuracy yet")
@@ -48,7 +52,7 @@ def learning_curves(rows: Sequence[Row]) -> "Figure":
     for axes, metric in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True):
         for colour, (name, line) in zip((TRAINED, MEASURED), curves[metric].items(), strict=True):
             plot(axes, line, colour, name)
-        over_epochs(axes, {"loss": "loss", "acc": "accuracy"}[metric])
+        over_epochs(axes, TITLES[metric])
         scale_values(axes, metric, np.concatenate([values for _, values in curves[metric].values()]))
         if best is not None:
             mark_best(axes, best, f"best epoch {best}: {part}", metric, curves[metric][part])

@@ -14,6 +14,7 @@ import numpy as np
 from membrane.tracking.confusion import confusion_matrix
 from membrane.tracking.curves import NothingToDraw, firing_rates, learning_curves
 from membrane.tracking.raster import raster
+from membrane.tracking.scatter import predicted_against_true
 from membrane.tracking.table import rows as read_rows
 
 if TYPE_CHECKING:
@@ -21,14 +22,20 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-__all__ = ["confusion_matrix", "draw", "firing_rates", "learning_curves", "raster"]
+__all__ = ["confusion_matrix", "draw", "firing_rates", "learning_curves", "predicted_against_true", "raster"]
 
 
-def draw(folder: Path, spikes: Mapping[str, np.ndarray]) -> list[Path]:
+def draw(folder: Path, spikes: Mapping[str, np.ndarray], task: str = "classification") -> list[Path]:
     """Write ``figures/*.png`` into a run folder; spikes are [T,neurons] by layer. What has no data is skipped."""
+    outputs = folder / "outputs" / "test.npz"
+    judged: dict[str, Callable[[], Figure]] = (
+        {"predicted_against_true": lambda: predicted_against_true(*regressed(outputs))}
+        if task == "regression"
+        else {"confusion_matrix": lambda: confusion_matrix(*classified(outputs))}
+    )
     figures: dict[str, Callable[[], Figure]] = {
         "learning_curves": lambda: learning_curves(rows_of(folder / "metrics.csv")),
-        "confusion_matrix": lambda: confusion_matrix(*classified(folder / "outputs" / "test.npz")),
+        **judged,
         "firing_rates": lambda: firing_rates(rows_of(folder / "metrics.csv")),
         "raster": lambda: raster(recorded(spikes)),
     }
@@ -62,6 +69,17 @@ def classified(path: Path) -> tuple[np.ndarray, np.ndarray, int]:
     if labels.dtype.kind not in "iu" or output.ndim != 2 or output.shape[1] < 2 or not len(labels):
         raise NothingToDraw(f"{path.name} has no classes")
     return labels, output.argmax(1), output.shape[1]
+
+
+def regressed(path: Path) -> tuple[np.ndarray, np.ndarray]:
+    """outputs/test.npz → targets [n,K] and predictions [n,K]."""
+    if not path.exists():
+        raise NothingToDraw(f"there is no {path.name}")
+    with np.load(path) as arrays:
+        targets, output = arrays["label"], arrays["output"]
+    if targets.dtype.kind != "f" or targets.ndim != 2 or targets.shape != output.shape or not len(targets):
+        raise NothingToDraw(f"{path.name} has no targets")
+    return targets, output
 
 
 def recorded(spikes: Mapping[str, np.ndarray]) -> Mapping[str, np.ndarray]:

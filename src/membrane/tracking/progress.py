@@ -14,6 +14,7 @@ from rich.progress import Progress as Bar
 
 from membrane.tracking.tables import console as standard_console
 
+SCORES = ("acc", "mae")  # of which a task has one
 REFRESH = 0.2  # seconds between two looks at the metrics: reading one can wait for the device
 
 
@@ -67,8 +68,9 @@ class Pace:
 class Progress(Callback):
     """Epoch, step, loss, accuracy, samples/s and time left: a bar on a terminal, else one line an epoch.
 
-    Shows ``train/loss``, ``train/acc`` and ``val/*`` (or ``oracle/*``) where ``trainer.callback_metrics`` has them.
-    Epochs count from 1 here. The trainer needs ``enable_progress_bar=False``, or Lightning adds its own bar.
+    Shows ``train/loss``, ``train/acc`` and ``val/*`` (or ``oracle/*``) where ``trainer.callback_metrics`` has them; in
+    regression ``mae`` stands for ``acc``. Epochs count from 1 here. The trainer needs ``enable_progress_bar=False``, or
+    Lightning adds its own bar.
     """
 
     def __init__(self, console: Console | None = None, clock: Callable[[], float] = time.monotonic) -> None:
@@ -192,7 +194,8 @@ def bar_numbers(trainer: pl.Trainer, pace: Pace) -> str:
     """``loss 0.5123 acc 83.1% val 85.0% 1,234/s 1:20 left``."""
     metrics = trainer.callback_metrics
     part = measured_part(trainer)
-    shown = [("loss", "train/loss"), ("acc", "train/acc"), (part, f"{part}/acc")]
+    shown = [("loss", "train/loss"), *((name, f"train/{name}") for name in SCORES)]
+    shown += [(part, f"{part}/{name}") for name in SCORES]
     numbers = [f"{name} {number(key, metrics[key])}" for name, key in shown if key in metrics]
     return " ".join([*numbers, f"{pace.speed():,.0f}/s", f"{clock_time(pace.left())} left"])
 
@@ -202,7 +205,7 @@ def epoch_line(trainer: pl.Trainer, pace: Pace, validated: bool) -> str:
     metrics = trainer.callback_metrics
     groups = [heading(trainer).partition(" step")[0]]
     for part in ("train", measured_part(trainer)) if validated else ("train",):
-        named = {name: metrics[f"{part}/{name}"] for name in ("loss", "acc") if f"{part}/{name}" in metrics}
+        named = {name: metrics[f"{part}/{name}"] for name in ("loss", *SCORES) if f"{part}/{name}" in metrics}
         if named:
             groups.append(" ".join([part, *(f"{name} {number(name, value)}" for name, value in named.items())]))
     return "  ".join([*groups, f"{pace.speed():,.0f} samples/s", f"{clock_time(pace.left())} left"])

@@ -32,7 +32,7 @@ class Recorder(L.Callback):
         after_epoch = [f"{learner.validation}/{name}" for name in learner.validation_metrics.names] if measured else []
         rates = [f"rate/{layer}" for layer in self.firing.rates()]
         means = [f"mean/{layer}" for layer in self.firing.rates()]
-        columns = ["epoch", "step", "seconds", "lr", "train/loss", "train/acc", *after_epoch, *rates, *means]
+        columns = ["epoch", "step", "seconds", "lr", *learner.training_metrics.names, *after_epoch, *rates, *means]
         self.table = MetricsTable(path, columns)
         self.after_epoch = after_epoch
         self.samples = 0

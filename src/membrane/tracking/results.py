@@ -13,6 +13,7 @@ from membrane import neurons
 from membrane.data.module import DataModule
 from membrane.learner import EVALUATION, Learner
 from membrane.models.norms import mixes_timesteps
+from membrane.metrics import LOWER_IS_BETTER
 from membrane.runs import RunFolder
 from membrane.schema import Config
 from membrane.tracking import figures, provenance
@@ -21,6 +22,7 @@ from membrane.tracking.loggers import Tracker
 from membrane.tracking.table import rows
 from membrane.tracking.tables import console, model_table, results_table
 
+COMPARED = ("acc", "mae", "corr")  # under the paper's protocol, where the task has them
 log = logging.getLogger(__name__)
 
 
@@ -89,6 +91,7 @@ def result(
         else config.surrogate.model_dump(exclude={"target"}) | {"kind": config.surrogate.name_of_choice},
         "is_snn": is_snn,
         "dataset": config.dataset.name,
+        "task": config.dataset.task,
         "split_hash": data.split_hash,
         "timesteps": config.timesteps,
         "forward_passes_per_sample": config.timesteps if repeats else 1,
@@ -106,10 +109,11 @@ def all_metrics(fit: Fit, tests: Mapping[str, Any], table: Path) -> dict[str, fl
     metrics = dict(fit.validation)
     for name, test in tests.items():
         metrics |= {f"{name}/{metric}": value for metric, value in test.metrics.items()}
-    oracle = [row["oracle/acc"] for row in rows(table) if "oracle/acc" in row]
-    if oracle:
-        metrics["test/acc_mean_last10"] = float(np.mean(oracle[-10:]))
-        metrics["test/acc_best_oracle"] = max(oracle)
+    written = rows(table)
+    for name in COMPARED:
+        if oracle := [row[f"oracle/{name}"] for row in written if f"oracle/{name}" in row]:
+            metrics[f"test/{name}_mean_last10"] = float(np.mean(oracle[-10:]))
+            metrics[f"test/{name}_best_oracle"] = (min if name in LOWER_IS_BETTER else max)(oracle)
     return metrics
 
 
@@ -127,7 +131,7 @@ def finish(
     (folder.path / "outputs").mkdir()
     np.savez_compressed(folder.path / "outputs" / "test.npz", **tests["test"].outputs)
     spikes = record_spikes(learner.model, learner.framework, one_sample(learner, data))
-    pictures = figures.draw(folder.path, {layer: each.numpy() for layer, each in spikes.items()})
+    pictures = figures.draw(folder.path, {layer: each.numpy() for layer, each in spikes.items()}, config.dataset.task)
     tracker.result(metrics, pictures)
     tracker.finish("success")
     console().print(
