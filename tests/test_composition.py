@@ -149,6 +149,34 @@ def test_another_data_set_wins_over_the_frameworks(tmp_path: Path) -> None:
     assert single(mine, tid, "dataset=mnist").config.name == "mnist"
 
 
+def test_a_regression_set_chooses_its_loss_and_what_is_watched_unless_someone_else_does(tmp_path: Path) -> None:
+    mine = Composer(
+        written(
+            tmp_path,
+            regression="defaults:\n  - override /dataset: diabetes\n",
+            theirs="defaults:\n  - override /loss: cross_entropy\n  - override /dataset: digits\n",
+        )
+    )
+
+    def chosen(*typed: str) -> tuple[str, str]:
+        config = resolved(single(mine, *typed).config)
+        return config["loss"]["_target_"].rpartition(".")[2], config["trainer"]["monitor"]
+
+    assert chosen() == chosen("framework=multistep_tid") == ("CrossEntropy", "val/acc")
+    for typed in (["dataset=diabetes"], ["experiment=regression"], ["experiment=regression", "trainer=cpu"]):
+        assert chosen(*typed) == ("MSE", "val/loss")
+    for typed in (["loss=cross_entropy", "dataset=diabetes"], ["experiment=theirs", "dataset=diabetes"]):
+        assert chosen(*typed) == ("CrossEntropy", "val/loss")
+    assert chosen("dataset=diabetes", "trainer.monitor=val/corr") == ("MSE", "val/corr")
+    assert chosen("experiment=regression", "dataset=mnist") == ("CrossEntropy", "val/acc")
+    jobs, _ = mine.jobs(mine.free(["dataset=digits,diabetes"]), multirun=True)
+    assert [(job.config.dataset.name, job.config.loss._target_) for job in jobs] == [
+        ("digits", "membrane.losses.CrossEntropy"),
+        ("diabetes", "membrane.losses.MSE"),
+    ]
+    assert [check(resolved(job.config)).name for job in jobs] == ["digits", "diabetes"]
+
+
 def test_the_rules_are_those_that_hydras_main_has() -> None:
     version.VersionBase.instance().setbase(Version("1.1"))
     Composer()

@@ -18,6 +18,19 @@ EARLY = {"_target_": "lightning.pytorch.callbacks.EarlyStopping", "monitor": "va
 TID = {"_target_": "membrane.framework.MultiStepTID"}
 EVENTS = {"_target_": "membrane.data.saccades.DigitsEvents", "name": "e", "shape": [2, 16, 16], "classes": 10}
 
+DIABETES = {
+    "_target_": "membrane.data.diabetes.Diabetes",
+    "name": "d",
+    "shape": [1, 10],
+    "classes": 1,
+    "task": "regression",
+}
+REGRESSION: dict[str, Any] = {
+    "dataset": DIABETES,
+    "loss": {"_target_": "membrane.losses.MSE"},
+    "trainer.monitor": "val/loss",
+}
+
 # what is set to what → what the one line must say
 MISTAKES: list[tuple[dict[str, Any], str]] = [
     ({"foo": 3}, r"foo: no such setting; valid: augmentation, batch_size,"),
@@ -95,6 +108,27 @@ NONSENSE: list[tuple[dict[str, Any], str]] = [
     (
         {"protocol": "last", "callbacks": {"e": EARLY}},
         r"callbacks: early_stop watches validation, of which protocol=last",
+    ),
+    ({"dataset": DIABETES}, r"loss=cross_entropy is for classification, dataset d is regression: use loss=mse$"),
+    (
+        {**REGRESSION, "trainer.monitor": "val/acc"},
+        r"trainer\.monitor=val/acc: not measured in regression \(dataset d\); valid: val/loss, .*, val/corr$",
+    ),
+    (
+        {**REGRESSION, "callbacks": {"e": {**EARLY, "monitor": "val/f1"}}},
+        r"callbacks\.e\.monitor=val/f1: not measured in regression",
+    ),
+    (
+        {**REGRESSION, "callbacks": {"e": {**EARLY, "monitor": "val/corr"}}},
+        r"callbacks\.e\.mode=min would stop because val/corr rises: use callbacks\.e\.mode=max$",
+    ),
+    (
+        {"trainer.monitor": "val/mae"},
+        r"trainer\.monitor=val/mae: not measured in classification \(dataset digits\); valid: val/acc, val/loss,",
+    ),
+    (
+        {"callbacks": {"e": {**EARLY, "monitor": "val/corr", "mode": "max"}}},
+        r"callbacks\.e\.monitor=val/corr: not measured in classification",
     ),
 ]
 
@@ -191,3 +225,17 @@ def test_every_name_of_the_list_is_one_of_a_kind() -> None:
     for _, choices in GROUPS.values():
         named = [kind.choice for kind in choices if kind.choice]
         assert len(set(named)) == len(named)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"trainer.monitor": "val/corr"},
+        {"callbacks": {"e": {**EARLY, "monitor": "val/corr", "mode": "max"}}},
+        {"protocol": "last", "trainer.monitor": "val/acc"},  # nothing is watched
+    ],
+)
+def test_a_regression(changes: dict[str, Any], raw: dict[str, Any]) -> None:
+    config = check(changed(raw, {**REGRESSION, **changes}))
+    assert (config.dataset.task, config.dataset.parameters()) == ("regression", {})

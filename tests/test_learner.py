@@ -13,7 +13,7 @@ from membrane.data.batch import Batch
 from membrane.framework import MultiStep
 from membrane.learner import Learner, Running
 from membrane.losses import CrossEntropy
-from membrane.metrics import Classification
+from membrane.metrics import Classification, Regression
 from membrane.readout import Mean
 
 
@@ -94,6 +94,14 @@ def test_soft_labels_count_by_their_largest_share() -> None:
     running = Running(Classification(2))
     running.update(torch.tensor([[1.0, 0.0]]), torch.tensor([[0.4, 0.6]]), torch.tensor(1.0))
     assert running.read()["train/acc"] == 0
+
+
+def test_in_regression_training_shows_the_mean_absolute_error() -> None:
+    running = Running(Regression(2))
+    assert running.names == ["train/loss", "train/mae"]
+    running.update(torch.tensor([[1.0, 2.0], [0.0, 0.0]]), torch.tensor([[0.0, 0.0], [0.0, 4.0]]), torch.tensor(2.0))
+    running.update(torch.tensor([[1.0, 1.0]]), torch.tensor([[1.0, 1.0]]), torch.tensor(5.0))
+    assert running.read() == pytest.approx({"train/loss": 3.0, "train/mae": (1.5 + 2 + 0) / 3})
 
 
 class Noisy(nn.Module):

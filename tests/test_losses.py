@@ -66,3 +66,10 @@ def test_with_the_last_readout_the_gradient_is_that_of_the_last_output_alone() -
 def test_several_outputs_are_refused_by_name() -> None:
     with pytest.raises(ValueError, match="several: spikes, rate"):
         CrossEntropy(Mean())({"spikes": OUTPUTS, "rate": OUTPUTS}, batch(torch.tensor([0, 1])))
+
+
+def test_mse_of_targets_is_in_their_precision() -> None:
+    targets = torch.tensor([[1.001], [0.0]])  # in bfloat16 the first is 1
+    outputs = torch.tensor([[[0.0], [1.0]], [[2.0], [1.0]]])
+    assert MSE(Mean())(outputs, batch(targets)).item() == pytest.approx((0.001**2 + 1) / 2)
+    assert MSE(Mean())(outputs.bfloat16()[:, :1], batch(targets[:1])).item() == pytest.approx(1e-6, rel=1e-3)

@@ -1,4 +1,4 @@
-"""Metrics against scikit-learn, whole and in uneven batches."""
+"""Metrics against scikit-learn and numpy, whole and in uneven batches."""
 
 import numpy as np
 import pytest
@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from sklearn import metrics as reference
 from torch.nn import functional
 
-from membrane.metrics import Classification
+from membrane.metrics import BY_TASK, Classification, Regression
+from membrane.schema.training import MONITORS
 
 
 @given(st.integers(2, 12), st.integers(3, 60), st.integers(1, 17), st.integers(0, 10_000))
@@ -51,3 +52,53 @@ def test_soft_labels_are_judged_by_their_largest_share_and_reset_forgets() -> No
     judge.reset()
     judge.update(torch.eye(3), torch.arange(3), torch.tensor(0.0))
     assert judge.compute()["acc"].item() == 1
+
+
+@given(st.integers(1, 4), st.integers(5, 60), st.integers(1, 17), st.integers(0, 10_000))
+@settings(max_examples=25, deadline=None)
+def test_regression_in_uneven_batches_is_what_numpy_says_of_the_whole(
+    outputs: int, n: int, size: int, seed: int
+) -> None:
+    rng = np.random.default_rng(seed)
+    y = rng.normal(3, 2, size=(n, outputs)).astype(np.float32)
+    prediction = (0.5 * y + rng.normal(size=y.shape)).astype(np.float32)
+    judge = Regression(outputs)
+    batches = zip(torch.from_numpy(prediction).split(size), torch.from_numpy(y).split(size), strict=True)
+    for p, t in batches:
+        judge.update(p, t, functional.smooth_l1_loss(p, t))
+    found = {name: value.item() for name, value in judge.compute().items()}
+    corr = np.mean([np.corrcoef(prediction[:, k], y[:, k])[0, 1] for k in range(outputs)])
+    whole = functional.smooth_l1_loss(torch.from_numpy(prediction), torch.from_numpy(y)).item()
+    mse, mae = ((prediction - y) ** 2).mean(), abs(prediction - y).mean()
+    assert list(found) == judge.names == ["loss", "mse", "mae", "corr"]
+    assert list(found.values()) == pytest.approx([whole, mse, mae, corr], rel=1e-4, abs=1e-4)
+    assert judge.score(torch.from_numpy(prediction), torch.from_numpy(y)).mean().item() == pytest.approx(mae, rel=1e-5)
+
+
+def test_a_constant_prediction_correlates_with_nothing_and_a_diverged_one_is_no_number() -> None:
+    y = torch.tensor([[1.0], [2.0], [4.0]])
+    judge = Regression(1)
+    judge.update(torch.full((3, 1), 2.0), y, torch.tensor(5 / 3))
+    assert {name: value.item() for name, value in judge.compute().items()} == pytest.approx(
+        {"loss": 5 / 3, "mse": 5 / 3, "mae": 1.0, "corr": 0.0}
+    )
+    judge.reset()
+    judge.update(torch.tensor([[1.0], [torch.nan], [3.0]]), y, torch.tensor(torch.nan))
+    assert all(value.isnan() for value in judge.compute().values())
+    judge.reset()
+    judge.update(-y, y, torch.tensor(0.0))
+    assert judge.compute()["corr"].item() == pytest.approx(-1)
+
+
+def test_half_precision_predictions_meet_targets_that_are_not_rounded() -> None:
+    judge = Regression(1)
+    y = torch.tensor([[1.001], [2.001]])  # in bfloat16 these are 1 and 2
+    judge.update(torch.tensor([[1.0], [2.0]], dtype=torch.bfloat16), y, torch.tensor(0.0))
+    assert judge.compute()["mae"].item() == pytest.approx(0.001, rel=1e-3)
+    assert judge.score(torch.tensor([[1.0]], dtype=torch.bfloat16), y[:1]).item() == pytest.approx(0.001, rel=1e-3)
+
+
+@pytest.mark.parametrize("task", list(MONITORS))
+def test_what_can_be_watched_is_what_is_measured(task: str) -> None:
+    measured = {f"val/{name}" for name in BY_TASK[task](3).names}
+    assert set(MONITORS[task]) == measured

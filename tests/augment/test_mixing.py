@@ -77,3 +77,11 @@ def test_weights_are_beta_and_partners_a_permutation(alpha: float) -> None:
 def test_bad_alpha_is_refused(alpha: float) -> None:
     with pytest.raises(ConfigError, match="Mixup: alpha must be a finite number above 0"):
         Mixup(alpha=alpha)
+
+
+def test_targets_are_mixed_as_they_are() -> None:
+    # x of a sample is its target: mixed alike, they stay equal
+    y = torch.tensor([[1.0], [-3.0], [10.0], [0.5]])
+    out = mixed(Batch(y[:, None], y, None, torch.arange(4), torch.arange(4)), 1, 3, False)
+    torch.testing.assert_close(out.x[:, 0], out.y)
+    assert not torch.equal(out.y, y)

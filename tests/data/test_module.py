@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from membrane.data.module import DataModule
+from membrane.data.module import DataModule, DataSet
 from membrane.data.samples import Samples
 from membrane.errors import DataError, ProtocolError
 
@@ -49,6 +49,62 @@ def test_all_seeds_share_one_split_and_a_split_seed_changes_it() -> None:
     assert first.split_hash == other_seed.split_hash != other_split.split_hash
     assert numbers(first.batches("val")) == numbers(other_seed.batches("val"))
     assert first.data_hash == other_split.data_hash
+
+
+class Measured(Numbers):
+    """The same with a real number for each sample, twice."""
+
+    def part(self, start: int, stop: int) -> Samples:
+        part = super().part(start, stop)
+        return Samples(part.x, part.recording[:, None] * torch.tensor([[0.5, 2.0]]), part.recording)
+
+
+def measured(changed: DataSet | None = None, **changes) -> DataModule:
+    data = module(**{"task": "regression", "classes": 2, **changes})
+    data.dataset = changed or Measured()
+    return data
+
+
+def test_a_regression_validates_on_a_plain_draw_that_all_seeds_share() -> None:
+    first, other_seed, other_split = measured(), measured(seed=7), measured(split_seed=1)
+    for data in (first, other_seed, other_split):
+        data.setup()
+    val = numbers(first.batches("val"))
+    assert len(val) == 15
+    assert sorted(numbers(first.batches("train")) + val) == list(range(100))
+    assert val == numbers(other_seed.batches("val")) != numbers(other_split.batches("val"))
+    assert first.split_hash == other_seed.split_hash != other_split.split_hash
+    [batch] = measured(batch_size=100, protocol="last").batches("train")
+    assert batch.y.tolist() == [[0.5 * n, 2.0 * n] for n in range(100)]
+
+
+class Broken(Measured):
+    def part(self, start: int, stop: int) -> Samples:
+        part = super().part(start, stop)
+        part.y[3, 1] = torch.nan
+        return part
+
+
+@pytest.mark.parametrize(
+    ("data", "changes", "message"),
+    [
+        (
+            Measured(),
+            {"classes": 3},
+            r"training targets are float32 \[100, 2\], the configuration says float \[100, 3\]$",
+        ),
+        (Numbers(), {"classes": 1}, r"training targets are int64 \[100\], the configuration says float \[100, 1\]$"),
+        (Broken(), {}, r"training targets must be finite, 1 of 100 are not$"),
+        (
+            Measured(),
+            {"task": "classification"},
+            r"training labels are float32 \[100, 2\], classification needs whole numbers \[100\]$",
+        ),
+    ],
+)
+def test_targets_that_are_not_what_the_task_says_are_refused(data: DataSet, changes: dict, message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        measured(data, **changes).setup()
 
 
 @pytest.mark.parametrize("protocol", ["last", "paper_best_on_test"])

@@ -118,6 +118,45 @@ def test_a_table_without_rows_and_outputs_without_classes_are_skipped(run: Path)
     assert figures.draw(run, {}) == []
 
 
+def test_a_regression_is_drawn_as_predictions_against_the_truth(run: Path) -> None:
+    label = np.array([[1.0, 10.0], [2.0, 10.0], [4.0, 10.0]])
+    output = np.array([[1.5, 9.0], [2.5, 10.0], [3.0, 14.0]])
+    np.savez(run / "outputs" / "test.npz", label=label, output=output)
+    paths = figures.draw(run, {}, "regression")
+    assert [path.stem for path in paths] == ["learning_curves", "predicted_against_true", "firing_rates"]
+    figure = figures.predicted_against_true(*figures.regressed(run / "outputs" / "test.npz"))
+    for axes, k in zip(figure.axes, range(2), strict=True):
+        dots, line = axes.lines
+        np.testing.assert_array_equal(dots.get_xydata(), np.stack([label[:, k], output[:, k]], 1))
+        ends = np.concatenate([label[:, k], output[:, k]])
+        np.testing.assert_array_equal(line.get_xydata(), [[ends.min()] * 2, [ends.max()] * 2])
+    # by hand: covariance 13/18 over deviations √(14/9) and √(7/18); errors ½, ½, 1; a constant truth correlates not
+    corr = 13 / 18 / (14 / 9 * 7 / 18) ** 0.5
+    assert f"corr {corr:.3f}, MAE 0.667 of 3 samples" in texts(figure)
+    assert "MAE 1.667 of 3 samples" in texts(figure)
+
+
+def test_many_outputs_are_drawn_as_far_as_they_fit_and_a_diverged_one_too() -> None:
+    y = np.arange(24.0).reshape(2, 12)
+    figure = figures.predicted_against_true(y, np.full_like(y, np.nan))
+    assert sum(axes.get_visible() for axes in figure.axes) == 9
+
+
+def test_outputs_without_targets_are_skipped(run: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO, logger="membrane"):
+        assert "predicted_against_true" not in [path.stem for path in figures.draw(run, {}, "regression")]
+    assert "no figure predicted_against_true: test.npz has no targets" in caplog.messages
+
+
+def test_learning_curves_show_the_error_where_there_is_no_accuracy() -> None:
+    regression = [{name.replace("acc", "mae"): value for name, value in row.items()} for row in rows()]
+    loss, error = figures.learning_curves(regression).axes
+    assert error.get_title(loc="left") == "mean absolute error"
+    assert curve(error, "val") == pytest.approx({0: 0.35, 1: 0.65, 2: 0.55})
+    assert loss.get_title(loc="right") == "best epoch 2: val 0.9"
+    assert error.get_title(loc="right") == "best epoch 2: val 0.55"
+
+
 def test_learning_curves_are_the_epochs_means_and_mark_the_best() -> None:
     figure = figures.learning_curves(rows())
     loss, accuracy = figure.axes

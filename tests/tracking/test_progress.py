@@ -103,6 +103,26 @@ def test_without_a_terminal_an_epoch_is_one_line() -> None:
     ]
 
 
+class Regressing(Fitted):
+    """The same for a regression."""
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        loss = super().training_step(batch, batch_idx)
+        self.trainer.callback_metrics["train/mae"] = self.trainer.callback_metrics.pop("train/acc")
+        return loss
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        self.clock.now += 5
+        self.log_dict({"val/loss": 1.25, "val/mae": 0.75})
+
+
+def test_a_regression_shows_its_error() -> None:
+    assert fit(Regressing(Clock()), terminal=False).splitlines()[0] == (
+        "epoch 1/2  train loss 0.5000 mae 0.8125  val loss 1.2500 mae 0.7500  2 samples/s  0:15 left"
+    )
+    assert "loss 0.5000 mae 0.8125 val 0.7500" in frames(fit(Regressing(Clock()), terminal=True))[-1]
+
+
 def test_what_was_not_measured_is_not_shown() -> None:
     assert fit(Fitted(Clock(), part=None), terminal=False).splitlines()[0] == (
         "epoch 1/2  train loss 0.5000 acc 81.2%  2 samples/s  0:10 left"

@@ -114,7 +114,7 @@ class DataModule(L.LightningDataModule):
             found = f"{y.dtype} {list(y.shape)}".removeprefix("torch.")
             raise DataError(f"{name} targets are {found}, the configuration says float [{len(y)}, {self.classes}]")
         if not y.isfinite().all():
-            raise DataError(f"{name} targets must be finite, {int((~y.isfinite()).any(1).sum())} samples have others")
+            raise DataError(f"{name} targets must be finite, {int((~y.isfinite()).any(1).sum())} of {len(y)} are not")
 
     @property
     def training_part(self) -> Samples:
