@@ -15,7 +15,7 @@ from membrane.tracking.table import rows
 
 Run = Callable[..., int]
 SHORT = ("dataset=diabetes", "epochs=2")
-LEARNS = ("dataset=diabetes", "augmentation=[normalise]", "model.units=[64]", "epochs=15", "optimizer.lr=0.01")
+LEARNS = ("dataset=diabetes", "augmentation=[normalise]", "model.units=[64]", "epochs=10", "optimizer.lr=0.01")
 
 
 def only(pattern: str) -> Path:
@@ -131,7 +131,7 @@ def test_the_highest_correlation_can_select(small: Run) -> None:
 
 
 def test_overfitting_one_batch_reaches_almost_no_loss(small: Run) -> None:
-    learns = ("model.units=[128]", "optimizer.lr=0.01", "epochs=150", "batch_size=16", "augmentation=[normalise]")
+    learns = ("model.units=[128]", "optimizer.lr=0.01", "epochs=100", "batch_size=16", "augmentation=[normalise]")
     assert small("dataset=diabetes", "debug=overfit", "timesteps=4", *learns) == 0
     losses = [row["train/loss"] for row in rows(only(".debug/diabetes/*/seed0") / "metrics.csv") if "train/loss" in row]
     assert losses[0] > 1
