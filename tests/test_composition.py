@@ -12,7 +12,7 @@ from packaging.version import Version
 
 from membrane import command
 from membrane.composition import Composer, Job
-from membrane.config import check, resolved
+from membrane.config import by_task, check, resolved
 from membrane.errors import ConfigError
 
 ROOT = Path(__file__).parents[1]
@@ -149,7 +149,7 @@ def test_another_data_set_wins_over_the_frameworks(tmp_path: Path) -> None:
     assert single(mine, tid, "dataset=mnist").config.name == "mnist"
 
 
-def test_a_regression_set_chooses_its_loss_and_what_is_watched_unless_someone_else_does(tmp_path: Path) -> None:
+def test_a_regression_set_brings_its_loss_and_what_is_watched_unless_someone_else_does(tmp_path: Path) -> None:
     mine = Composer(
         written(
             tmp_path,
@@ -159,7 +159,7 @@ def test_a_regression_set_chooses_its_loss_and_what_is_watched_unless_someone_el
     )
 
     def chosen(*typed: str) -> tuple[str, str]:
-        config = resolved(single(mine, *typed).config)
+        config = by_task(resolved(single(mine, *typed).config))
         return config["loss"]["_target_"].rpartition(".")[2], config["trainer"]["monitor"]
 
     assert chosen() == chosen("framework=multistep_tid") == ("CrossEntropy", "val/acc")
@@ -170,11 +170,11 @@ def test_a_regression_set_chooses_its_loss_and_what_is_watched_unless_someone_el
     assert chosen("dataset=diabetes", "trainer.monitor=val/corr") == ("MSE", "val/corr")
     assert chosen("experiment=regression", "dataset=mnist") == ("CrossEntropy", "val/acc")
     jobs, _ = mine.jobs(mine.free(["dataset=digits,diabetes"]), multirun=True)
-    assert [(job.config.dataset.name, job.config.loss._target_) for job in jobs] == [
-        ("digits", "membrane.losses.CrossEntropy"),
-        ("diabetes", "membrane.losses.MSE"),
+    found = [check(resolved(job.config)) for job in jobs]
+    assert [(config.name, config.loss.name_of_choice) for config in found] == [
+        ("digits", "cross_entropy"),
+        ("diabetes", "mse"),
     ]
-    assert [check(resolved(job.config)).name for job in jobs] == ["digits", "diabetes"]
 
 
 def test_the_rules_are_those_that_hydras_main_has() -> None:

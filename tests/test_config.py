@@ -109,10 +109,13 @@ NONSENSE: list[tuple[dict[str, Any], str]] = [
         {"protocol": "last", "callbacks": {"e": EARLY}},
         r"callbacks: early_stop watches validation, of which protocol=last",
     ),
-    ({"dataset": DIABETES}, r"loss=cross_entropy is for classification, dataset d is regression: use loss=mse$"),
+    (
+        {"dataset": DIABETES, "loss": {"_target_": "membrane.losses.CrossEntropy"}},
+        r"loss=cross_entropy is for classification, dataset d is regression: use loss=mse$",
+    ),
     (
         {**REGRESSION, "trainer.monitor": "val/acc"},
-        r"trainer\.monitor=val/acc: not measured in regression \(dataset d\); valid: val/loss, .*, val/corr$",
+        r"trainer\.monitor=val/acc: not measured in regression \(dataset d\); use one of val/loss, .*, val/corr$",
     ),
     (
         {**REGRESSION, "callbacks": {"e": {**EARLY, "monitor": "val/f1"}}},
@@ -124,7 +127,7 @@ NONSENSE: list[tuple[dict[str, Any], str]] = [
     ),
     (
         {"trainer.monitor": "val/mae"},
-        r"trainer\.monitor=val/mae: not measured in classification \(dataset digits\); valid: val/acc, val/loss,",
+        r"trainer\.monitor=val/mae: not measured in classification \(dataset digits\); use one of val/acc, val/loss,",
     ),
     (
         {"callbacks": {"e": {**EARLY, "monitor": "val/corr", "mode": "max"}}},

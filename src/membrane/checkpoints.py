@@ -9,8 +9,8 @@ import torch
 from lightning.pytorch.plugins.io import CheckpointIO
 
 from membrane.errors import DataError
-from membrane.runs import sha256
 from membrane.metrics import LOWER_IS_BETTER
+from membrane.runs import sha256
 
 
 class WholeFiles(CheckpointIO):

@@ -18,6 +18,7 @@ from membrane.mistakes import explained, nearest, one_line, unknown
 from membrane.refusals import refusal
 from membrane.runs import checkpoint_of, sha256
 from membrane.schema import GROUPS, MANY, Config, Node, Settings, Trusted
+from membrane.schema.training import MONITORS, MSE, CrossEntropy, Loss
 
 S = TypeVar("S", bound=Settings)
 
@@ -27,6 +28,8 @@ ADMITTED: Mapping[str, type[Node]] = {node.public: node for _, nodes in GROUPS.v
 
 OPTIONAL = ("surrogate", "logger")
 """Groups of which no choice may be made."""
+LOSS_OF: Mapping[str, type[Loss]] = {"classification": CrossEntropy, "regression": MSE}
+"""Task → the loss where none is chosen."""
 
 
 def resolved(composed: DictConfig) -> dict[str, Any]:
@@ -34,7 +37,7 @@ def resolved(composed: DictConfig) -> dict[str, Any]:
     try:
         whole = with_defaults(composed)
         for group in GROUPS:
-            if group not in (*MANY, *OPTIONAL) and whole.get(group) is None:
+            if group not in (*MANY, *OPTIONAL, "loss") and whole.get(group) is None:
                 raise ConfigError(no_node(group, None))
         plain = OmegaConf.to_container(whole, resolve=True, throw_on_missing=True)
     except OmegaConfBaseException as error:
@@ -61,7 +64,7 @@ def with_defaults(composed: DictConfig) -> DictConfig:
 
 def check(raw: Mapping[str, Any]) -> Config:
     """A resolved, composed configuration → typed and frozen. ConfigError (one line) for anything that cannot run."""
-    trust = trusted(raw.get("trust"))
+    raw, trust = by_task(raw), trusted(raw.get("trust"))
     for key in raw:
         if key not in Config.model_fields:
             raise ConfigError(unknown(key, key, Config.model_fields))
@@ -85,6 +88,19 @@ def check(raw: Mapping[str, Any]) -> Config:
     if why_not is not None:
         raise ConfigError(why_not)
     return config
+
+
+def by_task(raw: Mapping[str, Any]) -> dict[str, Any]:
+    """The configuration with the loss, and the metric that is watched, of the data set's task where none is said."""
+    dataset = raw.get("dataset")
+    task = dataset.get("task", "classification") if isinstance(dataset, Mapping) else "classification"
+    loss, trainer = raw.get("loss") or {}, raw.get("trainer", {})
+    said = dict(raw)
+    if task in LOSS_OF and isinstance(loss, Mapping):
+        said["loss"] = {"_target_": LOSS_OF[task].public, **loss}
+    if task in LOSS_OF and isinstance(trainer, Mapping) and trainer.get("monitor") is None:
+        said["trainer"] = {**trainer, "monitor": MONITORS[task][0]}
+    return said
 
 
 def with_digest(init: Any) -> Any:

@@ -89,7 +89,7 @@ def loss_reads_the_task(config: Config) -> str | None:
 def watched_is_measured(config: Config) -> str | None:
     """Something watches a metric that the task has not, or waits for it to get worse."""
     task, stops = config.dataset.task, early_stops(config)
-    watched = {place: stop.monitor for place, stop in stops.items()}
+    watched: dict[str, str | None] = {place: stop.monitor for place, stop in stops.items()}
     if config.protocol == "val_best":
         watched["trainer"] = config.trainer.monitor
     for place, metric in watched.items():

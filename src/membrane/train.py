@@ -20,8 +20,8 @@ from membrane.config import admitted, build
 from membrane.data.module import DataModule
 from membrane.initial import start_from
 from membrane.learner import Learner
-from membrane.neurons import NeuronFactory
 from membrane.metrics import BY_TASK
+from membrane.neurons import NeuronFactory
 from membrane.randomness import scoped
 from membrane.runs import RunFolder
 from membrane.schedules import schedule

@@ -197,14 +197,17 @@ SCHEDULERS = (Constant, Cosine, Step, Exponential, OneCycle)
 
 
 class Trainer(Settings):
-    """Around the step: where it runs, clipping, accumulation, what the best checkpoint is best at."""
+    """Around the step: where it runs, clipping, accumulation, what the best checkpoint is best at.
+
+    Where no ``monitor`` is said it is the first of the task's `MONITORS`.
+    """
 
     accelerator: Literal["auto", "cpu", "gpu"] = "auto"
     devices: PositiveInt = 1
     deterministic: bool = True
     clip_norm: Positive | None = None
     accumulate: PositiveInt = 1
-    monitor: Monitor = "val/acc"
+    monitor: Monitor | None = None
     progress: bool = True
 
 

@@ -12,8 +12,8 @@ import torch
 from membrane import neurons
 from membrane.data.module import DataModule
 from membrane.learner import EVALUATION, Learner
-from membrane.models.norms import mixes_timesteps
 from membrane.metrics import LOWER_IS_BETTER
+from membrane.models.norms import mixes_timesteps
 from membrane.runs import RunFolder
 from membrane.schema import Config
 from membrane.tracking import figures, provenance
