@@ -17,7 +17,9 @@ CONF = Path(__file__).parents[1] / "conf"
 CHOICES = {group: names for group, names in choices(CONF).items() if group in GROUPS or group == "trainer"}
 APART = ("dataset", "framework")  # they depend on each other
 EVENTS = ("digits_events",)
-NOTHING = {"augmentation": "none", "callbacks": "none", "logger": "csv"}
+NOTHING = {"augmentation": "none", "callbacks": "none", "logger": "csv", "regularizer": "none"}
+NEEDS_NEURONS = {"readout": ("first_spike", "membrane"), "regularizer": ("firing_rate",)}
+"""What the ANN twin has no use for."""
 FILLED_IN = {
     "torch.optim.lr_scheduler.CosineAnnealingLR": {"T_max": "the run's length"},
     "torch.optim.lr_scheduler.ConstantLR": {"factor": "no change: torch's third is a warm-up of five epochs"},
@@ -65,7 +67,12 @@ def test_a_group_has_one_file_for_each_choice_of_the_schema(group: str) -> None:
 @pytest.mark.parametrize("turn", range(max(len(names) for names in CHOICES.values())))
 def test_every_choice_composes_and_is_what_its_file_is_called(turn: int, composer: Composer) -> None:
     chosen = {group: names[turn % len(names)] for group, names in CHOICES.items() if group not in APART}
-    config = checked(composer, *(f"{group}={name}" for group, name in chosen.items()))
+    if chosen["neuron"] == "relu":
+        chosen = {group: name for group, name in chosen.items() if name not in NEEDS_NEURONS.get(group, ())}
+    spikes = chosen.get("readout") == "first_spike"
+    chosen |= {"model": "smlp"} if spikes else {}
+    typed = [f"{group}={name}" for group, name in chosen.items()]
+    config = checked(composer, *typed, *(["model.head_neuron=true"] if spikes else []))
     for group, name in chosen.items():
         if group == "trainer":
             continue

@@ -15,6 +15,10 @@ from membrane.schema.neuron import SpikingNeuron
 
 SGD = {"_target_": "torch.optim.SGD", "lr": 0.1}
 EARLY = {"_target_": "lightning.pytorch.callbacks.EarlyStopping", "monitor": "val/loss"}
+RELU = {"_target_": "torch.nn.ReLU"}
+LI = {"_target_": "membrane.readout.Membrane"}
+FIRST = {"_target_": "membrane.readout.FirstSpike"}
+RATE = {"_target_": "membrane.regularizer.FiringRate"}
 TID = {"_target_": "membrane.framework.MultiStepTID"}
 EVENTS = {"_target_": "membrane.data.saccades.DigitsEvents", "name": "e", "shape": [2, 16, 16], "classes": 10}
 
@@ -105,6 +109,39 @@ NONSENSE: list[tuple[dict[str, Any], str]] = [
         r"surrogate\._target_: 'Atan' is not on membrane's list; surrogate=… is one of atan",
     ),
     ({"optimizer": {**SGD, "nesterov": True}}, r"optimizer\.nesterov=true needs optimizer\.momentum above 0"),
+    *(
+        ({"neuron": RELU, **changes}, rf"{said} needs spiking neurons, neuron=relu is the ANN twin: use {way_out}$")
+        for changes, said, way_out in (
+            ({"readout": LI}, "readout=membrane", "readout=mean"),
+            ({"readout": FIRST, "model.head_neuron": True}, "readout=first_spike", "readout=mean"),
+            ({"regularizer": RATE}, "regularizer=firing_rate", "regularizer=none"),
+        )
+    ),
+    (
+        {"readout": FIRST},
+        r"readout=first_spike needs spikes at the output, model=scnn puts out .*: add model\.head_neuron=true$",
+    ),
+    ({"readout": {**LI, "tau": 1}}, r"readout\.tau: must be greater than 1, got 1"),
+    ({"readout": {**LI, "reduce": "mean"}}, r"readout\.reduce: expected 'last' or 'max', got 'mean'"),
+    (
+        {"model.gsp": True, "model.head_neuron": True},
+        r"model: gsp=true has a neuron behind its head: leave",
+    ),
+    ({"loss": {"_target_": "membrane.losses.TET", "lamb": 2}}, r"loss\.lamb: must be less than or equal to 1, got 2"),
+    (
+        {"loss": {"_target_": "membrane.losses.SpikeCount", "correct_rate": 0.1}},
+        r"loss: correct_rate=0\.1 must be above incorrect_rate=0\.2$",
+    ),
+    ({"regularizer": {**RATE, "lower": 0.5}}, r"regularizer: lower, upper: the lower bound 0\.5 lies above .* 0\.2$"),
+    (
+        {"regularizer": {**RATE, "layers": {"neuron1": [0.3, 0.1]}}},
+        r"regularizer: layers\.neuron1: the lower bound 0\.3 lies above the upper one 0\.1$",
+    ),
+    (
+        {"regularizer": {**RATE, "layers": {"neuron1": [0.3]}}},
+        r"regularizer\.layers: must have at least 2 items, not 1, got \[0\.3\]",
+    ),
+    ({"regularizer": {"lower": 0.1}}, r"regularizer: nothing is chosen; regularizer=… is one of firing_rate$"),
     (
         {"protocol": "last", "callbacks": {"e": EARLY}},
         r"callbacks: early_stop watches validation, of which protocol=last",
@@ -177,6 +214,16 @@ def test_a_configuration_is_frozen(raw: dict[str, Any]) -> None:
 def test_the_ann_twin_needs_no_surrogate_and_gets_none(raw: dict[str, Any]) -> None:
     assert check(changed(raw, {"neuron": {"_target_": "torch.nn.ReLU"}})).surrogate is None
     assert check(changed(raw, {"surrogate": None})).surrogate is None
+
+
+@pytest.mark.parametrize("setting", ["gsp", "head_neuron"])
+def test_first_spike_reads_a_net_that_puts_out_spikes(setting: str, raw: dict[str, Any]) -> None:
+    assert check(changed(raw, {"readout": FIRST, f"model.{setting}": True})).readout.name_of_choice == "first_spike"
+
+
+def test_no_regularizer_may_be_chosen(raw: dict[str, Any]) -> None:
+    assert check(changed(raw, {"regularizer": {}})).regularizer is None
+    assert check(changed(raw, {"regularizer": None})).regularizer is None
 
 
 def test_event_data_with_a_tid_framework(raw: dict[str, Any]) -> None:

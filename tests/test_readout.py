@@ -1,24 +1,52 @@
 """Readouts against loops over samples and timesteps, on every prefix of T."""
 
 from collections.abc import Callable
+from functools import partial
+from typing import Any
 
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from spikingjelly.activation_based import neuron
 from torch import Tensor
 
-from membrane.readout import Last, Max, Mean, Readout, Sum
+from membrane.errors import ConfigError
+from membrane.readout import FirstSpike, Last, Max, Mean, Membrane, Readout, Sum
 
 T, N, K = 5, 4, 3
 LENGTHS = torch.tensor([5, 1, 3, 2])
 
 Formula = Callable[[list[Tensor]], Tensor]
-FORMULAS: list[tuple[type[Readout], Formula]] = [
+
+
+def integrated(steps: list[Tensor], tau: float, gain: float) -> list[Tensor]:
+    """v[t] = Σ_s gain·(1 − 1/τ)^(t−s)·x[s]: the integrator as a sum, not as a recurrence."""
+    return [
+        sum((gain * (1 - 1 / tau) ** (t - s) * x for s, x in enumerate(steps[: t + 1])), torch.zeros_like(steps[0]))
+        for t in range(len(steps))
+    ]
+
+
+def weighed_by_time(steps: list[Tensor]) -> Tensor:
+    """(T − t)/T · x[t] at the first t where it is above 0, output by output; the last one where it never is."""
+    rows = torch.stack(steps).reshape(len(steps), -1).T.tolist()
+    scores = []
+    for row in rows:
+        t = next((t for t, value in enumerate(row) if value > 0), len(row) - 1)
+        scores.append(row[t] * (len(row) - t) / len(row))
+    return torch.tensor(scores, dtype=steps[0].dtype).reshape(steps[0].shape)
+
+
+FORMULAS: list[tuple[Callable[[], Readout], Formula]] = [
     (Mean, lambda steps: sum(steps[1:], steps[0]) / len(steps)),
     (Sum, lambda steps: sum(steps[1:], steps[0])),
     (Max, lambda steps: torch.stack(steps).max(0).values),
     (Last, lambda steps: steps[-1]),
+    (Membrane, lambda steps: integrated(steps, 2, 1 / 2)[-1]),
+    (partial(Membrane, 3.0, "last", decay_input=False), lambda steps: integrated(steps, 3, 1)[-1]),
+    (partial(Membrane, 1.5, "max"), lambda steps: torch.stack(integrated(steps, 1.5, 1 / 1.5)).max(0).values),
+    (FirstSpike, weighed_by_time),
 ]
 READOUTS = [readout for readout, _ in FORMULAS]
 
@@ -36,7 +64,7 @@ def by_hand(formula: Formula, outputs: Tensor, lengths: Tensor | None) -> Tensor
 
 @pytest.mark.parametrize("lengths", [None, LENGTHS])
 @pytest.mark.parametrize(("readout", "formula"), FORMULAS)
-def test_formulas_on_every_prefix(readout: type[Readout], formula: Formula, lengths: Tensor | None) -> None:
+def test_formulas_on_every_prefix(readout: Callable[[], Readout], formula: Formula, lengths: Tensor | None) -> None:
     outputs = random(T, N, K)
     for steps in range(1, T + 1):
         prediction = readout()(outputs[:steps], lengths)
@@ -51,7 +79,7 @@ def test_formulas_on_every_prefix(readout: type[Readout], formula: Formula, leng
     chosen=st.sampled_from(FORMULAS),
     draw=st.randoms(use_true_random=False),
 )
-def test_any_shape(shape: list[int], cut: bool, chosen: tuple[type[Readout], Formula], draw: object) -> None:
+def test_any_shape(shape: list[int], cut: bool, chosen: tuple[Callable[[], Readout], Formula], draw: object) -> None:
     steps, samples = shape[:2]
     lengths = torch.tensor([draw.randint(1, steps) for _ in range(samples)]) if cut else None
     outputs = random(*shape)
@@ -61,13 +89,13 @@ def test_any_shape(shape: list[int], cut: bool, chosen: tuple[type[Readout], For
 
 
 @pytest.mark.parametrize("readout", READOUTS)
-def test_full_lengths_are_no_lengths(readout: type[Readout]) -> None:
+def test_full_lengths_are_no_lengths(readout: Callable[[], Readout]) -> None:
     outputs = random(T, N, K)
     torch.testing.assert_close(readout()(outputs, torch.full((N,), T)), readout()(outputs))
 
 
 @pytest.mark.parametrize("readout", READOUTS)
-def test_what_lies_behind_a_samples_length_is_not_read(readout: type[Readout]) -> None:
+def test_what_lies_behind_a_samples_length_is_not_read(readout: Callable[[], Readout]) -> None:
     outputs = random(T, N, K)
     changed = outputs.clone()
     for sample, length in enumerate(LENGTHS.tolist()):
@@ -98,10 +126,84 @@ def test_the_gradient_of_mean_is_shared_by_the_valid_steps() -> None:
 
 @pytest.mark.parametrize("readout", READOUTS)
 @pytest.mark.parametrize("lengths", [None, LENGTHS])
-def test_outputs_that_are_a_dict(readout: type[Readout], lengths: Tensor | None) -> None:
+def test_outputs_that_are_a_dict(readout: Callable[[], Readout], lengths: Tensor | None) -> None:
     outputs = {"head": random(T, N, K), "boxes": random(T, N, 2, K)}
     predictions = readout()(outputs, lengths)
     assert isinstance(predictions, dict)
     assert list(predictions) == ["head", "boxes"]
     for name, output in outputs.items():
         assert torch.equal(predictions[name], readout()(output, lengths))
+
+
+def column(*values: float) -> Tensor:
+    """One output of one sample over time: [T,1,1]."""
+    return torch.tensor(values, dtype=torch.float64).reshape(-1, 1, 1)
+
+
+# x = 1, 0, 2, −4; τ = 4: v ← v + (x − v)/4, or without decay of the input v ← 3/4·v + x
+@pytest.mark.parametrize(
+    ("decay_input", "trace"),
+    [(True, [0.25, 0.1875, 0.640625, -0.51953125]), (False, [1.0, 0.75, 2.5625, -2.078125])],
+)
+def test_the_membrane_by_hand_on_every_prefix(decay_input: bool, trace: list[float]) -> None:
+    outputs = column(1, 0, 2, -4)
+    for steps in range(1, 5):
+        assert Membrane(4, "last", decay_input)(outputs[:steps]).item() == trace[steps - 1]
+        assert Membrane(4, "max", decay_input)(outputs[:steps]).item() == max(trace[:steps])
+        assert Membrane(4, "max", decay_input)(outputs, torch.tensor([steps])).item() == max(trace[:steps])
+
+
+def test_a_potential_that_never_rises_has_no_maximum_at_the_start() -> None:
+    assert Membrane(2, "max")(column(-4, -4, -4)).item() == -2
+
+
+def test_the_membrane_is_that_of_spikingjellys_integrator() -> None:
+    outputs = random(T, N, K)
+    for decay_input in (True, False):
+        lif = neuron.LIFNode(tau=3.0, decay_input=decay_input, v_threshold=1e9, v_reset=None, step_mode="m")
+        lif(outputs)
+        torch.testing.assert_close(Membrane(3.0, "last", decay_input)(outputs), lif.v)
+
+
+@pytest.mark.parametrize("reduce", ["last", "max"])
+@pytest.mark.parametrize("lengths", [None, LENGTHS])
+def test_gradients_of_the_membrane_by_finite_differences(reduce: Any, lengths: Tensor | None) -> None:
+    readout = Membrane(3.0, reduce)
+    assert torch.autograd.gradcheck(lambda x: readout(x, lengths), random(T, N, K).requires_grad_())
+
+
+@pytest.mark.parametrize(("changes", "said"), [({"tau": 1}, "tau=1 must be"), ({"reduce": "mean"}, "must be last or")])
+def test_what_is_no_membrane(changes: dict[str, Any], said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
+        Membrane(**changes)
+
+
+def test_the_class_that_spikes_first_wins_and_a_silent_one_scores_nothing() -> None:
+    # four classes over four timesteps: at once, at t = 1 (and later more often), at the last, never
+    spikes = torch.tensor([[1, 0, 0, 0], [0, 1, 0, 0], [0, 1, 0, 0], [0, 1, 1, 0]], dtype=torch.float64)
+    outputs = spikes.unsqueeze(1)
+    assert FirstSpike()(outputs).tolist() == [[1, 0.75, 0.25, 0]]
+    assert FirstSpike()(outputs[:2]).tolist() == [[1, 0.5, 0, 0]]
+    assert FirstSpike()(outputs, torch.tensor([3])).tolist() == [[1, 2 / 3, 0, 0]]
+
+
+@settings(deadline=None, max_examples=40)
+@given(steps=st.integers(1, 6), cut=st.booleans(), seed=st.integers(0, 2**16))
+def test_first_spikes_of_any_spikes(steps: int, cut: bool, seed: int) -> None:
+    numbers = torch.Generator().manual_seed(seed)
+    outputs = (torch.rand(steps, N, K, generator=numbers) < 0.25).double()
+    lengths = torch.randint(1, steps + 1, (N,), generator=numbers) if cut else None
+    for end in range(1, steps + 1):
+        scores = FirstSpike()(outputs[:end], lengths)
+        torch.testing.assert_close(scores, by_hand(weighed_by_time, outputs[:end], lengths))
+        assert ((scores >= 0) & (scores <= 1)).all()
+
+
+def test_the_gradient_of_first_spike_is_that_of_one_timestep_and_reaches_a_silent_class() -> None:
+    outputs = torch.tensor([[[0.0, 0.0]], [[1.0, 0.0]], [[1.0, 0.0]]]).requires_grad_()
+    FirstSpike()(outputs).sum().backward()
+    assert outputs.grad is not None
+    torch.testing.assert_close(outputs.grad, torch.tensor([[[0.0, 0.0]], [[2 / 3, 0.0]], [[0.0, 1 / 3]]]))
+    outputs.grad = None
+    FirstSpike()(outputs, torch.tensor([2])).sum().backward()
+    torch.testing.assert_close(outputs.grad, torch.tensor([[[0.0, 0.0]], [[0.5, 0.5]], [[0.0, 0.0]]]))

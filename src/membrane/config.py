@@ -26,7 +26,7 @@ ADMITTED: Mapping[str, type[Node]] = {node.public: node for _, nodes in GROUPS.v
 """Every public name that a ``_target_`` may have, unless the user trusts another one on the command line."""
 
 
-OPTIONAL = ("surrogate", "logger")
+OPTIONAL = ("surrogate", "regularizer", "logger")
 """Groups of which no choice may be made."""
 LOSS_OF: Mapping[str, type[Loss]] = {"classification": CrossEntropy, "regression": MSE}
 """Task → the loss where none is chosen."""

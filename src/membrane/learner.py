@@ -1,6 +1,7 @@
 """The one LightningModule: a batch's way from x to the loss. Everything that varies is handed in."""
 
 from collections.abc import Callable, Iterable
+from contextlib import nullcontext
 from typing import Any
 
 import lightning as L
@@ -15,6 +16,7 @@ from membrane.losses import single
 from membrane.metrics import Measures
 from membrane.randomness import scoped
 from membrane.readout import Readout
+from membrane.regularizer import Regularizer
 
 EVALUATION = -1
 """The epoch from which evaluation draws, so that it shares nothing with training."""
@@ -26,9 +28,10 @@ class Learner(L.LightningModule):
     """x [N,…] or [N,T,…] → augmentation → framework → outputs [T,N,K] → loss; the readout gives predictions [N,K].
 
     ``validation`` is the prefix of what is measured after every epoch (``val``, or ``oracle`` where that is the test
-    set). ``optimize(parameters)`` gives the optimiser, ``schedule(optimizer, steps, epochs)`` Lightning's description
-    of a schedule, ``metrics()`` what predictions are judged by. ``collect_outputs`` is
-    ``readout`` or ``all`` (every timestep).
+    set). ``regularizer`` adds to the loss in training, and so to `train/loss`, but to no evaluation's.
+    ``optimize(parameters)`` gives the optimiser, ``schedule(optimizer, steps, epochs)`` Lightning's description of a
+    schedule, ``metrics()`` what predictions are judged by. ``collect_outputs`` is ``readout`` or ``all`` (every
+    timestep).
     """
 
     def __init__(
@@ -41,6 +44,7 @@ class Learner(L.LightningModule):
         augmentation: Pipeline,
         metrics: Callable[[], Measures],
         seed: int,
+        regularizer: Regularizer | None = None,
         optimize: Callable[[Iterable[nn.Parameter]], Optimizer],
         schedule: Callable[[Optimizer, int, int], dict[str, Any]],
         validation: str = "val",
@@ -51,6 +55,7 @@ class Learner(L.LightningModule):
         self.framework = framework
         self.readout = readout
         self.loss = loss
+        self.regularizer = regularizer
         self.augmentation = augmentation
         self.seed = seed
         self.optimize = optimize
@@ -73,9 +78,12 @@ class Learner(L.LightningModule):
         """One loss [] of a batch; dropout draws from the stream (seed, model, epoch, step)."""
         epoch = self.current_epoch
         batch = self.augmented(batch, True, epoch, batch_idx)
-        with scoped(self.seed, "model", epoch, batch_idx):
+        listening = self.regularizer.listening(batch.lengths) if self.regularizer else nullcontext()
+        with scoped(self.seed, "model", epoch, batch_idx), listening as penalty:
             outputs = self.framework(self.model, batch.x, batch.lengths)
         loss = self.loss(outputs, batch)
+        if penalty is not None:
+            loss = loss + penalty()
         self.training_metrics.update(single(self.readout(outputs, batch.lengths)), batch.y, loss)
         return loss
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from membrane.schema import Config
+from membrane.schema import Config, Trusted
 from membrane.schema.neuron import MaskedPSN, Neuron
 from membrane.schema.training import MONITORS, SGD, EarlyStop
 
@@ -56,6 +56,22 @@ def steps_fit(config: Config) -> str | None:
     if recurrent != "none":
         way_out = f"use model.recurrent=none or another neuron{or_unmasked(config.neuron)}"
         return f"neuron {neuron} needs all timesteps together, model.recurrent={recurrent} one by one: {way_out}"
+    return None
+
+
+def neurons_are_there(config: Config) -> str | None:
+    """A readout or a regulariser that speaks of neurons or spikes, where the network has none."""
+    readout, regularizer, model = config.readout, config.regularizer, config.model
+    if not config.neuron.spiking:
+        ann = f"needs spiking neurons, neuron={config.neuron.name_of_choice} is the ANN twin"
+        if readout.of_neurons:
+            return f"readout={readout.name_of_choice} {ann}: use readout=mean"
+        if regularizer is not None and regularizer.of_neurons:
+            return f"regularizer={regularizer.name_of_choice} {ann}: use regularizer=none"
+    if readout.of_spikes and not (model.spikes_out or isinstance(model, Trusted)):
+        way_out = "add model.head_neuron=true" if "head_neuron" in type(model).model_fields else "use readout=mean"
+        real = f"model={model.name_of_choice} puts out real numbers"
+        return f"readout={readout.name_of_choice} needs spikes at the output, {real}: {way_out}"
     return None
 
 
@@ -119,6 +135,7 @@ RULES: tuple[Callable[[Config], str | None], ...] = (
     dimensions_fit,
     neuron_can_fire,
     steps_fit,
+    neurons_are_there,
     momentum_fits,
     loss_reads_the_task,
     watched_is_measured,

@@ -4,6 +4,7 @@ import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +20,11 @@ from membrane.augment.pipeline import Pipeline
 from membrane.config import admitted, build
 from membrane.data.module import DataModule
 from membrane.initial import start_from
-from membrane.learner import Learner
+from membrane.learner import Learner, Loss
 from membrane.metrics import BY_TASK
 from membrane.neurons import NeuronFactory
 from membrane.randomness import scoped
+from membrane.readout import Readout
 from membrane.runs import RunFolder
 from membrane.schedules import schedule
 from membrane.schema import Config
@@ -90,7 +92,8 @@ def build_learner(config: Config) -> Learner:
         model=model,
         framework=build(config.framework, config.trust, timesteps=config.timesteps),
         readout=readout,
-        loss=build(config.loss, config.trust, readout=readout),
+        loss=build_loss(config, readout),
+        regularizer=None if config.regularizer is None else build(config.regularizer, config.trust, model=model),
         augmentation=Pipeline(
             {name: build(node, config.trust) for name, node in config.augmentation.items()},
             classes=dataset.classes,
@@ -104,6 +107,13 @@ def build_learner(config: Config) -> Learner:
         validation="oracle" if config.protocol == "paper_best_on_test" else "val",
         collect_outputs=config.save_outputs,
     )
+
+
+def build_loss(config: Config, readout: Readout) -> Loss:
+    """The loss, with the readout if it is one on the prediction: those on each timestep have no such parameter."""
+    parameters = signature(admitted(config.loss.target, config.trust)).parameters
+    loss: Loss = build(config.loss, config.trust, **({"readout": readout} if "readout" in parameters else {}))
+    return loss
 
 
 def neuron_factory(config: Config) -> NeuronFactory:

@@ -18,7 +18,9 @@ from membrane.randomness import scoped
 MODELS: dict[str, Callable[..., nn.Module]] = {
     "smlp": partial(SMLP, units=[24]),
     "smlp_deep": partial(SMLP, units=[24, 16]),
+    "smlp_head_neuron": partial(SMLP, units=[24], head_neuron=True),
     "scnn": partial(SCNN, filters=[6, 8]),
+    "scnn_head_neuron": partial(SCNN, filters=[6, 8], head_neuron=True),
     "scnn_separable": partial(
         SCNN,
         filters=[6, 8],

@@ -74,6 +74,11 @@ def test_the_tree_with_a_global_sum() -> None:
     ]
 
 
+def test_a_neuron_behind_the_head() -> None:
+    assert names(scnn(head_neuron=True))[-3:] == ["flatten", "head", "head_neuron"]
+    assert names(scnn(head_neuron=True, fc_units=[4]))[-4:] == ["fc1", "fc_neuron1", "head", "head_neuron"]
+
+
 def test_biases_only_without_a_norm() -> None:
     for norm in ("batch", "group", "none"):
         model = scnn(separables=[True, False], norm=norm, gsp=True)
@@ -266,6 +271,7 @@ def test_dropout_stays_the_same_through_all_timesteps() -> None:
         ({"filters": [4, 0]}, "filters must be a whole number of at least 1, got 0"),
         ({"dropouts": 1.0}, "dropouts must be at least 0 and less than 1, got 1.0"),
         ({"fc_units": [4], "fc_dropouts": -0.1}, "fc_dropouts must be at least 0 and less than 1, got -0.1"),
+        ({"gsp": True, "head_neuron": True}, "gsp has a neuron behind its head: leave head_neuron out"),
         ({"gsp": True, "fc_units": [4]}, "gsp has no linear layers: fc_units must be [], got [4]"),
         ({"dims": 1}, "dims=1 does not fit the data's shape [2, 12, 8]: dims=2"),
     ],

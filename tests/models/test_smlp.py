@@ -37,6 +37,14 @@ def test_the_tree() -> None:
     ]
 
 
+def test_a_neuron_behind_the_head_makes_the_outputs_spikes() -> None:
+    model, x = smlp(units=[8], head_neuron=True), torch.randn(6, 2, 10)
+    model.head.bias.data.copy_(torch.tensor([3.0, 1.2, -3.0]))  # LIF with τ = 2 at a constant 3, 1.2, −3
+    assert [name for name, _ in model.named_children()][-2:] == ["head", "head_neuron"]
+    outputs = MultiStep(4)(model, 0 * x - 9)
+    assert set(outputs.unique().tolist()) == {0.0, 1.0}
+
+
 @pytest.mark.parametrize(
     ("changes", "expected"),
     [
@@ -46,6 +54,7 @@ def test_the_tree() -> None:
         ({"units": [8, 7]}, (20 * 8 + 8) + 1 + (8 * 7 + 7) + 1 + (7 * 3 + 3)),
         ({"input_shape": (3, 5, 4), "units": [8, 7, 6]}, (60 * 8 + 8) + (8 * 7 + 7) + (7 * 6 + 6) + (6 * 3 + 3) + 3),
         ({}, (20 * 128 + 128) + 1 + (128 * 3 + 3)),
+        ({"units": [8], "head_neuron": True}, (20 * 8 + 8) + 1 + (8 * 3 + 3) + 1),
         ({"units": [8], "neuron": nn.ReLU}, (20 * 8 + 8) + (8 * 3 + 3)),
     ],
 )

@@ -28,7 +28,8 @@ class SCNN(nn.Sequential):
     A layer is conv → norm → neuron → dropout → max pool; where it is *separable*, depthwise conv → norm → neuron →
     pointwise conv → norm → neuron take the place of the first three. Convolutions have a bias only without a norm. The
     head is flatten → [linear → neuron → dropout] for each of ``fc_units`` → linear, or with ``gsp`` a 1×1 conv with
-    bias → neuron → sum over all positions.
+    bias → neuron → sum over all positions. With ``head_neuron`` the last linear layer has a neuron too, so that the
+    outputs are spikes.
 
     ``filters`` says how many layers there are. Every other setting of a layer is a list with one entry a layer, or one
     value for all (``fc_dropouts``: of the layers of ``fc_units``). A pool of 1 and a dropout of 0 are no module.
@@ -56,6 +57,7 @@ class SCNN(nn.Sequential):
         fc_units: Sequence[int] = (),
         fc_dropouts: float | Sequence[float] = 0.0,
         gsp: bool = False,
+        head_neuron: bool = False,
         prepool: int = 1,
         postpool: int = 1,
         dims: int | None = None,
@@ -64,6 +66,8 @@ class SCNN(nn.Sequential):
         at_least(1, classes=classes)
         if gsp and fc_units:
             raise ConfigError(f"gsp has no linear layers: fc_units must be [], got {list(fc_units)}")
+        if gsp and head_neuron:
+            raise ConfigError("gsp has a neuron behind its head: leave head_neuron out")
         channels, size = checked_shape(input_shape, dims)
         layers = per_layer(
             len(filters),
@@ -87,6 +91,8 @@ class SCNN(nn.Sequential):
         else:
             linear = per_layer(len(fc_units), fc_units=fc_units, fc_dropouts=fc_dropouts)
             self.add_all(linear_head(channels * prod(size), linear, hidden, classes))
+        if head_neuron:
+            self.add_module("head_neuron", neuron())
 
     def add_average_pool(self, name: str, size: list[int], pool: int) -> list[int]:
         """Append an average pool and give the size that it leaves."""

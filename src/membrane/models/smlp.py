@@ -16,7 +16,8 @@ class SMLP(nn.Sequential):
 
     ``neuron`` builds a fresh neuron at every call; ``timesteps`` is for norms that learn something for each. ``norm``
     is one of `norms`; linear layers keep their bias before one. ``recurrent``, one of `recurrence`, makes every neuron
-    recurrent. ConfigError for what cannot be built.
+    recurrent. With ``head_neuron`` the last linear layer has a neuron too, so that the outputs are spikes. ConfigError
+    for what cannot be built.
     """
 
     def __init__(
@@ -29,6 +30,7 @@ class SMLP(nn.Sequential):
         units: Sequence[int] = (128,),
         norm: str = "none",
         recurrent: str = "none",
+        head_neuron: bool = False,
         dims: int | None = None,
     ) -> None:
         super().__init__()
@@ -45,3 +47,5 @@ class SMLP(nn.Sequential):
             self.add_module(f"neuron{number}", make_recurrent(recurrent, neuron(), 0, width))
             inputs = width
         self.add_module("head", layer.Linear(inputs, classes))
+        if head_neuron:
+            self.add_module("head_neuron", neuron())

@@ -17,6 +17,7 @@ from membrane.schema.training import (
     LOSSES,
     OPTIMIZERS,
     READOUTS,
+    REGULARIZERS,
     SCHEDULERS,
     Callback,
     Framework,
@@ -24,6 +25,7 @@ from membrane.schema.training import (
     Loss,
     Optimizer,
     Readout,
+    Regularizer,
     Scheduler,
     Trainer,
 )
@@ -38,6 +40,7 @@ GROUPS: dict[str, tuple[type[Node], tuple[type[Node], ...]]] = {
     "augmentation": (Augmentation, AUGMENTATIONS),
     "readout": (Readout, READOUTS),
     "loss": (Loss, LOSSES),
+    "regularizer": (Regularizer, REGULARIZERS),
     "optimizer": (Optimizer, OPTIMIZERS),
     "scheduler": (Scheduler, SCHEDULERS),
     "callbacks": (Callback, CALLBACKS),
@@ -100,6 +103,7 @@ class Config(Settings):
     augmentation: dict[str, SerializeAsAny[Augmentation]] = {}
     readout: SerializeAsAny[Readout]
     loss: SerializeAsAny[Loss]
+    regularizer: SerializeAsAny[Regularizer] | None = Field(default=None, json_schema_extra={"later": True})
     optimizer: SerializeAsAny[Optimizer]
     scheduler: SerializeAsAny[Scheduler]
     trainer: Trainer = Trainer()

@@ -18,6 +18,11 @@ class Model(Node):
 
     dims: Literal[1, 2] | None = None
 
+    @property
+    def spikes_out(self) -> bool:
+        """Whether the last module is a neuron, or a sum of spikes: the outputs are spikes or their counts."""
+        return False
+
 
 class SMLP(Model):
     """Spiking multi-layer perceptron: flatten → [linear → norm → neuron] for each of ``units`` → linear."""
@@ -27,6 +32,12 @@ class SMLP(Model):
     units: list[PositiveInt] = Field(default=[128])
     norm: Norm = LATER("none")
     recurrent: Recurrent = LATER("none")
+    head_neuron: bool = LATER(default=False)
+
+    @property
+    def spikes_out(self) -> bool:
+        """Only with a neuron behind the head."""
+        return self.head_neuron
 
 
 class SCNN(Model):
@@ -50,6 +61,7 @@ class SCNN(Model):
     fc_units: list[PositiveInt] = []
     fc_dropouts: Probability | list[Probability] = 0.0
     gsp: bool = False
+    head_neuron: bool = LATER(default=False)
     prepool: PositiveInt = 1
     postpool: PositiveInt = 1
 
@@ -60,6 +72,18 @@ class SCNN(Model):
         per_layer(len(self.filters), **{name: getattr(self, name) for name in lists})
         per_layer(len(self.fc_units), fc_units=self.fc_units, fc_dropouts=self.fc_dropouts)
         return self
+
+    @model_validator(mode="after")
+    def one_neuron_behind_the_head(self) -> Self:
+        """Refuse a second one."""
+        if self.gsp and self.head_neuron:
+            raise ValueError("gsp=true has a neuron behind its head: leave head_neuron out")
+        return self
+
+    @property
+    def spikes_out(self) -> bool:
+        """With a neuron behind the head, summed over positions with ``gsp``."""
+        return self.gsp or self.head_neuron
 
 
 MODELS = (SMLP, SCNN)

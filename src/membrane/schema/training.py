@@ -1,8 +1,8 @@
-"""How a network is trained: framework, readout, loss, optimiser, schedule, trainer, callbacks, logger."""
+"""How a network is trained: framework, readout, loss, regulariser, optimiser, schedule, trainer, callbacks, logger."""
 
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import Field, PositiveInt
+from pydantic import Field, PositiveInt, model_validator
 
 from membrane.schema.node import Count, Fraction, Node, NotNegative, Positive, Settings
 
@@ -49,7 +49,13 @@ FRAMEWORKS = (SingleStep, MultiStep, SingleStepTID, MultiStepTID)
 
 
 class Readout(Node):
-    """From outputs [T,N,…] to one prediction [N,…]."""
+    """From outputs [T,N,…] to one prediction [N,…].
+
+    ``of_neurons``: it has no meaning for the ANN twin; ``of_spikes``: it has one only where the outputs are spikes.
+    """
+
+    of_neurons: ClassVar[bool] = False
+    of_spikes: ClassVar[bool] = False
 
 
 class Mean(Readout):
@@ -72,7 +78,23 @@ class Last(Readout):
     public = "membrane.readout.Last"
 
 
-READOUTS = (Mean, Sum, Max, Last)
+class Membrane(Readout):
+    choice = "membrane"
+    public = "membrane.readout.Membrane"
+    of_neurons = True
+    tau: float = Field(default=2.0, gt=1)
+    reduce: Literal["last", "max"] = "last"
+    decay_input: bool = True
+
+
+class FirstSpike(Readout):
+    choice = "first_spike"
+    public = "membrane.readout.FirstSpike"
+    of_neurons = True
+    of_spikes = True
+
+
+READOUTS = (Mean, Sum, Max, Last, Membrane, FirstSpike)
 
 
 class Loss(Node):
@@ -93,7 +115,56 @@ class MSE(Loss):
     public = "membrane.losses.MSE"
 
 
-LOSSES = (CrossEntropy, MSE)
+class TET(Loss):
+    choice = "tet"
+    public = "membrane.losses.TET"
+    lamb: Fraction = 0.05
+    phi: float = 1.0
+
+
+class SpikeCount(Loss):
+    choice = "spike_count"
+    public = "membrane.losses.SpikeCount"
+    correct_rate: NotNegative = 0.8
+    incorrect_rate: NotNegative = 0.2
+
+    @model_validator(mode="after")
+    def told_apart(self) -> Self:
+        """Refuse targets under which no class stands out."""
+        if self.correct_rate <= self.incorrect_rate:
+            raise ValueError(f"correct_rate={self.correct_rate} must be above incorrect_rate={self.incorrect_rate}")
+        return self
+
+
+LOSSES = (CrossEntropy, MSE, TET, SpikeCount)
+
+
+class Regularizer(Node):
+    """A penalty on what the layers do while training, added to any loss."""
+
+    of_neurons: ClassVar[bool] = False
+
+
+class FiringRate(Regularizer):
+    choice = "firing_rate"
+    public = "membrane.regularizer.FiringRate"
+    of_neurons = True
+    lower: NotNegative = 0.01
+    upper: NotNegative = 0.2
+    weight: NotNegative = 1.0
+    layers: dict[str, Annotated[list[NotNegative], Field(min_length=2, max_length=2)]] = {}
+
+    @model_validator(mode="after")
+    def bands_have_room(self) -> Self:
+        """Refuse a lower bound above its upper one."""
+        own = {f"layers.{name}": band for name, band in self.layers.items()}
+        for name, (lower, upper) in {"lower, upper": (self.lower, self.upper), **own}.items():
+            if lower > upper:
+                raise ValueError(f"{name}: the lower bound {lower} lies above the upper one {upper}")
+        return self
+
+
+REGULARIZERS = (FiringRate,)
 
 
 class Optimizer(Node):
