@@ -20,7 +20,7 @@ MODELS: dict[str, Callable[..., nn.Module]] = {
     "smlp_deep": partial(SMLP, units=[24, 16]),
     "smlp_head_neuron": partial(SMLP, units=[24], head_neuron=True),
     "scnn": partial(SCNN, filters=[6, 8]),
-    "scnn_head_neuron": partial(SCNN, filters=[6, 8], head_neuron=True),
+    "scnn_head_neuron": partial(SCNN, filters=[8, 8], head_neuron=True),  # a size at which no class always spikes
     "scnn_separable": partial(
         SCNN,
         filters=[6, 8],
