@@ -121,7 +121,7 @@ def test_tet_and_its_gradient(
     np.testing.assert_allclose(outputs.grad.numpy(), gradient, rtol=1e-9, atol=1e-12)
 
 
-def test_tet_with_the_papers_terms_by_hand() -> None:
+def test_tet_with_its_defaults_by_hand() -> None:
     # one timestep, outputs 1 and 3, label 1: cross-entropy log(1 + e^-2), distances to φ = 1: 0 and 4
     found = TET()(torch.tensor([[[1.0, 3.0]]]), batch(torch.tensor([1])))
     assert found.item() == pytest.approx(0.95 * math.log(1 + math.exp(-2)) + 0.05 * 2)

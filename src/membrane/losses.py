@@ -42,7 +42,7 @@ class MSE:
 class TET:
     """outputs [T,N,K], y [N] or soft [N,K] → (1 − λ)·mean_t cross-entropy(outputs[t], y) + λ·mean (outputs − φ)².
 
-    Temporal efficient training (Deng et al. 2022, arXiv:2202.11946, section 4.2): every timestep is to be right by
+    Temporal efficient training (Deng et al. 2022, arXiv:2202.11946): every timestep is to be right by
     itself, and the second term, with φ at the firing threshold, keeps outliers down. ``lamb`` is λ.
     """
 
