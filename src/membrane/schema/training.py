@@ -118,6 +118,7 @@ class MSE(Loss):
 class TET(Loss):
     choice = "tet"
     public = "membrane.losses.TET"
+    tasks = ("classification",)
     lamb: Fraction = 0.05
     phi: float = 1.0
 
@@ -125,6 +126,7 @@ class TET(Loss):
 class SpikeCount(Loss):
     choice = "spike_count"
     public = "membrane.losses.SpikeCount"
+    tasks = ("classification",)
     correct_rate: NotNegative = 0.8
     incorrect_rate: NotNegative = 0.2
 
