@@ -22,6 +22,7 @@ import torch
 from spikingjelly.activation_based import functional
 from torch import Tensor, nn
 
+from membrane.models.own_time import OwnsTime
 from membrane.neurons import is_snn
 
 Outputs = Tensor | dict[str, Tensor]
@@ -90,9 +91,12 @@ def prepare(model: nn.Module, step_mode: str) -> None:
     """Reset every neuron and switch every layer to ``step_mode``.
 
     SpikingJelly's ``functional.reset_net`` caches the modules it found and would never reset one added later. Its
-    ``functional.set_step_mode`` knows the containers that run their children step by step in either mode.
+    ``functional.set_step_mode`` knows the containers that run their children step by step in either mode. Of a model
+    that owns time only the model itself is switched.
     """
-    if any(getattr(module, "step_mode", step_mode) != step_mode for module in model.modules()):
+    if isinstance(model, OwnsTime):
+        model.step_mode = step_mode
+    elif any(getattr(module, "step_mode", step_mode) != step_mode for module in model.modules()):
         functional.set_step_mode(model, step_mode)
     for module in model.modules():
         reset = getattr(module, "reset", None)

@@ -24,13 +24,20 @@ def time_fits(config: Config) -> str | None:
     return None
 
 
-def dimensions_fit(config: Config) -> str | None:
-    """A model for images and a signal, or the reverse."""
-    dims = len(config.dataset.shape) - 1
-    if config.model.dims in (None, dims):
-        return None
-    shape = f"{dims}-D (shape {config.dataset.shape})"
-    return f"model.dims={config.model.dims} but dataset {config.dataset.name} is {shape}: leave model.dims out"
+def model_fits(config: Config) -> str | None:
+    """A model for images and a signal, or the reverse; an activation in a model that has no ANN twin."""
+    model, name, dataset = config.model, config.model.name_of_choice, config.dataset
+    dims = len(dataset.shape) - 1
+    shape = f"{dims}-D (shape {dataset.shape})"
+    if dims not in model.ranks:
+        ranks = " or ".join(f"{rank}-D" for rank in model.ranks)
+        return f"model {name} is for {ranks} data, dataset {dataset.name} is {shape}: use model=scnn or smlp"
+    if model.dims not in (None, dims):
+        return f"model.dims={model.dims} but dataset {dataset.name} is {shape}: leave model.dims out"
+    if not config.neuron.spiking and not model.ann_twin:
+        activation = config.neuron.name_of_choice
+        return f"model {name} has no ANN twin, neuron={activation} does not spike: use one that does, as neuron=lif"
+    return None
 
 
 def neuron_can_fire(config: Config) -> str | None:
@@ -48,11 +55,15 @@ def steps_fit(config: Config) -> str | None:
     """A neuron that needs all timesteps together, where they come one by one."""
     neuron, framework = config.neuron.name_of_choice, config.framework.name_of_choice
     recurrent = getattr(config.model, "recurrent", "none")
+    single, way_out = config.framework.single_step, f"use framework={framework.replace('single', 'multi')}"
+    if single and config.model.owns_time and config.neuron.steps == "either":
+        own = f"model {config.model.name_of_choice} steps its neurons in multi-step mode"
+        return f"{own}, neuron {neuron} then needs all timesteps together, framework={framework} gives one: {way_out}"
     if not together(config.neuron):
         return None
-    if config.framework.single_step:
-        way_out = f"use framework={framework.replace('single', 'multi')}{or_unmasked(config.neuron)}"
-        return f"neuron {neuron} needs all timesteps together, framework={framework} gives them one by one: {way_out}"
+    if single:
+        why = f"neuron {neuron} needs all timesteps together, framework={framework} gives them one by one"
+        return f"{why}: {way_out}{or_unmasked(config.neuron)}"
     if recurrent != "none":
         way_out = f"use model.recurrent=none or another neuron{or_unmasked(config.neuron)}"
         return f"neuron {neuron} needs all timesteps together, model.recurrent={recurrent} one by one: {way_out}"
@@ -132,7 +143,7 @@ def early_stops(config: Config) -> dict[str, EarlyStop]:
 
 RULES: tuple[Callable[[Config], str | None], ...] = (
     time_fits,
-    dimensions_fit,
+    model_fits,
     neuron_can_fire,
     steps_fit,
     neurons_are_there,

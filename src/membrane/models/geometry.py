@@ -1,6 +1,6 @@
 """Layers before they are built: how many, how large, and in one line what does not fit. Without torch."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from membrane.errors import ConfigError
@@ -39,6 +39,55 @@ def checked_shape(input_shape: Sequence[int], dims: int | None) -> tuple[int, li
     if dims not in (None, found):
         raise ConfigError(f"dims={dims} does not fit the data's shape {shape}: dims={found}")
     return shape[0], shape[1:]
+
+
+def checked_image(input_shape: Sequence[int], dims: int | None) -> tuple[int, list[int]]:
+    """Channels and size [H,W] of an input [C,H,W]; ConfigError for 1-D data."""
+    channels, size = checked_shape(input_shape, dims)
+    if len(size) != 2:
+        raise ConfigError(f"this model is for images [C,H,W], got {list(input_shape)}: scnn takes both")
+    return channels, size
+
+
+def one_of(choices: Iterable[Any], **settings: Any) -> None:
+    """ConfigError unless every setting is one of ``choices``."""
+    known = list(choices)
+    for name, value in settings.items():
+        if value not in known:
+            raise ConfigError(f"{name} must be one of {', '.join(map(str, known))}, got {value!r}")
+
+
+LARGE = 64
+
+
+def for_size(size: Sequence[int], **setting: str | None) -> str:
+    """What ``setting`` says, ``imagenet`` or ``cifar``; if it is None, by the size: imagenet from 64 pixels up."""
+    [said] = setting.values()
+    one_of(("imagenet", "cifar", None), **setting)
+    return said or ("imagenet" if min(size) >= LARGE else "cifar")
+
+
+def attention_fits(widths: Sequence[int], num_heads: Sequence[int], embed_dims: int) -> None:
+    """ConfigError unless each stage's channels are divided by its heads, and ``embed_dims`` by 8.
+
+    The patch embedding starts with an eighth of the channels.
+    """
+    at_least(8, embed_dims=embed_dims)
+    if embed_dims % 8:
+        raise ConfigError(f"embed_dims must be a multiple of 8, got {embed_dims}")
+    for width, heads in zip(widths, num_heads, strict=True):
+        at_least(1, num_heads=heads)
+        if width % heads:
+            raise ConfigError(f"num_heads={heads} does not divide the {width} channels of its stage")
+
+
+def three_stages(embed_dims: int, num_heads: Sequence[int], depths: Sequence[int]) -> None:
+    """ConfigError unless heads and depths are said for three stages of a quarter, half and all of ``embed_dims``."""
+    if len(num_heads) != 3 or len(depths) != 3:
+        raise ConfigError(f"there are three stages: num_heads has {len(num_heads)} entries, depths has {len(depths)}")
+    attention_fits([embed_dims // 4, embed_dims // 2, embed_dims], num_heads, embed_dims)
+    for depth in depths:
+        at_least(0, depths=depth)
 
 
 def at_least(least: int, **settings: int) -> None:

@@ -29,12 +29,13 @@ from membrane.schema.training import (
     Scheduler,
     Trainer,
 )
+from membrane.schema.zoo import ZOO
 
 __all__ = ["GROUPS", "MANY", "Config", "Debug", "Node", "Paths", "Settings", "Trusted"]
 
 GROUPS: dict[str, tuple[type[Node], tuple[type[Node], ...]]] = {
     "dataset": (Dataset, DATASETS),
-    "model": (Model, MODELS),
+    "model": (Model, (*MODELS, *ZOO)),
     "neuron": (Neuron, NEURONS),
     "surrogate": (Surrogate, SURROGATES),
     "augmentation": (Augmentation, AUGMENTATIONS),

@@ -14,7 +14,15 @@ Recurrent = Literal["none", "elementwise", "linear"]
 
 
 class Model(Node):
-    """A network; ``dims`` (1 or 2) follows the data unless it is said."""
+    """A network; ``dims`` (1 or 2) follows the data unless it is said.
+
+    ``ranks`` are the dimensions that its data may have, ``ann_twin`` says whether it makes sense without spikes,
+    ``owns_time`` whether its layers run in step mode 'm' under every framework.
+    """
+
+    ranks: ClassVar[tuple[int, ...]] = (1, 2)
+    ann_twin: ClassVar[bool] = True
+    owns_time: ClassVar[bool] = False
 
     dims: Literal[1, 2] | None = None
 

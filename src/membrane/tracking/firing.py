@@ -16,11 +16,12 @@ from torch.utils.hooks import RemovableHandle
 
 from membrane.framework import Framework
 from membrane.neurons import neuron_layers
+from membrane.models.own_time import OwnsTime
 from membrane.randomness import scoped
 
 SILENT, SATURATED = 0.001, 0.99
 
-Hook = Callable[[str, Tensor], None]
+Hook = Callable[[str, nn.Module, Tensor], None]
 
 
 class FiringRates:
@@ -33,7 +34,7 @@ class FiringRates:
     def __init__(self, model: nn.Module) -> None:
         self.model = model
         self.lengths: Tensor | None = None
-        self.calls: dict[str, int] = {}
+        self.steps: dict[str, int] = {}
         self.sums: dict[str, Tensor] = {}
         self.handles: list[RemovableHandle] = []
 
@@ -49,15 +50,15 @@ class FiringRates:
     def start(self, lengths: Tensor | None = None) -> None:
         """Begin a batch: lengths [N] counts the valid timesteps of each sample (None: all of them)."""
         self.lengths = lengths
-        self.calls.clear()
+        self.steps.clear()
 
-    def count(self, name: str, output: Tensor) -> None:
-        """Add a layer's output, [N,…] of one timestep or [T,N,…] of all."""
-        step = self.calls.get(name, 0)
-        self.calls[name] = step + 1
+    def count(self, name: str, layer: nn.Module, output: Tensor) -> None:
+        """Add a layer's output, [N,…] of one timestep or [T,N,…] of several, as its own step mode says."""
+        step, mode = self.steps.get(name, 0), step_mode(self.model, layer)
+        self.steps[name] = step + (len(output) if mode == "m" else 1)
         size = output.new_full((), output.numel(), dtype=torch.float64)
         if self.lengths is not None:
-            valid = valid_timesteps(output, self.lengths, step, step_mode(self.model))
+            valid = valid_timesteps(output, self.lengths, step, mode)
             size = valid.sum(dtype=torch.float64) * (output.numel() // valid.numel())
             output = output.where(valid, torch.zeros_like(output))
         sums = torch.stack([output.count_nonzero().double(), output.sum(dtype=torch.float64), size])
@@ -80,30 +81,34 @@ class FiringRates:
     def reset(self) -> None:
         """Forget all that was counted."""
         self.sums.clear()
-        self.calls.clear()
+        self.steps.clear()
 
 
-def step_mode(model: nn.Module) -> str:
-    """'s' or 'm': the framework gives every layer that has a step mode the same. A ReLU has none of its own."""
-    return next((str(module.step_mode) for module in model.modules() if hasattr(module, "step_mode")), "s")
+def step_mode(model: nn.Module, layer: nn.Module) -> str:
+    """'s' or 'm': the layer's own; of one that has none, such as a ReLU, that of the model's other layers.
+
+    The framework gives all layers the same, but those of a model that owns time stay in 'm' under every framework.
+    """
+    around = (module for module in model.modules() if not isinstance(module, OwnsTime))
+    return next((str(module.step_mode) for module in (layer, *around) if hasattr(module, "step_mode")), "s")
 
 
 def valid_timesteps(output: Tensor, lengths: Tensor, step: int, mode: str) -> Tensor:
-    """Output [T,N,…] ('m') or that of timestep ``step`` [N,…] ('s') → mask that broadcasts over it. ValueError."""
+    """Output of timesteps from ``step`` on, [T,N,…] ('m') or [N,…] ('s') → mask that broadcasts over it. ValueError."""
     lead = 2 if mode == "m" else 1
     if output.shape[lead - 1 : lead] != lengths.shape:
         shape = list(output.shape)
         raise ValueError(f"in step mode {mode!r} a layer's output {shape} does not fit {len(lengths)} lengths")
-    times = torch.arange(len(output), device=output.device)[:, None] if lead == 2 else step
+    times = step + torch.arange(len(output), device=output.device)[:, None] if lead == 2 else step
     mask: Tensor = lengths > times
     return mask.reshape(*mask.shape, *[1] * (output.dim() - lead))
 
 
 def hooked(model: nn.Module, receive: Hook) -> list[RemovableHandle]:
-    """Send what every neuron layer puts out to ``receive(name, output)``."""
+    """Send what every neuron layer puts out to ``receive(name, layer, output)``."""
 
-    def hook(name: str, _module: nn.Module, _inputs: tuple[Tensor, ...], output: Tensor) -> None:
-        receive(name, output.detach())
+    def hook(name: str, module: nn.Module, _inputs: tuple[Tensor, ...], output: Tensor) -> None:
+        receive(name, module, output.detach())
 
     return [layer.register_forward_hook(partial(hook, name)) for name, layer in neuron_layers(model).items()]
 
@@ -114,7 +119,7 @@ def record_spikes(model: nn.Module, framework: Framework, x: Tensor) -> dict[str
         raise ValueError(f"spikes are recorded of one sample, x [1,…], got {list(x.shape)}")
     recorded: dict[str, list[Tensor]] = {}
     # With N = 1 the first axis is time in 'm' and counts one timestep in 's': both flatten to [timesteps, neurons].
-    handles = hooked(model, lambda name, output: recorded.setdefault(name, []).append(output.reshape(len(output), -1)))
+    handles = hooked(model, lambda name, _, output: recorded.setdefault(name, []).append(output.flatten(1)))
     try:
         with observing(model):
             framework(model, x)

@@ -9,6 +9,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
+from spikingjelly.activation_based.layer import SeqToANNContainer
 from torch import Tensor, nn
 
 from membrane.framework import Framework
@@ -30,10 +31,13 @@ def model_table(model: nn.Module, framework: Framework, x: Tensor) -> Table:
     """A row for each layer, measured in one forward of x [N,…] or [N,T,…] that leaves no trace in the model.
 
     Shapes are those of a call: ``[4,N,16]`` once, or ``[N,16] ×4`` where the framework calls the model at every
-    timestep. N stands for the batch. A module of the tree that never ran shows a dash.
+    timestep. N stands for the batch; ``4N`` is one into which SpikingJelly's container merged four timesteps. A module
+    of the tree that never ran shows a dash.
     """
     layers = dict(listed(model))
     shapes = called_shapes(model, layers, framework, x)
+    containers = (module for module in model.modules() if isinstance(module, SeqToANNContainer))
+    merged = {layer for container in containers for layer in container.modules()}
     parameters, buffers = list(model.parameters()), list(model.buffers())
     count = sum(tensor.numel() for tensor in parameters)
     size = sum(tensor.numel() * tensor.element_size() for tensor in (*parameters, *buffers))
@@ -44,7 +48,7 @@ def model_table(model: nn.Module, framework: Framework, x: Tensor) -> Table:
     table.add_column("parameters", footer=f"{count:,}", justify="right", no_wrap=True)
     for name, layer in layers.items():
         own = sum(p.numel() for p in layer.parameters(recurse=is_leaf(layer)))
-        shown = shape_text(shapes[name], len(x), step_mode(model))
+        shown = shape_text(shapes[name], len(x), "merged" if layer in merged else step_mode(model, layer))
         table.add_row(Text(name or "(model)"), Text(described(layer)), Text(shown), f"{own:,}" if own else "")
     return table
 
@@ -84,13 +88,16 @@ def called_shapes(
 
 
 def shape_text(shapes: list[tuple[int, ...]], samples: int, mode: str) -> str:
-    """The shape of a layer's calls with N for the batch: ``[4,N,16]`` or ``[N,16] ×4``."""
+    """The shape of a layer's calls with N for the batch: ``[4,N,16]``, ``[N,16] ×4``, or ``[4N,16]`` if merged."""
     if not shapes:
         return "–"
     sizes = [str(size) for size in shapes[0]]
     batch = 1 if mode == "m" else 0
-    if shapes[0][batch : batch + 1] == (samples,):
+    times, rest = divmod(shapes[0][batch], samples) if len(sizes) > batch else (0, 0)
+    if times == 1 and not rest:
         sizes[batch] = "N"
+    elif mode == "merged" and not rest:
+        sizes[batch] = f"{times}N"
     return f"[{','.join(sizes)}]" + (f" ×{len(shapes)}" if len(shapes) > 1 else "")
 
 
