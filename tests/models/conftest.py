@@ -105,21 +105,32 @@ def build_lively(build: Callable[..., nn.Module]) -> Callable[..., nn.Module]:
 
     def built(name: str, neuron: str = "lif_soft", dims: int = 1, **changes: Any) -> nn.Module:
         model = build(name, neuron, dims, **changes)
-        with scoped(1, "initialisation"), torch.no_grad():
-            for norm in (module for module in model.modules() if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d)):
-                norm.running_mean.uniform_(-0.2, 0.2)
-                norm.running_var.uniform_(0.8, 1.2)
-                norm.weight.uniform_(0.8, 1.2)
-                if norm.bias is not None:  # a norm through time has none
-                    norm.bias.uniform_(0.0, 0.4)
-            layers = [module for module in model.modules() if isinstance(module, nn.Conv1d | nn.Conv2d | nn.Linear)]
-            handles = [module.register_forward_hook(scale) for module in layers]
-            MultiStep(6)(model.eval(), torch.randn(8, *SHAPES[dims]))
-            for handle in handles:
-                handle.remove()
-        return model
+        return enlivened(model, SHAPES[dims])
 
     return built
+
+
+@pytest.fixture
+def enliven() -> Callable[[nn.Module, tuple[int, ...]], nn.Module]:
+    """The same for any model, with the shape of a sample."""
+    return enlivened
+
+
+def enlivened(model: nn.Module, shape: tuple[int, ...]) -> nn.Module:
+    """The model, in eval mode, changed so that its neurons spike."""
+    with scoped(1, "initialisation"), torch.no_grad():
+        for norm in (module for module in model.modules() if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d)):
+            norm.running_mean.uniform_(-0.2, 0.2)
+            norm.running_var.uniform_(0.8, 1.2)
+            norm.weight.uniform_(0.8, 1.2)
+            if norm.bias is not None:  # a norm through time has none
+                norm.bias.uniform_(0.0, 0.4)
+        layers = [module for module in model.modules() if isinstance(module, nn.Conv1d | nn.Conv2d | nn.Linear)]
+        handles = [module.register_forward_hook(scale) for module in layers]
+        MultiStep(6)(model.eval(), torch.randn(8, *shape))
+        for handle in handles:
+            handle.remove()
+    return model
 
 
 def scale(module: nn.Module, _inputs: object, output: Tensor) -> Tensor:

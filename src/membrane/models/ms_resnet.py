@@ -18,6 +18,7 @@ class MSResNet(OwnsTime, ms_resnet.MSResNet):  # type: ignore[misc]
     A block is [neuron → conv → batch norm] twice, and its shortcut adds what is no spike: inputs of neurons.
     ``stem=imagenet`` divides the image by four, 7×7 with stride 2 and a first stage with stride 2; ``cifar`` is a 3×3
     convolution and a first stage that keep the size. None takes the first from 64 pixels up; every image size passes.
+    The first stage has ``channels``, each further one twice as many.
 
     ``neuron`` builds a fresh neuron at every call. It is used everywhere as it is: SpikingJelly's own choice for this
     model (LIF with τ = 4/3, v_threshold = 0.5, decay_input = False, detached reset, a rectangular surrogate) is the
@@ -32,19 +33,21 @@ class MSResNet(OwnsTime, ms_resnet.MSResNet):  # type: ignore[misc]
         timesteps: int,
         neuron: Callable[[], nn.Module],
         depth: int = 18,
+        channels: int = 64,
         stem: str | None = None,
         dims: int | None = None,
     ) -> None:
-        channels, size = checked_image(input_shape, dims)
-        at_least(1, classes=classes)
+        inputs, size = checked_image(input_shape, dims)
+        at_least(1, classes=classes, channels=channels)
         one_of(PLANS, depth=depth)
         large = for_size(size, stem=stem) == "imagenet"
         self._first_stage_stride = 2 if large else 1
         super().__init__(
             T=timesteps,
-            in_channels=channels,
+            in_channels=inputs,
             num_classes=classes,
             layers=PLANS[depth],
+            base_channels=channels,
             stem_kernel_size=7 if large else 3,
             stem_stride=2 if large else 1,
             spiking_neuron=lambda **_: neuron(),

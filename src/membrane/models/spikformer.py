@@ -16,7 +16,8 @@ class Spikformer(OwnsTime, spikformer.Spikformer):  # type: ignore[misc]
 
     Returns [N,K] or [T,N,K]. ``patch_size`` is 16 (four max pools, for ImageNet and event cameras of 128 pixels) or 4
     (two, for CIFAR); None takes 16 from 64 pixels up. Pools are 3×3 with stride 2 and padding: every image size
-    passes. The paper's Spikformer-L-D is ``depths=L embed_dims=D``.
+    passes. The paper's Spikformer-L-D is ``depths=L embed_dims=D``; as in SpikingJelly, a stage of the patches pools
+    before its neuron, where the authors' code pools after it, and no linear layer but the last has a bias.
 
     ``neuron`` builds a fresh neuron at every call. It is used everywhere as it is: the paper's v_threshold = 0.5 of the
     neuron in the attention, and τ = 2 with a detached reset, are not applied. ConfigError for what cannot be built.

@@ -45,6 +45,7 @@ class MSResNet(Zoo):
     public = "membrane.models.ms_resnet.MSResNet"
     owns_time = True
     depth: Literal[18, 34] = 18
+    channels: PositiveInt = 64
     stem: Stem | None = None
 
 
