@@ -67,6 +67,9 @@ def test_a_group_has_one_file_for_each_choice_of_the_schema(group: str) -> None:
 @pytest.mark.parametrize("turn", range(max(len(names) for names in CHOICES.values())))
 def test_every_choice_composes_and_is_what_its_file_is_called(turn: int, composer: Composer) -> None:
     chosen = {group: names[turn % len(names)] for group, names in CHOICES.items() if group not in APART}
+    [model] = [kind for kind in GROUPS["model"][1] if kind.choice == chosen["model"]]
+    if chosen["neuron"] == "relu" and not model.ann_twin:
+        chosen["neuron"] = "lif"
     if chosen["neuron"] == "relu":
         chosen = {group: name for group, name in chosen.items() if name not in NEEDS_NEURONS.get(group, ())}
     spikes = chosen.get("readout") == "first_spike"

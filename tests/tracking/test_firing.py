@@ -9,6 +9,7 @@ from spikingjelly.activation_based import layer, monitor, neuron
 from torch import Tensor, nn
 
 from membrane.framework import Framework, MultiStep, MultiStepTID, SingleStep, SingleStepTID
+from membrane.models.own_time import OwnsTime
 from membrane.tracking.firing import FiringRates, observing, odd_layers, record_spikes
 
 REPEATED = [SingleStep(4), MultiStep(4)]
@@ -25,6 +26,19 @@ class Doubled(neuron.IFNode):
 def accumulators() -> nn.Sequential:
     """IF neurons (threshold 1, reset to 0) on the flattened input, named `body.spikes`."""
     return nn.Sequential(OrderedDict(flatten=layer.Flatten(), body=nn.Sequential(OrderedDict(spikes=neuron.IFNode()))))
+
+
+class Own(OwnsTime, nn.Module):
+    """IF neurons (threshold 1, reset to 0) and ReLUs on the flattened input, in step mode 'm' throughout."""
+
+    def __init__(self, act: type[nn.Module] = neuron.IFNode) -> None:
+        super().__init__()
+        self.flatten = layer.Flatten(step_mode="m")
+        self.spikes = act(step_mode="m") if act is neuron.IFNode else act()
+        self.head = layer.Linear(3, 2, step_mode="m")
+
+    def sequence_forward(self, x_seq: Tensor) -> Tensor:
+        return self.head(self.spikes(self.flatten(x_seq)))
 
 
 def convolutional() -> nn.Sequential:
@@ -100,6 +114,25 @@ def test_only_valid_timesteps_count_and_batches_add_up(framework: Framework) -> 
     assert rates.rates()["body.spikes"] == pytest.approx((12 + 6) / (15 + 12))
     rates.reset()
     assert math.isnan(rates.rates()["body.spikes"])
+
+
+@pytest.mark.parametrize("framework", IN_DATA)
+@pytest.mark.parametrize("act", [neuron.IFNode, nn.ReLU])
+def test_a_model_that_owns_time_counts_valid_timesteps_too(framework: Framework, act: type[nn.Module]) -> None:
+    # Single-step calls it T times, and its layers put out [1,N,…] in step mode 'm' each time.
+    fires = [[0.5, 0.5, 0.5, 0.5], [1.0, 1.0, 1.0, 1.0]]
+    x = torch.tensor(fires).reshape(2, 4, 1, 1, 1).expand(2, 4, 1, 1, 3).clone()
+    x[1, 3] = x[0, 2] = -1.0
+    rates = measured(Own(act), framework, x, torch.tensor([3, 4]))
+    # IF: sample 1 fires at the second of its 3 steps, sample 2 at three of its 4. ReLU: at two, and at three.
+    assert rates.rates() == {"spikes": pytest.approx(((1 if act is neuron.IFNode else 2) + 3) / 7)}
+
+
+def test_spikes_of_a_model_that_owns_time_are_recorded_step_by_step() -> None:
+    x = torch.tensor([0.5, 1.0, 0.3]).reshape(1, 1, 1, 3)
+    for framework in REPEATED:
+        [spikes] = record_spikes(Own(), framework, x).values()
+        assert spikes.tolist() == [[0, 1, 0], [1, 1, 0], [0, 1, 0], [1, 1, 1]]
 
 
 @pytest.mark.parametrize("framework", IN_DATA)

@@ -12,6 +12,7 @@ from spikingjelly.activation_based import layer, neuron
 from torch import Tensor, nn
 
 from membrane.framework import Framework, MultiStep, MultiStepTID, SingleStep, SingleStepTID
+from membrane.models.own_time import OwnsTime
 from membrane.tracking.tables import console, model_table, results_table, wilson_half_width
 
 
@@ -72,6 +73,29 @@ def test_every_leaf_has_its_type_shape_and_parameters(framework: Framework, x: T
     assert rows["spare"] == ["Identity", "–"]
     # 1 + 108 + 12 + 485 parameters and 12 running statistics of 4 bytes; batch norm counts batches in 8: 2480 bytes.
     assert rows["total"] == ["2.5 kB with buffers", "606"]
+
+
+class Own(OwnsTime, nn.Module):
+    """A convolution into which a container merges time, and a neuron, in step mode 'm' throughout."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.body = layer.SeqToANNContainer(nn.Conv2d(2, 6, 3), nn.Flatten())
+        self.spikes = neuron.IFNode(step_mode="m")
+
+    def sequence_forward(self, x_seq: Tensor) -> Tensor:
+        return self.spikes(self.body(x_seq))
+
+
+@pytest.mark.parametrize(
+    ("framework", "merged", "shape"),
+    [(MultiStep(3), "[3N,{}]", "[3,N,216]"), (SingleStep(3), "[N,{}] ×3", "[1,N,216] ×3")],
+)
+def test_shapes_in_a_model_that_owns_time(framework: Framework, merged: str, shape: str) -> None:
+    rows = cells(model_table(Own(), framework, torch.rand(2, 2, 8, 8)))
+    assert rows["body.0"][1] == merged.format("6,6,6")
+    assert rows["body.1"][1] == merged.format("216")
+    assert rows["spikes"][1] == shape
 
 
 def test_measuring_leaves_no_trace() -> None:
