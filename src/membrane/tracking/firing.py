@@ -15,8 +15,8 @@ from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
 from membrane.framework import Framework
-from membrane.neurons import neuron_layers
 from membrane.models.own_time import OwnsTime
+from membrane.neurons import neuron_layers
 from membrane.randomness import scoped
 
 SILENT, SATURATED = 0.001, 0.99
