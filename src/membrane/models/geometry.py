@@ -5,6 +5,8 @@ from typing import Any
 
 from membrane.errors import ConfigError
 
+LARGE = 64  # pixels of the shorter side; between CIFAR's 32 and the 128 of event cameras
+
 
 def per_layer(count: int, **settings: Any) -> list[tuple[Any, ...]]:
     """The settings of each layer, in the order given; a single value stands for every layer.
@@ -55,9 +57,6 @@ def one_of(choices: Iterable[Any], **settings: Any) -> None:
     for name, value in settings.items():
         if value not in known:
             raise ConfigError(f"{name} must be one of {', '.join(map(str, known))}, got {value!r}")
-
-
-LARGE = 64
 
 
 def for_size(size: Sequence[int], **setting: str | None) -> str:
