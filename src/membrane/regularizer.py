@@ -52,10 +52,12 @@ class FiringRate:
     def listening(self, lengths: Tensor | None) -> Iterator[Penalty]:
         """Hooks on every neuron layer while the block runs; what is yielded gives the penalty [] of all it heard."""
         heard: dict[str, list[Tensor]] = {name: [] for name in self.layers}
+        steps = dict.fromkeys(self.layers, 0)
 
         def hear(name: str, layer: nn.Module, _inputs: tuple[Tensor, ...], output: Tensor) -> None:
-            mode, step = str(getattr(layer, "step_mode", "s")), len(heard[name])
-            heard[name].append(summed(output, lengths, step, mode))
+            mode = str(getattr(layer, "step_mode", "s"))
+            heard[name].append(summed(output, lengths, steps[name], mode))
+            steps[name] += len(output) if mode == "m" else 1
 
         handles = [layer.register_forward_hook(partial(hear, name)) for name, layer in self.layers.items()]
         try:
@@ -76,7 +78,7 @@ class FiringRate:
 
 
 def summed(output: Tensor, lengths: Tensor | None, step: int, mode: str) -> Tensor:
-    """Outputs [T,N,…] ('m') or those of timestep ``step`` [N,…] ('s') → their sum and number, [2], where valid."""
+    """Outputs of timesteps from ``step`` on, [T,N,…] ('m') or [N,…] ('s') → their sum and number, [2], where valid."""
     kind = torch.promote_types(output.dtype, torch.float32)
     if lengths is None:
         return torch.stack([output.sum(dtype=kind), output.new_tensor(output.numel(), dtype=kind)])
