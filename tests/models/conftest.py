@@ -12,6 +12,8 @@ from torch import Tensor, nn
 from membrane.framework import MultiStep
 from membrane.models.scnn import SCNN
 from membrane.models.smlp import SMLP
+from membrane.models.sresnet import SResNet
+from membrane.models.sresnet_stride import SResNetStride
 from membrane.neurons import make_neuron
 from membrane.randomness import scoped
 
@@ -36,6 +38,31 @@ MODELS: dict[str, Callable[..., nn.Module]] = {
         postpool=2,
     ),
     "scnn_gsp": partial(SCNN, filters=[6, 8], separables=[True, False], pool_sizes=1, gsp=True, norm="none"),
+    "sresnet": partial(SResNet, filters=[6, 6, 8], strides=[1, 2, 1]),
+    "sresnet_projections": partial(
+        SResNet,
+        filters=[6, 6],
+        kernel_sizes=[5, 3],
+        strides=[1, 2],
+        paddings=[2, 1],
+        num_blocks=[2],
+        force_projection_with_stride=True,
+        prepool=2,
+        postpool="max",
+    ),
+    "sresnet_stride": partial(
+        SResNetStride, filters=[6, 6, 8], kernel_sizes=[3, 5, 3], paddings=[1, 2, 1], strides=[1, 2, 1], postpool="max"
+    ),
+    "sresnet_stride_projections": partial(
+        SResNetStride,
+        filters=[6, 6, 6],
+        strides=[1, 2, 1],
+        pool_sizes=[1, 1, 2],
+        num_blocks=[1, 2],
+        force_projection_with_stride=True,
+        force_projection_with_pooling=True,
+        postpool="sum",
+    ),
 }
 NEURONS: dict[str, Callable[[], nn.Module]] = {
     "if_soft": partial(make_neuron, neuron.IFNode, surrogate.ATan, v_reset=None),

@@ -108,7 +108,7 @@ def test_gradients_are_equal_where_no_layer_mixes_timesteps(
 ) -> None:
     # In training mode, dropout included: its mask is drawn once and stays for all timesteps. In float64, so that
     # an error of rounding is not mistaken for one of the strategy.
-    changes = {"norm": "none"} if model_name.startswith("scnn") else {}
+    changes: dict[str, Any] = {} if model_name.startswith("smlp") else {"norm": "none"}
     model = build_lively(model_name, neuron, dims, **changes).double().train()
     single, multi = (gradients(model, run, data(in_data, 4, shapes[dims]).double()) for run in pair(in_data, 4))
     assert set(single) == {"x", *dict(model.named_parameters())}
@@ -117,15 +117,18 @@ def test_gradients_are_equal_where_no_layer_mixes_timesteps(
         torch.testing.assert_close(multi[name], gradient, rtol=1e-8, atol=1e-10)
 
 
-@pytest.mark.parametrize("model_name", ["scnn", "scnn_separable"])
+@pytest.mark.parametrize(
+    ("model_name", "first_norm"),
+    [("scnn", "norm1"), ("scnn_separable", "norm1"), ("sresnet", "stem.norm"), ("sresnet_stride", "stem.norm")],
+)
 def test_batch_norm_in_training_mixes_timesteps_in_multistep_alone(
-    build_lively: Build, shapes: Any, model_name: str, dims: int
+    build_lively: Build, shapes: Any, model_name: str, first_norm: str, dims: int
 ) -> None:
     x = data(True, 4, shapes[dims])
     updates = {}
     for run in pair(True, 4):
         model = build_lively(model_name, "lif_soft", dims).train()
-        norm = model.get_submodule("norm1")
+        norm = model.get_submodule(first_norm)
         before = norm.running_mean.clone()
         seen: list[Tensor] = []
         handle = norm.register_forward_hook(lambda _m, inputs, _y, seen=seen: seen.append(inputs[0].detach()))

@@ -20,6 +20,25 @@ def per_layer(count: int, **settings: Any) -> list[tuple[Any, ...]]:
     return list(zip(*(lists.get(name, [value] * count) for name, value in settings.items()), strict=True))
 
 
+def stem_and_groups(
+    filters: Sequence[int], num_blocks: Any, **settings: Any
+) -> tuple[tuple[Any, ...], list[tuple[Any, tuple[Any, ...]]]]:
+    """The stem's settings, filters first, and of each group its number of blocks with its settings.
+
+    ConfigError unless every list has one entry for the stem and one a group, and ``num_blocks`` one a group.
+    """
+    if not filters:
+        raise ConfigError("filters needs an entry for the stem, got []")
+    stem, *groups = per_layer(len(filters), filters=filters, **settings)
+    if isinstance(num_blocks, Sequence) and len(num_blocks) != len(groups):
+        raise ConfigError(
+            "num_blocks needs one entry a group (or one value for all groups), filters one more for the stem: "
+            f"filters has {len(filters)}, num_blocks has {len(num_blocks)}"
+        )
+    counts = per_layer(len(groups), num_blocks=num_blocks)
+    return stem, [(count, group) for (count,), group in zip(counts, groups, strict=True)]
+
+
 def slid(name: str, size: Sequence[int], kernel: int, stride: int, padding: int = 0) -> list[int]:
     """Positions [S'] or [H',W'] of a window over ``size``: ⌊(s + 2·padding − kernel) / stride⌋ + 1.
 
@@ -101,3 +120,9 @@ def probability(**settings: float) -> None:
     for name, value in settings.items():
         if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 1:
             raise ConfigError(f"{name} must be at least 0 and less than 1, got {value!r}")
+
+
+def one_of(name: str, known: Sequence[str], value: str) -> None:
+    """ConfigError unless ``value`` is one of ``known``."""
+    if value not in known:
+        raise ConfigError(f"{name} must be one of {', '.join(known)}, got {value!r}")

@@ -5,7 +5,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, PositiveInt, model_validator
 
-from membrane.models.geometry import per_layer
+from membrane.models.geometry import per_layer, stem_and_groups
 from membrane.schema.node import LATER, Count, Node
 
 Probability = Annotated[float, Field(ge=0, lt=1)]
@@ -94,4 +94,48 @@ class SCNN(Model):
         return self.gsp or self.head_neuron
 
 
-MODELS = (SMLP, SCNN)
+class SResNet(Model):
+    choice = "sresnet"
+    public = "membrane.models.sresnet.SResNet"
+    filters: list[PositiveInt] = Field(min_length=1)
+    kernel_sizes: PositiveInt | list[PositiveInt] = 3
+    strides: PositiveInt | list[PositiveInt] = 1
+    paddings: Count | list[Count] = 1
+    num_blocks: PositiveInt | list[PositiveInt] = 1
+    force_projection_with_stride: bool = False
+    prepool: PositiveInt = 1
+    postpool: Literal["max", "avg"] = "avg"
+    norm: Norm = "batch"
+
+    @model_validator(mode="after")
+    def one_entry_a_layer(self) -> Self:
+        """Refuse lists of different lengths, naming each with its length."""
+        lists = ("kernel_sizes", "strides", "paddings")
+        stem_and_groups(self.filters, self.num_blocks, **{name: getattr(self, name) for name in lists})
+        return self
+
+
+class SResNetStride(Model):
+    choice = "sresnet_stride"
+    public = "membrane.models.sresnet_stride.SResNetStride"
+    filters: list[PositiveInt] = Field(min_length=1)
+    kernel_sizes: PositiveInt | list[PositiveInt] = 3
+    strides: PositiveInt | list[PositiveInt] = 1
+    paddings: Count | list[Count] = 1
+    pool_sizes: PositiveInt | list[PositiveInt] = 1
+    num_blocks: PositiveInt | list[PositiveInt] = 1
+    force_projection_with_stride: bool = False
+    force_projection_with_pooling: bool = False
+    prepool: PositiveInt = 1
+    postpool: Literal["max", "avg", "sum"] = "avg"
+    norm: Norm = "batch"
+
+    @model_validator(mode="after")
+    def one_entry_a_layer(self) -> Self:
+        """Refuse lists of different lengths, naming each with its length."""
+        lists = ("kernel_sizes", "strides", "paddings", "pool_sizes")
+        stem_and_groups(self.filters, self.num_blocks, **{name: getattr(self, name) for name in lists})
+        return self
+
+
+MODELS = (SMLP, SCNN, SResNet, SResNetStride)
