@@ -18,6 +18,8 @@ from torch.nn import functional as F
 from membrane.framework import MultiStep, MultiStepTID, SingleStep, SingleStepTID
 from membrane.models.scnn import SCNN
 from membrane.models.smlp import SMLP
+from membrane.models.sresnet import SResNet
+from membrane.models.sresnet_stride import SResNetStride
 from membrane.neurons import make_neuron
 from membrane.randomness import scoped
 from membrane.readout import Mean
@@ -27,6 +29,8 @@ MODELS: dict[str, Callable[..., nn.Module]] = {
     "smlp": partial(SMLP, units=[32]),
     "scnn": partial(SCNN, filters=[8, 8], norm="none"),
     "scnn_batch_norm": partial(SCNN, filters=[8, 8]),
+    "sresnet": partial(SResNet, filters=[8, 8], strides=[1, 2], norm="none"),
+    "sresnet_stride": partial(SResNetStride, filters=[8, 8], strides=[1, 2]),
 }
 STRATEGIES = {
     "singlestep": SingleStep,
@@ -47,13 +51,21 @@ GOLDEN: dict[tuple[str, str], list[float]] = {
     ("scnn_batch_norm", "multistep"): [1.43037, 1.406625, 1.368205, 1.321017, 1.267005],
     ("scnn_batch_norm", "singlestep_tid"): [1.395977, 1.381101, 1.352985, 1.333484, 1.284966],
     ("scnn_batch_norm", "multistep_tid"): [1.400699, 1.390698, 1.356211, 1.319694, 1.271486],
+    ("sresnet", "singlestep"): [1.499539, 1.451085, 1.39615, 1.386272, 1.391575],
+    ("sresnet", "multistep"): [1.499539, 1.451085, 1.39615, 1.386272, 1.391575],
+    ("sresnet", "singlestep_tid"): [1.482188, 1.438932, 1.398117, 1.386149, 1.395287],
+    ("sresnet", "multistep_tid"): [1.482188, 1.438932, 1.398117, 1.386149, 1.395287],
+    ("sresnet_stride", "singlestep"): [1.384825, 1.381691, 1.378115, 1.376005, 1.36803],
+    ("sresnet_stride", "multistep"): [1.388847, 1.388255, 1.382471, 1.37568, 1.371976],
+    ("sresnet_stride", "singlestep_tid"): [1.381815, 1.381874, 1.377005, 1.374727, 1.371122],
+    ("sresnet_stride", "multistep_tid"): [1.380983, 1.382075, 1.376117, 1.372967, 1.373283],
 }
 
 
 def model(name: str) -> nn.Module:
     with scoped(0, "initialisation"):
         # without batch norm only a low threshold lets spikes reach the head
-        threshold = 0.25 if name == "scnn" else 1.0
+        threshold = 0.25 if name in ("scnn", "sresnet") else 1.0
         fire = partial(make_neuron, neuron.LIFNode, surrogate.ATan, v_threshold=threshold, v_reset=None)
         return MODELS[name](input_shape=SHAPE, classes=CLASSES, timesteps=T, neuron=fire).double()
 
@@ -88,7 +100,7 @@ def test_golden_losses(name: str, strategy: str) -> None:
     assert found[-1] < found[0]
 
 
-@pytest.mark.parametrize("name", ["smlp", "scnn"])
+@pytest.mark.parametrize("name", ["smlp", "scnn", "sresnet"])
 @pytest.mark.parametrize("suffix", ["", "_tid"])
 def test_single_step_and_multi_step_learn_the_same(name: str, suffix: str) -> None:
     single, multi = losses(name, f"singlestep{suffix}"), losses(name, f"multistep{suffix}")

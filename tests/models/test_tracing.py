@@ -13,7 +13,6 @@ from membrane.models.residual import Add
 from membrane.neurons import is_neuron
 from membrane.randomness import generator
 
-
 OPEN = (GlobalSumPool, Add)
 """Modules of ours without children: their one computation is seen in the graph."""
 
