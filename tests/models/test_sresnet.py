@@ -14,7 +14,7 @@ from membrane.framework import MultiStep, SingleStep, prepare
 from membrane.models.norms import NORMS
 from membrane.models.sresnet import SResNet
 from membrane.models.sresnet_stride import SResNetStride
-from membrane.neurons import make_neuron
+from membrane.neurons import NeuronFactory, make_neuron
 from membrane.schema.model import Norm
 
 IF = partial(make_neuron, neuron.IFNode, surrogate.ATan, v_reset=None)
@@ -153,7 +153,7 @@ def test_shapes_of_data_sets(kind: str, shape: tuple[int, ...]) -> None:
 
 @pytest.mark.parametrize("kind", list(KINDS))
 def test_threshold_dependent_norms_start_smaller_where_paths_are_added(kind: str) -> None:
-    fire = partial(make_neuron, neuron.IFNode, surrogate.ATan, v_threshold=0.5)
+    fire = NeuronFactory(neuron.IFNode, surrogate.ATan, {"v_threshold": 0.5}, timesteps=4, seed=0)
     model = build(kind, norm="tdbn", neuron=fire)
     starts = {
         name: module.weight[0].item()

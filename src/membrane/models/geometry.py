@@ -120,9 +120,3 @@ def probability(**settings: float) -> None:
     for name, value in settings.items():
         if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 1:
             raise ConfigError(f"{name} must be at least 0 and less than 1, got {value!r}")
-
-
-def one_of(name: str, known: Sequence[str], value: str) -> None:
-    """ConfigError unless ``value`` is one of ``known``."""
-    if value not in known:
-        raise ConfigError(f"{name} must be one of {', '.join(known)}, got {value!r}")

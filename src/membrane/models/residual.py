@@ -115,7 +115,7 @@ class Builder:
     def layer(self, channels: int, settings: Layer, number: str = "", alpha: float = 1.0) -> dict[str, nn.Module]:
         """conv → norm → max pool → neuron by name, in order; the convolution has a bias only without a norm."""
         neuron, window = self.neuron(), (settings.kernel, settings.stride, settings.padding)
-        threshold = getattr(neuron, "v_threshold", 1.0)  # an activation has none
+        threshold = getattr(self.neuron, "v_threshold", 1.0)  # a factory of activations has none
         modules = {
             "conv": CONVOLUTION[self.dims - 1](channels, settings.filters, *window, bias=self.norm == "none"),
             "norm": make_norm(self.norm, self.dims, settings.filters, self.timesteps, threshold, alpha),

@@ -42,7 +42,7 @@ class SResNet(nn.Sequential):
         dims: int | None = None,
     ) -> None:
         channels, size = checked_shape(input_shape, dims)
-        one_of("postpool", ("max", "avg"), postpool)
+        one_of(("max", "avg"), postpool=postpool)
         windows = {"kernel_sizes": kernel_sizes, "strides": strides, "paddings": paddings}
         stem, groups = stem_and_groups(filters, num_blocks, **windows)
         super().__init__(

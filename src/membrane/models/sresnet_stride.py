@@ -46,7 +46,7 @@ class SResNetStride(nn.Sequential):
         dims: int | None = None,
     ) -> None:
         channels, size = checked_shape(input_shape, dims)
-        one_of("postpool", ("max", "avg", "sum"), postpool)
+        one_of(("max", "avg", "sum"), postpool=postpool)
         windows = {"kernel_sizes": kernel_sizes, "strides": strides, "paddings": paddings, "pool_sizes": pool_sizes}
         stem, groups = stem_and_groups(filters, num_blocks, **windows)
 

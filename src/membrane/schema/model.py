@@ -95,6 +95,12 @@ class SCNN(Model):
 
 
 class SResNet(Model):
+    """Spiking ResNet that shrinks by max pooling: stem → groups of basic blocks → global pool → linear.
+
+    A block adds its main path and its shortcut with no neuron after (He et al. 2016, arXiv:1512.03385; as spikes: Fang
+    et al. 2021, arXiv:2102.04159).
+    """
+
     choice = "sresnet"
     public = "membrane.models.sresnet.SResNet"
     filters: list[PositiveInt] = Field(min_length=1)
@@ -116,6 +122,12 @@ class SResNet(Model):
 
 
 class SResNetStride(Model):
+    """Spiking ResNet that shrinks by the strides of its convolutions, as an ANN's does; ``pool_sizes`` pool besides.
+
+    A block adds its main path and its shortcut with no neuron after. ``postpool=sum`` is a head of a 1×1 convolution, a
+    neuron and a sum over all positions (He et al. 2016, arXiv:1512.03385).
+    """
+
     choice = "sresnet_stride"
     public = "membrane.models.sresnet_stride.SResNetStride"
     filters: list[PositiveInt] = Field(min_length=1)
@@ -136,6 +148,11 @@ class SResNetStride(Model):
         lists = ("kernel_sizes", "strides", "paddings", "pool_sizes")
         stem_and_groups(self.filters, self.num_blocks, **{name: getattr(self, name) for name in lists})
         return self
+
+    @property
+    def spikes_out(self) -> bool:
+        """Spike counts, where a sum over positions is the head."""
+        return self.postpool == "sum"
 
 
 MODELS = (SMLP, SCNN, SResNet, SResNetStride)

@@ -18,6 +18,12 @@ class Zoo(Model):
 
 
 class SpikingVGG(Zoo):
+    """VGG with spiking neurons: 11 to 19 layers, with and without norm (Simonyan, Zisserman 2015, arXiv:1409.1556).
+
+    A 2×2 pool is left out once a single pixel is left. ``head`` null is imagenet (two layers of 4096) from 64 pixels
+    up, else cifar (one linear layer).
+    """
+
     choice = "spiking_vgg"
     public = "membrane.models.spiking_vgg.SpikingVGG"
     depth: Literal[11, 13, 16, 19] = 11
@@ -26,6 +32,11 @@ class SpikingVGG(Zoo):
 
 
 class SpikingResNet(Zoo):
+    """ResNet with spiking neurons: a neuron follows every sum (He et al. 2016, arXiv:1512.03385).
+
+    ``stem`` null is imagenet (7×7, stride 2, max pool) from 64 pixels up, else cifar (3×3, stride 1).
+    """
+
     choice = "spiking_resnet"
     public = "membrane.models.spiking_resnet.SpikingResNet"
     depth: Literal[18, 34, 50, 101, 152] = 18
@@ -33,6 +44,11 @@ class SpikingResNet(Zoo):
 
 
 class SEWResNet(Zoo):
+    """Spike-element-wise ResNet: ``cnf`` joins the spikes of both paths, with no neuron after.
+
+    Fang et al. 2021, arXiv:2102.04159. ``stem`` as spiking_resnet.
+    """
+
     choice = "sew_resnet"
     public = "membrane.models.sew_resnet.SEWResNet"
     depth: Literal[18, 34, 50, 101, 152] = 18
@@ -41,6 +57,11 @@ class SEWResNet(Zoo):
 
 
 class MSResNet(Zoo):
+    """Membrane-shortcut ResNet: neurons stand before the convolutions, the sum is of potentials.
+
+    Hu et al. 2021, arXiv:2112.08954. ``stem`` as spiking_resnet; ``channels`` is the first stage's width.
+    """
+
     choice = "ms_resnet"
     public = "membrane.models.ms_resnet.MSResNet"
     owns_time = True
@@ -50,6 +71,11 @@ class MSResNet(Zoo):
 
 
 class PLIFNet(Zoo):
+    """The networks of the PLIF paper for its six data sets, with ten voting neurons a class.
+
+    Fang et al. 2021, arXiv:2007.05785. ``channels`` null is the paper's.
+    """
+
     choice = "plif_net"
     public = "membrane.models.plif_net.PLIFNet"
     variant: Literal["mnist", "fashion_mnist", "nmnist", "cifar10", "cifar10_dvs", "dvs_gesture"] = "mnist"
@@ -64,6 +90,11 @@ class Transformer(Zoo):
 
 
 class Spikformer(Transformer):
+    """Transformer with spiking self-attention (Zhou et al. 2023, arXiv:2209.15425).
+
+    ``patch_size`` null is 16 from 64 pixels up, else 4.
+    """
+
     choice = "spikformer"
     public = "membrane.models.spikformer.Spikformer"
     embed_dims: PositiveInt = 384
@@ -80,6 +111,12 @@ class Spikformer(Transformer):
 
 
 class QKFormer(Transformer):
+    """Hierarchical transformer of three stages, with Q-K attention in the first two.
+
+    Zhou et al. 2024, arXiv:2403.16552. ``stem`` null is imagenet (a quarter of the pixels) from 64 pixels up, else
+    cifar.
+    """
+
     choice = "qkformer"
     public = "membrane.models.qkformer.QKFormer"
     embed_dims: PositiveInt = 384
@@ -97,6 +134,11 @@ class QKFormer(Transformer):
 
 
 class SpikeDrivenTransformer(Transformer):
+    """Transformer whose attention masks and adds spikes, without a product of matrices.
+
+    Yao et al. 2023, arXiv:2307.01694. ``stem`` null pools four times from 64 pixels up, else twice.
+    """
+
     choice = "sdt"
     public = "membrane.models.sdt.SpikeDrivenTransformer"
     embed_dims: PositiveInt = 384
