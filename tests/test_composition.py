@@ -12,7 +12,7 @@ from packaging.version import Version
 
 from membrane import command
 from membrane.composition import Composer, Job
-from membrane.config import by_task, check, resolved
+from membrane.config import check, resolved
 from membrane.errors import ConfigError
 
 ROOT = Path(__file__).parents[1]
@@ -159,7 +159,7 @@ def test_a_regression_set_brings_its_loss_and_what_is_watched_unless_someone_els
     )
 
     def chosen(*typed: str) -> tuple[str, str]:
-        config = by_task(resolved(single(mine, *typed).config))
+        config = resolved(single(mine, *typed).config)
         return config["loss"]["_target_"].rpartition(".")[2], config["trainer"]["monitor"]
 
     assert chosen() == chosen("framework=multistep_tid") == ("CrossEntropy", "val/acc")

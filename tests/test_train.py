@@ -296,14 +296,14 @@ def test_a_failure_leaves_its_traceback_and_success_removes_it(
 def test_one_failure_does_not_end_a_sweep(monkeypatch: pytest.MonkeyPatch, small: Run) -> None:
     from membrane import train
 
-    original = train.build_data
+    original = train.test_checkpoints
 
-    def fails_for_seed_one(config, learner):
+    def fails_for_seed_one(config, *arguments):
         if config.seed == 1:
             raise RuntimeError("seed one is broken")
-        return original(config, learner)
+        return original(config, *arguments)
 
-    monkeypatch.setattr(train, "build_data", fails_for_seed_one)
+    monkeypatch.setattr(train, "test_checkpoints", fails_for_seed_one)
     assert small("-m", "seed=0,1,2") == 1
     outcomes = {path.parent.name: path.name for path in Path("runs").glob("digits/*/*/[rF][eA]*.json")}
     assert outcomes == {"seed0": "result.json", "seed1": "FAILED.json", "seed2": "result.json"}

@@ -1,16 +1,18 @@
 """Checkpoints: plain dicts and tensors, written whole with a digest beside them, read without unpickling code."""
 
 import os
+from math import inf, isfinite
 from pathlib import Path
 from typing import Any
 
 import lightning as L
 import torch
 from lightning.pytorch.plugins.io import CheckpointIO
+from torch import nn
 
-from membrane.errors import DataError
-from membrane.metrics import LOWER_IS_BETTER
+from membrane.errors import ConfigError, DataError
 from membrane.runs import sha256
+from membrane.schema.training import LOWER_IS_BETTER
 
 
 class WholeFiles(CheckpointIO):
@@ -61,6 +63,15 @@ def load(path: Path) -> dict[str, Any]:
     return checkpoint
 
 
+def load_into(learner: nn.Module, state: dict[str, torch.Tensor]) -> None:
+    """Give a learner the weights of a checkpoint. ConfigError where its settings need others."""
+    try:
+        learner.load_state_dict(state)
+    except RuntimeError as error:
+        reason = " ".join(str(error).split()[6:])  # after "Error(s) in loading state_dict for Learner:"
+        raise ConfigError(f"the settings do not fit the trained weights, which cannot change now: {reason}") from None
+
+
 def digest_file(path: Path) -> Path:
     """Where a checkpoint's digest lies."""
     return path.with_name(f"{path.name}.sha256")
@@ -88,6 +99,7 @@ class KeepBestAndLast(L.Callback):
         if self.monitor is not None:
             score = float(trainer.callback_metrics[self.monitor])
             score = -score if self.monitor.endswith(LOWER_IS_BETTER) else score
+            score = score if isfinite(score) else -inf  # NaN would never be beaten
             if self.best is None or score > self.best:
                 self.best = score
                 self.best_metrics = {k: float(v) for k, v in trainer.callback_metrics.items() if k.startswith("val/")}

@@ -21,7 +21,8 @@ from membrane.composition import PRIMARY, Composer, Job, folder
 from membrane.config import check, resolved
 from membrane.errors import ConfigError, DataError
 from membrane.mistakes import one_line
-from membrane.published import as_yaml, published
+from membrane.published import as_yaml, masked_override, published
+from membrane.requirements import check_versions
 from membrane.runs import Occupied, RunFolder
 from membrane.schema import Config
 from membrane.tracking import provenance
@@ -46,6 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     with terminal(), signals():
         try:
+            check_versions()
             return launch(arguments)
         except ConfigError as error:
             print(f"membrane: {error}", file=sys.stderr)
@@ -86,7 +88,7 @@ def launch(arguments: list[str]) -> int:
     composer = Composer(known.config_dir)
     if known.shell_completion or known.info or known.hydra_help:
         composer.inspect([] if known.shell_completion else composer.free(known.overrides))
-        hand_to_hydra(arguments, Task())
+        hand_to_hydra(arguments, Task(), arguments)
         return 0
     overrides = composer.free(known.overrides)
     if known.cfg in ("hydra", "all"):
@@ -98,7 +100,7 @@ def launch(arguments: list[str]) -> int:
     refuse(checked, sweep)
     flags = ["--multirun"] * known.multirun + ["--config-dir", known.config_dir] * (known.config_dir is not None)
     task = Task()
-    hand_to_hydra([*flags, *overrides], task)
+    hand_to_hydra([*flags, *overrides], task, arguments)
     return task.close(sweep)
 
 
@@ -157,6 +159,7 @@ def print_part(plain: Any, package: str | None) -> int:
 
 def refuse(checked: list[tuple[Job, Config | ConfigError]], sweep: bool) -> None:
     """ConfigError if any job cannot run; a sweep names each one, and with ``keep_going`` goes on without them."""
+    checked = [(job, buildable(config)) for job, config in checked]
     bad = [(job, config) for job, config in checked if isinstance(config, ConfigError)]
     good = [config for _, config in checked if isinstance(config, Config)]
     if not sweep and bad:
@@ -164,20 +167,24 @@ def refuse(checked: list[tuple[Job, Config | ConfigError]], sweep: bool) -> None
     outright = [config.paths.run for config in good if config.paths.run is not None]
     if len(outright) > len(set(outright)):
         raise ConfigError(f"paths.run={outright[0]} cannot hold several runs; leave it out of a sweep")
-    folders = [RunFolder(config) for config in good]
     for job, error in bad:
-        log.error("refused: %s: %s", " ".join(job.overrides), error)
+        log.error("refused: %s: %s", " ".join(map(masked_override, job.overrides)), error)
     if bad and not (good and good[0].keep_going):
         raise ConfigError(f"{len(bad)} of {len(checked)} jobs refused, none started; keep_going=true starts the others")
-    waiting = [config for config, place in zip(good, folders, strict=True) if place.result() is None or config.rerun]
-    if waiting:
-        from membrane.initial import start_from
-        from membrane.train import build_learner
 
-        for config in waiting:
-            learner = build_learner(config)
-            if config.init is not None:
-                start_from(config.init, learner.model)
+
+def buildable(config: Config | ConfigError) -> Config | ConfigError:
+    """A configuration of which everything can be built, or why not; what is finished already is not built."""
+    if isinstance(config, ConfigError):
+        return config
+    try:
+        if RunFolder(config).result() is None or config.rerun:
+            from membrane.train import rehearse
+
+            rehearse(config)
+    except (ConfigError, DataError) as error:
+        return ConfigError(str(error))
+    return config
 
 
 class Task:
@@ -258,19 +265,21 @@ def guarded(config: Config, said: dict[str, Any], place: RunFolder) -> None:
 def forget_sweep_file() -> None:
     """Remove the copy of the configuration that Hydra's sweeper writes: nothing in it is masked."""
     from hydra.core.hydra_config import HydraConfig
+    from hydra.types import RunMode
 
-    output = Path(HydraConfig.get().runtime.output_dir)
-    for place in (output, output.parent):
-        (place / "multirun.yaml").unlink(missing_ok=True)
+    hydra = HydraConfig.get()
+    if hydra.mode is RunMode.MULTIRUN:  # otherwise the folder is the person's own
+        (Path(hydra.sweep.dir) / "multirun.yaml").unlink(missing_ok=True)
 
 
-def hand_to_hydra(arguments: list[str], task: Task) -> None:
-    """Let Hydra's own main run the jobs, its errors as exceptions and its command line ours."""
+def hand_to_hydra(arguments: list[str], task: Task, typed: list[str]) -> None:
+    """Let Hydra's own main run the jobs, its errors as exceptions, its command line ours; jobs see what was typed."""
     import hydra
     from hydra.errors import HydraException
     from omegaconf.errors import OmegaConfBaseException
 
     def job(composed: DictConfig) -> None:
+        sys.argv = [before[0], *typed]
         task(composed)
 
     before, full_error = sys.argv, os.environ.get("HYDRA_FULL_ERROR")

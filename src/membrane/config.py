@@ -33,7 +33,7 @@ LOSS_OF: Mapping[str, type[Loss]] = {"classification": CrossEntropy, "regression
 
 
 def resolved(composed: DictConfig) -> dict[str, Any]:
-    """A composed configuration as plain values. ConfigError where one refers to what is not there."""
+    """A composed configuration as plain values, with what its task decides. ConfigError for a reference to nothing."""
     try:
         whole = with_defaults(composed)
         for group in GROUPS:
@@ -43,7 +43,7 @@ def resolved(composed: DictConfig) -> dict[str, Any]:
     except OmegaConfBaseException as error:
         reason = re.sub(r"^\w+ raised while resolving interpolation: ", "", one_line(error)).strip('"')
         raise ConfigError(f"{error.full_key}: {reason}" if error.full_key else reason) from None
-    return {str(key): value for key, value in plain.items()} if isinstance(plain, dict) else {}
+    return by_task({str(key): value for key, value in plain.items()} if isinstance(plain, dict) else {})
 
 
 def with_defaults(composed: DictConfig) -> DictConfig:
@@ -64,7 +64,7 @@ def with_defaults(composed: DictConfig) -> DictConfig:
 
 def check(raw: Mapping[str, Any]) -> Config:
     """A resolved, composed configuration → typed and frozen. ConfigError (one line) for anything that cannot run."""
-    raw, trust = by_task(raw), trusted(raw.get("trust"))
+    trust = trusted(raw.get("trust"))
     for key in raw:
         if key not in Config.model_fields:
             raise ConfigError(unknown(key, key, Config.model_fields))
@@ -81,7 +81,7 @@ def check(raw: Mapping[str, Any]) -> Config:
             nodes[group] = None
         else:
             nodes[group] = node(group, kind, choices, value)
-    if not nodes["neuron"].spiking:
+    if not nodes["neuron"].takes_surrogate:
         nodes["surrogate"] = None
     config = validated("", Config, {**raw, **nodes, "init": with_digest(raw.get("init"))})
     why_not = refusal(config)

@@ -14,7 +14,8 @@ from yaml import YAMLError
 
 from membrane.composition import Composer
 from membrane.errors import ConfigError, DataError
-from membrane.published import published
+from membrane.published import masked_override, published
+from membrane.requirements import check_versions
 from membrane.schema import Config
 from membrane.tracking.log import terminal
 
@@ -30,6 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0 if arguments else 2
     with terminal():
         try:
+            check_versions()
             return evaluate(Path(arguments[0]), arguments[1:])
         except ConfigError as error:
             print(f"membrane: {error}", file=sys.stderr)
@@ -48,7 +50,11 @@ def evaluate(run: Path, overrides: list[str]) -> int:
         config = changed(said, changes)
         metrics, checkpoint = measure(run, config)
         record(run, result, config, changes, metrics, checkpoint)
-        log.info("%s: %s", " ".join(changes) or "as it ran", "  ".join(f"{k} {v:.4f}" for k, v in metrics.items()))
+        log.info(
+            "%s: %s",
+            " ".join(map(masked_override, changes)) or "as it ran",
+            "  ".join(f"{k} {v:.4f}" for k, v in metrics.items()),
+        )
         if not [change for change in changes if not change.startswith(("paths.", "trust="))]:
             same = same and agrees(result["metrics"], metrics)
     return 0 if same else 1
@@ -132,7 +138,7 @@ def record(
 
     content = {
         "what": "test",
-        "overrides": list(changes),
+        "overrides": [masked_override(change) for change in changes],
         "config": published(config),
         "metrics": metrics,
         "checkpoint_sha256": sha256(checkpoint),

@@ -1,6 +1,5 @@
 """Starting from the weights of another run: strict, but for what is skipped and for the neurons' own parameters."""
 
-import logging
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -12,15 +11,14 @@ from membrane.neurons import neuron_layers
 from membrane.runs import checkpoint_of, sha256
 from membrane.schema import Init
 
-log = logging.getLogger(__name__)
 PREFIX = "model."
 
 
-def start_from(init: Init, model: nn.Module) -> None:
-    """Give a model the weights of ``init``'s checkpoint. ConfigError for the first that does not fit, with the way out.
+def start_from(init: Init, model: nn.Module) -> str:
+    """Give a model the weights of ``init``'s checkpoint; what was taken and what begins anew, in one line.
 
     A neuron's own parameters are taken where both sides have them and left where one has not, so that an ANN's weights
-    start its SNN, and a PLIF net's a LIF net; one log line says which began anew.
+    start its SNN, and a PLIF net's a LIF net. ConfigError for the first tensor that does not fit, with the way out.
     """
     file = checkpoint_of(init.path)
     if sha256(file) != init.sha256:
@@ -37,7 +35,7 @@ def start_from(init: Init, model: nn.Module) -> None:
     taken = {key: value for key, value in taken.items() if value.shape == wanted[key].shape}
     model.load_state_dict(taken, strict=False)
     anew = [key for key in wanted if key not in taken]
-    log.info("init: %d tensors from %s%s", len(taken), file, f"; begun anew: {', '.join(anew)}" if anew else "")
+    return f"{len(taken)} tensors from {file}" + (f"; begun anew: {', '.join(anew)}" if anew else "")
 
 
 def weights(file: Path) -> dict[str, Tensor]:

@@ -67,8 +67,12 @@ class Learner(L.LightningModule):
         self.collected: list[dict[str, Tensor]] = []
 
     def forward(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
-        """x [N,…] or [N,T,…] → prediction [N,K]."""
-        return single(self.readout(self.framework(self.model, x, lengths), lengths))
+        """x [N,…] or [N,T,…], as the data set gives it → prediction [N,K]; evaluation's augmentation is applied."""
+        none = torch.zeros(len(x), dtype=torch.int64, device=x.device)
+        batch = Batch(x, none, lengths, none, none)
+        for where in ("before", "after"):
+            batch = self.augmentation.run(batch, where, False, EVALUATION, 0)
+        return single(self.readout(self.framework(self.model, batch.x, batch.lengths), batch.lengths))
 
     def augmented(self, batch: Batch, training: bool, epoch: int, step: int) -> Batch:
         """The batch after what runs on the accelerator."""

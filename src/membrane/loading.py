@@ -29,7 +29,7 @@ def load(path: str | Path, trust: Sequence[str] = ()) -> "Learner":
     checkpoint = checkpoints.load(file)
     config = config_of(checkpoint["membrane"]["config"], trust)
     learner = build_learner(config)
-    learner.load_state_dict(checkpoint["state_dict"])
+    checkpoints.load_into(learner, checkpoint["state_dict"])
     return learner.eval()
 
 

@@ -1,15 +1,13 @@
 """What predictions are judged by, sample-weighted over a whole part: a short last batch biases nothing."""
 
 from collections.abc import Mapping
+from math import nan
 
 import torch
 from torch import Tensor, nn
 from torchmetrics import MeanMetric, Metric, MetricCollection
-from torchmetrics.classification import MulticlassAccuracy, MulticlassF1Score, MulticlassRecall
+from torchmetrics.classification import MulticlassAccuracy, MulticlassF1Score, MulticlassStatScores
 from torchmetrics.regression import MeanAbsoluteError, MeanSquaredError, PearsonCorrCoef
-
-LOWER_IS_BETTER = ("loss", "mse", "mae")
-"""The metrics of which the smallest value is the best; of all others it is the largest."""
 
 
 class Measures(nn.Module):
@@ -23,7 +21,7 @@ class Measures(nn.Module):
     def __init__(self, scores: Mapping[str, Metric | MetricCollection]) -> None:
         super().__init__()
         self.scores = MetricCollection(dict(scores), compute_groups=False)
-        self.loss = MeanMetric()
+        self.loss = MeanMetric(nan_strategy=nan)  # it would leave a loss that is no number out
         self.names = ["loss", *scores]
         """The metrics in the order of their columns: the collection would sort them."""
 
@@ -63,7 +61,7 @@ class Classification(Measures):
     def __init__(self, classes: int) -> None:
         scores: dict[str, Metric | MetricCollection] = {
             "acc": MulticlassAccuracy(classes, average="micro", validate_args=False),
-            "balanced_acc": MulticlassRecall(classes, average="macro", validate_args=False),
+            "balanced_acc": BalancedAccuracy(classes, average="none", validate_args=False),
             "f1": MulticlassF1Score(classes, average="macro", validate_args=False),
         }
         if classes >= 10:
@@ -77,6 +75,18 @@ class Classification(Measures):
     def target(self, y: Tensor) -> Tensor:
         """y [N] or soft [N,K] → the class [N], of a soft label that with the largest share."""
         return y.argmax(1) if y.dim() == 2 else y
+
+
+class BalancedAccuracy(MulticlassStatScores):
+    """prediction [N,K], y [N] → the mean recall of the classes that occur; torchmetrics counts 0 for a class that is
+    predicted and does not.
+    """
+
+    def compute(self) -> Tensor:
+        """The mean over classes with support of true positives / support."""
+        scores: Tensor = super().compute()
+        hits, support = scores[:, 0], scores[:, 4]
+        return (hits[support > 0] / support[support > 0]).mean()
 
 
 class Regression(Measures):

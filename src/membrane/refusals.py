@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from membrane.schema import Config, Trusted
 from membrane.schema.neuron import MaskedPSN, Neuron
-from membrane.schema.training import MONITORS, SGD, EarlyStop
+from membrane.schema.training import LOWER_IS_BETTER, MONITORS, SGD, EarlyStop
 
 
 def refusal(config: Config) -> str | None:
@@ -124,8 +124,9 @@ def watched_is_measured(config: Config) -> str | None:
             measured = f"not measured in {task} (dataset {config.dataset.name})"
             return f"{place}.monitor={metric}: {measured}; use one of {', '.join(MONITORS[task])}"
     for place, stop in stops.items():
-        if stop.monitor == "val/corr" and stop.mode == "min":
-            return f"{place}.mode=min would stop because val/corr rises: use {place}.mode=max"
+        right, moves = ("min", "falls") if stop.monitor.endswith(LOWER_IS_BETTER) else ("max", "rises")
+        if stop.mode != right:
+            return f"{place}.mode={stop.mode} would stop because {stop.monitor} {moves}: use {place}.mode={right}"
     return None
 
 

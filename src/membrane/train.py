@@ -19,6 +19,7 @@ from membrane import checkpoints
 from membrane.augment.pipeline import Pipeline
 from membrane.config import admitted, build
 from membrane.data.module import DataModule
+from membrane.errors import ConfigError
 from membrane.initial import start_from
 from membrane.learner import Learner, Loss
 from membrane.metrics import BY_TASK
@@ -41,7 +42,7 @@ def run(config: Config, said: dict[str, Any], folder: RunFolder) -> None:
     torch.set_num_threads(config.threads)
     learner = build_learner(config)
     if config.init is not None:
-        start_from(config.init, learner.model)
+        log.info("init: %s", start_from(config.init, learner.model))
     data = build_data(config, learner)
     data.setup()
     learner.augmentation.fit(data.training_part.x, data.training_part.scale)
@@ -49,7 +50,7 @@ def run(config: Config, said: dict[str, Any], folder: RunFolder) -> None:
     tracking = tracker(config, said, folder.path, folder.fingerprint, folder.reruns())
     recorder = Recorder(folder.path / "metrics.csv", learner, tracking, config.log_every, config.protocol != "last")
     keeper = keep_best_and_last(config, said, folder)
-    callbacks = [build(node, config.trust) for node in config.callbacks.values()]
+    callbacks = build_callbacks(config)
     progress = [Progress()] if config.trainer.progress else []
     trainer = build_trainer(config, folder.path, [*callbacks, recorder, keeper, *progress])
     results.write_provenance(folder, config, data, trainer.strategy.root_device)
@@ -61,6 +62,20 @@ def run(config: Config, said: dict[str, Any], folder: RunFolder) -> None:
     except BaseException:
         tracking.finish("failed")
         raise
+
+
+def rehearse(config: Config) -> None:
+    """Build what a run needs, but for its data. ConfigError for what cannot be built."""
+    learner = build_learner(config)
+    if config.init is not None:
+        start_from(config.init, learner.model)
+    build_data(config, learner)
+    build_trainer(config, Path(), build_callbacks(config))
+
+
+def build_callbacks(config: Config) -> list[L.Callback]:
+    """What the person put beside the training loop."""
+    return [build(node, config.trust) for node in config.callbacks.values()]
 
 
 def keep_best_and_last(config: Config, said: dict[str, Any], folder: RunFolder) -> checkpoints.KeepBestAndLast:
@@ -120,7 +135,8 @@ def neuron_factory(config: Config) -> NeuronFactory:
     """A fresh neuron at every call, each with a surrogate object of its own."""
     surrogate = None if config.surrogate is None else partial(build, config.surrogate, config.trust)
     kind = admitted(config.neuron.target, config.trust)
-    return NeuronFactory(kind, surrogate, config.neuron.parameters(), config.timesteps, config.seed)
+    node = config.neuron
+    return NeuronFactory(kind, surrogate, node.parameters(), config.timesteps, config.seed, node.spiking)
 
 
 def optimizer(config: Config, parameters: Iterable[nn.Parameter]) -> Optimizer:
@@ -170,7 +186,7 @@ def build_trainer(config: Config, folder: Path, callbacks: Sequence[L.Callback] 
     plugins: list[Any] = [checkpoints.WholeFiles()]
     if SLURMEnvironment.detect():
         plugins.append(SLURMEnvironment(auto_requeue=False))
-    return L.Trainer(
+    trainer = L.Trainer(
         accelerator=settings.accelerator,
         devices=settings.devices,
         precision=config.precision,
@@ -190,6 +206,9 @@ def build_trainer(config: Config, folder: Path, callbacks: Sequence[L.Callback] 
         enable_model_summary=False,
         num_sanity_val_steps=0,
     )
+    if trainer.precision != config.precision:  # Lightning takes what the device has, and only warns
+        raise ConfigError(f"this device has no precision={config.precision}: use precision={trainer.precision}")
+    return trainer
 
 
 @dataclass(frozen=True)
@@ -211,7 +230,7 @@ def test_checkpoints(config: Config, learner: Learner, data: DataModule, folder:
 
 def test(config: Config, learner: Learner, data: DataModule, checkpoint: Path) -> Test:
     """The learner with a checkpoint's weights on the test set."""
-    learner.load_state_dict(checkpoints.load(checkpoint)["state_dict"])
+    checkpoints.load_into(learner, checkpoints.load(checkpoint)["state_dict"])
     trainer = build_trainer(config, checkpoint.parent)
     trainer.test(learner, datamodule=data, verbose=False)
     metrics = {name.removeprefix("test/"): float(value) for name, value in trainer.callback_metrics.items()}

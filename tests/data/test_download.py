@@ -211,7 +211,8 @@ def test_two_may_download_the_same_file_at_once(tmp_path: Path, mirrors: Mirrors
 
 @pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGKILL])
 def test_an_aborted_download_is_never_taken_for_whole(tmp_path: Path, mirrors: Mirrors, end: signal.Signals) -> None:
-    program = "import sys; from pathlib import Path; from membrane.data.download import download\n"
+    program = "import signal, sys; from pathlib import Path; from membrane.data.download import download\n"
+    program += "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # which a shell's background ignores
     program += "download(Path(sys.argv[1]), sys.argv[2], [sys.argv[3]])"
     import membrane
 

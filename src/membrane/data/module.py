@@ -10,7 +10,7 @@ from torch import Tensor
 
 from membrane.data.batch import Batch
 from membrane.data.loader import Batches
-from membrane.data.samples import Samples
+from membrane.data.samples import Samples, digest_of
 from membrane.data.splits import digest, stratified
 from membrane.errors import DataError, ProtocolError
 from membrane.randomness import generator
@@ -33,8 +33,7 @@ class DataModule(L.LightningDataModule):
     Under ``val_best`` 15 % of the training data validates, stratified (in ``task`` regression a plain draw); under
     ``last`` nothing does; under ``paper_best_on_test`` the test set is read after every epoch. Under the first two,
     reading the test set while fitting raises ProtocolError. ``before(batch, training, epoch, step)`` runs on a batch
-    before it goes to the accelerator. ``limit`` keeps only the first samples of each part; with ``overfit`` they
-    validate as well.
+    before it goes to the accelerator. ``overfit`` keeps only so many batches of the training part, which validate too.
     """
 
     def __init__(
@@ -85,7 +84,7 @@ class DataModule(L.LightningDataModule):
         if self.overfit is not None:
             train = val = train[: self.overfit * self.batch_size]
         self.split_hash = digest(train, val)
-        self.data_hash = whole.digest()
+        self.data_hash = digest_of(whole, test)
         self.parts = {
             "train": (whole.take(train), train),
             "val": (whole.take(val), val),
@@ -138,9 +137,11 @@ class DataModule(L.LightningDataModule):
         """The trainer's epoch."""
         return int(getattr(self.trainer, "current_epoch", 0))
 
-    def batches(self, name: str, training: bool = False) -> Batches:
+    def batches(self, name: str, training: bool = False, at_most: int | None = None) -> Batches:
         """The part as batches, on the device it trains on unless something runs before it goes there."""
         samples, index = self.part(name)
+        if at_most is not None:
+            samples, index = samples.take(torch.arange(min(at_most, len(index)))), index[:at_most]
         before = self.before
         if before is None and self.trainer is not None:
             samples = samples.to(self.trainer.strategy.root_device)
@@ -164,7 +165,5 @@ class DataModule(L.LightningDataModule):
         return self.batches("test")
 
     def fixed_training_samples(self) -> Batches:
-        """At most 512 samples of the training part, the same ones always."""
-        samples, index = self.part("train")
-        few = torch.arange(min(RATE_SAMPLES, len(index)))
-        return Batches(samples.take(few), index[few], self.batch_size)
+        """At most 512 samples of the training part, the same ones always, as evaluation sees them."""
+        return self.batches("train", at_most=RATE_SAMPLES)

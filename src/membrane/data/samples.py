@@ -31,10 +31,16 @@ class Samples:
         return Samples(self.x.to(device), self.y.to(device), self.recording.to(device), self.scale)
 
     def digest(self) -> str:
-        """SHA-256 over type, shape and bytes of x, y and recording: the identity of the data in provenance."""
+        """SHA-256 over type, shape and bytes of x, y and recording, and the scale: the identity of the data."""
         digest = hashlib.sha256()
         for tensor in (self.x, self.y, self.recording):
             array = tensor.contiguous().cpu().numpy()
             digest.update(f"{array.dtype}{array.shape}".encode())
             digest.update(array.tobytes())
+        digest.update(repr(self.scale).encode())
         return digest.hexdigest()
+
+
+def digest_of(*parts: Samples) -> str:
+    """SHA-256 over the digests of several parts, in order: the identity of a whole data set in provenance."""
+    return hashlib.sha256("".join(part.digest() for part in parts).encode()).hexdigest()

@@ -48,6 +48,7 @@ class NeuronFactory:
     parameters: Mapping[str, Any]
     timesteps: int
     seed: int
+    spiking: bool = True
     made: int = field(default=0, init=False)
 
     @property
@@ -61,7 +62,12 @@ class NeuronFactory:
         self.made += 1
         told = {"T": self.timesteps} if "T" in signature(self.kind).parameters else {}
         with scoped(self.seed, "initialisation.neurons", self.made):
-            return make_neuron(self.kind, self.surrogate, **{**told, **self.parameters})
+            made = make_neuron(self.kind, self.surrogate, **{**told, **self.parameters})
+        if self.spiking and not is_neuron(made):
+            raise ConfigError(
+                f"{name_of(self.kind)} is no neuron: it must inherit from one of SpikingJelly's, as BaseNode"
+            )
+        return made
 
 
 def make_neuron(
@@ -76,6 +82,10 @@ def make_neuron(
     known = signature(kind).parameters
     values = {name: checked(kind, known, name, value) for name, value in parameters.items()}
     values |= own_surrogate(kind, known, surrogate)
+    try:
+        signature(kind).bind(**values)
+    except TypeError as error:
+        raise ConfigError(f"{name_of(kind)}: {error}, there are {', '.join(known)}") from None
     try:
         return kind(**values)
     except AssertionError as error:
@@ -112,7 +122,7 @@ def own_surrogate(
             raise ConfigError(f"{name_of(kind)} needs a surrogate gradient, such as surrogate=atan")
         return {}
     if place is None:
-        raise ConfigError(f"{name_of(kind)} has no surrogate gradient: surrogate=null")
+        raise ConfigError(f"{name_of(kind)} has no surrogate gradient: leave it out with ~surrogate")
     if isinstance(surrogate, nn.Module):
         raise TypeError(f"surrogate must build one, a class for example: {surrogate} would be shared by all neurons")
     made = surrogate()

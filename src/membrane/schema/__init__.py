@@ -89,7 +89,7 @@ class Config(Settings):
     epochs: PositiveInt = 20
     batch_size: PositiveInt = 64
     protocol: Literal["val_best", "last", "paper_best_on_test"] = "val_best"
-    precision: Literal["32-true", "bf16-mixed", "16-mixed", "64-true"] = "32-true"
+    precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true"
     threads: PositiveInt = 2
     log_every: PositiveInt = 10
     save_outputs: Literal["readout", "all"] = "readout"

@@ -1,6 +1,6 @@
 """Neurons, and what stands in their place in the ANN twin."""
 
-from typing import Annotated, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, PositiveInt, model_validator
 
@@ -17,6 +17,7 @@ class Neuron(Node):
     """
 
     spiking: ClassVar[bool] = True
+    takes_surrogate: ClassVar[bool] = True
     steps: ClassVar[Steps] = "one by one"
 
 
@@ -200,17 +201,18 @@ class ReLU(Neuron):
     public = "torch.nn.ReLU"
     defined = "torch.nn.modules.activation.ReLU"
     spiking = False
+    takes_surrogate = False
 
 
 class FurtherNeuron(Neuron, Trusted):
     """Another neuron of SpikingJelly's, named by its class: neuron._target_=…; its constructor checks its settings."""
 
 
-def further(name: str, module: str, steps: Steps = "one by one") -> type[FurtherNeuron]:
-    """The node of SpikingJelly's neuron ``name``, defined in ``module``."""
+def further(name: str, module: str, **facts: Any) -> type[FurtherNeuron]:
+    """The node of SpikingJelly's neuron ``name``, defined in ``module``; ``facts`` are those of `Neuron`."""
     home = "spikingjelly.activation_based.neuron"
-    said = {"public": f"{home}.{name}", "defined": f"{home}.{module}.{name}", "steps": steps, "__module__": __name__}
-    return type(name, (FurtherNeuron,), said)
+    said = {"public": f"{home}.{name}", "defined": f"{home}.{module}.{name}", "__module__": __name__}
+    return type(name, (FurtherNeuron,), {**said, **facts})
 
 
 NEURONS = (
@@ -230,8 +232,8 @@ NEURONS = (
     ReLU,
     further("ActivationAwareIFNode", "integrate_and_fire"),
     further("ComplementaryLIFNode", "lif_variants"),
-    further("DSRIFNode", "dsr", steps="together"),
-    further("DSRLIFNode", "dsr", steps="together"),
+    further("DSRIFNode", "dsr", steps="together", takes_surrogate=False),
+    further("DSRLIFNode", "dsr", steps="together", takes_surrogate=False),
     further("HalfThresholdIFNode", "integrate_and_fire"),
     further("ILIFNode", "ilif"),
     further("IzhikevichNode", "adapt"),

@@ -12,6 +12,8 @@ MONITORS = {
     "regression": ("val/loss", "val/mse", "val/mae", "val/corr"),
 }
 """Task → what of it can be watched."""
+LOWER_IS_BETTER = ("loss", "mse", "mae")
+"""The metrics of which the smallest value is the best; of all others it is the largest."""
 
 
 class Framework(Node):
@@ -276,7 +278,7 @@ class Trainer(Settings):
     """
 
     accelerator: Literal["auto", "cpu", "gpu"] = "auto"
-    devices: PositiveInt = 1
+    devices: Literal[1] = 1
     deterministic: bool = True
     clip_norm: Positive | None = None
     accumulate: PositiveInt = 1

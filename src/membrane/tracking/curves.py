@@ -25,13 +25,23 @@ class NothingToDraw(ValueError):
 
 
 def by_epoch(rows: Sequence[Row], column: str) -> Line:
-    """The column's mean in each epoch that has a finite value."""
-    cells: dict[int, list[float]] = {}
+    """The column's mean in each epoch that has a finite value; a row counts for the steps since the row before it.
+
+    So the rest of an epoch, after the last full ``log_every`` steps, weighs no more than it should.
+    """
+    cells: dict[int, list[tuple[float, float]]] = {}
+    before = 0.0
     for row in rows:
-        if np.isfinite(row.get(column, np.nan)):
-            cells.setdefault(int(row["epoch"]), []).append(row[column])
+        if column in row:
+            step = row.get("step", before + 1)
+            weight, before = step - before, step
+            if np.isfinite(row[column]):
+                cells.setdefault(int(row["epoch"]), []).append((row[column], max(weight, 1.0)))
     epochs = sorted(cells)
-    return np.array(epochs, dtype=int), np.array([np.mean(cells[epoch]) for epoch in epochs], dtype=float)
+    means = [
+        np.average([value for value, _ in each], weights=[w for _, w in each]) for _, each in sorted(cells.items())
+    ]
+    return np.array(epochs, dtype=int), np.array(means, dtype=float)
 
 
 def learning_curves(rows: Sequence[Row]) -> "Figure":

@@ -12,10 +12,10 @@ import torch
 from membrane import neurons
 from membrane.data.module import DataModule
 from membrane.learner import EVALUATION, Learner
-from membrane.metrics import LOWER_IS_BETTER
 from membrane.models.norms import mixes_timesteps
 from membrane.runs import RunFolder
 from membrane.schema import Config
+from membrane.schema.training import LOWER_IS_BETTER
 from membrane.tracking import figures, provenance
 from membrane.tracking.firing import record_spikes
 from membrane.tracking.loggers import Tracker
