@@ -65,3 +65,17 @@ def test_a_file_of_something_else_is_refused(tmp_path: Path, content) -> None:
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"gone\.ckpt: no such checkpoint"):
         checkpoints.load(tmp_path / "gone.ckpt")
+
+
+def test_the_best_is_no_epoch_without_a_score_once_there_is_another(tmp_path: Path) -> None:
+    class Trainer:
+        callback_metrics: dict[str, torch.Tensor]
+
+        def save_checkpoint(self, path: Path) -> None:
+            path.write_text(str(self.callback_metrics["val/loss"].item()))
+
+    trainer, keeper = Trainer(), checkpoints.KeepBestAndLast(tmp_path, "val/loss", {})
+    for loss, best in ((float("nan"), "nan"), (1.0, "1.0"), (0.5, "0.5"), (float("nan"), "0.5"), (0.75, "0.5")):
+        trainer.callback_metrics = {"val/loss": torch.tensor(loss)}
+        keeper.on_train_epoch_end(trainer, None)
+        assert (tmp_path / "best.ckpt").read_text() == best

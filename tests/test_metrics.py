@@ -102,3 +102,20 @@ def test_half_precision_predictions_meet_targets_that_are_not_rounded() -> None:
 def test_what_can_be_watched_is_what_is_measured(task: str) -> None:
     measured = {f"val/{name}" for name in BY_TASK[task](3).names}
     assert set(MONITORS[task]) == measured
+
+
+def test_a_loss_that_is_no_number_stays_to_be_seen() -> None:
+    measures = Classification(2)
+    for loss in (float("nan"), 1.0):
+        measures.update(torch.eye(2), torch.tensor([0, 1]), torch.tensor(loss))
+    assert torch.isnan(measures.compute()["loss"])
+    measures.reset()
+    measures.update(torch.eye(2), torch.tensor([0, 1]), torch.tensor(1.0))
+    assert measures.compute()["loss"] == 1
+
+
+def test_balanced_accuracy_is_over_the_classes_that_occur() -> None:
+    # labels 0, 1, 1, predicted 0, 1, 2: recalls 1 and 1/2; class 2 has none, for it does not occur
+    measures = Classification(3)
+    measures.update(torch.eye(3), torch.tensor([0, 1, 1]), torch.tensor(0.0))
+    assert measures.compute()["balanced_acc"].item() == 0.75

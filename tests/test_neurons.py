@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 import torch
-from spikingjelly.activation_based import layer, neuron, surrogate
+from spikingjelly.activation_based import base, layer, neuron, surrogate
 from torch import Tensor, nn
 
 from membrane import neurons
 from membrane.errors import ConfigError
 from membrane.framework import MultiStep, MultiStepTID, SingleStep, SingleStepTID
-from membrane.neurons import is_neuron, is_snn, make_neuron
+from membrane.neurons import NeuronFactory, is_neuron, is_snn, make_neuron
 
 
 class Derived(neuron.LIFNode):
@@ -227,3 +227,13 @@ def test_gradient_of_one_step_is_the_surrogates(strategy: Callable[[int], Any]) 
 def as_data(x: list[float]) -> Tensor:
     """x [T] → [N=1,T,C=1,S=1]."""
     return torch.tensor(x).reshape(1, -1, 1, 1)
+
+
+def test_what_is_no_neuron_is_refused_in_a_neurons_place() -> None:
+    class Stateful(base.MemoryModule):
+        """Has the methods, but nothing tells it from another layer with a state."""
+
+    factory = NeuronFactory(Stateful, None, {}, timesteps=4, seed=0)
+    with pytest.raises(ConfigError, match="Stateful is no neuron: it must inherit from one of SpikingJelly's"):
+        factory()
+    assert isinstance(NeuronFactory(nn.ReLU, None, {}, timesteps=4, seed=0, spiking=False)(), nn.ReLU)

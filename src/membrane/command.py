@@ -198,6 +198,10 @@ class Task:
         forget_sweep_file()
         try:
             config = check(resolved(composed))
+            if config.keep_going:  # otherwise nothing starts unless all jobs can be built
+                why_not = buildable(config)
+                if isinstance(why_not, ConfigError):
+                    raise why_not
             perform(config, composed)
             self.finished += 1
         except (ConfigError, DataError, Occupied, RunFailed) as error:

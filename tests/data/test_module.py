@@ -7,8 +7,9 @@ import pytest
 import torch
 from torch import nn
 
+from membrane.data.batch import Batch
 from membrane.data.module import DataModule, DataSet
-from membrane.data.samples import Samples
+from membrane.data.samples import Samples, digest_of
 from membrane.errors import DataError, ProtocolError
 
 
@@ -197,3 +198,25 @@ def test_overfitting_validates_on_what_it_trains_on() -> None:
 def test_data_that_is_not_what_the_configuration_says_is_refused(changes: dict, message: str) -> None:
     with pytest.raises(DataError, match=message):
         module(**changes).setup()
+
+
+def test_rates_are_measured_on_what_evaluation_sees() -> None:
+    seen: list[tuple[bool, int]] = []
+
+    def before(batch: Batch, training: bool, epoch: int, step: int) -> Batch:
+        seen.append((training, epoch))
+        return batch._replace(x=batch.x + 1)
+
+    plain, changed = module("last"), module("last", before=before)
+    first, second = (next(iter(data.fixed_training_samples())) for data in (plain, changed))
+    assert torch.equal(second.x, first.x + 1)
+    assert seen == [(False, -1)]
+
+
+def test_the_hash_of_the_data_knows_the_test_set_and_the_scale() -> None:
+    samples = Samples(torch.zeros(3, 1, 2), torch.zeros(3, dtype=torch.int64), torch.arange(3))
+    other = Samples(samples.x + 1, samples.y, samples.recording)
+    scaled = Samples(samples.x, samples.y, samples.recording, scale=0.5)
+    hashes = {digest_of(samples, part) for part in (samples, other, scaled)}
+    assert len(hashes) == 3
+    assert digest_of(samples, samples) in hashes

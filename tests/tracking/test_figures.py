@@ -17,7 +17,7 @@ from matplotlib.figure import Figure
 from sklearn import metrics
 
 from membrane.tracking import figures
-from membrane.tracking.curves import apart
+from membrane.tracking.curves import apart, by_epoch
 
 COLUMNS = "epoch,step,seconds,lr,train/loss,train/acc,val/loss,val/acc,rate/a.spikes,rate/b.spikes"
 ROWS = """
@@ -290,3 +290,10 @@ def test_labels_keep_their_order_and_distance(positions: list[float], gap: float
 )
 def test_labels_move_as_little_as_they_can(positions: list[float], placed: list[float]) -> None:
     assert apart(positions, 0.1) == pytest.approx(placed)
+
+
+def test_the_rest_of_an_epoch_weighs_as_many_steps_as_it_has() -> None:
+    rows = [{"epoch": 0.0, "step": 10.0, "train/loss": 1.0}, {"epoch": 0.0, "step": 12.0, "train/loss": 4.0}]
+    epochs, values = by_epoch([*rows, {"epoch": 0.0, "step": 12.0, "val/loss": 2.0}], "train/loss")
+    assert epochs.tolist() == [0]
+    assert values.tolist() == [1.5]  # (10·1 + 2·4) / 12
