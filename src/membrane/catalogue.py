@@ -13,6 +13,7 @@ from membrane.config import check, resolved
 from membrane.errors import ConfigError
 from membrane.mistakes import nearest
 from membrane.schema import GROUPS, Node
+from membrane.schema.model import Model
 
 USAGE = "usage: membrane-models [NAME | --table | --markdown]   a list, one choice in full, what fits what, all of it"
 LISTED = ("model", "neuron", "surrogate")
@@ -54,9 +55,9 @@ def overview() -> str:
 
 def in_full(name: str, kind: type[Node]) -> str:
     """One choice: what it is, its settings, and what it may not be combined with."""
-    lines = [f"{name}: {description(kind)}".replace("``", ""), ""]
+    lines = [f"{name}: {description(kind)}".replace("``", ""), *shapes(kind), ""]
     lines += [f"  {setting:<24} {said:<44} {default}" for setting, said, default in settings(kind)]
-    refused = [line for pair, line in refusals() if name in pair]
+    refused = [line for _, line in refusals(name)]
     return "\n".join([*lines, *([""] if refused else []), *dict.fromkeys(refused)])
 
 
@@ -68,6 +69,14 @@ def description(kind: type[Node]) -> str:
 def summary(kind: type[Node]) -> str:
     """The first line of that."""
     return description(kind).splitlines()[0].replace("``", "")
+
+
+def shapes(kind: type[Node]) -> list[str]:
+    """What a model takes and gives, in a line; nothing for what is no model."""
+    if not issubclass(kind, Model):
+        return []
+    takes = " or ".join({1: "[N,C,S]", 2: "[N,C,H,W]"}[rank] for rank in kind.ranks)
+    return ["", f"x {takes}, with timesteps in the data [N,T,…] → outputs [T,N,K]"]
 
 
 def settings(kind: type[Node]) -> Iterator[tuple[str, str, str]]:
@@ -110,28 +119,33 @@ def yaml_of(kind: type[Node]) -> dict[str, Any]:
     return {str(key): value for key, value in said.items()}
 
 
-def refusals() -> Iterator[tuple[tuple[str, str, str], str]]:
-    """((model, neuron, framework), why not) for every combination of defaults that is refused, on the bundled data."""
+def refusals(name: str | None = None) -> Iterator[tuple[tuple[str, str, str], str]]:
+    """((model, neuron, framework), why not) for every combination of defaults that is refused, on the bundled data.
+
+    With a ``name``, only those of that model or neuron.
+    """
+    models, neurons = ([kind for kind in GROUPS[group][1] if kind.choice] for group in ("model", "neuron"))
+    pairs = [(model, neuron) for model in models for neuron in neurons if name in (None, model.choice, neuron.choice)]
+    if not pairs:
+        return
     bases = {}
     for framework in FRAMEWORKS:
         composer = Composer()
         [job], _ = composer.jobs([f"framework={framework}"], multirun=False)
         bases[framework] = resolved(job.config)
-    models, neurons = ([kind for kind in GROUPS[group][1] if kind.choice] for group in ("model", "neuron"))
     nodes = {kind.choice: yaml_of(kind) for kind in (*models, *neurons)}
-    for model in models:
-        for neuron in neurons:
-            for framework, base in bases.items():
-                raw = {**copy.deepcopy(base), "model": nodes[model.choice], "neuron": nodes[neuron.choice]}
-                try:
-                    check(raw)
-                except ConfigError as error:
-                    yield (model.choice, neuron.choice, framework), str(error)
+    for model, neuron in pairs:
+        for framework, base in bases.items():
+            raw = {**copy.deepcopy(base), "model": nodes[model.choice], "neuron": nodes[neuron.choice]}
+            try:
+                check(raw)
+            except ConfigError as error:
+                yield (model.choice, neuron.choice, framework), str(error)
 
 
 def table() -> str:
     """Models × neurons: which frameworks take the pair, and why the others do not, as Markdown."""
-    refused = dict(refusals())
+    refused = {triple: in_general(line, triple) for triple, line in refusals()}
     models, neurons = ([kind.choice for kind in GROUPS[group][1] if kind.choice] for group in ("model", "neuron"))
     reasons = list(dict.fromkeys(refused.values()))
     lines = [f"| | {' | '.join(neurons)} |", f"|---|{'---|' * len(neurons)}"]
@@ -140,6 +154,14 @@ def table() -> str:
         lines.append(f"| {model} | {' | '.join(cells)} |")
     notes = [f"{number}. {reason}" for number, reason in enumerate(reasons, start=1)]
     return "\n".join([*lines, "", *notes])
+
+
+def in_general(line: str, triple: tuple[str, str, str]) -> str:
+    """A refusal without the names of what it refuses, so that its like are one: M, K and F stand for them."""
+    model, neuron, framework = triple
+    line = line.replace(f"framework={framework}", "framework=F").replace(f"neuron={neuron}", "neuron=K")
+    line = line.replace(f"model {model}", "model M").replace(f"neuron {neuron}", "neuron K")
+    return line.replace("use framework=multistep_tid", "use framework=multistep")
 
 
 def cell(why: list[str | None], reasons: list[str]) -> str:
@@ -163,7 +185,7 @@ def markdown() -> str:
         for kind in GROUPS[group][1]:
             if not kind.choice:
                 continue
-            lines += ["", f"### {kind.choice}", "", description(kind).replace("``", "`"), ""]
+            lines += ["", f"### {kind.choice}", "", description(kind).replace("``", "`"), *shapes(kind), ""]
             rows = [
                 f"| `{name}` | {said.replace('|', ' / ')} | `{default}` |" for name, said, default in settings(kind)
             ]
@@ -172,5 +194,6 @@ def markdown() -> str:
         if further:
             lines += ["", f"Others of SpikingJelly's, by their names, as `{group}._target_=…`: {', '.join(further)}."]
     lines += ["", "## What fits what", ""]
-    lines += ["Models × neurons with their default settings: ✓ runs under all four frameworks.", "", table()]
+    lines += ["Models × neurons with their default settings: ✓ runs under all four frameworks, *multi* under"]
+    lines += ["multistep and multistep_tid, – under none.", "", table()]
     return "\n".join(lines)
