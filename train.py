@@ -9,6 +9,8 @@ sys.path.insert(0, source)
 os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [source, os.environ.get("PYTHONPATH")]))
 
 if __name__ == "__main__":
-    from membrane.command import main
-
+    try:
+        from membrane.command import main
+    except ModuleNotFoundError as error:
+        sys.exit(f"membrane: {error.name} is not installed here; `make setup`, then `source .venv/bin/activate`")
     sys.exit(main())

@@ -3,8 +3,10 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
+import torch
 
 from membrane.evaluate import main as evaluate
 
@@ -78,3 +80,63 @@ def test_what_was_typed_is_recorded_and_secrets_are_not(small: Run, tmp_path: Pa
     assert small("paths.run=run", "optimizer.lr=0.01") == 0
     command = json.loads((tmp_path / "run" / "provenance.json").read_text())["command"]
     assert command[-2:] == ["paths.run=run", "optimizer.lr=0.01"]
+
+
+@pytest.mark.parametrize("typed", [["-sc", "foo"], ["-sc", "query=bash"]], ids=" ".join)
+def test_completion_that_cannot_be_is_one_line(
+    typed: list[str], membrane: Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("COMP_LINE", raising=False)
+    assert membrane(*typed) == 2
+    assert (
+        capsys.readouterr()
+        .err.strip()
+        .endswith('completion is switched on with eval "$(python train.py -sc install=bash)"')
+    )
+
+
+def test_a_gpu_that_is_not_there_is_refused(membrane: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    if torch.cuda.is_available():
+        pytest.skip("there is a GPU")
+    assert membrane("logger=csv", "trainer.accelerator=gpu") == 2
+    assert "membrane: trainer: No supported gpu backend found!" in capsys.readouterr().err
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_runs_folder_that_is_a_file_is_one_line(
+    small: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").touch()
+    assert small("paths.runs=file") == 2
+    assert capsys.readouterr().err.strip().endswith("Not a directory")
+
+
+def test_a_runs_folder_that_cannot_be_made_fails_in_one_line(
+    small: Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    original = Path.mkdir
+
+    def refuse(self: Path, *arguments: Any, **settings: Any) -> None:
+        if "mine" in self.parts:
+            raise PermissionError(13, "Permission denied", str(self))
+        original(self, *arguments, **settings)
+
+    monkeypatch.setattr(Path, "mkdir", refuse)
+    assert small("paths.runs=mine") == 1
+    said = capsys.readouterr()
+    assert "membrane: the run's folder cannot be used: mine/digits/" in said.out
+    assert "Traceback" not in said.out + said.err
+
+
+def test_a_data_set_that_returns_something_else_is_told_what_is_wanted() -> None:
+    from membrane.data.module import DataModule
+    from membrane.errors import DataError
+
+    class Arrays:
+        def load(self, root: Path, timesteps: int) -> tuple[str, str]:
+            return "x", "y"
+
+    told = {"root": Path(), "shape": [1, 2], "classes": 2, "timesteps": 2, "timesteps_in_data": False}
+    module = DataModule(Arrays(), **told, protocol="last", batch_size=1, seed=0)
+    with pytest.raises(DataError, match=r"load must return two .*Samples, the training part is a str"):
+        module.setup()

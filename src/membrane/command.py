@@ -88,7 +88,12 @@ def launch(arguments: list[str]) -> int:
     composer = Composer(known.config_dir)
     if known.shell_completion or known.info or known.hydra_help:
         composer.inspect([] if known.shell_completion else composer.free(known.overrides))
-        hand_to_hydra(arguments, Task(), arguments)
+        try:
+            hand_to_hydra(arguments, Task(), arguments)
+        except (KeyError, ValueError) as error:
+            raise ConfigError(
+                f'{one_line(error)}; completion is switched on with eval "$(python train.py -sc install=bash)"'
+            ) from None
         return 0
     overrides = composer.free(known.overrides)
     if known.cfg in ("hydra", "all"):
@@ -184,6 +189,8 @@ def buildable(config: Config | ConfigError) -> Config | ConfigError:
             rehearse(config)
     except (ConfigError, DataError) as error:
         return ConfigError(str(error))
+    except OSError as error:
+        return ConfigError(f"{error.filename}: {error.strerror}")
     return config
 
 
@@ -208,6 +215,9 @@ class Task:
             self.failed.append(str(error))
             if not isinstance(error, RunFailed):
                 log.error("membrane: %s", error)
+        except OSError as error:  # of the folder: what happens inside a run is RunFailed
+            self.failed.append(str(error))
+            log.error("membrane: the run's folder cannot be used: %s: %s", error.filename, error.strerror)
 
     def close(self, sweep: bool) -> int:
         """The exit code of all jobs."""

@@ -207,7 +207,8 @@ def admitted(target: str, trust: Sequence[str] = ()) -> type[Any]:
     try:
         found = getattr(importlib.import_module(module), name)
     except (ImportError, AttributeError) as error:
-        raise ConfigError(f"{target} cannot be imported: {one_line(error)}") from None
+        hint = "; is its folder on PYTHONPATH?" if isinstance(error, ModuleNotFoundError) else ""
+        raise ConfigError(f"{target} cannot be imported: {one_line(error)}{hint}") from None
     expected = (ADMITTED[target].defined or target) if target in ADMITTED else target
     actual = f"{getattr(found, '__module__', '?')}.{getattr(found, '__qualname__', '?')}"
     if not inspect.isclass(found):

@@ -17,7 +17,7 @@ from membrane.errors import ConfigError, DataError
 from membrane.published import masked_override, published
 from membrane.requirements import check_versions
 from membrane.schema import Config
-from membrane.tracking.log import terminal
+from membrane.tracking.log import quiet, terminal
 
 log = logging.getLogger(__name__)
 USAGE = "usage: membrane-evaluate RUN [setting=value ...]   for example: membrane-evaluate RUN timesteps=1,2,4"
@@ -39,6 +39,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         except DataError as error:
             print(f"membrane: {error}", file=sys.stderr)
             return 1
+        except KeyboardInterrupt:
+            print("membrane: stopped; what was measured is kept", file=sys.stderr)
+            return 130
 
 
 def evaluate(run: Path, overrides: list[str]) -> int:
@@ -121,7 +124,8 @@ def measure(run: Path, config: Config) -> tuple[dict[str, float], Path]:
     learner = build_learner(config)
     data = build_data(config, learner)
     data.setup()
-    tested = test(config, learner, data, checkpoint_of(run))
+    with quiet():
+        tested = test(config, learner, data, checkpoint_of(run))
     return {f"test/{name}": value for name, value in tested.metrics.items()}, tested.checkpoint
 
 

@@ -121,7 +121,9 @@ class RunFolder:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 file.seek(0)
-                raise Occupied(f"{self.path} is being run by {file.read().strip() or 'another process'}") from None
+                raise Occupied(
+                    f"{self.path} is being run by {file.read().strip() or 'another process'}; wait for it"
+                ) from None
             file.truncate(0)
             file.write(f"process {os.getpid()} on {socket.gethostname()}")
             file.flush()

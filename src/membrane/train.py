@@ -1,7 +1,8 @@
 """The experiment: build → fit → test → result. What a configuration means is all here."""
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from inspect import signature
@@ -12,6 +13,7 @@ import lightning as L
 import numpy as np
 import torch
 from lightning.fabric.plugins.environments.slurm import SLURMEnvironment
+from lightning.fabric.utilities.exceptions import MisconfigurationException
 from torch import nn
 from torch.optim import Optimizer
 
@@ -23,6 +25,7 @@ from membrane.errors import ConfigError
 from membrane.initial import start_from
 from membrane.learner import Learner, Loss
 from membrane.metrics import BY_TASK
+from membrane.mistakes import one_line
 from membrane.neurons import NeuronFactory
 from membrane.randomness import scoped
 from membrane.readout import Readout
@@ -30,6 +33,7 @@ from membrane.runs import RunFolder
 from membrane.schedules import schedule
 from membrane.schema import Config
 from membrane.tracking import results
+from membrane.tracking.log import quiet
 from membrane.tracking.loggers import tracker
 from membrane.tracking.progress import Progress
 from membrane.tracking.recorder import Recorder
@@ -70,7 +74,8 @@ def rehearse(config: Config) -> None:
     if config.init is not None:
         start_from(config.init, learner.model)
     build_data(config, learner)
-    build_trainer(config, Path(), build_callbacks(config))
+    with quiet():
+        build_trainer(config, Path(), build_callbacks(config))
 
 
 def build_callbacks(config: Config) -> list[L.Callback]:
@@ -186,29 +191,39 @@ def build_trainer(config: Config, folder: Path, callbacks: Sequence[L.Callback] 
     plugins: list[Any] = [checkpoints.WholeFiles()]
     if SLURMEnvironment.detect():
         plugins.append(SLURMEnvironment(auto_requeue=False))
-    trainer = L.Trainer(
-        accelerator=settings.accelerator,
-        devices=settings.devices,
-        precision=config.precision,
-        max_epochs=config.epochs,
-        accumulate_grad_batches=settings.accumulate,
-        gradient_clip_val=settings.clip_norm,
-        deterministic=settings.deterministic,
-        limit_train_batches=few,
-        limit_val_batches=0 if config.protocol == "last" else few,
-        limit_test_batches=few,
-        callbacks=list(callbacks),
-        plugins=plugins,
-        default_root_dir=folder,
-        logger=False,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        num_sanity_val_steps=0,
-    )
+    with refused_by_lightning():
+        trainer = L.Trainer(
+            accelerator=settings.accelerator,
+            devices=settings.devices,
+            precision=config.precision,
+            max_epochs=config.epochs,
+            accumulate_grad_batches=settings.accumulate,
+            gradient_clip_val=settings.clip_norm,
+            deterministic=settings.deterministic,
+            limit_train_batches=few,
+            limit_val_batches=0 if config.protocol == "last" else few,
+            limit_test_batches=few,
+            callbacks=list(callbacks),
+            plugins=plugins,
+            default_root_dir=folder,
+            logger=False,
+            enable_checkpointing=False,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+            num_sanity_val_steps=0,
+        )
     if trainer.precision != config.precision:  # Lightning takes what the device has, and only warns
         raise ConfigError(f"this device has no precision={config.precision}: use precision={trainer.precision}")
     return trainer
+
+
+@contextmanager
+def refused_by_lightning() -> Iterator[None]:
+    """Inside, what Lightning cannot run on this machine is a ConfigError."""
+    try:
+        yield
+    except MisconfigurationException as error:
+        raise ConfigError(f"trainer: {one_line(error)}") from None
 
 
 @dataclass(frozen=True)

@@ -76,6 +76,9 @@ class DataModule(L.LightningDataModule):
             return
         whole, test = self.dataset.load(self.root, self.timesteps)
         for name, samples in (("training", whole), ("test", test)):
+            if not isinstance(samples, Samples):
+                kind = type(samples).__name__
+                raise DataError(f"load must return two membrane.data.samples.Samples, the {name} part is a {kind}")
             self.check(name, samples)
         train, val = torch.arange(len(whole)), torch.arange(0)
         if self.protocol == "val_best":

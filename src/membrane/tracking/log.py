@@ -45,19 +45,26 @@ def run_log(path: Path) -> Iterator[None]:
     level = root.level
     root.addHandler(handler)
     root.setLevel(logging.INFO)
-    quietened = [(logging.getLogger(name), list(logging.getLogger(name).handlers)) for name in LIBRARIES]
-    propagating = [(library, library.propagate) for library, _ in quietened]
-    for library, handlers in quietened:
-        library.propagate = True
-        for each in handlers:
-            library.removeHandler(each)
     try:
-        yield
+        with quiet():
+            yield
     finally:
-        for library, handlers in quietened:
-            library.handlers[:] = handlers
-        for library, propagate in propagating:
-            library.propagate = propagate
         root.setLevel(level)
         root.removeHandler(handler)
         handler.close()
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Inside, libraries that print by themselves hand what they log to the root logger, as others do."""
+    libraries = [logging.getLogger(name) for name in LIBRARIES]
+    before = [(library, library.propagate, list(library.handlers)) for library in libraries]
+    for library in libraries:
+        library.propagate = True
+        library.handlers.clear()
+    try:
+        yield
+    finally:
+        for library, propagate, handlers in before:
+            library.propagate = propagate
+            library.handlers[:] = handlers

@@ -10,11 +10,14 @@ import torch
 
 from membrane.data.batch import Batch
 from membrane.learner import EVALUATION, Learner
+from membrane.models.norms import mixes_timesteps
 from membrane.tracking.firing import FiringRates, odd_layers
 from membrane.tracking.loggers import Tracker
 from membrane.tracking.table import MetricsTable
 
 log = logging.getLogger(__name__)
+SETTLED = 100
+"""Optimiser steps after which batch norm's running statistics, which evaluation uses, are worth a warning's advice."""
 
 
 class Recorder(L.Callback):
@@ -105,8 +108,10 @@ class Recorder(L.Callback):
         values |= {f"rate/{layer}": rate for layer, rate in rates.items()}
         values |= {f"mean/{layer}": mean for layer, mean in self.firing.means().items()}
         self.write(trainer, values)
+        young = trainer.global_step < SETTLED and mixes_timesteps(pl_module.model)
         for line in odd_layers(rates):
-            log.warning("epoch %d: %s", trainer.current_epoch + 1, line)
+            said = f"{line.partition(':')[0]}: batch norm's running statistics are young" if young else line
+            log.warning("epoch %d: %s", trainer.current_epoch + 1, said)
 
     def measure_on_training_samples(self, trainer: L.Trainer, learner: Learner) -> None:
         """Firing rates in eval mode on samples of the training part."""

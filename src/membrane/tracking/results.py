@@ -64,6 +64,8 @@ def announce(folder: RunFolder, config: Config, data: DataModule, learner: Learn
     console().print(model_table(learner.model, learner.framework, x))
     sizes = ", ".join(f"{len(part)} {name}" for name, (part, _) in data.parts.items() if len(part))
     log.info("data: %s (%s), protocol %s, split %s", config.dataset.name, sizes, config.protocol, data.split_hash[:12])
+    if config.surrogate is None:
+        log.info("surrogate: none, %s takes none", config.neuron.name_of_choice)
     log.info("augmentation: %s", learner.augmentation.describe())
     if mixes_timesteps(learner.model) and config.framework.name_of_choice.startswith("multistep"):
         log.info("batch norm: in training, multi-step normalises over T·N at once, single-step at each timestep")
