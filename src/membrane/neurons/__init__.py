@@ -91,6 +91,8 @@ def make_neuron(
     except AssertionError as error:
         said = ", ".join(f"{name}={value}" for name, value in parameters.items())
         raise ConfigError(f"{name_of(kind)} does not accept {said}") from error
+    except ValueError as error:
+        raise ConfigError(f"{name_of(kind)}: {error}") from error
 
 
 def checked(kind: Callable[..., nn.Module], known: Mapping[str, Parameter], name: str, value: Any) -> Any:
