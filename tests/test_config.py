@@ -289,3 +289,9 @@ def test_every_name_of_the_list_is_one_of_a_kind() -> None:
 def test_a_regression(changes: dict[str, Any], raw: dict[str, Any]) -> None:
     config = check(changed(raw, {**REGRESSION, **changes}))
     assert (config.dataset.task, config.dataset.parameters()) == ("regression", {})
+
+
+@pytest.mark.parametrize(("batch_norm", "norm"), [(True, "batch"), (False, "none")])
+def test_a_configuration_from_before_other_norms_is_read(batch_norm: bool, norm: str, raw: dict[str, Any]) -> None:
+    raw["model"]["batch_norm"] = batch_norm
+    assert check(raw).model.norm == norm

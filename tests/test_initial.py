@@ -86,7 +86,7 @@ def test_a_skipped_module_begins_anew_whatever_its_shape(tiny: nn.Module, tmp_pa
             r"fc2.weight is \[2\] in the checkpoint and does not exist in this model",
         ),
         ({"head__bias": None}, (), r"head.bias does not exist in the checkpoint and is \[4\] .*: init.skip=\[head\]"),
-        ({}, ("tail",), r"init.skip: the model has no tail, only fc1, neuron1, head"),
+        ({}, ("tail",), r"init.skip: neither the model nor the checkpoint has tail; the model has fc1, neuron1, head"),
     ],
 )
 def test_what_does_not_fit_is_one_line(
@@ -147,3 +147,16 @@ def test_weights_that_do_not_fit_are_refused_before_a_folder_is_made(
     assert small("paths.run=second", "init=first", "model.units=[17]") == 2
     assert "init: fc1" in capsys.readouterr().err
     assert not (tmp_path / "second").exists()
+
+
+def test_what_only_the_checkpoint_has_is_refused_unless_it_is_skipped(tiny: nn.Module, tmp_path: Path) -> None:
+    path = saved(tmp_path / "a.ckpt", **FITTING, neuron1__rc__weight=torch.zeros(3, 6))
+    with pytest.raises(ConfigError, match=r"neuron1.rc.weight is .* does not exist .*: init.skip=\[neuron1.rc\]"):
+        start_from(init(path), tiny)
+    assert "left: neuron1.rc.weight" in start_from(init(path, "neuron1.rc"), tiny)
+
+
+def test_a_neurons_parameter_of_another_shape_is_refused(tiny: nn.Module, tmp_path: Path) -> None:
+    path = saved(tmp_path / "a.ckpt", **FITTING, neuron1__w=torch.zeros(4, 4))
+    with pytest.raises(ConfigError, match=r"neuron1.w is \[4, 4\] .* init.skip=\[neuron1\] leaves it out"):
+        start_from(init(path), tiny)

@@ -26,6 +26,7 @@ Run = Callable[..., int]
         (["model=spiking_vgg", "dataset=diabetes"], "model spiking_vgg is for 2-D data, dataset diabetes is 1-D"),
         (["model=ms_resnet", "neuron=sliding_psn", "framework=singlestep"], "use framework=multistep"),
         (["neuron=masked_psn", "neuron.lambda_init=0.5", "framework=singlestep"], "or neuron.lambda_init=1"),
+        (["model.recurrent=linear", "neuron=relu"], "use model.recurrent=none or a spiking neuron"),
         (["model.recurrent=linear", "neuron=psn"], "use model.recurrent=none or another neuron"),
     ],
 )

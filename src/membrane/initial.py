@@ -1,6 +1,6 @@
 """Starting from the weights of another run: strict, but for what is skipped and for the neurons' own parameters."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 
 from torch import Tensor, nn
@@ -15,27 +15,31 @@ PREFIX = "model."
 
 
 def start_from(init: Init, model: nn.Module) -> str:
-    """Give a model the weights of ``init``'s checkpoint; what was taken and what begins anew, in one line.
+    """Give a model the weights of ``init``'s checkpoint; what was taken, what not and what begins anew, in one line.
 
-    A neuron's own parameters are taken where both sides have them and left where one has not, so that an ANN's weights
-    start its SNN, and a PLIF net's a LIF net. ConfigError for the first tensor that does not fit, with the way out.
+    Strict, but for what is skipped, and for a neuron's own parameters that one side lacks: so an ANN's weights start
+    its SNN, and a PLIF net's a LIF net. ConfigError for the first tensor that does not fit, with the way out.
     """
     file = checkpoint_of(init.path)
     if sha256(file) != init.sha256:
         raise ConfigError(f"init: {file} is not the checkpoint that it was: its SHA-256 is no longer {init.sha256}")
     wanted, found = model.state_dict(), weights(file)
     for name in init.skip:
-        if not any(within(key, [name]) for key in wanted):
+        if not any(within(key, [name]) for key in (*wanted, *found)):
             known = ", ".join(dict.fromkeys(key.rpartition(".")[0] for key in wanted))
-            raise ConfigError(f"init.skip: the model has no {name}, only {known}")
-    free = [*init.skip, *neuron_layers(model)]
+            raise ConfigError(f"init.skip: neither the model nor the checkpoint has {name}; the model has {known}")
+    neurons = set(neuron_layers(model))
     for key in dict.fromkeys([*wanted, *found]):
-        refuse(key, wanted.get(key), found.get(key), free)
+        if not within(key, init.skip):
+            refuse(key, wanted.get(key), found.get(key), neurons)
     taken = {key: found[key] for key in wanted if key in found and not within(key, init.skip)}
-    taken = {key: value for key, value in taken.items() if value.shape == wanted[key].shape}
     model.load_state_dict(taken, strict=False)
-    anew = [key for key in wanted if key not in taken]
-    return f"{len(taken)} tensors from {file}" + (f"; begun anew: {', '.join(anew)}" if anew else "")
+    apart = {
+        "begun anew": [key for key in wanted if key not in taken],
+        "left": [key for key in found if key not in taken],
+    }
+    rest = "".join(f"; {what}: {', '.join(keys)}" for what, keys in apart.items() if keys)
+    return f"{len(taken)} tensors from {file}{rest}"
 
 
 def weights(file: Path) -> dict[str, Tensor]:
@@ -44,13 +48,17 @@ def weights(file: Path) -> dict[str, Tensor]:
     return {key.removeprefix(PREFIX): value for key, value in state.items() if key.startswith(PREFIX)}
 
 
-def refuse(key: str, wanted: Tensor | None, found: Tensor | None, free: Iterable[str]) -> None:
-    """ConfigError where a tensor that must fit does not."""
-    if within(key, free) or (wanted is not None and found is not None and wanted.shape == found.shape):
+def refuse(key: str, wanted: Tensor | None, found: Tensor | None, neurons: Collection[str]) -> None:
+    """ConfigError where a tensor that must fit does not; a neuron's own parameter may be missing on one side."""
+    module = key.rpartition(".")[0]
+    if wanted is None or found is None:
+        if module in neurons:
+            return
+    elif wanted.shape == found.shape:
         return
     sizes = [None if tensor is None else list(tensor.shape) for tensor in (found, wanted)]
     there, here = (f"is {size}" if size is not None else "does not exist" for size in sizes)
-    way_out = f": init.skip=[{key.split('.')[0]}] leaves it out"
+    way_out = f": init.skip=[{module}] leaves it out"
     raise ConfigError(f"init: {key} {there} in the checkpoint and {here} in this model{way_out}")
 
 

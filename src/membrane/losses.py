@@ -51,7 +51,7 @@ class TET:
         self.phi = phi
 
     def __call__(self, outputs: Outputs, batch: Batch) -> Tensor:
-        steps = single(outputs)
+        steps = in_full(single(outputs))
         y = batch.y.repeat(len(steps), *[1] * (batch.y.dim() - 1))
         right = functional.cross_entropy(steps.flatten(0, 1), y, reduction="none").reshape(steps.shape[:2])
         spread = (steps - self.phi).square().mean(2)
@@ -71,10 +71,15 @@ class SpikeCount:
         self.incorrect_rate = incorrect_rate
 
     def __call__(self, outputs: Outputs, batch: Batch) -> Tensor:
-        rates = mean_over_time(single(outputs), batch.lengths)
+        rates = mean_over_time(in_full(single(outputs)), batch.lengths)
         y = batch.y if batch.y.dim() == 2 else functional.one_hot(batch.y, rates.shape[1])
         targets = self.incorrect_rate + (self.correct_rate - self.incorrect_rate) * y.to(rates.dtype)
         return functional.mse_loss(rates, targets)
+
+
+def in_full(outputs: Tensor) -> Tensor:
+    """Outputs in single precision at least: sums over T in half precision would round."""
+    return outputs.to(torch.promote_types(outputs.dtype, torch.float32))
 
 
 def mean_over_time(values: Tensor, lengths: Tensor | None) -> Tensor:

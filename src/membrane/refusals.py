@@ -73,6 +73,10 @@ def steps_fit(config: Config) -> str | None:
 def neurons_are_there(config: Config) -> str | None:
     """A readout or a regulariser that speaks of neurons or spikes, where the network has none."""
     readout, regularizer, model = config.readout, config.regularizer, config.model
+    recurrent = getattr(model, "recurrent", "none")
+    if not config.neuron.spiking and recurrent != "none":
+        way_out = "use model.recurrent=none or a spiking neuron"
+        return f"model.recurrent={recurrent} needs time, the ANN twin has none: {way_out}"
     if not config.neuron.spiking:
         ann = f"needs spiking neurons, neuron={config.neuron.name_of_choice} is the ANN twin"
         if readout.of_neurons:

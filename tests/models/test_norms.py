@@ -146,3 +146,11 @@ def test_the_threshold_reaches_tdbn() -> None:
     for model in (scnn, smlp):
         assert model.get_parameter("norm1.weight").tolist() == [0.5] * 4
         assert not any(is_neuron(module) for module in model.modules())
+
+
+def test_half_precision_is_the_same_in_both_step_modes(kind: str) -> None:
+    norm, x = made(kind, 2).eval(), data(2).bfloat16()
+    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+        single, multi = (run(norm, x, mode) for mode in "sm")
+    assert single.dtype == multi.dtype
+    torch.testing.assert_close(single, multi, atol=0.05, rtol=0.05)

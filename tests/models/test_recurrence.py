@@ -22,7 +22,7 @@ SOFT = partial(make_neuron, neuron.IFNode, surrogate.ATan, v_reset=None)
 
 @pytest.mark.parametrize("recurrent", ["elementwise", "linear"])
 @pytest.mark.parametrize("template", ["smlp", "scnn", "scnn_separable"])
-@pytest.mark.parametrize("kind", ["if_soft", "plif_hard", "relu"])
+@pytest.mark.parametrize("kind", ["if_soft", "plif_hard"])
 def test_parity_in_all_four_frameworks(
     recurrent: str, template: str, kind: str, dims: int, build_lively: Build, shapes: Any
 ) -> None:

@@ -68,16 +68,16 @@ class TemporalEffectiveBatchNorm(base.MemoryModule):  # type: ignore[misc]  # Sp
 
     def single_step_forward(self, x: Tensor) -> Tensor:
         """[N,F,…] → [N,F,…], and time moves on by one."""
-        scaled: Tensor = self.norm(x) * self.scale[self.timestep]
+        normed: Tensor = self.norm(x)
         self.timestep += 1
-        return scaled
+        return normed * self.scale[self.timestep - 1].to(normed.dtype)
 
     def multi_step_forward(self, x_seq: Tensor) -> Tensor:
         """[T,N,F,…] → [T,N,F,…]."""
         if len(x_seq) > len(self.scale):
             raise IndexError(f"TEBN has a scale for {len(self.scale)} timesteps, got {len(x_seq)}")
-        scale = self.scale[: len(x_seq)]
         normed: Tensor = self.norm(x_seq)
+        scale = self.scale[: len(x_seq)].to(normed.dtype)  # under autocast as in single-step mode
         return normed * scale.reshape(-1, *[1] * (x_seq.dim() - 1))
 
 

@@ -54,7 +54,7 @@ class NeuronFactory:
     @property
     def v_threshold(self) -> float:
         """The threshold that a layer before a neuron may be scaled to."""
-        value = self.parameters.get("v_threshold", 1.0)
+        value = self.parameters.get("v_threshold", self.parameters.get("init_v_threshold", 1.0))
         return float(value)
 
     def __call__(self) -> nn.Module:

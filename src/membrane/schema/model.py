@@ -73,6 +73,15 @@ class SCNN(Model):
     prepool: PositiveInt = 1
     postpool: PositiveInt = 1
 
+    @model_validator(mode="before")
+    @classmethod
+    def norm_was_batch_norm(cls, said: Any) -> Any:
+        """Configurations saved before there were other norms say ``batch_norm``."""
+        if not isinstance(said, Mapping) or not isinstance(said.get("batch_norm"), bool):
+            return said
+        norm = {} if said["batch_norm"] else {"norm": "none"}
+        return {**{key: value for key, value in said.items() if key != "batch_norm"}, **norm}
+
     @model_validator(mode="after")
     def one_entry_a_layer(self) -> Self:
         """Refuse lists of different lengths, naming each with its length."""
