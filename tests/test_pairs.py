@@ -12,7 +12,7 @@ from membrane.catalogue import FRAMEWORKS, refusals, yaml_of
 from membrane.composition import Composer
 from membrane.config import check, resolved
 from membrane.framework import MultiStep
-from membrane.neurons import is_neuron
+from membrane.neurons import is_neuron, neuron_layers
 from membrane.randomness import generator, scoped
 from membrane.schema import GROUPS
 from membrane.train import build_learner
@@ -56,6 +56,11 @@ def enliven(model: nn.Module, x: Tensor) -> None:
             parameter.mul_(factor)
         return output * factor
 
+    for layer in neuron_layers(model).values():  # parallel neurons start too quiet for the depth of a VGG
+        own = dict(layer.named_parameters(recurse=False))
+        if {"weight", "bias"} <= own.keys():
+            nn.init.uniform_(own["weight"], 0.2, 1.0)
+            nn.init.constant_(own["bias"], -0.5)
     kinds = (nn.Conv1d, nn.Conv2d, nn.Linear)
     handles = [module.register_forward_hook(scale) for module in model.modules() if isinstance(module, kinds)]
     with torch.no_grad():
