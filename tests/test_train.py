@@ -330,18 +330,18 @@ def test_a_sweep_is_skipped_whole_the_second_time(membrane: Run) -> None:
 def test_a_run_that_another_process_finished_meanwhile_is_not_cleared(
     monkeypatch: pytest.MonkeyPatch, small: Run
 ) -> None:
-    from membrane import command
+    from membrane import job
 
     assert small() == 0
     before = everything(only("digits/*/seed0"))
     looks: list[bool] = []
-    look = command.skipped
+    look = job.skipped
 
     def too_early(config, place):
         looks.append(bool(looks) and look(config, place))
         return looks[-1]
 
-    monkeypatch.setattr(command, "skipped", too_early)
+    monkeypatch.setattr(job, "skipped", too_early)
     assert small() == 0
     assert looks == [False, True]
     assert everything(only("digits/*/seed0")) == before

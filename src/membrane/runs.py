@@ -17,6 +17,8 @@ from membrane.schema import Config, Settings
 
 UNSHAPING = {"name", "seed", "paths", "logger", "rerun", "trust", "keep_going"}
 """Top-level settings that do not shape the result."""
+PRUNE = "PRUNE"
+"""A file of this name in a run's folder asks the run to write its checkpoint and end after the epoch."""
 UNSHAPING_TRAINER = {"devices", "accelerator", "progress"}
 
 

@@ -1,0 +1,82 @@
+"""One job: a run in its folder, skipped where it is finished, recorded where it fails."""
+
+import logging
+import traceback
+from typing import Any
+
+from omegaconf import DictConfig
+
+from membrane.errors import ConfigError, DataError
+from membrane.mistakes import one_line
+from membrane.published import as_yaml, published
+from membrane.runs import RunFolder
+from membrane.schema import Config
+from membrane.tracking import provenance
+from membrane.tracking.log import run_log
+
+log = logging.getLogger(__name__)
+
+
+class Stopped(BaseException):
+    """A signal ends the process."""
+
+    def __init__(self, signum: int) -> None:
+        self.signum = signum
+
+
+class Pruned(Exception):
+    """Whoever watches the run asked it to end early; its checkpoint is written."""
+
+
+class RunFailed(Exception):
+    """A run failed; what it was stands in its folder and on the terminal already."""
+
+
+def perform(config: Config, composed: DictConfig) -> None:
+    """One run in its folder: skipped where it is finished, anew where it is not, recorded where it fails."""
+    place = RunFolder(config)
+    if skipped(config, place):
+        return
+    with place.held():
+        if skipped(
+            config, place
+        ):  # another process finished it after the first look: what is finished is never cleared
+            return
+        if place.result() is not None:
+            log.info("rerun: the earlier run is now %s", place.move_aside())
+        elif place.clear() and not place.debug:
+            log.info("%s was not finished; it starts anew", place.path)
+        place.path.mkdir(parents=True, exist_ok=True)
+        place.write("provenance.json", {"fingerprint": place.fingerprint, "seed": place.seed})
+        said = published(config, composed)
+        (place.path / "config.yaml").write_text(as_yaml(said))
+        with run_log(place.path / "run.log"):
+            guarded(config, said, place)
+
+
+def skipped(config: Config, place: RunFolder) -> bool:
+    """Whether the run is finished already; one line says so, and what has changed since."""
+    done = place.result()
+    if done is None or config.rerun:
+        return False
+    changes = provenance.differences(place.read("provenance.json") or {})
+    since = f"; since then {', '.join(changes)}: rerun=true runs it again" if changes else ""
+    name = "test/mae" if "test/mae" in done["metrics"] else "test/acc"
+    log.info("finished already: %s (%s %.4f)%s", place.path, name, done["metrics"].get(name, float("nan")), since)
+    return True
+
+
+def guarded(config: Config, said: dict[str, Any], place: RunFolder) -> None:
+    """Run, and leave FAILED.json with the traceback where that fails."""
+    from membrane.train import run
+
+    try:
+        run(config, said, place)
+    except Exception as error:
+        logging.getLogger("traceback").exception("the run failed")  # to run.log, not to the terminal
+        place.write("FAILED.json", {"error": one_line(error), "traceback": traceback.format_exc()})
+        if isinstance(error, ConfigError | DataError):
+            log.error("failed: %s", error)
+        else:
+            log.error("failed: %s: %s; see %s", type(error).__name__, one_line(error), place.path / "FAILED.json")
+        raise RunFailed from error
