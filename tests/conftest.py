@@ -1,6 +1,8 @@
 """What all tests share: a place for runs, and nothing of the person's own settings."""
 
 import copy
+import csv
+import json
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -77,3 +79,20 @@ def trap(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     assert "canary" not in sys.modules
     assert not {"TOUCHED", "runs", "outputs", "multirun"} & {path.name for path in tmp_path.iterdir()}
     assert (tmp_path / "victim" / "file").exists()
+
+
+@pytest.fixture
+def remains() -> Callable[[Path], dict[str, Any]]:
+    """What is left of a run, to the last bit, but for paths and times: checkpoints, table, result."""
+    from membrane import checkpoints
+
+    def read(run: Path) -> dict[str, Any]:
+        folder, names = run / "checkpoints", ("last.ckpt", "best.ckpt")
+        states = {name: checkpoints.load(folder / name) for name in names if (folder / name).exists()}
+        with (run / "metrics.csv").open(newline="") as file:
+            table = [[cell for name, cell in row.items() if name != "seconds"] for row in csv.DictReader(file)]
+        result = json.loads((run / "result.json").read_text())
+        digests = {name: checkpoints.digest(state) for name, state in states.items()}
+        return {"states": digests, "table": table, "metrics": result["metrics"], "epochs": result["epochs"]}
+
+    return read

@@ -14,8 +14,9 @@ from pydantic import Field
 
 from membrane.composition import Composer
 from membrane.config import check, resolved
+from membrane.durable import write_json
 from membrane.errors import ConfigError
-from membrane.runs import Occupied, RunFolder, entering, fingerprint, write_whole
+from membrane.runs import Occupied, RunFolder, entering, fingerprint
 from membrane.schema import Config, Settings
 
 FIXED = {
@@ -27,7 +28,7 @@ FIXED = {
 }
 """Command line → fingerprint, for ever: a change here orphans every run that anyone has."""
 UNSHAPING = {"name", "seed", "paths", "logger", "rerun", "trust", "keep_going"}
-UNSHAPING_TRAINER = {"devices", "accelerator", "progress"}
+UNSHAPING_TRAINER = {"devices", "accelerator", "progress", "workers", "worker_timeout"}
 SHIFT = {"_target_": "membrane.augment.image.Shift", "pixels": 1}
 FLIP = {"_target_": "membrane.augment.image.HorizontalFlip"}
 HOLDER = """
@@ -180,7 +181,7 @@ def test_a_folder_named_outright(raw: dict[str, Any], tmp_path: Path) -> None:
     assert RunFolder(config).path == named
     named.mkdir()
     assert RunFolder(config).path == named
-    write_whole(named / "provenance.json", {"fingerprint": fingerprint(config), "seed": 0})
+    write_json(named / "provenance.json", {"fingerprint": fingerprint(config), "seed": 0})
     assert RunFolder(config).path == named
     with pytest.raises(ConfigError, match=f"holds run {fingerprint(config)} seed 0, this one is .* seed 1$"):
         RunFolder(check({**raw, "paths": {"run": str(named)}, "seed": 1}))
@@ -235,10 +236,10 @@ def test_what_an_unfinished_run_left_is_removed(raw: dict[str, Any]) -> None:
 
 def test_a_file_is_written_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "deep" / "result.json"
-    write_whole(path, {"a": 1})
+    write_json(path, {"a": 1})
     assert json.loads(path.read_text()) == {"a": 1}
     with pytest.raises(TypeError):
-        write_whole(path, {"a": object()})
+        write_json(path, {"a": object()})
     assert json.loads(path.read_text()) == {"a": 1}
 
     def full(descriptor: int) -> None:
@@ -247,6 +248,6 @@ def test_a_file_is_written_whole_or_not_at_all(tmp_path: Path, monkeypatch: pyte
 
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(OSError, match="no space left"):
-        write_whole(path, {"a": 2})
+        write_json(path, {"a": 2})
     assert json.loads(path.read_text()) == {"a": 1}
     assert [file.name for file in path.parent.iterdir() if not file.name.startswith(".")] == ["result.json"]

@@ -1,18 +1,26 @@
-"""Checkpoints: plain dicts and tensors, written whole with a digest beside them, read without unpickling code."""
+"""Checkpoints: plain dicts and tensors, written whole with a digest beside them, read without unpickling code.
 
+A file and its digest cannot be replaced in one stroke, so for a moment the digest file names both the old content and
+the new: whenever the process is killed, the checkpoint is one of those that it names.
+"""
+
+import hashlib
+import logging
 import os
-from math import inf, isfinite
+import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import lightning as L
 import torch
 from lightning.pytorch.plugins.io import CheckpointIO
-from torch import nn
+from torch import Tensor, nn
 
+from membrane import durable
 from membrane.errors import ConfigError, DataError
 from membrane.runs import sha256
-from membrane.schema.training import LOWER_IS_BETTER
+
+log = logging.getLogger(__name__)
 
 
 class WholeFiles(CheckpointIO):
@@ -35,25 +43,55 @@ class WholeFiles(CheckpointIO):
 def save(checkpoint: dict[str, Any], path: Path) -> None:
     """Write a checkpoint and its SHA-256 beside it, each whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
+    beside = durable.written_beside(path, lambda file: torch.save(checkpoint, file))
+    put_in_place(beside, path, sha256(beside))
+
+
+def keep_as(source: Path, path: Path) -> None:
+    """Let the content of checkpoint ``source`` stand under another name too, without writing it again."""
     beside = path.with_name(f".{path.name}.tmp")
-    with beside.open("wb") as file:
-        torch.save(checkpoint, file)
-        file.flush()
-        os.fsync(file.fileno())
-    digest = sha256(beside)
+    beside.unlink(missing_ok=True)
+    try:
+        os.link(source, beside)
+    except OSError:  # a file system without hard links
+        shutil.copyfile(source, beside)
+    put_in_place(beside, path, digests(source)[0])
+
+
+def put_in_place(beside: Path, path: Path, digest: str) -> None:
+    """Replace a checkpoint by what lies beside it: before, the digest file names both contents, afterwards the new."""
+    durable.write(digest_file(path), lambda file: file.write(lines([digest, *digests(path)], path)))
     beside.replace(path)
+    durable.flush_folder(path.parent)
     marker = digest_file(path).with_name(f".{path.name}.sha256.tmp")
-    marker.write_text(f"{digest}  {path.name}\n")
+    marker.write_bytes(lines([digest], path))  # not flushed: what it replaces names this content too
     marker.replace(digest_file(path))
+
+
+def lines(digests: list[str], path: Path) -> bytes:
+    """The content of a digest file."""
+    return "".join(f"{digest}  {path.name}\n" for digest in dict.fromkeys(digests)).encode()
+
+
+def digest_file(path: Path) -> Path:
+    """Where a checkpoint's digest lies."""
+    return path.with_name(f"{path.name}.sha256")
+
+
+def digests(path: Path) -> list[str]:
+    """The SHA-256 that a checkpoint may have, the newest first; nothing where no digest file is."""
+    try:
+        return [line.split()[0] for line in digest_file(path).read_text(errors="replace").splitlines() if line.strip()]
+    except FileNotFoundError:
+        return []
 
 
 def load(path: Path) -> dict[str, Any]:
     """A checkpoint, on the CPU. DataError where it is missing, damaged, or holds anything but plain data."""
     if not path.is_file():
         raise DataError(f"{path}: no such checkpoint")
-    marker = digest_file(path)
-    if marker.is_file() and marker.read_text().split()[0] != sha256(path):
-        raise DataError(f"{path}: damaged (its SHA-256 is not the one in {marker.name})")
+    if digest_file(path).is_file() and sha256(path) not in digests(path):
+        raise DataError(f"{path}: damaged (its SHA-256 is not the one in {digest_file(path).name})")
     try:
         checkpoint: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch raises whatever its readers do; all of it means: not a checkpoint of ours
@@ -63,7 +101,31 @@ def load(path: Path) -> dict[str, Any]:
     return checkpoint
 
 
-def load_into(learner: nn.Module, state: dict[str, torch.Tensor]) -> None:
+def newest(folder: Path) -> tuple[Path, dict[str, Any]] | None:
+    """The checkpoint that a run goes on from: `last`, or `previous` where that is damaged (a line says so).
+
+    None where there is none. DataError where none can be read.
+    """
+    why_not = []
+    for path in (folder / "last.ckpt", folder / "previous.ckpt"):
+        if not path.exists() and not digest_file(path).exists():
+            continue
+        try:
+            if not digests(path):
+                raise DataError(f"{path}: its digest file {digest_file(path).name} is missing or empty")
+            found = load(path)
+        except DataError as error:
+            why_not.append(str(error))
+            continue
+        if why_not:
+            log.warning("%s: %s is used instead", why_not[0], path.name)
+        return path, found
+    if why_not:
+        raise DataError(f"{'; '.join(why_not)}: nothing to go on from, rerun=true runs it anew")
+    return None
+
+
+def load_into(learner: nn.Module, state: dict[str, Tensor]) -> None:
     """Give a learner the weights of a checkpoint. ConfigError where its settings need others."""
     try:
         learner.load_state_dict(state)
@@ -72,36 +134,32 @@ def load_into(learner: nn.Module, state: dict[str, torch.Tensor]) -> None:
         raise ConfigError(f"the settings do not fit the trained weights, which cannot change now: {reason}") from None
 
 
-def digest_file(path: Path) -> Path:
-    """Where a checkpoint's digest lies."""
-    return path.with_name(f"{path.name}.sha256")
+def digest(checkpoint: Any) -> str:
+    """SHA-256 over the sorted (place, type, shape, bytes) of everything in a checkpoint that trains on.
 
-
-class KeepBestAndLast(L.Callback):
-    """`last.ckpt` after every epoch; `best.ckpt` when ``monitor`` is better than ever, where there is validation.
-
-    ``about`` is what a model is rebuilt from: a plain dict, put under the key ``membrane``.
+    Two runs with the same digest are the same to the last bit: weights, averaged weights, optimiser, schedule,
+    callbacks, sums of metrics. Paths, times and how Lightning counts its loops stand outside.
     """
+    sha = hashlib.sha256()
+    for place, value in sorted(leaves(checkpoint)):
+        if isinstance(value, Tensor):
+            data = value.detach().cpu().contiguous()
+            sha.update(f"{place}:{data.dtype}{list(data.shape)}".encode())
+            sha.update(data.flatten().view(torch.uint8).numpy().tobytes())
+        else:
+            sha.update(f"{place}:{value!r}".encode())
+    return sha.hexdigest()
 
-    def __init__(self, folder: Path, monitor: str | None, about: dict[str, Any]) -> None:
-        self.folder = folder
-        self.monitor = monitor
-        self.about = about
-        self.best: float | None = None
-        self.best_metrics: dict[str, float] = {}
 
-    def on_save_checkpoint(self, trainer: L.Trainer, pl_module: L.LightningModule, checkpoint: dict[str, Any]) -> None:
-        """Add what the model is rebuilt from."""
-        checkpoint["membrane"] = self.about
+OUTSIDE = ("membrane", "loops", "seconds", "bytes")
+"""What has no part in the digest: the configuration, loop counters, times, and the length of a table with times."""
 
-    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Write `last`, and `best` where this epoch is the best."""
-        if self.monitor is not None:
-            score = float(trainer.callback_metrics[self.monitor])
-            score = -score if self.monitor.endswith(LOWER_IS_BETTER) else score
-            score = score if isfinite(score) else -inf  # NaN would never be beaten
-            if self.best is None or score > self.best:
-                self.best = score
-                self.best_metrics = {k: float(v) for k, v in trainer.callback_metrics.items() if k.startswith("val/")}
-                trainer.save_checkpoint(self.folder / "best.ckpt")
-        trainer.save_checkpoint(self.folder / "last.ckpt")
+
+def leaves(value: Any, place: str = "") -> Iterator[tuple[str, Any]]:
+    """Every value in nested mappings and lists, with its place."""
+    if isinstance(value, dict | list | tuple):
+        for key, inner in value.items() if isinstance(value, dict) else enumerate(value):
+            if key not in OUTSIDE:
+                yield from leaves(inner, f"{place}/{key}")
+    else:
+        yield place, value

@@ -11,3 +11,7 @@ class DataError(RuntimeError):
 
 class ProtocolError(RuntimeError):
     """The test set was read where the protocol forbids it."""
+
+
+class NotFinite(RuntimeError):
+    """Training has left the finite numbers: where, and what helps (exit code 1)."""

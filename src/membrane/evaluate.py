@@ -138,7 +138,8 @@ def record(
     checkpoint: Path,
 ) -> None:
     """`evaluations/<fingerprint>.json`: what was measured, under what, of which weights."""
-    from membrane.runs import fingerprint, sha256, write_whole
+    from membrane.durable import write_json
+    from membrane.runs import fingerprint, sha256
 
     content = {
         "what": "test",
@@ -148,7 +149,7 @@ def record(
         "checkpoint_sha256": sha256(checkpoint),
         "parent": {"fingerprint": result["fingerprint"], "seed": result["seed"]},
     }
-    write_whole(run / "evaluations" / f"{fingerprint(config)}.json", content)
+    write_json(run / "evaluations" / f"{fingerprint(config)}.json", content)
 
 
 def agrees(recorded: dict[str, float], metrics: dict[str, float]) -> bool:

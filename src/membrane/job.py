@@ -9,31 +9,21 @@ from omegaconf import DictConfig
 from membrane.errors import ConfigError, DataError
 from membrane.mistakes import one_line
 from membrane.published import as_yaml, published
-from membrane.runs import RunFolder
+from membrane.runs import PRUNE, RunFolder
 from membrane.schema import Config
+from membrane.stopping import Pruned, Stop, Stopped
 from membrane.tracking import provenance
 from membrane.tracking.log import run_log
 
 log = logging.getLogger(__name__)
 
 
-class Stopped(BaseException):
-    """A signal ends the process."""
-
-    def __init__(self, signum: int) -> None:
-        self.signum = signum
-
-
-class Pruned(Exception):
-    """Whoever watches the run asked it to end early; its checkpoint is written."""
-
-
 class RunFailed(Exception):
     """A run failed; what it was stands in its folder and on the terminal already."""
 
 
-def perform(config: Config, composed: DictConfig) -> None:
-    """One run in its folder: skipped where it is finished, anew where it is not, recorded where it fails."""
+def perform(config: Config, composed: DictConfig, stop: Stop) -> None:
+    """One run in its folder: skipped where it is finished, continued where it is not, recorded where it fails."""
     place = RunFolder(config)
     if skipped(config, place):
         return
@@ -42,16 +32,28 @@ def perform(config: Config, composed: DictConfig) -> None:
             config, place
         ):  # another process finished it after the first look: what is finished is never cleared
             return
-        if place.result() is not None:
-            log.info("rerun: the earlier run is now %s", place.move_aside())
-        elif place.clear() and not place.debug:
-            log.info("%s was not finished; it starts anew", place.path)
-        place.path.mkdir(parents=True, exist_ok=True)
-        place.write("provenance.json", {"fingerprint": place.fingerprint, "seed": place.seed})
+        make_ready(config, place)
         said = published(config, composed)
         (place.path / "config.yaml").write_text(as_yaml(said))
-        with run_log(place.path / "run.log"):
-            guarded(config, said, place)
+        try:
+            with run_log(place.path / "run.log"):
+                guarded(config, said, place, stop)
+        except Stopped as stopped:
+            saved = place.begun() and not stop.insisted
+            raise stopped if stopped.saved or not saved else Stopped(stopped.why, stopped.code, saved) from None
+
+
+def make_ready(config: Config, place: RunFolder) -> None:
+    """Move what is in the run's folder aside, leave it to be continued, or remove it; one line says which."""
+    if config.rerun and not place.debug and place.has_content():
+        log.info("rerun: the earlier run is now %s", place.move_aside())
+    elif place.begun() and not place.debug:
+        (place.path / PRUNE).unlink(missing_ok=True)
+        return
+    elif place.clear() and not place.debug:
+        log.info("%s was broken off before its first checkpoint; it starts anew", place.path)
+    place.path.mkdir(parents=True, exist_ok=True)
+    place.write("provenance.json", {"fingerprint": place.fingerprint, "seed": place.seed})
 
 
 def skipped(config: Config, place: RunFolder) -> bool:
@@ -66,12 +68,14 @@ def skipped(config: Config, place: RunFolder) -> bool:
     return True
 
 
-def guarded(config: Config, said: dict[str, Any], place: RunFolder) -> None:
+def guarded(config: Config, said: dict[str, Any], place: RunFolder, stop: Stop) -> None:
     """Run, and leave FAILED.json with the traceback where that fails."""
     from membrane.train import run
 
     try:
-        run(config, said, place)
+        run(config, said, place, stop)
+    except Pruned:
+        raise
     except Exception as error:
         logging.getLogger("traceback").exception("the run failed")  # to run.log, not to the terminal
         place.write("FAILED.json", {"error": one_line(error), "traceback": traceback.format_exc()})

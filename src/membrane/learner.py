@@ -132,6 +132,14 @@ class Learner(L.LightningModule):
         metrics.update(single(self.readout(outputs, batch.lengths)), batch.y, self.loss(outputs, batch))
         return batch, outputs
 
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Add what training has summed up and nobody has read yet."""
+        checkpoint["training_metrics"] = self.training_metrics.state_dict()
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Go on summing."""
+        self.training_metrics.load_state_dict(checkpoint["training_metrics"], self.device)
+
     def configure_optimizers(self) -> Any:
         """The optimiser, and its schedule over the whole training."""
         optimizer = self.optimize(self.parameters())
@@ -147,6 +155,16 @@ class Running:
         self.names = ["train/loss", f"train/{judge.scored}"]
         self.sums: Tensor | None = None
         self.epoch_sums = [0.0, 0.0, 0.0]
+
+    def state_dict(self) -> dict[str, Any]:
+        """What was summed up, read and unread."""
+        return {"sums": self.sums, "epoch_sums": self.epoch_sums}
+
+    def load_state_dict(self, state_dict: dict[str, Any], device: torch.device) -> None:
+        """Go on from there."""
+        sums = state_dict["sums"]
+        self.sums = None if sums is None else sums.to(device)
+        self.epoch_sums = list(state_dict["epoch_sums"])
 
     def update(self, prediction: Tensor, y: Tensor, loss: Tensor) -> None:
         """Add a batch: prediction [N,K], y [N] (or [N,K]: soft, or targets)."""

@@ -12,6 +12,7 @@ from glob import escape
 from pathlib import Path
 from typing import Any
 
+from membrane import durable
 from membrane.errors import ConfigError, DataError
 from membrane.schema import Config, Settings
 
@@ -51,17 +52,6 @@ def entering(settings: Any) -> Any:
     return settings
 
 
-def write_whole(path: Path, content: Any) -> None:
-    """A JSON file, whole or not at all: written beside, flushed to the disk, renamed."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".{path.name}.tmp")
-    with beside.open("w") as file:
-        file.write(json.dumps(content, indent=2) + "\n")
-        file.flush()
-        os.fsync(file.fileno())
-    beside.replace(path)
-
-
 class Occupied(RuntimeError):
     """Another process holds the run folder: which one, in one line."""
 
@@ -98,16 +88,18 @@ class RunFolder:
             )
 
     def read(self, name: str) -> dict[str, Any] | None:
-        """A JSON file of the folder, or None where it is not there."""
+        """A JSON file of the folder, or None where it is not there. DataError where it is damaged."""
         try:
             content: dict[str, Any] = json.loads((self.path / name).read_text())
         except FileNotFoundError:
             return None
+        except ValueError:
+            raise DataError(f"{self.path / name}: damaged, it is not JSON; move the folder away") from None
         return content
 
     def write(self, name: str, content: Any) -> None:
         """A JSON file of the folder, whole or not at all."""
-        write_whole(self.path / name, content)
+        durable.write_json(self.path / name, content)
 
     def result(self) -> dict[str, Any] | None:
         """The finished run's result; debug runs never have one."""
@@ -134,9 +126,17 @@ class RunFolder:
             finally:
                 file.truncate(0)
 
+    def has_content(self) -> bool:
+        """Whether anything is in it."""
+        return self.path.exists() and any(self.path.iterdir())
+
+    def begun(self) -> bool:
+        """Whether a checkpoint is there to go on from."""
+        return any((self.path / "checkpoints" / f"{name}.ckpt").is_file() for name in ("last", "previous"))
+
     def clear(self) -> bool:
         """Remove what an unfinished or a debug run left; whether there was anything."""
-        if not self.path.exists() or not any(self.path.iterdir()):
+        if not self.has_content():
             return False
         shutil.rmtree(self.path)
         return True

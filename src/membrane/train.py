@@ -14,11 +14,13 @@ import numpy as np
 import torch
 from lightning.fabric.plugins.environments.slurm import SLURMEnvironment
 from lightning.fabric.utilities.exceptions import MisconfigurationException
+from lightning.pytorch.callbacks import Checkpoint
 from torch import nn
 from torch.optim import Optimizer
 
 from membrane import checkpoints
 from membrane.augment.pipeline import Pipeline
+from membrane.checkpointing import KeepBestAndLast
 from membrane.config import admitted, build
 from membrane.data.module import DataModule
 from membrane.errors import ConfigError
@@ -32,6 +34,7 @@ from membrane.readout import Readout
 from membrane.runs import RunFolder
 from membrane.schedules import schedule
 from membrane.schema import Config
+from membrane.stopping import Stop
 from membrane.tracking import results
 from membrane.tracking.log import quiet
 from membrane.tracking.loggers import tracker
@@ -41,11 +44,16 @@ from membrane.tracking.recorder import Recorder
 log = logging.getLogger(__name__)
 
 
-def run(config: Config, said: dict[str, Any], folder: RunFolder) -> None:
-    """One run, from the configuration to the last file of its folder; ``said`` is the configuration as saved."""
+def run(config: Config, said: dict[str, Any], folder: RunFolder, stop: Stop) -> None:
+    """One run, from the configuration to the last file of its folder; ``said`` is the configuration as saved.
+
+    A run that was broken off goes on from its newest checkpoint.
+    """
     torch.set_num_threads(config.threads)
+    stop.within(config.max_time)
+    begun = checkpoints.newest(folder.path / "checkpoints")
     learner = build_learner(config)
-    if config.init is not None:
+    if begun is None and config.init is not None:
         log.info("init: %s", start_from(config.init, learner.model))
     data = build_data(config, learner)
     data.setup()
@@ -53,19 +61,29 @@ def run(config: Config, said: dict[str, Any], folder: RunFolder) -> None:
     results.announce(folder, config, data, learner)
     tracking = tracker(config, said, folder.path, folder.fingerprint, folder.reruns())
     recorder = Recorder(folder.path / "metrics.csv", learner, tracking, config.log_every, config.protocol != "last")
-    keeper = keep_best_and_last(config, said, folder)
+    keeper = keep_best_and_last(config, said, folder, stop)
     callbacks = build_callbacks(config)
     progress = [Progress()] if config.trainer.progress else []
     trainer = build_trainer(config, folder.path, [*callbacks, recorder, keeper, *progress])
-    results.write_provenance(folder, config, data, trainer.strategy.root_device)
+    results.write_provenance(folder, config, data, trainer.strategy.root_device, resumed=begun is not None)
     try:
-        trainer.fit(learner, datamodule=data)
+        with stop.deferred():
+            trainer.fit(learner, datamodule=data, ckpt_path=resumed_from(begun), weights_only=True)
         fit = results.Fit(recorder.seconds(), recorder.samples, trainer.current_epoch, keeper.best_metrics)
         tests = test_checkpoints(config, learner, data, folder.path)
         results.finish(folder, config, learner, data, fit, tests, tracking)
     except BaseException:
         tracking.finish("failed")
         raise
+
+
+def resumed_from(begun: tuple[Path, dict[str, Any]] | None) -> Path | None:
+    """The checkpoint that a run goes on from, announced."""
+    if begun is None:
+        return None
+    path, checkpoint = begun
+    log.info("resumed: from step %d in epoch %d, %s", checkpoint["global_step"], checkpoint["epoch"] + 1, path)
+    return path
 
 
 def rehearse(config: Config) -> None:
@@ -83,7 +101,7 @@ def build_callbacks(config: Config) -> list[L.Callback]:
     return [build(node, config.trust) for node in config.callbacks.values()]
 
 
-def keep_best_and_last(config: Config, said: dict[str, Any], folder: RunFolder) -> checkpoints.KeepBestAndLast:
+def keep_best_and_last(config: Config, said: dict[str, Any], folder: RunFolder, stop: Stop) -> KeepBestAndLast:
     """The run's checkpoints; a model is rebuilt from the configuration in them, in whatever folder they lie."""
     about = {
         "schema": 1,
@@ -91,8 +109,15 @@ def keep_best_and_last(config: Config, said: dict[str, Any], folder: RunFolder) 
         "fingerprint": folder.fingerprint,
         "seed": config.seed,
     }
-    monitor = config.trainer.monitor if config.protocol == "val_best" else None
-    return checkpoints.KeepBestAndLast(folder.path / "checkpoints", monitor, about)
+    settings = config.trainer
+    return KeepBestAndLast(
+        folder.path / "checkpoints",
+        settings.monitor if config.protocol == "val_best" else None,
+        about,
+        stop,
+        steps=settings.checkpoint_steps,
+        minutes=settings.checkpoint_minutes,
+    )
 
 
 def build_learner(config: Config) -> Learner:
@@ -182,6 +207,8 @@ def build_data(config: Config, learner: Learner) -> DataModule:
         split_seed=dataset.split_seed,
         before=(lambda batch, *where: pipeline.run(batch, "before", *where)) if before else None,
         overfit=config.debug.overfit if config.debug else None,
+        workers=config.trainer.workers,
+        worker_timeout=config.trainer.worker_timeout,
     )
 
 
@@ -207,7 +234,7 @@ def build_trainer(config: Config, folder: Path, callbacks: Sequence[L.Callback] 
             plugins=plugins,
             default_root_dir=folder,
             logger=False,
-            enable_checkpointing=False,
+            enable_checkpointing=any(isinstance(each, Checkpoint) for each in callbacks),
             enable_progress_bar=False,
             enable_model_summary=False,
             num_sanity_val_steps=0,

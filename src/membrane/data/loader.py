@@ -1,19 +1,26 @@
-"""Batches of samples that are held in memory: by index, without workers, without collating sample by sample."""
+"""Batches of samples that are held in memory: by index, without collating sample by sample, here or in workers."""
 
 from collections.abc import Callable, Iterator
+from contextlib import closing
+from functools import partial
 
 import torch
 from torch import Tensor
 
 from membrane.data.batch import Batch
 from membrane.data.samples import Samples
+from membrane.data.workers import Workers
 
 
 class Batches:
     """Iterates over [N,…] batches of ``samples``; the last one may be short.
 
-    ``index`` [n] is each sample's place in its data set. ``order()`` gives the order of the samples [n] of the coming
-    epoch (None: as they are). ``transform(batch, step)`` is applied to each batch before it is handed out.
+    ``index`` [n] is each sample's place in its data set. ``order(epoch)`` gives the order of the samples [n] (None: as
+    they are), ``transform(batch, epoch, step)`` is applied to each batch before it is handed out; ``epoch()`` is asked
+    when the first batch of an iteration is. With ``workers`` the same batches are built in other processes, ahead of
+    the one that is needed.
+
+    ``state_dict`` and ``load_state_dict`` are Lightning's for a loader that can start in the middle of an epoch.
     """
 
     def __init__(
@@ -21,23 +28,48 @@ class Batches:
         samples: Samples,
         index: Tensor,
         batch_size: int,
-        order: Callable[[], Tensor] | None = None,
-        transform: Callable[[Batch, int], Batch] | None = None,
+        order: Callable[[int], Tensor] | None = None,
+        transform: Callable[[Batch, int, int], Batch] | None = None,
+        epoch: Callable[[], int] = lambda: 0,
+        workers: Workers | None = None,
     ) -> None:
         self.samples = samples
         self.index = index
         self.batch_size = batch_size
         self.order = order
         self.transform = transform
+        self.epoch = epoch
+        self.workers = workers
+        self.start = 0
+        self.step = 0
 
     def __len__(self) -> int:
         return -(-len(self.samples) // self.batch_size)
 
     def __iter__(self) -> Iterator[Batch]:
-        order = self.order() if self.order else torch.arange(len(self.samples))
-        order = order.to(self.samples.y.device)
-        for step, chosen in enumerate(torch.split(order, self.batch_size)):
-            part = self.samples.take(chosen)
-            x = part.x.float() * part.scale if part.scale != 1 else part.x.float()
-            batch = Batch(x, part.y, None, part.recording, self.index[chosen.cpu()].to(part.y.device))
-            yield self.transform(batch, step) if self.transform else batch
+        # A generator: where to start and the epoch are read at the first batch. Lightning calls iter() earlier.
+        start, self.start = self.start, 0
+        self.step = start
+        epoch = self.epoch()
+        order = self.order(epoch) if self.order else torch.arange(len(self.samples))
+        build = partial(self.build, torch.split(order.to(self.samples.y.device), self.batch_size), epoch)
+        steps = range(start, len(self))
+        with closing(self.workers.batches(build, steps) if self.workers else (build(step) for step in steps)) as made:
+            for batch in made:
+                self.step += 1
+                yield batch
+
+    def build(self, chosen: tuple[Tensor, ...], epoch: int, step: int) -> Batch:
+        """The batch of a step, of the samples ``chosen[step]`` [N]: nothing of the steps before it is needed."""
+        part = self.samples.take(chosen[step])
+        x = part.x.float() * part.scale if part.scale != 1 else part.x.float()
+        batch = Batch(x, part.y, None, part.recording, self.index[chosen[step].cpu()].to(part.y.device))
+        return self.transform(batch, epoch, step) if self.transform else batch
+
+    def state_dict(self) -> dict[str, int]:
+        """How many batches of this epoch were handed out; what workers have built ahead does not count."""
+        return {"step": self.step}
+
+    def load_state_dict(self, state: dict[str, int]) -> None:
+        """The next iteration starts after so many batches, those after it at the first one again."""
+        self.start = self.step = state["step"] % max(len(self), 1)  # after all of them the epoch was over

@@ -12,6 +12,7 @@ from membrane.data.batch import Batch
 from membrane.data.loader import Batches
 from membrane.data.samples import Samples, digest_of
 from membrane.data.splits import digest, stratified
+from membrane.data.workers import Workers
 from membrane.errors import DataError, ProtocolError
 from membrane.randomness import generator
 
@@ -34,6 +35,8 @@ class DataModule(L.LightningDataModule):
     ``last`` nothing does; under ``paper_best_on_test`` the test set is read after every epoch. Under the first two,
     reading the test set while fitting raises ProtocolError. ``before(batch, training, epoch, step)`` runs on a batch
     before it goes to the accelerator. ``overfit`` keeps only so many batches of the training part, which validate too.
+    ``workers`` is the number of processes that build batches (0: this one does), ``worker_timeout`` how many seconds a
+    batch is waited for.
     """
 
     def __init__(
@@ -52,6 +55,8 @@ class DataModule(L.LightningDataModule):
         split_seed: int = 0,
         before: Callable[[Batch, bool, int, int], Batch] | None = None,
         overfit: int | None = None,
+        workers: int = 0,
+        worker_timeout: float = 25.0,
     ) -> None:
         super().__init__()
         self.dataset = dataset
@@ -66,6 +71,8 @@ class DataModule(L.LightningDataModule):
         self.split_seed = split_seed
         self.before = before
         self.overfit = overfit
+        self.workers = workers
+        self.worker_timeout = worker_timeout
         self.parts: dict[str, tuple[Samples, Tensor]] = {}
         self.split_hash = ""
         self.data_hash = ""
@@ -141,19 +148,24 @@ class DataModule(L.LightningDataModule):
         return int(getattr(self.trainer, "current_epoch", 0))
 
     def batches(self, name: str, training: bool = False, at_most: int | None = None) -> Batches:
-        """The part as batches, on the device it trains on unless something runs before it goes there."""
+        """The part as batches, on the device it trains on unless workers build them or something runs before that."""
         samples, index = self.part(name)
+        device = torch.device("cpu") if self.trainer is None else self.trainer.strategy.root_device
+        workers = None
         if at_most is not None:
             samples, index = samples.take(torch.arange(min(at_most, len(index)))), index[:at_most]
+        elif self.workers:
+            workers = Workers(self.workers, self.worker_timeout, pinned=device.type == "cuda")
         before = self.before
-        if before is None and self.trainer is not None:
-            samples = samples.to(self.trainer.strategy.root_device)
+        if before is None and workers is None:
+            samples = samples.to(device)
         order = transform = None
         if training:
-            order = lambda: torch.randperm(len(index), generator=generator(self.seed, "order", self.epoch()))  # noqa: E731
+            order = lambda epoch: torch.randperm(len(index), generator=generator(self.seed, "order", epoch))  # noqa: E731
         if before is not None:
-            transform = lambda batch, step: before(batch, training, self.epoch() if training else -1, step)  # noqa: E731
-        return Batches(samples, index, self.batch_size, order, transform)
+            transform = lambda batch, epoch, step: before(batch, training, epoch, step)  # noqa: E731
+        epoch = self.epoch if training else lambda: -1
+        return Batches(samples, index, self.batch_size, order, transform, epoch, workers)
 
     def train_dataloader(self) -> Batches:
         """The training part, in a new order every epoch."""

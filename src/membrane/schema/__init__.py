@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from pydantic import Field, PositiveInt, SerializeAsAny
+from pydantic import Field, PositiveInt, SerializeAsAny, field_validator
 
 from membrane.schema.augmentation import AUGMENTATIONS, Augmentation
 from membrane.schema.dataset import DATASETS, Dataset
@@ -30,6 +30,7 @@ from membrane.schema.training import (
     Trainer,
 )
 from membrane.schema.zoo import ZOO
+from membrane.stopping import seconds
 
 __all__ = ["GROUPS", "MANY", "Config", "Debug", "Node", "Paths", "Settings", "Trusted"]
 
@@ -95,6 +96,7 @@ class Config(Settings):
     save_outputs: Literal["readout", "all"] = "readout"
     rerun: bool = False
     keep_going: bool = False
+    max_time: str | None = UNSHAPING(default=None)
     trust: list[str] = []
     paths: Paths = Paths()
     dataset: SerializeAsAny[Dataset]
@@ -113,3 +115,11 @@ class Config(Settings):
     framework: SerializeAsAny[Framework]
     debug: Debug | None = None
     init: Init | None = LATER(default=None)
+
+    @field_validator("max_time")
+    @classmethod
+    def is_a_time(cls, said: str | None) -> str | None:
+        """Refuse what is no time."""
+        if said is not None:
+            seconds(said)
+        return said

@@ -4,7 +4,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, PositiveInt, model_validator
 
-from membrane.schema.node import Count, Fraction, Node, NotNegative, Positive, Settings
+from membrane.schema.node import UNSHAPING, Count, Fraction, Node, NotNegative, Positive, Settings
 
 Monitor = Literal["val/acc", "val/loss", "val/balanced_acc", "val/f1", "val/mse", "val/mae", "val/corr"]
 MONITORS = {
@@ -283,6 +283,10 @@ class Trainer(Settings):
     clip_norm: Positive | None = None
     accumulate: PositiveInt = 1
     monitor: Monitor | None = None
+    workers: Count = UNSHAPING(default=0)
+    worker_timeout: Positive = UNSHAPING(default=25.0)
+    checkpoint_steps: PositiveInt | None = UNSHAPING(default=None)
+    checkpoint_minutes: Positive | None = UNSHAPING(default=None)
     progress: bool = True
 
 

@@ -36,8 +36,14 @@ class Fit:
     validation: dict[str, float]
 
 
-def write_provenance(folder: RunFolder, config: Config, data: DataModule, device: torch.device) -> None:
-    """`provenance.json`: where the result will come from."""
+def write_provenance(
+    folder: RunFolder, config: Config, data: DataModule, device: torch.device, resumed: bool = False
+) -> None:
+    """`provenance.json`: where the result will come from; where it was broken off, the beginning too."""
+    earlier = (folder.read("provenance.json") or {}) if resumed else {}
+    if earlier.get("versions") and (changes := provenance.differences(earlier)):
+        log.warning("resumed under other conditions (%s): the result is no longer that of one code", ", ".join(changes))
+    parts = [*earlier.pop("earlier", []), earlier] if earlier else []
     content = {
         "fingerprint": folder.fingerprint,
         "seed": config.seed,
@@ -53,6 +59,7 @@ def write_provenance(folder: RunFolder, config: Config, data: DataModule, device
         "data_hash": data.data_hash,
         "split_hash": data.split_hash,
         "command": provenance.command(),
+        **({"earlier": parts} if parts else {}),
     }
     folder.write("provenance.json", content)
 
@@ -130,7 +137,7 @@ def finish(
 ) -> None:
     """Outputs, figures, tracker, and last of all `result.json`; then what a person wants to know."""
     metrics = all_metrics(fit, tests, folder.path / "metrics.csv")
-    (folder.path / "outputs").mkdir()
+    (folder.path / "outputs").mkdir(exist_ok=True)
     np.savez_compressed(folder.path / "outputs" / "test.npz", **tests["test"].outputs)
     spikes = record_spikes(learner.model, learner.framework, one_sample(learner, data))
     pictures = figures.draw(folder.path, {layer: each.numpy() for layer, each in spikes.items()}, config.dataset.task)
@@ -142,6 +149,7 @@ def finish(
     if folder.debug:
         log.info("debug run: no result is kept; its files are in %s", folder.path)
         return
+    (folder.path / "FAILED.json").unlink(missing_ok=True)
     folder.write("result.json", result(folder, config, learner, data, fit, metrics))
     log.info("folder: %s", folder.path)
     log.info("next:   membrane-evaluate %s", folder.path)

@@ -1,8 +1,11 @@
 """metrics.csv: append-only, its columns fixed before the first row."""
 
 import csv
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+
+from membrane.errors import DataError
 
 
 class MetricsTable:
@@ -11,8 +14,24 @@ class MetricsTable:
     def __init__(self, path: Path, columns: Sequence[str]) -> None:
         self.path = path
         self.columns = list(columns)
-        with path.open("x", newline="") as file:
+
+    def begin(self) -> None:
+        """A new file, with its columns."""
+        with self.path.open("x", newline="") as file:
             csv.writer(file).writerow(self.columns)
+
+    def go_on(self, length: int) -> None:
+        """Cut what was written after the first ``length`` bytes. DataError where the file is another or shorter."""
+        try:
+            with self.path.open("r+b") as file:
+                columns = next(csv.reader([file.readline().decode()]), [])
+                if columns != self.columns:
+                    raise DataError(f"{self.path}: its columns are not this version's; rerun=true runs it anew")
+                if file.seek(0, os.SEEK_END) < length:
+                    raise DataError(f"{self.path}: shorter than its checkpoint says; rerun=true runs it anew")
+                file.truncate(length)
+        except FileNotFoundError:
+            raise DataError(f"{self.path}: missing, though there is a checkpoint; rerun=true runs it anew") from None
 
     def append(self, row: Mapping[str, float | int]) -> None:
         """Add a row. ValueError for a name that has no column."""
@@ -22,6 +41,12 @@ class MetricsTable:
         cells = [f"{row[name]:.10g}" if name in row else "" for name in self.columns]
         with self.path.open("a", newline="") as file:
             csv.writer(file).writerow(cells)
+
+    def flushed(self) -> int:
+        """Bring all rows to the disk; how many bytes they are."""
+        with self.path.open("rb") as file:
+            os.fsync(file.fileno())
+            return file.seek(0, os.SEEK_END)
 
 
 def rows(path: Path) -> list[dict[str, float]]:
