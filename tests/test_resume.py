@@ -1,5 +1,6 @@
 """A run that is broken off anywhere and started again is, to the last bit, the run that was not."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 import pytest
 
 from membrane.stopping import Stop, Stopped
+from membrane.tracking.table import rows
 
 Run = Callable[..., int]
 WHOLE = ("logger=csv", "model=smlp", "model.units=[16]", "timesteps=2", "threads=1", "epochs=3", "log_every=3")
@@ -24,6 +26,9 @@ EVERYTHING = (
     "log_every=1",
     "augmentation=[shift,noise,mixup]",
     "callbacks=[ema,early_stop]",
+    "callbacks.ema.decay=0.5",
+    "neuron.v_threshold=0.5",
+    "optimizer.lr=0.01",
     "scheduler=cosine",
     "scheduler.interval=step",
     "scheduler.warmup=1",
@@ -60,7 +65,7 @@ def broken_off(membrane: Run, monkeypatch: pytest.MonkeyPatch) -> Callable[..., 
     return run
 
 
-@pytest.mark.parametrize("every", [5, 7, 26])
+@pytest.mark.parametrize("every", [5, 7, 17])
 @pytest.mark.parametrize("arguments", [WHOLE, EVERYTHING], ids=["plain", "everything"])
 def test_stopped_again_and_again(
     membrane: Run,
@@ -71,3 +76,46 @@ def test_stopped_again_and_again(
 ) -> None:
     assert membrane(*arguments, "name=whole") == 0
     assert remains(broken_off(every, *arguments)) == remains(only("whole/*/seed0"))
+
+
+@pytest.mark.parametrize("changes", [(), ("scheduler=cosine", "scheduler.interval=step", "callbacks=[ema]")])
+def test_a_run_extended_is_the_longer_run(
+    membrane: Run, remains: Callable[[Path], dict[str, Any]], changes: tuple[str, ...]
+) -> None:
+    constant = not changes
+    assert membrane(*WHOLE, *changes, "name=short") == 0
+    short = only("short/*/seed0")
+    before = {path: path.read_bytes() for path in short.rglob("*") if path.is_file()}
+    assert membrane(f"extend={short}", "epochs=5", "name=extended", "logger=csv") == 0
+    assert {path: path.read_bytes() for path in short.rglob("*") if path.is_file()} == before
+    assert membrane(*WHOLE, *changes, "epochs=5", "name=long") == 0
+    extended, long = only("extended/*/seed0"), only("long/*/seed0")
+    assert extended.parent.name != long.parent.name
+    if constant:
+        assert remains(extended) == remains(long)
+    else:  # the short run's schedule had another length; from where it ended on, the rates are the longer run's
+        rates = [[row["lr"] for row in rows(run / "metrics.csv") if row["epoch"] >= 3] for run in (extended, long)]
+        assert rates[0] == pytest.approx(rates[1], rel=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("epochs=3",), "epochs=3: extend=.* has 3 epochs behind it, say more"),
+        (("epochs=5", "optimizer.lr=1"), "optimizer.lr: extend=.* takes it from that run"),
+        (("epochs=5", "seed=1"), "seed: extend=.* takes it from that run"),
+        (("epochs=5", "framework=singlestep"), "framework: extend=.* takes it from that run"),
+    ],
+)
+def test_what_an_extended_run_may_not_say(
+    membrane: Run, capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...], said: str
+) -> None:
+    assert membrane(*WHOLE, "name=short") == 0
+    capsys.readouterr()
+    assert membrane(f"extend={only('short/*/seed0')}", *arguments) == 2
+    assert re.search(said, capsys.readouterr().err)
+
+
+def test_nothing_to_extend(membrane: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    assert membrane("extend=nowhere", "epochs=5") == 2
+    assert "extend=nowhere: no finished run lies there" in capsys.readouterr().err

@@ -1,6 +1,7 @@
 """When a run's checkpoints are written, and how it goes on from one."""
 
 import time
+import warnings
 from collections.abc import Callable
 from math import inf, isfinite
 from pathlib import Path
@@ -53,6 +54,7 @@ class KeepBestAndLast(Checkpoint):
         self.best_metrics: dict[str, float] = {}
         self.ended = False
         self.validating = False
+        self.extends = False
 
     def state_dict(self) -> dict[str, Any]:
         """What is the best so far, and whether a callback has ended the training early."""
@@ -73,10 +75,23 @@ class KeepBestAndLast(Checkpoint):
         Lightning does so when it makes the loader; counting the steps for the schedule has made it before.
         """
         trainer.fit_loop._load_combined_loader_states()
+        if self.extends:
+            reschedule(trainer, pl_module)
 
     def on_load_checkpoint(self, trainer: L.Trainer, pl_module: L.LightningModule, checkpoint: dict[str, Any]) -> None:
-        """A training that a callback ended early stays ended: Lightning forgets it."""
-        trainer.should_stop = checkpoint["callbacks"][self.state_key]["ended"]
+        """A training that a callback ended early stays ended: Lightning forgets it.
+
+        Batches may be in more pieces now. In a run that extends another, the end was that one's, and so was the
+        schedule: this one's has its own length.
+        """
+        if checkpoint["membrane"]["fingerprint"] != self.about["fingerprint"]:
+            checkpoint["lr_schedulers"] = []
+            self.extends = True
+        else:
+            trainer.should_stop = checkpoint["callbacks"][self.state_key]["ended"]
+        factor = self.about["pieces"] // checkpoint["membrane"].get("pieces", 1)
+        if factor > 1:
+            count_in_smaller_pieces(checkpoint["loops"]["fit_loop"], factor)
 
     def on_save_checkpoint(self, trainer: L.Trainer, pl_module: L.LightningModule, checkpoint: dict[str, Any]) -> None:
         """Add what the model is rebuilt from; in validation, tell Lightning's loops to begin it anew."""
@@ -151,6 +166,28 @@ class KeepBestAndLast(Checkpoint):
                 checkpoints.keep_as(last, self.folder / "previous.ckpt")
             trainer.save_checkpoint(last)
         self.saved_at = self.clock()
+
+
+def reschedule(trainer: L.Trainer, learner: Any) -> None:
+    """Bring a schedule of this run's length to where the training is."""
+    [config], [optimizer] = trainer.lr_scheduler_configs, trainer.optimizers
+    for group in optimizer.param_groups:
+        group["lr"] = group["initial_lr"]
+    steps, epochs = int(trainer.estimated_stepping_batches), int(trainer.max_epochs or 1)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch expects an optimiser step before each
+        config.scheduler = learner.schedule(optimizer, steps, epochs)["scheduler"]
+        for _ in range(trainer.current_epoch if config.interval == "epoch" else trainer.global_step):
+            config.scheduler.step()  # type: ignore[call-arg]  # none of ours waits for a plateau
+
+
+def count_in_smaller_pieces(loops: dict[str, Any], factor: int) -> None:
+    """Let Lightning's count of batches, and the data's, stand for ``factor`` times as many."""
+    for tracker in (loops["epoch_loop.batch_progress"][each] for each in ("current", "total")):
+        done = tracker["processed"]
+        tracker |= {name: done * factor + count - done for name, count in tracker.items()}
+    for state in loops["state_dict"].get("combined_loader", []):
+        state["step"] *= factor
 
 
 def refuse_what_is_not_finite(trainer: L.Trainer) -> None:

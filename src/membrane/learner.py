@@ -11,6 +11,7 @@ from torch.optim import Optimizer
 
 from membrane.augment.pipeline import Pipeline
 from membrane.data.batch import Batch
+from membrane.finite import FiniteLoss
 from membrane.framework import Framework, Outputs
 from membrane.losses import single
 from membrane.metrics import Measures
@@ -31,7 +32,7 @@ class Learner(L.LightningModule):
     set). ``regularizer`` adds to the loss in training, and so to `train/loss`, but to no evaluation's.
     ``optimize(parameters)`` gives the optimiser, ``schedule(optimizer, steps, epochs)`` Lightning's description of a
     schedule, ``metrics()`` what predictions are judged by. ``collect_outputs`` is ``readout`` or ``all`` (every
-    timestep).
+    timestep). A batch comes in so many ``pieces``, whose losses add up to its own.
     """
 
     def __init__(
@@ -49,6 +50,7 @@ class Learner(L.LightningModule):
         schedule: Callable[[Optimizer, int, int], dict[str, Any]],
         validation: str = "val",
         collect_outputs: str = "readout",
+        pieces: int = 1,
     ) -> None:
         super().__init__()
         self.model = model
@@ -62,6 +64,8 @@ class Learner(L.LightningModule):
         self.schedule = schedule
         self.validation = validation
         self.collect_outputs = collect_outputs
+        self.pieces = pieces
+        self.finite = FiniteLoss()
         self.validation_metrics, self.test_metrics = metrics(), metrics()
         self.training_metrics = Running(self.validation_metrics)
         self.collected: list[dict[str, Tensor]] = []
@@ -88,8 +92,11 @@ class Learner(L.LightningModule):
         loss = self.loss(outputs, batch)
         if penalty is not None:
             loss = loss + penalty()
+        where = f"epoch {epoch + 1}, batch {batch_idx + 1} of the epoch (step {self.trainer.global_step + 1})"
+        self.finite.look(loss, where, batch.index)
         self.training_metrics.update(single(self.readout(outputs, batch.lengths)), batch.y, loss)
-        return loss
+        # Lightning divides by the number of pieces: with their shares the sum is the whole batch's mean
+        return loss if self.pieces == 1 else loss * self.trainer.datamodule.share(batch_idx, len(batch.y))  # type: ignore[attr-defined]
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Add a batch to what is measured after the epoch."""

@@ -24,8 +24,10 @@ from membrane.checkpointing import KeepBestAndLast
 from membrane.config import admitted, build
 from membrane.data.module import DataModule
 from membrane.errors import ConfigError
+from membrane.extension import copy_from
 from membrane.initial import start_from
 from membrane.learner import Learner, Loss
+from membrane.memory import halved, micro_batch, out_of_memory
 from membrane.metrics import BY_TASK
 from membrane.mistakes import one_line
 from membrane.neurons import NeuronFactory
@@ -51,27 +53,43 @@ def run(config: Config, said: dict[str, Any], folder: RunFolder, stop: Stop) -> 
     """
     torch.set_num_threads(config.threads)
     stop.within(config.max_time)
+    pieces = 1
+    while True:
+        try:
+            return attempt(config, said, folder, stop, pieces)
+        except Exception as error:
+            if not out_of_memory(error):
+                raise
+            pieces = halved(error, config.batch_size, pieces, config.on_oom)
+
+
+def attempt(config: Config, said: dict[str, Any], folder: RunFolder, stop: Stop, pieces: int) -> None:
+    """The run with each batch in so many ``pieces``, or in as many as before where it goes on from a checkpoint."""
+    if config.extend is not None and not folder.begun():
+        copy_from(config.extend, folder.path)
     begun = checkpoints.newest(folder.path / "checkpoints")
-    learner = build_learner(config)
+    if begun is not None:
+        pieces = max(pieces, begun[1]["membrane"].get("pieces", 1))
+    learner = build_learner(config, pieces)
     if begun is None and config.init is not None:
         log.info("init: %s", start_from(config.init, learner.model))
-    data = build_data(config, learner)
+    data = build_data(config, learner, pieces)
     data.setup()
     learner.augmentation.fit(data.training_part.x, data.training_part.scale)
     results.announce(folder, config, data, learner)
     tracking = tracker(config, said, folder.path, folder.fingerprint, folder.reruns())
     recorder = Recorder(folder.path / "metrics.csv", learner, tracking, config.log_every, config.protocol != "last")
-    keeper = keep_best_and_last(config, said, folder, stop)
+    keeper = keep_best_and_last(config, said, folder, stop, pieces)
     callbacks = build_callbacks(config)
     progress = [Progress()] if config.trainer.progress else []
-    trainer = build_trainer(config, folder.path, [*callbacks, recorder, keeper, *progress])
+    trainer = build_trainer(config, folder.path, [*callbacks, recorder, keeper, *progress], pieces)
     results.write_provenance(folder, config, data, trainer.strategy.root_device, resumed=begun is not None)
     try:
         with stop.deferred():
             trainer.fit(learner, datamodule=data, ckpt_path=resumed_from(begun), weights_only=True)
         fit = results.Fit(recorder.seconds(), recorder.samples, trainer.current_epoch, keeper.best_metrics)
         tests = test_checkpoints(config, learner, data, folder.path)
-        results.finish(folder, config, learner, data, fit, tests, tracking)
+        results.finish(folder, config, learner, data, fit, tests, tracking, micro_batch(config.batch_size, pieces))
     except BaseException:
         tracking.finish("failed")
         raise
@@ -101,13 +119,16 @@ def build_callbacks(config: Config) -> list[L.Callback]:
     return [build(node, config.trust) for node in config.callbacks.values()]
 
 
-def keep_best_and_last(config: Config, said: dict[str, Any], folder: RunFolder, stop: Stop) -> KeepBestAndLast:
+def keep_best_and_last(
+    config: Config, said: dict[str, Any], folder: RunFolder, stop: Stop, pieces: int
+) -> KeepBestAndLast:
     """The run's checkpoints; a model is rebuilt from the configuration in them, in whatever folder they lie."""
     about = {
         "schema": 1,
         "config": {key: value for key, value in said.items() if key != "paths"},
         "fingerprint": folder.fingerprint,
         "seed": config.seed,
+        "pieces": pieces,
     }
     settings = config.trainer
     return KeepBestAndLast(
@@ -120,7 +141,7 @@ def keep_best_and_last(config: Config, said: dict[str, Any], folder: RunFolder, 
     )
 
 
-def build_learner(config: Config) -> Learner:
+def build_learner(config: Config, pieces: int = 1) -> Learner:
     """The model in its strategy, with initial weights that depend on the seed alone."""
     dataset = config.dataset
     with scoped(config.seed, "initialisation"):
@@ -151,6 +172,7 @@ def build_learner(config: Config) -> Learner:
         schedule=partial(schedule_for, config),
         validation="oracle" if config.protocol == "paper_best_on_test" else "val",
         collect_outputs=config.save_outputs,
+        pieces=pieces,
     )
 
 
@@ -189,7 +211,7 @@ def schedule_for(config: Config, optimizer: Optimizer, steps: int, epochs: int) 
     return {"scheduler": made, "interval": node.interval}
 
 
-def build_data(config: Config, learner: Learner) -> DataModule:
+def build_data(config: Config, learner: Learner, pieces: int = 1) -> DataModule:
     """The data set under the protocol."""
     dataset, pipeline = config.dataset, learner.augmentation
     before = any(augmentation.before for _, augmentation in pipeline.entries())
@@ -203,6 +225,7 @@ def build_data(config: Config, learner: Learner) -> DataModule:
         timesteps_in_data=dataset.timesteps_in_data,
         protocol=config.protocol,
         batch_size=config.batch_size,
+        pieces=pieces,
         seed=config.seed,
         split_seed=dataset.split_seed,
         before=(lambda batch, *where: pipeline.run(batch, "before", *where)) if before else None,
@@ -212,7 +235,7 @@ def build_data(config: Config, learner: Learner) -> DataModule:
     )
 
 
-def build_trainer(config: Config, folder: Path, callbacks: Sequence[L.Callback] = ()) -> L.Trainer:
+def build_trainer(config: Config, folder: Path, callbacks: Sequence[L.Callback] = (), pieces: int = 1) -> L.Trainer:
     """Lightning's trainer, with everything switched off that membrane does itself."""
     settings, few = config.trainer, config.debug.batches if config.debug else None
     plugins: list[Any] = [checkpoints.WholeFiles()]
@@ -224,7 +247,7 @@ def build_trainer(config: Config, folder: Path, callbacks: Sequence[L.Callback] 
             devices=settings.devices,
             precision=config.precision,
             max_epochs=config.epochs,
-            accumulate_grad_batches=settings.accumulate,
+            accumulate_grad_batches=settings.accumulate * pieces,
             gradient_clip_val=settings.clip_norm,
             deterministic=settings.deterministic,
             limit_train_batches=few,

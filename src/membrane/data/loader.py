@@ -20,6 +20,8 @@ class Batches:
     when the first batch of an iteration is. With ``workers`` the same batches are built in other processes, ahead of
     the one that is needed.
 
+    Each batch comes in ``pieces``, as equal as can be; one of fewer samples in as many as it has.
+
     ``state_dict`` and ``load_state_dict`` are Lightning's for a loader that can start in the middle of an epoch.
     """
 
@@ -32,6 +34,7 @@ class Batches:
         transform: Callable[[Batch, int, int], Batch] | None = None,
         epoch: Callable[[], int] = lambda: 0,
         workers: Workers | None = None,
+        pieces: int = 1,
     ) -> None:
         self.samples = samples
         self.index = index
@@ -40,11 +43,13 @@ class Batches:
         self.transform = transform
         self.epoch = epoch
         self.workers = workers
+        self.pieces = pieces
         self.start = 0
         self.step = 0
 
     def __len__(self) -> int:
-        return -(-len(self.samples) // self.batch_size)
+        whole, rest = divmod(len(self.samples), self.batch_size)
+        return whole * self.pieces + min(rest, self.pieces)
 
     def __iter__(self) -> Iterator[Batch]:
         # A generator: where to start and the epoch are read at the first batch. Lightning calls iter() earlier.
@@ -52,12 +57,19 @@ class Batches:
         self.step = start
         epoch = self.epoch()
         order = self.order(epoch) if self.order else torch.arange(len(self.samples))
-        build = partial(self.build, torch.split(order.to(self.samples.y.device), self.batch_size), epoch)
+        build = partial(self.build, self.cut(order.to(self.samples.y.device)), epoch)
         steps = range(start, len(self))
         with closing(self.workers.batches(build, steps) if self.workers else (build(step) for step in steps)) as made:
             for batch in made:
                 self.step += 1
                 yield batch
+
+    def cut(self, order: Tensor) -> tuple[Tensor, ...]:
+        """The samples [n] of an epoch in order → those of each step."""
+        batches = torch.split(order, self.batch_size)
+        if self.pieces == 1:
+            return batches
+        return tuple(part for batch in batches for part in torch.tensor_split(batch, min(self.pieces, len(batch))))
 
     def build(self, chosen: tuple[Tensor, ...], epoch: int, step: int) -> Batch:
         """The batch of a step, of the samples ``chosen[step]`` [N]: nothing of the steps before it is needed."""

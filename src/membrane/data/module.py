@@ -35,8 +35,8 @@ class DataModule(L.LightningDataModule):
     ``last`` nothing does; under ``paper_best_on_test`` the test set is read after every epoch. Under the first two,
     reading the test set while fitting raises ProtocolError. ``before(batch, training, epoch, step)`` runs on a batch
     before it goes to the accelerator. ``overfit`` keeps only so many batches of the training part, which validate too.
-    ``workers`` is the number of processes that build batches (0: this one does), ``worker_timeout`` how many seconds a
-    batch is waited for.
+    Training batches come in so many ``pieces`` each. ``workers`` is the number of processes that build batches (0: this
+    one does), ``worker_timeout`` how many seconds a batch is waited for.
     """
 
     def __init__(
@@ -51,6 +51,7 @@ class DataModule(L.LightningDataModule):
         task: str = "classification",
         protocol: str,
         batch_size: int,
+        pieces: int = 1,
         seed: int,
         split_seed: int = 0,
         before: Callable[[Batch, bool, int, int], Batch] | None = None,
@@ -67,6 +68,7 @@ class DataModule(L.LightningDataModule):
         self.timesteps = timesteps
         self.protocol = protocol
         self.batch_size = batch_size
+        self.pieces = pieces
         self.seed = seed
         self.split_seed = split_seed
         self.before = before
@@ -165,7 +167,14 @@ class DataModule(L.LightningDataModule):
         if before is not None:
             transform = lambda batch, epoch, step: before(batch, training, epoch, step)  # noqa: E731
         epoch = self.epoch if training else lambda: -1
-        return Batches(samples, index, self.batch_size, order, transform, epoch, workers)
+        pieces = self.pieces if training else 1
+        return Batches(samples, index, self.batch_size, order, transform, epoch, workers, pieces)
+
+    def share(self, step: int, samples: int) -> float:
+        """What the loss of a training batch's piece counts for, so that the pieces' mean is the batch's."""
+        length = len(self.training_part)
+        whole = min(self.batch_size, length - step // self.pieces * self.batch_size)
+        return samples * self.pieces / whole
 
     def train_dataloader(self) -> Batches:
         """The training part, in a new order every epoch."""

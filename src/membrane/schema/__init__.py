@@ -74,6 +74,13 @@ class Init(Settings):
     sha256: str | None = Field(default=None, pattern="^[0-9a-f]{64}$")
 
 
+class Extend(Settings):
+    """The finished run that is continued as this one; ``sha256`` is its last checkpoint's digest."""
+
+    path: str = UNSHAPING()
+    sha256: str | None = Field(default=None, pattern="^[0-9a-f]{64}$")
+
+
 class Debug(Settings):
     """A run that leaves no result: at most ``batches`` of each part, or training on ``overfit`` batches alone."""
 
@@ -98,6 +105,7 @@ class Config(Settings):
     keep_going: bool = False
     max_time: str | None = UNSHAPING(default=None)
     trust: list[str] = []
+    on_oom: Literal["fail", "halve"] = LATER(default="fail")
     paths: Paths = Paths()
     dataset: SerializeAsAny[Dataset]
     model: SerializeAsAny[Model]
@@ -115,6 +123,7 @@ class Config(Settings):
     framework: SerializeAsAny[Framework]
     debug: Debug | None = None
     init: Init | None = LATER(default=None)
+    extend: Extend | None = LATER(default=None)
 
     @field_validator("max_time")
     @classmethod

@@ -134,6 +134,7 @@ def finish(
     fit: Fit,
     tests: Mapping[str, Any],
     tracker: Tracker,
+    micro_batch: int,
 ) -> None:
     """Outputs, figures, tracker, and last of all `result.json`; then what a person wants to know."""
     metrics = all_metrics(fit, tests, folder.path / "metrics.csv")
@@ -150,7 +151,7 @@ def finish(
         log.info("debug run: no result is kept; its files are in %s", folder.path)
         return
     (folder.path / "FAILED.json").unlink(missing_ok=True)
-    folder.write("result.json", result(folder, config, learner, data, fit, metrics))
+    folder.write("result.json", result(folder, config, learner, data, fit, metrics) | {"micro_batch": micro_batch})
     log.info("folder: %s", folder.path)
     log.info("next:   membrane-evaluate %s", folder.path)
     log.info("        python train.py -m seed=1,2,3,4 <the same settings>   for the spread over seeds")

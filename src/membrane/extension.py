@@ -1,0 +1,77 @@
+"""A finished run continued as a new one: `extend=RUN epochs=200`."""
+
+import copy
+import json
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from omegaconf import OmegaConf
+
+from membrane.errors import ConfigError
+from membrane.runs import UNSHAPING, UNSHAPING_TRAINER, sha256
+from membrane.schema import Config, Extend
+from membrane.schema.training import Trainer
+
+CHECKPOINTS = ("best.ckpt", "last.ckpt")  # `last` comes last: with it the new run has begun
+
+
+def extended(raw: dict[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
+    """The configuration of the run that is continued, with what may be said anew; as it is where none is.
+
+    ConfigError where there is no finished run, or where an override speaks of what the run has decided already.
+    """
+    said = raw.get("extend")
+    if not isinstance(said, Mapping) or not isinstance(said.get("path"), str):
+        return raw
+    run = Path(said["path"])
+    if not (run / "result.json").is_file() or not (run / "config.yaml").is_file():
+        raise ConfigError(f"extend={run}: no finished run lies there; one that is unfinished goes on by itself")
+    former = OmegaConf.to_container(OmegaConf.load(run / "config.yaml"), resolve=True)
+    if not isinstance(former, dict):
+        raise ConfigError(f"extend={run}: its config.yaml is damaged")
+    whole: dict[str, Any] = {str(key): value for key, value in former.items()}
+    whole |= {"paths": raw["paths"], "extend": {"sha256": sha256(run / "checkpoints" / "last.ckpt"), **said}}
+    for key in (line.lstrip("+").partition("=")[0].split(".") for line in overrides):
+        if key[0] in ("extend", "paths", "hydra", "sweep"):
+            continue
+        if not may_change(key):
+            raise ConfigError(f"{'.'.join(key)}: extend={run} takes it from that run; epochs can be said anew")
+        whole[key[0]] = (
+            copy.deepcopy(raw.get(key[0])) if len(key) == 1 else {**whole[key[0]], key[1]: raw[key[0]][key[1]]}
+        )
+    if int(whole["epochs"]) <= (done := int(json.loads((run / "result.json").read_text())["epochs"])):
+        raise ConfigError(f"epochs={whole['epochs']}: extend={run} has {done} epochs behind it, say more")
+    return whole
+
+
+def may_change(key: Sequence[str]) -> bool:
+    """Whether a setting does not shape the result, or is the number of epochs."""
+    if key[0] == "trainer" and len(key) > 1:
+        return key[1] in UNSHAPING_TRAINER or unshaping(Trainer, key[1])
+    return key[0] == "epochs" or (key[0] in UNSHAPING and key[0] != "seed") or unshaping(Config, key[0])
+
+
+def unshaping(settings: type[Any], name: str) -> bool:
+    """Whether a field is declared UNSHAPING."""
+    field = settings.model_fields.get(name)
+    return (
+        field is not None
+        and isinstance(field.json_schema_extra, dict)
+        and bool(field.json_schema_extra.get("unshaping"))
+    )
+
+
+def copy_from(extend: Extend, folder: Path) -> None:
+    """Let a new run's folder hold what it continues: the table, the best and the last checkpoint."""
+    former = Path(extend.path)
+    if sha256(former / "checkpoints" / "last.ckpt") != extend.sha256:
+        raise ConfigError(f"extend={former} is not the run that it was: its last checkpoint is another")
+    (folder / "checkpoints").mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(former / "metrics.csv", folder / "metrics.csv")
+    for name in CHECKPOINTS:
+        if (former / "checkpoints" / name).exists():
+            for file in (f"{name}.sha256", name):
+                shutil.copyfile(former / "checkpoints" / file, folder / "checkpoints" / f".{file}.tmp")
+                (folder / "checkpoints" / f".{file}.tmp").replace(folder / "checkpoints" / file)

@@ -1,0 +1,105 @@
+"""The end of a metrics.csv: how far a training is and how fast, however long the file is and wherever it breaks off."""
+
+import csv
+import math
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import Self
+
+NEEDED = ("epoch", "step", "seconds", "train/loss")
+LONGEST = 1 << 20
+"""Bytes in a header, at most."""
+
+
+@dataclass(frozen=True)
+class Advance:
+    """How far a training is: ``epoch`` of the last row (from 0), ``seconds`` trained, both as they are in the file.
+
+    ``done`` is the number of epochs behind it, as a fraction, unknown in the first epoch; ``gap`` the longest time in
+    seconds between two neighbouring rows, unknown of a single row.
+    """
+
+    epoch: int
+    seconds: float
+    done: float | None
+    gap: float | None
+
+    def left(self, epochs: int) -> float | None:
+        """Seconds until so many epochs are trained, at the pace of the whole training so far."""
+        if not self.done:
+            return None
+        return max(epochs - self.done, 0) * self.seconds / self.done
+
+
+@dataclass(frozen=True)
+class Row:
+    """Where a row stands; ``closes``: it is an epoch's own row, which has no training numbers."""
+
+    epoch: int
+    step: float
+    seconds: float
+    closes: bool
+
+    @classmethod
+    def of(cls, cells: list[str]) -> Self | None:
+        """A row of the cells `NEEDED`, or None where they are not what the table writes."""
+        try:
+            epoch, step, seconds = map(float, cells[:3])
+        except ValueError:
+            return None
+        if not all(map(math.isfinite, (epoch, step, seconds))):
+            return None
+        return cls(int(epoch), step, seconds, not cells[3])
+
+
+def advance(path: Path, paced: bool = True, block: int = 1 << 16) -> Advance | None:
+    """How far a metrics.csv is, or None before its first row. ValueError where it is no metrics.csv.
+
+    Reads ``block`` bytes from the end, and more while they hold no row, or, where how fast it is matters (``paced``),
+    no epoch's own row although there must be one.
+    """
+    while True:
+        rows, whole = read_end(path, block)
+        if not rows and whole:
+            return None
+        closed = next((row for row in reversed(rows) if row.closes), None)
+        if rows and (closed is not None or whole or rows[-1].epoch == 0 or not paced):
+            last = rows[-1]
+            gaps = [after.seconds - row.seconds for row, after in pairwise(rows)]
+            return Advance(last.epoch, last.seconds, epochs_done(last, closed), max(gaps, default=None))
+        block *= 8
+
+
+def epochs_done(last: Row, closed: Row | None) -> float | None:
+    """Epochs behind ``last``, by the optimiser's steps an epoch up to ``closed``."""
+    if closed is None or closed.step <= 0:
+        return None
+    return (closed.epoch + 1) * last.step / closed.step
+
+
+def read_end(path: Path, block: int) -> tuple[list[Row], bool]:
+    """The whole rows in the last ``block`` bytes, and whether these are all rows there are."""
+    with path.open("rb") as file:
+        columns = header(file.readline(LONGEST))
+        first, end = file.tell(), file.seek(0, 2)
+        start = max(first, end - block)
+        file.seek(start)
+        text = file.read(end - start).decode(errors="replace")
+    lines = text[: text.rfind("\n") + 1].splitlines()  # the last row may be on its way
+    lines = lines if start == first else lines[1:]
+    places = [columns.index(name) for name in NEEDED]
+    whole = (cells for cells in (line.split(",") for line in lines) if len(cells) == len(columns))
+    found = (Row.of([cells[place] for place in places]) for cells in whole)
+    return [row for row in found if row is not None], start == first
+
+
+def header(line: bytes) -> list[str]:
+    """The names of the columns. ValueError where those are not among them that are needed here."""
+    try:
+        columns = next(csv.reader([line.decode(errors="replace").rstrip("\r\n")]), [])
+    except csv.Error as error:
+        raise ValueError(str(error)) from None
+    if missing := [name for name in NEEDED if name not in columns]:
+        raise ValueError(f"no column {', '.join(missing)}")
+    return columns
