@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 import torch
 
+from membrane.assembly import build_learner
 from membrane.composition import Composer
 from membrane.config import check, resolved
 from membrane.errors import ConfigError
@@ -13,7 +14,6 @@ from membrane.framework import MultiStepTID, SingleStepTID
 from membrane.neurons import neuron_layers
 from membrane.randomness import generator
 from membrane.schema import GROUPS
-from membrane.train import build_learner
 
 FURTHER = {kind.public.rpartition(".")[2]: kind for kind in GROUPS["neuron"][1] if not kind.choice}
 COUNTS = "spikingjelly.activation_based.surrogate.MultiLevelSpikeCount"

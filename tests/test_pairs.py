@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from membrane.assembly import build_learner
 from membrane.catalogue import FRAMEWORKS, refusals, yaml_of
 from membrane.composition import Composer
 from membrane.config import check, resolved
@@ -15,7 +16,6 @@ from membrane.framework import MultiStep
 from membrane.neurons import is_neuron, neuron_layers
 from membrane.randomness import generator, scoped
 from membrane.schema import GROUPS
-from membrane.train import build_learner
 
 MODELS, NEURONS = ([kind.choice for kind in GROUPS[group][1] if kind.choice] for group in ("model", "neuron"))
 REFUSED = dict(refusals())

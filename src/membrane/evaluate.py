@@ -117,8 +117,9 @@ def measure(run: Path, config: Config) -> tuple[dict[str, float], Path]:
     """`test/*` of the checkpoint that the run's protocol selects, under ``config``."""
     import torch
 
+    from membrane.assembly import build_data, build_learner
     from membrane.runs import checkpoint_of
-    from membrane.train import build_data, build_learner, test
+    from membrane.train import test
 
     torch.set_num_threads(config.threads)
     learner = build_learner(config)

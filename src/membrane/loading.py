@@ -8,12 +8,12 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from membrane import checkpoints
+from membrane.assembly import build_learner
 from membrane.config import check, resolved
 from membrane.errors import ConfigError
 from membrane.mistakes import one_line
 from membrane.runs import checkpoint_of
 from membrane.schema import Config
-from membrane.train import build_learner
 
 if TYPE_CHECKING:
     from membrane.learner import Learner

@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import socket
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from glob import escape
@@ -18,6 +19,8 @@ from membrane.schema import Config, Settings
 
 UNSHAPING = {"name", "seed", "paths", "logger", "rerun", "trust", "keep_going"}
 """Top-level settings that do not shape the result."""
+LOOKS = 6
+"""How often it is looked whether a folder is free."""
 PRUNE = "PRUNE"
 """A file of this name in a run's folder asks the run to write its checkpoint and end after the epoch."""
 UNSHAPING_TRAINER = {"devices", "accelerator", "progress"}
@@ -111,13 +114,18 @@ class RunFolder:
         lock = self.path.parent / f".{self.path.name}.lock"
         lock.parent.mkdir(parents=True, exist_ok=True)
         with lock.open("a+") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                file.seek(0)
-                raise Occupied(
-                    f"{self.path} is being run by {file.read().strip() or 'another process'}; wait for it"
-                ) from None
+            for patience in range(LOOKS):
+                try:
+                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    break
+                except BlockingIOError:
+                    file.seek(0)
+                    holder = file.read().strip()
+                    if (holder and patience >= 1) or patience == LOOKS - 1:
+                        raise Occupied(
+                            f"{self.path} is being run by {holder or 'another process'}; wait for it"
+                        ) from None
+                    time.sleep(0.05)  # its holder may not have written its name yet, or only be looking
             file.truncate(0)
             file.write(f"process {os.getpid()} on {socket.gethostname()}")
             file.flush()
