@@ -11,6 +11,7 @@ from membrane.composition import Composer
 from membrane.config import ADMITTED, admitted, check, resolved
 from membrane.errors import ConfigError
 from membrane.help import choices
+from membrane.processes import LAUNCHER, Processes, settings_of
 from membrane.schema import GROUPS, MANY, Config, Node
 
 CONF = Path(__file__).parents[1] / "conf"
@@ -52,7 +53,7 @@ def test_every_file_is_looked_at_here() -> None:
         path.relative_to(CONF).as_posix() for path in CONF.rglob("*") if path.is_file() and "local" not in path.parts
     }
     known = {f"{group}/{name}.yaml" for group, names in choices(CONF).items() for name in names}
-    assert files == known | {"train.yaml"}
+    assert files == known | {"train.yaml", "hydra/launcher/processes.yaml", "hydra/sweeper/optuna.yaml"}
     assert set(choices(CONF)) <= {*GROUPS, "trainer", "experiment", "sweep", "debug"}
 
 
@@ -108,6 +109,27 @@ def test_an_experiment_or_debug_file_composes(path: Path, composer: Composer) ->
     config = checked(composer, f"{path.parent.name}={path.stem}")
     assert (config.debug is not None) == (path.parent.name == "debug")
     assert path.read_text().startswith("# @package _global_\n")
+
+
+def test_the_sweep_of_seeds_composes(composer: Composer) -> None:
+    def swept(*typed: str, multirun: bool = False) -> list[tuple[int, float]]:
+        jobs, sweep = composer.jobs(composer.free(["sweep=seeds", *typed]), multirun)
+        assert sweep
+        configs = [check(resolved(job.config)) for job in jobs]
+        return [(config.seed, config.optimizer.lr) for config in configs]
+
+    lr = checked(composer).optimizer.lr
+    assert swept() == [(seed, lr) for seed in range(5)]
+    assert swept("optimizer.lr=0.1,0.2", "seed=7,8") == [(7, 0.1), (7, 0.2), (8, 0.1), (8, 0.2)]
+    assert swept("seed=3", multirun=True) == [(3, lr)]
+
+
+def test_the_launcher_of_processes_composes(composer: Composer) -> None:
+    overrides = composer.free(["hydra/launcher=processes", "hydra.launcher.n_jobs=3"])
+    node = composer.whole(overrides, "hydra")["hydra"]["launcher"]
+    assert node == {"_target_": LAUNCHER, "n_jobs": 3, "job_timeout": None}
+    assert settings_of(node) == Processes(n_jobs=3)
+    assert set(node) == {"_target_", *Processes.model_fields}
 
 
 def test_all_augmentations_and_callbacks_at_once(composer: Composer) -> None:

@@ -48,6 +48,7 @@ LONG = (
     "model.dropouts=[0.1,0.1]",
     "augmentation=[shift,mixup]",
     "callbacks=[ema]",
+    "callbacks.ema.decay=0.9",
     "callbacks.phases={_target_:their_phases.Phases}",
     "trust=[their_phases.Phases]",
     "trainer.accumulate=2",
@@ -79,7 +80,7 @@ def folder_of(folder: Path, name: str) -> Path:
     return run
 
 
-def kill(folder: Path, name: str, begun: float, after: float, phase: str | None, *arguments: str) -> str:
+def kill(folder: Path, name: str, after: float, phase: str | None, *arguments: str) -> str:
     """Start a run and kill it ``after`` seconds of training, in a given phase where one is; in which phase that was."""
     process = start(folder, name, *arguments)
     said = folder / f"{name}.phase"
@@ -113,7 +114,7 @@ def test_sigkill_at_twenty_moments_and_in_every_phase(
     def survive(number: int) -> str:
         after, phase = [*uniform, *aimed][number]
         name = f"killed{number}"
-        caught = kill(workplace, name, duration, 0.95 * after, phase, "epochs=60")
+        caught = kill(workplace, name, 0.95 * after, phase, "epochs=60")
         assert remains(finished(workplace, name, "epochs=60")) == expected, (number, caught)
         return caught
 

@@ -1,30 +1,30 @@
 """The command line: from arguments to jobs, from outcomes to an exit code.
 
-0: a result was written or was there already; 1: a run failed; 2: the configuration was refused; 130 and 143: stopped
-by Ctrl-C and SIGTERM. Nothing here imports torch before every job's configuration has been checked.
+0: a result was written or was there already; 1: a run failed; 2: the configuration was refused; 75: stopped with a
+checkpoint; 130 and 143: stopped without one, by Ctrl-C and SIGTERM. Nothing here imports torch before every job's
+configuration has been checked.
 """
 
 import logging
 import os
-import signal
 import sys
 from argparse import Namespace
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any
-
-from omegaconf import DictConfig
 
 from membrane.composition import PRIMARY, Composer, Job, folder
 from membrane.config import check, resolved
 from membrane.errors import ConfigError, DataError
-from membrane.job import RunFailed, Stopped, perform
+from membrane.extension import extended
+from membrane.job import RunFailed
 from membrane.mistakes import one_line
 from membrane.published import as_yaml, masked_override, published
 from membrane.requirements import check_versions
-from membrane.runs import Occupied, RunFolder
+from membrane.runs import Occupied
 from membrane.schema import Config
+from membrane.stopping import Stop, Stopped
+from membrane.sweeps import begin
+from membrane.task import Task, buildable
 from membrane.tracking.log import terminal
 
 log = logging.getLogger(__name__)
@@ -33,10 +33,11 @@ log = logging.getLogger(__name__)
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command line and return its exit code."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)
-    with terminal(), signals():
+    stop = Stop()
+    with terminal(), stop.listening():
         try:
             check_versions()
-            return launch(arguments)
+            return launch(arguments, stop)
         except ConfigError as error:
             print(f"membrane: {error}", file=sys.stderr)
             return 2
@@ -45,27 +46,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 print(f"membrane: {error}", file=sys.stderr)
             return 1
         except Stopped as stopped:
-            name = signal.Signals(stopped.signum).name
-            print(f"membrane: stopped by {name}; start it again to run it anew", file=sys.stderr)
-            return 128 + stopped.signum
+            saved, then = ("with a checkpoint", "go on") if stopped.saved else ("without a checkpoint", "run it anew")
+            print(f"membrane: stopped by {stopped.why} {saved}; start it again to {then}", file=sys.stderr)
+            return stopped.code
 
 
-@contextmanager
-def signals() -> Iterator[None]:
-    """Inside, Ctrl-C and SIGTERM raise Stopped: Lightning would turn both into its own endings."""
-
-    def stop(signum: int, frame: Any) -> None:
-        raise Stopped(signum)
-
-    before = {each: signal.signal(each, stop) for each in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for each, handler in before.items():
-            signal.signal(each, handler)
-
-
-def launch(arguments: list[str]) -> int:
+def launch(arguments: list[str], stop: Stop) -> int:
     """Help, configuration or runs."""
     known = parse(arguments)
     if known.help:
@@ -77,7 +63,7 @@ def launch(arguments: list[str]) -> int:
     if known.shell_completion or known.info or known.hydra_help:
         composer.inspect([] if known.shell_completion else composer.free(known.overrides))
         try:
-            hand_to_hydra(arguments, Task(), arguments)
+            hand_to_hydra(arguments, Task(stop, arguments))
         except (KeyError, ValueError) as error:
             raise ConfigError(
                 f'{one_line(error)}; completion is switched on with eval "$(python train.py -sc install=bash)"'
@@ -90,11 +76,14 @@ def launch(arguments: list[str]) -> int:
     checked = [(job, outcome(job)) for job in jobs]
     if known.cfg == "job":
         return print_config(checked[0], known.package)
-    refuse(checked, sweep)
+    good = refuse(checked, sweep)
     flags = ["--multirun"] * known.multirun + ["--config-dir", known.config_dir] * (known.config_dir is not None)
-    task = Task()
-    hand_to_hydra([*flags, *overrides], task, arguments)
-    return task.close(sweep)
+    place = [f"hydra.sweep.dir={quoted(str(begin(arguments, good)))}"] if sweep else []  # what is typed comes after
+    task = Task(stop, arguments, known.config_dir, good)
+    hand_to_hydra([*flags, *place, *overrides], task)
+    if sweep:
+        task.tally.tell()
+    return task.tally.code()
 
 
 def parse(arguments: list[str]) -> Namespace:
@@ -127,7 +116,7 @@ def parse(arguments: list[str]) -> Namespace:
 def outcome(job: Job) -> Config | ConfigError:
     """A job's configuration, or why it was refused."""
     try:
-        return check(resolved(job.config))
+        return check(extended(resolved(job.config), job.overrides))
     except ConfigError as error:
         return error
 
@@ -150,95 +139,41 @@ def print_part(plain: Any, package: str | None) -> int:
     return 0
 
 
-def refuse(checked: list[tuple[Job, Config | ConfigError]], sweep: bool) -> None:
-    """ConfigError if any job cannot run; a sweep names each one, and with ``keep_going`` goes on without them."""
+def refuse(checked: list[tuple[Job, Config | ConfigError]], sweep: bool) -> list[tuple[Job, Config]]:
+    """The jobs that can run. ConfigError if any cannot; a sweep names each one, and ``keep_going`` leaves them out."""
     checked = [(job, buildable(config)) for job, config in checked]
     bad = [(job, config) for job, config in checked if isinstance(config, ConfigError)]
-    good = [config for _, config in checked if isinstance(config, Config)]
+    good = [(job, config) for job, config in checked if isinstance(config, Config)]
     if not sweep and bad:
         raise bad[0][1]
-    outright = [config.paths.run for config in good if config.paths.run is not None]
+    outright = [config.paths.run for _, config in good if config.paths.run is not None]
     if len(outright) > len(set(outright)):
         raise ConfigError(f"paths.run={outright[0]} cannot hold several runs; leave it out of a sweep")
     for job, error in bad:
         log.error("refused: %s: %s", " ".join(map(masked_override, job.overrides)), error)
-    if bad and not (good and good[0].keep_going):
+    if bad and not (good and good[0][1].keep_going):
         raise ConfigError(f"{len(bad)} of {len(checked)} jobs refused, none started; keep_going=true starts the others")
+    return good
 
 
-def buildable(config: Config | ConfigError) -> Config | ConfigError:
-    """A configuration of which everything can be built, or why not; what is finished already is not built."""
-    if isinstance(config, ConfigError):
-        return config
-    try:
-        if RunFolder(config).result() is None or config.rerun:
-            from membrane.train import rehearse
+def quoted(text: str) -> str:
+    """A text as Hydra reads it back, whatever is in it."""
+    from hydra.core.override_parser.types import Quote, QuotedString
 
-            rehearse(config)
-    except (ConfigError, DataError) as error:
-        return ConfigError(str(error))
-    except OSError as error:
-        return ConfigError(f"{error.filename}: {error.strerror}")
-    return config
+    return QuotedString(text=text, quote=Quote.single).with_quotes()
 
 
-class Task:
-    """What Hydra calls for each job; remembers how the jobs ended."""
-
-    def __init__(self) -> None:
-        self.finished = 0
-        self.failed: list[str] = []
-
-    def __call__(self, composed: DictConfig) -> None:
-        forget_sweep_file()
-        try:
-            config = check(resolved(composed))
-            if config.keep_going:  # otherwise nothing starts unless all jobs can be built
-                why_not = buildable(config)
-                if isinstance(why_not, ConfigError):
-                    raise why_not
-            perform(config, composed)
-            self.finished += 1
-        except (ConfigError, DataError, Occupied, RunFailed) as error:
-            self.failed.append(str(error))
-            if not isinstance(error, RunFailed):
-                log.error("membrane: %s", error)
-        except OSError as error:  # of the folder: what happens inside a run is RunFailed
-            self.failed.append(str(error))
-            log.error("membrane: the run's folder cannot be used: %s: %s", error.filename, error.strerror)
-
-    def close(self, sweep: bool) -> int:
-        """The exit code of all jobs."""
-        if sweep:
-            log.info("sweep: %d finished, %d failed", self.finished, len(self.failed))
-        return 1 if self.failed else 0
-
-
-def forget_sweep_file() -> None:
-    """Remove the copy of the configuration that Hydra's sweeper writes: nothing in it is masked."""
-    from hydra.core.hydra_config import HydraConfig
-    from hydra.types import RunMode
-
-    hydra = HydraConfig.get()
-    if hydra.mode is RunMode.MULTIRUN:  # otherwise the folder is the person's own
-        (Path(hydra.sweep.dir) / "multirun.yaml").unlink(missing_ok=True)
-
-
-def hand_to_hydra(arguments: list[str], task: Task, typed: list[str]) -> None:
-    """Let Hydra's own main run the jobs, its errors as exceptions, its command line ours; jobs see what was typed."""
+def hand_to_hydra(arguments: list[str], task: Task) -> None:
+    """Let Hydra's own main run the jobs, its errors as exceptions, its command line ours."""
     import hydra
     from hydra.errors import HydraException
     from omegaconf.errors import OmegaConfBaseException
-
-    def job(composed: DictConfig) -> None:
-        sys.argv = [before[0], *typed]
-        task(composed)
 
     before, full_error = sys.argv, os.environ.get("HYDRA_FULL_ERROR")
     sys.argv = [before[0], *arguments]
     os.environ["HYDRA_FULL_ERROR"] = "1"
     try:
-        hydra.main(version_base="1.3", config_path=str(folder()), config_name=PRIMARY)(job)()
+        hydra.main(version_base="1.3", config_path=str(folder()), config_name=PRIMARY)(task)()
     except (HydraException, OmegaConfBaseException) as error:
         raise ConfigError(one_line(error)) from None
     finally:

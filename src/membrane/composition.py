@@ -7,9 +7,9 @@ command line and `conf/local` may name trusted classes.
 
 import posixpath
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -31,13 +31,16 @@ from yaml import YAMLError
 
 from membrane.errors import ConfigError
 from membrane.mistakes import nearest, no_choice, one_line, unknown
+from membrane.processes import LAUNCHER, settings_of
 from membrane.published import masked, masked_override
 from membrane.schema import GROUPS, MANY, Config
+from membrane.search.space import Dimension, examples, search_space
 
 PRIMARY = "train"
 HYDRA_VERSION = "1.3"
 """Whose rules of composition hold, here and in Hydra's main."""
 BASIC_SWEEPER = "hydra._internal.core_plugins.basic_sweeper.BasicSweeper"
+OPTUNA_SWEEPER = "hydra_plugins.membrane.optuna.OptunaSweeper"
 SAYS_HYDRA = re.compile(r"(^|[/.@:\[])hydra($|[/.@:\]\[])")
 WHOLE = ("experiment", "sweep", "debug", "local")
 """Groups whose files speak of the whole configuration."""
@@ -51,10 +54,14 @@ def folder() -> Path:
 
 @dataclass(frozen=True)
 class Job:
-    """One run to come: its overrides as they were typed and what they compose to, the ``hydra`` node left out."""
+    """One run to come: its overrides as they were typed and what they compose to, the ``hydra`` node left out.
+
+    ``typical``: a sweeper decides later on what is swept.
+    """
 
     overrides: list[str]
     config: DictConfig
+    typical: bool = False
 
 
 class Composer:
@@ -119,18 +126,31 @@ class Composer:
             swept = next(override for override in parsed if override.is_sweep_override())
             key, _, values = swept.input_line.lstrip("+").partition("=")
             raise ConfigError(f"{key}={values}: several values need -m, a sweep; a list is {key}=[{values}]")
+        with composing(self):
+            if master.hydra.launcher.get("_target_") == LAUNCHER:
+                settings_of(master.hydra.launcher)
         fixed = [line for line, override in zip(overrides, parsed, strict=True) if not override.is_sweep_override()]
+        if master.hydra.sweeper.get("_target_") == OPTUNA_SWEEPER:
+            space = self.search_space(master.hydra.sweeper.get("params"), parsed)
+            return [replace(self.job(job)[0], typical=True) for job in examples(fixed, space)], True
         if master.hydra.sweeper.get("_target_") != BASIC_SWEEPER:
             return [self.typical_job(fixed, parsed)], True
         params = self.parsed([f"{key}={value}" for key, value in (master.hydra.sweeper.get("params") or {}).items()])
         if any(override.key_or_group.split(".")[0] == "trust" for override in params):
             raise ConfigError("hydra.sweeper.params: trust may be said on the command line and in conf/local only")
+        for override in (each for each in (*params, *parsed) if each.is_interval_sweep()):
+            raise ConfigError(f"{override.key_or_group}: an interval is no list of values; sweep=optuna searches in it")
         self.inspect(fixed, master=True)
         with composing(self):
             [jobs] = BasicSweeper.split_arguments([*params, *parsed], max_batch_size=None)
         if not jobs:
             raise ConfigError("the sweep has no job: one of its settings has no value")
         return [self.job(job)[0] for job in jobs], True
+
+    def search_space(self, params: Mapping[str, Any] | None, typed: Sequence[Any]) -> dict[str, Dimension]:
+        """What `sweep=optuna` may choose, from ``hydra.sweeper.params`` and the overrides that were typed."""
+        lines = self.free([f"{key}={value}" for key, value in (params or {}).items()])
+        return search_space(self.parsed(lines), typed)
 
     def typical_job(self, fixed: Sequence[str], parsed: Sequence[Any]) -> Job:
         """The job without what is swept, for sweepers that decide later; what they may choose is inspected."""
@@ -139,7 +159,7 @@ class Composer:
             if override.is_discrete_sweep() and repository.group_exists(override.key_or_group):
                 for value in override.sweep_string_iterator():
                     self.inspect([*fixed, f"{override.get_key_element()}={value}"])
-        return self.job(fixed)[0]
+        return replace(self.job(fixed)[0], typical=True)
 
     def job(self, overrides: Sequence[str]) -> tuple[Job, RunMode | None]:
         """One job, composed, and what Hydra would make of it; the files that it comes from are looked through first."""
@@ -213,9 +233,10 @@ class Composer:
 
 
 def in_full(line: str, override: Any) -> str:
-    """A setting as the schema knows it: ``init=PATH`` is short for ``init.path=PATH``."""
-    short = override.key_or_group == "init" and not isinstance(override.value(), dict | None)
-    return line.replace("init=", "init.path=", 1) if short else line
+    """A setting as the schema knows it: ``init=PATH`` is short for ``init.path=PATH``, and so with ``extend``."""
+    key = override.key_or_group
+    short = key in ("init", "extend") and not isinstance(override.value(), dict | None)
+    return line.replace(f"{key}=", f"{key}.path=", 1) if short else line
 
 
 @contextmanager

@@ -29,6 +29,10 @@ SCALARS = {
     "save_outputs": "readout, or all for every timestep's outputs of the test set",
     "rerun": "move a finished run aside and run it again",
     "keep_going": "start a sweep's good jobs though others were refused",
+    "max_time": "stop with a checkpoint so long after the start, as 45s, 10m or 1h30m",
+    "on_oom": "fail, or halve: cut batches that do not fit the memory, and accumulate",
+    "init": "a run or checkpoint whose weights this one starts from",
+    "extend": "a finished run that this one continues, with more epochs",
     "trust": "your own classes that may be built, as [package.Class]",
     "paths.data": "where data sets lie; or the environment variable MEMBRANE_DATA",
     "paths.runs": "where runs go",
@@ -83,4 +87,4 @@ def default(name: str) -> str:
     if name in special:
         return special[name]
     value = Config.model_fields[name].default
-    return str(value).lower() if isinstance(value, bool) else str(value)
+    return str(value).lower() if isinstance(value, bool) else "null" if value is None else str(value)

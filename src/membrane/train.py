@@ -69,7 +69,8 @@ def attempt(config: Config, said: dict[str, Any], folder: RunFolder, stop: Stop,
     try:
         with stop.deferred():
             trainer.fit(learner, datamodule=data, ckpt_path=resumed_from(begun), weights_only=True)
-        epochs = trainer.fit_loop.epoch_progress.current.processed  # `current_epoch` lags where nothing was left to do
+        done = trainer.fit_loop.epoch_progress.current  # `current_epoch` lags where nothing was left to do
+        epochs = int(done.processed)  # type: ignore[attr-defined]
         fit = results.Fit(recorder.seconds(), recorder.samples, epochs, keeper.best_metrics)
         tests = test_checkpoints(config, learner, data, folder.path)
         results.finish(folder, config, learner, data, fit, tests, tracking, micro_batch(config.batch_size, pieces))

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-LIBRARIES = ("lightning", "lightning.pytorch", "lightning.fabric", "wandb", "matplotlib")
+LIBRARIES = ("lightning", "lightning.pytorch", "lightning.fabric", "wandb", "matplotlib", "optuna")
 
 
 class Terminal(logging.Handler):

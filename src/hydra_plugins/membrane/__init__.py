@@ -1,0 +1,1 @@
+"""What Hydra loads of membrane by itself: Hydra looks for plugins nowhere else."""

@@ -1,0 +1,69 @@
+"""Derivatives of SpikingJelly's surrogates, as the fused neurons compute them: compiled, or with torch."""
+
+import math
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+HOME = "spikingjelly.activation_based.surrogate"
+
+# For each surrogate whose spike is Heaviside's step: a statement of C that sets g from u, the potential above the
+# threshold, and the parameters p and q, named beside it. An empty one is left to torch.
+COMPILED: dict[str, tuple[str, tuple[str, ...]]] = {
+    "ATan": ("float z = 1.57079633f * p * u; g = 0.5f * p / (1.0f + z * z);", ("alpha",)),
+    "Sigmoid": ("float z = 1.0f / (1.0f + exponential(-p * u)); g = (1.0f - z) * z * p;", ("alpha",)),
+    "PiecewiseQuadratic": ("float z = p - p * p * fabsf(u); g = z > 0.0f ? z : 0.0f;", ("alpha",)),
+    "PiecewiseExp": ("g = 0.5f * p * exponential(-p * fabsf(u));", ("alpha",)),
+    "SoftSign": ("float z = 1.0f / p + fabsf(u); g = 1.0f / (2.0f * p * z * z);", ("alpha",)),
+    "SuperSpike": ("float z = 1.0f + fabsf(u); g = p / (z * z);", ("alpha",)),
+    "NonzeroSignLogAbs": ("g = 1.0f / (1.0f / p + fabsf(u));", ("alpha",)),
+    "Erf": ("float z = p * u; g = p * 0.56418958f * exponential(-z * z);", ("alpha",)),
+    "PiecewiseLeakyReLU": ("g = fabsf(u) < p ? 0.5f / p : q;", ("w", "c")),
+    "S2NN": (
+        "float z = 1.0f / (1.0f + exponential(-p * u)); g = u < 0.0f ? p * z * (1.0f - z) : q / (u + 1.0f);",
+        ("alpha", "beta"),
+    ),
+    "LeakyKReLU": ("g = u >= 0.0f ? p : q;", ("k", "leak")),
+    "FakeNumericalGradient": ("float z = 1.0f / fabsf(u); g = z < p ? z : p;", ("alpha",)),
+    "LogTailedReLU": ("g = u > 1.0f ? 1.0f / u : u <= 0.0f ? p : 1.0f;", ("alpha",)),
+    "Rect": ("g = fabsf(u) < 0.5f / p ? p : 0.0f;", ("alpha",)),
+    "DeterministicPass": ("g = 1.0f;", ()),
+    "SquarewaveFourierSeries": ("", ()),
+    "QPseudoSpike": ("", ()),
+}
+
+
+def compiled(surrogate: nn.Module) -> tuple[float, float] | None:
+    """The parameters p and q of a surrogate that is in the table; None for another, or with parameters of tensors."""
+    kind = type(surrogate)
+    if kind.__module__ != HOME or kind.__name__ not in COMPILED or not surrogate.spiking:
+        return None
+    values = [getattr(surrogate, name) for name in COMPILED[kind.__name__][1]]
+    if not all(isinstance(value, int | float) for value in values):
+        return None
+    p, q = [float(value) for value in values] + [0.0] * (2 - len(values))
+    return p, q
+
+
+def derivative(surrogate: nn.Module, u: Tensor) -> Tensor:
+    """The surrogate's derivative at u, of the same shape; u is written over where that is faster."""
+    known: dict[str, Any] = {"ATan": atan_, "Sigmoid": sigmoid_}
+    if type(surrogate).__name__ in known:
+        in_place: Tensor = known[type(surrogate).__name__](u, float(surrogate.alpha))  # type: ignore[arg-type]
+        return in_place
+    with torch.enable_grad():
+        point = u.detach().requires_grad_()
+        [slope] = torch.autograd.grad(surrogate(point), point, torch.ones_like(u))
+    return slope
+
+
+def atan_(u: Tensor, alpha: float) -> Tensor:
+    """α/2 / (1 + (π·α·u/2)²), in place."""
+    return u.mul_(math.pi / 2 * alpha).square_().add_(1).reciprocal_().mul_(alpha / 2)
+
+
+def sigmoid_(u: Tensor, alpha: float) -> Tensor:
+    """α·σ·(1 − σ) with σ = sigmoid(α·u), in place."""
+    s = u.mul_(alpha).sigmoid_()
+    return s.addcmul_(s, s, value=-1).mul_(alpha)
