@@ -72,7 +72,7 @@ def test_a_loss_that_is_no_number_ends_the_run_within_the_step_and_names_the_bat
     assert membrane(*LEAST, "neuron=relu") == 1
     run = only("digits/*/seed0")
     failure = json.loads((run / "FAILED.json").read_text())
-    assert "in epoch 2, batch 5 of the epoch (step 25), samples " in failure["error"]
+    assert "in epoch 2, batch 5 of the epoch, samples " in failure["error"]
     assert "the last finite checkpoint is kept" in failure["error"]
     assert "membrane/finite.py" in failure["traceback"]
     assert failure["error"] in capsys.readouterr().out

@@ -137,7 +137,9 @@ def test_wheel_carries_the_package_and_its_configuration(tmp_path: Path) -> None
     (wheel,) = (copy / "dist").glob("*.whl")
     packed = set(zipfile.ZipFile(wheel).namelist())
     package = ROOT / "src" / "membrane"
-    wanted = {f"membrane/{path.relative_to(package)}" for path in package.rglob("*.py")} | {"membrane/py.typed"}
+    sources = [path for path in package.rglob("*.[cp]*") if path.suffix in (".py", ".c")]
+    wanted = {f"membrane/{path.relative_to(package)}" for path in sources}
+    wanted.add("membrane/py.typed")
     wanted |= {str(path.relative_to(ROOT / "src")) for path in (ROOT / "src" / "hydra_plugins").rglob("*.py")}
     yamls = {path.relative_to(ROOT) for path in (ROOT / "conf").rglob("*.yaml")}
     wanted |= {f"membrane/{path}" for path in yamls if path.parts[1] != "local"}

@@ -16,22 +16,23 @@ class FiniteLoss:
     """Looks at each step's loss: on the CPU at once, on a GPU as soon as it is known, so that no step waits for it."""
 
     def __init__(self) -> None:
-        self.waiting: deque[tuple[Tensor, Any, str, Tensor]] = deque()
+        self.waiting: deque[tuple[Tensor, Any, int, int, Tensor]] = deque()
 
-    def look(self, loss: Tensor, where: str, index: Tensor) -> None:
-        """A step's loss [] and its samples [N]. NotFinite names the first step whose loss is infinite or NaN."""
+    def look(self, loss: Tensor, epoch: int, batch: int, index: Tensor) -> None:
+        """The loss [] of a batch of an epoch, and its samples [N]. NotFinite names the first step whose loss is infinite or NaN."""
         value, known = loss.detach(), None
         if value.is_cuda:
             value = value.to("cpu", non_blocking=True)
             known = torch.cuda.Event()  # type: ignore[no-untyped-call]
             known.record()
-        self.waiting.append((value, known, where, index))
+        self.waiting.append((value, known, epoch, batch, index))
         while self.waiting and (self.waiting[0][1] is None or self.waiting[0][1].query()):
             self.refuse(*self.waiting.popleft())
 
-    def refuse(self, value: Tensor, known: Any, where: str, index: Tensor) -> None:
+    def refuse(self, value: Tensor, known: Any, epoch: int, batch: int, index: Tensor) -> None:
         """NotFinite where the loss is none."""
         if not value.isfinite():
             numbers = index.tolist()
             named = ", ".join(map(str, numbers[:SHOWN])) + (", …" if len(numbers) > SHOWN else "")
+            where = f"epoch {epoch + 1}, batch {batch + 1} of the epoch"
             raise NotFinite(f"the loss is {value.item()} in {where}, samples {named}; {WAY_OUT}")

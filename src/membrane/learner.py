@@ -92,8 +92,7 @@ class Learner(L.LightningModule):
         loss = self.loss(outputs, batch)
         if penalty is not None:
             loss = loss + penalty()
-        where = f"epoch {epoch + 1}, batch {batch_idx + 1} of the epoch (step {self.trainer.global_step + 1})"
-        self.finite.look(loss, where, batch.index)
+        self.finite.look(loss, epoch, batch_idx, batch.index)
         self.training_metrics.update(single(self.readout(outputs, batch.lengths)), batch.y, loss)
         # Lightning divides by the number of pieces: with their shares the sum is the whole batch's mean
         return loss if self.pieces == 1 else loss * self.trainer.datamodule.share(batch_idx, len(batch.y))  # type: ignore[attr-defined]

@@ -21,20 +21,21 @@ import torch
 from torch import Tensor
 
 from membrane.neurons.dynamics import Dynamics, State
-from membrane.neurons.layout import like_rows
+from membrane.neurons.layout import like_rows, like_step
 from membrane.neurons.surrogate_gradients import COMPILED
 
 log = logging.getLogger(__name__)
 
 SOURCE = Path(__file__).with_name("kernel.c")
 # No -ffast-math and no contraction: each operation rounds as torch's does.
-OPTIONS = "-std=c11 -O3 -ffp-contract=off -fno-math-errno -fno-trapping-math -fopenmp -fPIC -shared".split()
+ROUNDING = ["-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math"]
+OPTIONS = ["-std=c11", "-O3", *ROUNDING, "-fopenmp", "-fPIC", "-shared"]
 WIDE = {"AVX2": ["-mavx2"], "AVX512": ["-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl"]}
 SECONDS = 120
 
-BLOCK = 1024
+BLOCK = 2048
 """Neurons that a thread takes through all timesteps at a time; fewer where the timesteps are many."""
-WORKSPACE = 2**13
+WORKSPACE = 2**16
 """Numbers of all timesteps in a block for the gradient: they and what is read fit a core's cache."""
 PARALLEL = 2**15
 """Numbers that are worth a second thread: torch's own grain."""
@@ -96,7 +97,7 @@ class Kernel:
     def forward(self, dynamics: Dynamics, x: Tensor, state: State, rate: Tensor | None) -> tuple[Tensor, Tensor]:
         """x [T,N,…], dense in each timestep → spikes [T,N,…] and the last v [N,…], laid out as x."""
         before, start = state
-        spikes, after = like_rows(x), like_rows(x[:1], torch.float32)[0]
+        spikes, after = like_rows(x), like_step(x)
         steps, neurons = len(x), after.numel()
         self._forward(
             x.data_ptr(),
@@ -121,11 +122,12 @@ class Kernel:
         rate: Tensor | None,
         g_spikes: Tensor,
         g_after: Tensor | None,
-    ) -> tuple[Tensor, Tensor, Tensor | None]:
-        """Gradients of spikes [T,N,…] and of the last v (or None) → of x, of the first v, and of the rate, if any."""
+    ) -> tuple[Tensor, Tensor | None, Tensor | None]:
+        """Gradients of spikes [T,N,…] and of the last v (or None) → of x, of the first v and of the rate, if any."""
         before, start = state
-        g_x, g_before = like_rows(x), like_rows(x[:1], torch.float32)[0]
-        steps, neurons = len(x), g_before.numel()
+        g_x, g_before = like_rows(x), None if before is None else like_step(x)
+        steps = len(x)
+        neurons = x.numel() // steps
         block = max(64, min(BLOCK, WORKSPACE // steps // 16 * 16))
         g_rate = None if rate is None else torch.empty(-(-neurons // block), dtype=torch.float64)
         failed = self._backward(
@@ -134,7 +136,7 @@ class Kernel:
             g_spikes.data_ptr(),
             None if g_after is None else g_after.data_ptr(),
             g_x.data_ptr(),
-            g_before.data_ptr(),
+            None if g_before is None else g_before.data_ptr(),
             None if g_rate is None else g_rate.data_ptr(),
             steps,
             neurons,

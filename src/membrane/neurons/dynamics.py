@@ -1,4 +1,4 @@
-"""What one layer of fused neurons computes, apart from its input: the equations' form, their constants, its surrogate."""
+"""What one layer of fused neurons computes: the form of its equations, their constants, its surrogate."""
 
 from typing import NamedTuple
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from membrane.neurons.dynamics import Dynamics, State
-from membrane.neurons.layout import like_rows, rows
+from membrane.neurons.layout import like_rows, like_step, rows
 from membrane.neurons.surrogate_gradients import derivative
 
 PIECE = 2**17
@@ -27,7 +27,7 @@ def pieces(timesteps: int, neurons: int) -> Iterator[slice]:
 
 def forward(dynamics: Dynamics, x: Tensor, state: State, rate: Tensor | None) -> tuple[Tensor, Tensor]:
     """x [T,N,…], dense in each timestep → spikes [T,N,…] and the last v [N,…], laid out as x."""
-    spikes, after = like_rows(x), like_rows(x[:1], torch.float32)[0]
+    spikes, after = like_rows(x), like_step(x)
     inputs, outputs, potentials = rows(x), rows(spikes), rows(after[None])[0]
     for piece in pieces(*inputs.shape):
         v = begin(potentials[piece], state, piece)
@@ -73,9 +73,9 @@ def reset_(dynamics: Dynamics, h: Tensor, spike: Tensor) -> Tensor:
 
 def backward(
     dynamics: Dynamics, x: Tensor, state: State, rate: Tensor | None, g_spikes: Tensor, g_after: Tensor | None
-) -> tuple[Tensor, Tensor, Tensor | None]:
-    """Gradients of spikes [T,N,…] and of the last v (or None) → of x, of the first v, and of the rate, if any."""
-    g_x, g_before = like_rows(x), like_rows(x[:1], torch.float32)[0]
+) -> tuple[Tensor, Tensor | None, Tensor | None]:
+    """Gradients of spikes [T,N,…] and of the last v (or None) → of x, of the first v and of the rate, if any."""
+    g_x, g_before = like_rows(x), like_step(x)
     inputs, arriving, leaving = rows(x), rows(g_spikes), rows(g_x)
     carried = rows(g_before[None])[0]
     share = 1 / dynamics.tau if rate is None else float(rate)
@@ -114,7 +114,7 @@ def replay(
 
 
 def back_(dynamics: Dynamics, h: Tensor, spike: Tensor, g_spike: Tensor, carry: Tensor) -> Tensor:
-    """The gradient of h, written to ``carry``, which holds that of v after the reset; h and the spike are written over."""
+    """The gradient of h, written to ``carry``, which holds that of v after the reset; h and spike are written over."""
     away = None if dynamics.v_reset is None or dynamics.detach_reset else dynamics.v_reset - h
     slope = derivative(dynamics.surrogate, h.sub_(dynamics.v_threshold))
     if dynamics.v_reset is not None:

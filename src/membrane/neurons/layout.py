@@ -1,4 +1,4 @@
-"""Memory of [T,N,…] for neurons, which do not care how the axes of a timestep are ordered as long as there are no gaps."""
+"""Memory of [T,N,…] for neurons, which do not care how the axes of a timestep are ordered while it has no gaps."""
 
 import torch
 from torch import Tensor
@@ -29,12 +29,29 @@ def like_rows(x: Tensor, dtype: torch.dtype | None = None) -> Tensor:
     return torch.empty_strided(x.shape, (x.numel() // len(x), *x.stride()[1:]), dtype=dtype or x.dtype)
 
 
-def as_rows_of(x: Tensor, given: Tensor, dtype: torch.dtype) -> Tensor:
-    """``given`` [T,N,…] as it is where its timesteps are laid out as those of x and it has that dtype, else a copy."""
-    alike = all(
-        size == 1 or ours == theirs
-        for size, ours, theirs in zip(x.shape[1:], x.stride()[1:], given.stride()[1:], strict=True)
-    )
-    if given.dtype == dtype and alike:
+def like_step(x: Tensor) -> Tensor:
+    """An empty float32 tensor [N,…] laid out as a timestep of x [T,N,…]."""
+    if x.is_contiguous():
+        return torch.empty(x.shape[1:], dtype=torch.float32)
+    return torch.empty_strided(x.shape[1:], x.stride()[1:], dtype=torch.float32)
+
+
+def as_rows_of(x: Tensor, given: Tensor) -> Tensor:
+    """``given`` [T,N,…] as it is where its timesteps are laid out as those of x, else a copy; in the dtype of x."""
+    if given.dtype == x.dtype and alike(x.shape[1:], x.stride()[1:], given.stride()[1:]):
         return given
-    return like_rows(x, dtype).copy_(given)
+    return like_rows(x).copy_(given)
+
+
+def as_step_of(x: Tensor, given: Tensor) -> Tensor:
+    """``given`` [N,…] as it is where it is laid out as a timestep of x [T,N,…], else a copy; in float32."""
+    if given.dtype == torch.float32 and alike(given.shape, x.stride()[1:], given.stride()):
+        return given
+    return like_step(x).copy_(given)
+
+
+def alike(shape: torch.Size, ours: tuple[int, ...], theirs: tuple[int, ...]) -> bool:
+    """Whether two layouts of a shape are one: along an axis of size 1 a stride says nothing."""
+    return ours == theirs or all(
+        size == 1 or one == other for size, one, other in zip(shape, ours, theirs, strict=True)
+    )

@@ -1,0 +1,30 @@
+"""Nothing is kept between runs: two different ones in one process are those of two fresh processes."""
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+FIRST = ("model=scnn", "model.filters=[4]", "model.dropouts=[0.2]", "neuron=plif", "augmentation=[shift,mixup]")
+SECOND = ("framework=singlestep_tid", "model=smlp", "model.units=[8]", "surrogate=atan", "callbacks=[ema]", "seed=3")
+LEAST = ("logger=csv", "epochs=1", "timesteps=2", "threads=1", "trainer.progress=false")
+
+
+def only(pattern: str) -> Path:
+    [found] = Path("runs").glob(pattern)
+    return found
+
+
+def test_two_runs_in_one_process_equal_two_processes(
+    membrane: Callable[..., int], remains: Callable[[Path], dict[str, Any]]
+) -> None:
+    for name, settings in (("first", FIRST), ("second", SECOND)):
+        fresh = [sys.executable, "-m", "membrane", *LEAST, *settings, f"name={name}-fresh"]
+        assert subprocess.run(fresh, capture_output=True, check=False).returncode == 0
+        assert membrane(*LEAST, *settings, f"name={name}-together") == 0
+    assert membrane(*LEAST, *FIRST, "name=first-again") == 0
+    first = remains(only("first-fresh/*/*"))
+    assert remains(only("first-together/*/*")) == first
+    assert remains(only("first-again/*/*")) == first
+    assert remains(only("second-together/*/*")) == remains(only("second-fresh/*/*"))
