@@ -1,0 +1,209 @@
+"""The command line of `membrane-bench`. Without torch until something is measured."""
+
+import sys
+from argparse import ArgumentParser, ArgumentTypeError, Namespace, RawDescriptionHelpFormatter
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from time import perf_counter
+from typing import TYPE_CHECKING, Any
+
+from membrane.bench.peers import PEERS, Peer
+from membrane.bench.record import Case, WholeRun
+from membrane.bench.workloads import NAMES, SWEPT, WHOLE_RUN, WORKLOADS, Workload, chosen
+from membrane.errors import ConfigError
+from membrane.mistakes import nearest
+
+if TYPE_CHECKING:
+    import torch
+
+ROUNDS = 15
+WHOLE_RUNS = 3
+OUT = Path("records/bench")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command line and return its exit code: 0, 1 where a run failed, 2 where it was refused."""
+    asked = parser().parse_args(arguments)
+    try:
+        names, peers = names_of(asked.workloads, asked.sweep), peers_of(asked.peers)
+        return bench(asked, names, peers, device_of(asked.device))
+    except ConfigError as error:
+        print(f"membrane: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        say("stopped; nothing was written")
+        return 130
+
+
+def parser() -> ArgumentParser:
+    """What can be said."""
+    listed = "\n".join(f"  {each.name:<8}{each.title}" for each in WORKLOADS)
+    made = ArgumentParser(
+        prog="membrane-bench",
+        description="Time a training step of membrane beside SpikingJelly, snnTorch and Norse by hand, and beside the "
+        "same net\nwith ReLU on T·N images. snnTorch and Norse come with: pip install 'membrane[bench]'.",
+        epilog=f"workloads:\n{listed}\n  {WHOLE_RUN:<8}the digits run, whole, from the command to its end\n\n"
+        "for example:\n  membrane-bench --minutes 6\n  membrane-bench W1 W2 --threads 2 --memory\n"
+        "  membrane-bench W1 --sweep timesteps --peers membrane,relu --minutes 10",
+        formatter_class=RawDescriptionHelpFormatter,
+    )
+    add = made.add_argument
+    add("workloads", nargs="*", metavar="WORKLOAD", help="which ones (default: all; with --sweep W1 to W4)")
+    add("--rounds", type=positive(int), default=ROUNDS, help=f"turns that every peer gets at most (default {ROUNDS})")
+    add("--minutes", type=positive(float), help="end within about so many minutes: fewer rounds, then fewer workloads")
+    add("--threads", type=positive(int), default=2, help="threads on the CPU (default 2)")
+    add("--device", choices=("auto", "cpu", "cuda"), default="auto", help="default: CUDA where there is one")
+    add("--peers", type=lambda text: text.split(","), help="only peers whose names contain one of these, with commas")
+    add("--sweep", choices=SWEPT, help="time by T from 1 to 64, by batch or by width")
+    add("--memory", action="store_true", help="on the CPU, peak memory too: a further process for each peer")
+    add("--out", type=Path, default=OUT, help=f"folder for the table, the figure and the numbers (default {OUT})")
+    add("--scale", type=positive(float), default=1.0, help="narrower nets and smaller batches, to try the bench out")
+    return made
+
+
+def positive(kind: type[int] | type[float]) -> Any:
+    """What argparse calls with the text of a number above 0."""
+
+    def read(text: str) -> float:
+        value = kind(text)
+        if not 0 < value < float("inf"):
+            raise ArgumentTypeError(f"{text} must be above 0")
+        return value
+
+    read.__name__ = "number"  # what argparse calls a text that is none
+    return read
+
+
+def names_of(asked: list[str], axis: str | None) -> list[str]:
+    """The workloads that are meant. ConfigError for a name that there is none of, or that has nothing to be swept."""
+    sweepable = [workload.name for workload in WORKLOADS if workload.classes]
+    for name in asked:
+        if name not in NAMES:
+            raise ConfigError(f"{name}: no such workload{nearest(name, NAMES) or ';'} there are {', '.join(NAMES)}")
+        if axis and name not in sweepable:
+            raise ConfigError(f"--sweep {axis} goes with {', '.join(sweepable)}, not with {name}")
+    return asked or (sweepable if axis else list(NAMES))
+
+
+def peers_of(asked: list[str] | None) -> list[Peer]:
+    """The peers that are meant and installed; a line says which are not. ConfigError where a name fits none."""
+    parts = [each.strip().lower() for each in asked or [""]]
+    for part in parts:
+        if not any(part in peer.name.lower() for peer in PEERS):
+            raise ConfigError(
+                f"--peers {part}: no peer's name contains it; there are {', '.join(p.name for p in PEERS)}"
+            )
+    meant = [peer for peer in PEERS if any(part in peer.name.lower() for part in parts)]
+    for peer in meant:
+        if not peer.there():
+            say(f"{peer.name} is not installed and left out; it comes with: pip install 'membrane[bench]'")
+    found = [peer for peer in meant if peer.there()]
+    if not found:
+        raise ConfigError("--peers: none of them is installed")
+    return found
+
+
+def say(line: str) -> None:
+    """Tell the person, beside the table."""
+    print(f"membrane: {line}", file=sys.stderr, flush=True)
+
+
+def device_of(name: str) -> "torch.device":
+    """The device. ConfigError where there is none of that kind."""
+    import torch
+
+    there = torch.cuda.is_available()
+    if name == "cuda" and not there:
+        raise ConfigError("--device cuda: torch finds no CUDA device here; use --device cpu")
+    return torch.device("cuda" if name == "cuda" or (name == "auto" and there) else "cpu")
+
+
+def bench(asked: Namespace, names: list[str], peers: list[Peer], device: "torch.device") -> int:
+    """Measure, print the tables, and write them with the figure and the numbers."""
+    import torch
+
+    from membrane.bench import machine
+    from membrane.bench.report import report
+
+    torch.set_num_threads(asked.threads)
+    end = None if asked.minutes is None else perf_counter() + 60 * asked.minutes
+    about = machine.describe(device, asked.threads)
+    cases = timed(asked, chosen(names, device.type, asked.sweep, asked.scale), peers, device, end, WHOLE_RUN in names)
+    whole = whole_run(asked, end) if WHOLE_RUN in names else None
+    text = report(about, cases, whole, asked.sweep)
+    print(text)
+    write(asked, device.type, text, about, cases, whole)
+    return 1 if WHOLE_RUN in names and whole is None else 0
+
+
+def timed(
+    asked: Namespace,
+    workloads: list[Workload],
+    peers: list[Peer],
+    device: "torch.device",
+    end: float | None,
+    more: bool,
+) -> list[Case]:
+    """A case for each workload, each with its share of the time; ``more``: something comes after them."""
+    from membrane.bench.measure import measure, share
+
+    cases: list[Case] = []
+    for number, workload in enumerate(workloads):
+        if cases and end is not None and perf_counter() >= end:
+            say(f"{workload.name}, {workload.setting} is left out: the time is up")
+            continue
+        say(f"{workload.name}, {workload.setting} ({number + 1} of {len(workloads)})")
+        until = share(end, len(workloads) - number + more)
+        case = measure(workload, peers, device, asked.rounds, until)
+        cases.append(weighed(case, asked.threads) if asked.memory and device.type == "cpu" else case)
+    return cases
+
+
+def weighed(case: Case, threads: int) -> Case:
+    """With the peak memory of every peer, each in a process of its own."""
+    from membrane.bench.digits_run import child_environment
+    from membrane.bench.memory import peak
+
+    environment = child_environment()
+    by_name = {peer.name: peer for peer in PEERS}
+    timings = [
+        replace(each, memory=peak(case.workload, by_name[each.peer], each.precision, threads, environment))
+        for each in case.timings
+    ]
+    return replace(case, timings=timings)
+
+
+def whole_run(asked: Namespace, end: float | None) -> WholeRun | None:
+    """W5; None, and a line that says why, where it failed."""
+    from membrane.bench import digits_run
+
+    say(f"{WHOLE_RUN}, the digits run")
+    few = ["epochs=1", "model=smlp", "model.units=[16]", "timesteps=2"] if asked.scale < 1 else []
+    until = float("inf") if end is None else end
+    rounds = min(asked.rounds, WHOLE_RUNS)
+    try:
+        return digits_run.measure(rounds, until, asked.threads, digits_run.child_environment(), few)
+    except digits_run.RunFailed as error:
+        say(str(error))
+        return None
+
+
+def write(
+    asked: Namespace, device: str, text: str, about: dict[str, str], cases: list[Case], whole: WholeRun | None
+) -> None:
+    """`cpu.md`, `cpu.json` and `cpu.png`, or `cuda…`; of a sweep `cpu_timesteps…`."""
+    from membrane import durable
+    from membrane.bench import figure
+
+    place = asked.out / "_".join([device, *([asked.sweep] if asked.sweep else [])])
+    durable.write(place.with_suffix(".md"), lambda file: file.write(text.encode()))
+    content: dict[str, Any] = {"schema": 1, "machine": about, "sweep": asked.sweep, "scale": asked.scale}
+    content |= {"cases": [asdict(case) for case in cases], "whole_run": None if whole is None else asdict(whole)}
+    durable.write_json(place.with_suffix(".json"), content)
+    written = [".md", ".json"]
+    if drawn := [case for case in cases if case.timings]:
+        picture = figure.lines(drawn, asked.sweep) if asked.sweep else figure.bars(drawn)
+        durable.write(place.with_suffix(".png"), lambda file: picture.savefig(file, format="png", dpi=130))
+        written.append(".png")
+    say(f"written: {', '.join(f'{place}{end}' for end in written)}")

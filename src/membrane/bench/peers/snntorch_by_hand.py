@@ -1,0 +1,42 @@
+"""snnTorch as its tutorials use it: torch's layers and its neurons, a loop over time, hidden states in the neurons.
+
+Its equation is h[t] = β·v[t−1] + x[t] with θ subtracted, or v set to zero, one step later. IF with soft reset is β = 1.
+SpikingJelly's LIF, h = (v + x)/2 against θ = 1, is β = 1/2 against θ = 2 in twice the unit; ATan's slope is halved with
+it, so that gradients are those of SpikingJelly too, but for the reset, through which snnTorch passes none.
+"""
+
+import torch
+from snntorch import Leaky, surrogate
+from torch import Tensor, nn
+
+from membrane.bench.peers.net import TORCH, Kit, Net, layers
+from membrane.bench.workloads import Workload
+
+SAID = "snnTorch passes no gradient through the reset, and a potential just at the threshold is no spike"
+NOTES = {
+    "if": f"{SAID}; otherwise its `Leaky` with β 1 is the same function",
+    "lif": f"{SAID}; otherwise its `Leaky` with β 1/2 and threshold 2 is the same function",
+}
+
+
+def node(kind: str) -> nn.Module:
+    """IF with soft reset, or LIF with τ 2 and hard reset."""
+    made: nn.Module
+    if kind == "if":
+        made = Leaky(beta=1.0, spike_grad=surrogate.atan(2.0), init_hidden=True)
+    else:
+        made = Leaky(beta=0.5, threshold=2.0, spike_grad=surrogate.atan(1.0), reset_mechanism="zero", init_hidden=True)
+    return made
+
+
+def stepwise(workload: Workload, device: torch.device) -> Net:
+    """A call at each timestep."""
+    net = nn.Sequential(*layers(workload, Kit(*TORCH, neuron=lambda: node(workload.neuron))))
+    neurons = [each for each in net if isinstance(each, Leaky)]
+
+    def forward(x: Tensor) -> Tensor:
+        for each in neurons:
+            each.reset_mem()
+        return torch.stack([net(x[:, t] if workload.in_data else x) for t in range(workload.timesteps)])
+
+    return Net(net, forward)

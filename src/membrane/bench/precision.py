@@ -1,0 +1,43 @@
+"""What a precision's name means for a net and its input."""
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from membrane.bench.workloads import Workload
+
+
+def context(precision: str, device: torch.device) -> AbstractContextManager[Any]:
+    """In which forward and loss run.
+
+    ``fp32`` leaves torch's defaults as they are, on CUDA TF32 in convolutions included. KeyError for another name.
+    """
+    contexts: dict[str, Callable[[], AbstractContextManager[Any]]] = {
+        "fp32": nullcontext,
+        "bf16": lambda: torch.autocast(device.type, torch.bfloat16),
+    }
+    return contexts[precision]()
+
+
+def with_layout(precision: str, workload: Workload) -> bool:
+    """Whether images lie channels last."""
+    return precision != "fp32" and workload.planar
+
+
+def place(module: nn.Module, device: torch.device, channels_last: bool) -> None:
+    """Move a net to the device, in its layout."""
+    module.to(device)
+    if channels_last:
+        module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+
+def laid_out(x: Tensor, workload: Workload, channels_last: bool) -> Tensor:
+    """x [N,…] or [N,T,…], the same numbers, so that time first it is contiguous in its layout."""
+    time_first = x.transpose(0, 1) if workload.in_data else x.unsqueeze(0)
+    layout = torch.channels_last if channels_last else torch.contiguous_format
+    merged = time_first.flatten(0, 1).contiguous(memory_format=layout)
+    steps = merged.view(time_first.shape)
+    return steps.transpose(0, 1) if workload.in_data else steps[0]

@@ -1,0 +1,170 @@
+"""`membrane-bench`: a tiny workload from the command line to its files, and what is refused."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from membrane.bench import digits_run, measure, memory
+from membrane.bench.command import main, parser
+from membrane.bench.machine import bf16, flags
+from membrane.bench.peers import PEERS
+from membrane.bench.record import Case
+from membrane.bench.step import data
+from membrane.bench.workloads import WORKLOADS
+
+TINY = ["--scale", "0.03", "--threads", "1", "--device", "cpu"]
+THERE = [peer for peer in PEERS if peer.there()]
+
+
+def test_a_tiny_workload_end_to_end(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["W4", "neuron", *TINY, "--rounds", "2", "--out", str(tmp_path / "bench")]) == 0
+    said = capsys.readouterr().out
+    folder = tmp_path / "bench"
+    assert {path.name for path in folder.iterdir()} == {"cpu.md", "cpu.json", "cpu.png"}
+    assert (folder / "cpu.md").read_text().strip() == said.strip()
+    content = json.loads((folder / "cpu.json").read_text())
+    assert content["machine"]["torch"] == torch.__version__.partition("+")[0]
+    assert content["machine"]["threads"] == "1"
+    net, neuron = (Case.read(plain) for plain in content["cases"])
+    labels = [f"{peer.name}, {precision}" for peer in THERE for precision in peer.precisions]
+    assert [timing.label for timing in net.timings] == labels
+    assert {len(timing.seconds) for timing in net.timings} == {2}
+    assert {timing.precision for timing in neuron.timings} == {"fp32"}
+    assert "## W4: smlp 784-512-10" in said
+
+
+def test_a_sweep_has_files_of_its_own_and_fewer_peers_if_said(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    chosen = ["W4", "--sweep", "width", "--peers", "membrane m,relu", "--minutes", "0.001", "--out", str(tmp_path)]
+    assert main([*chosen, *TINY]) == 0
+    content = json.loads((tmp_path / "cpu_width.json").read_text())
+    [case] = [Case.read(plain) for plain in content["cases"]]  # the time is up after the first round of the first
+    assert {timing.peer for timing in case.timings} == {"membrane multistep", "ReLU on T·N images"}
+    assert {len(timing.seconds) for timing in case.timings} == {1}
+    left_out = [line for line in capsys.readouterr().err.splitlines() if "the time is up" in line]
+    assert [line.partition("width ")[2].split()[0] for line in left_out] == ["×0.015", "×0.03", "×0.06"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["W9"], "W9: no such workload"),
+        (["neurn"], "did you mean neuron?"),
+        (["W5", "--sweep", "batch"], "--sweep batch goes with W1, W2, W3, W4, not with W5"),
+        (["--peers", "brian"], "--peers brian: no peer's name contains it; there are membrane multistep"),
+    ],
+)
+def test_what_is_refused_in_one_line(arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(arguments) == 2
+    error = capsys.readouterr().err
+    assert said in error
+    assert error.count("\n") == 1
+
+
+@pytest.mark.parametrize("arguments", [["--rounds", "0"], ["--minutes", "nan"], ["--scale", "x"], ["--device", "tpu"]])
+def test_numbers_must_make_sense(arguments: list[str]) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        parser().parse_args(arguments)
+    assert stopped.value.code == 2
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
+def test_without_cuda_it_is_not_asked_for(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["W4", "--device", "cuda"]) == 2
+    assert "use --device cpu" in capsys.readouterr().err
+
+
+def test_a_library_that_is_missing_is_one_line_and_left_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("membrane.bench.peers.find_spec", lambda name: None if name == "norse" else object())
+    chosen = ["W4", "--peers", "norse,relu", "--rounds", "1", "--out", str(tmp_path)]
+    assert main([*chosen, *TINY]) == 0
+    said = capsys.readouterr()
+    lines = [line for line in said.err.splitlines() if "Norse" in line]
+    assert lines == ["membrane: Norse is not installed and left out; it comes with: pip install 'membrane[bench]'"]
+    assert "Norse" not in said.out
+    assert main(["W4", "--peers", "norse", *TINY]) == 2
+
+
+def test_help_needs_no_torch() -> None:
+    code = "import sys; from membrane.bench.command import parser; parser(); sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_a_peer_that_does_not_fit_the_memory_is_left_out_and_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    workload, peers = WORKLOADS[3].scaled(0.03), [PEERS[0], PEERS[-1]]
+    real = measure.training_step
+
+    def full(net, x, y, precision):  # type: ignore[no-untyped-def]
+        if precision == "bf16":
+            raise torch.cuda.OutOfMemoryError("no room")
+        return real(net, x, y, precision)
+
+    monkeypatch.setattr(measure, "training_step", full)
+    case = measure.measure(workload, peers, torch.device("cpu"), rounds=1, until=0.0)
+    assert [timing.label for timing in case.timings] == ["membrane multistep, fp32", "ReLU on T·N images, fp32"]
+    assert case.left_out == dict.fromkeys(("membrane multistep, bf16", "ReLU on T·N images, bf16"), "out of memory")
+
+
+def test_all_start_from_the_same_weights_and_a_step_changes_them() -> None:
+    workload = WORKLOADS[3].scaled(0.03)
+    source, batch = measure.initial(PEERS[0], workload, torch.device("cpu")), data(workload, torch.device("cpu"))
+    before = [parameter.clone() for parameter in source.parameters()]
+    measure.ready(PEERS[0], "fp32", workload, source, batch)()
+    assert all(torch.equal(one, other) for one, other in zip(before, source.parameters(), strict=True))
+    built = []
+
+    class Kept:
+        precisions = ("fp32",)
+
+        def build(self, *about):  # type: ignore[no-untyped-def]
+            built.append(PEERS[0].build(*about))
+            return built[-1]
+
+    step = measure.ready(Kept(), "fp32", workload, source, batch)  # type: ignore[arg-type]
+    [net] = built
+    assert all(torch.equal(one, other) for one, other in zip(before, net.module.parameters(), strict=True))
+    step()
+    assert not any(torch.equal(one, other) for one, other in zip(before, net.module.parameters(), strict=True))
+
+
+def test_memory_grows_with_the_batch() -> None:
+    """Each process holds at least the input, 4 bytes a number, and the gradient's share of it."""
+    base, environment = WORKLOADS[4], digits_run.child_environment()
+    sizes = []
+    for batch in (2, 32):
+        workload = base.with_batch(batch / base.batch)
+        size = memory.peak(workload, PEERS[-1], "fp32", 1, environment)
+        assert size is not None
+        sizes.append(size)
+    numbers = 32 * 4 * 64 * 32 * 32
+    assert sizes[1] - sizes[0] > 2 * 4 * numbers * 30 / 32
+    assert memory.peak(base, PEERS[-1], "fp99", 1, environment) is not None  # a neuron alone has no precision
+    assert memory.peak(WORKLOADS[3].scaled(0.03), PEERS[-1], "fp99", 1, environment) is None
+
+
+def test_the_digits_run_is_timed_from_the_command_to_its_end() -> None:
+    few = ["epochs=1", "model=smlp", "model.units=[16]", "timesteps=2"]
+    found = digits_run.measure(1, 0.0, 1, digits_run.child_environment(), few)
+    [first], [end], [fit] = found.first_step, found.end, found.fit
+    assert 0 < first < end
+    assert 0 < fit < end
+
+
+def test_a_digits_run_that_fails_says_what_it_said_last() -> None:
+    with pytest.raises(digits_run.RunFailed, match=r"ended with 2: membrane: .*epochs"):
+        digits_run.measure(1, 0.0, 1, digits_run.child_environment(), ["epochs=none"])
+
+
+def test_what_a_processor_has_for_bf16(tmp_path: Path) -> None:
+    info = tmp_path / "cpuinfo"
+    info.write_text("processor\t: 0\nflags\t\t: fpu avx512_bf16 amx_bf16 amx_tile\n\nprocessor\t: 1\n")
+    assert bf16(flags(info)) == "amx_bf16"
+    assert bf16(["avx2"]) == "no"
+    assert flags(tmp_path / "none") == []
