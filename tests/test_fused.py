@@ -4,7 +4,6 @@ import copy
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,9 @@ from hypothesis import strategies as st
 from spikingjelly.activation_based import layer, neuron, surrogate
 from torch import Tensor, fx, nn
 
-from membrane.neurons import NeuronFactory, compiled, fused
+from membrane.assembly import build_learner
+from membrane.config import check
+from membrane.neurons import compiled, eager, fused, neuron_layers
 from membrane.neurons.fused import fuse, summary
 from membrane.neurons.surrogate_gradients import COMPILED
 
@@ -79,7 +80,10 @@ def assert_equal(module: nn.Module, inputs: list[Tensor], v: Tensor | None = Non
 
 def made(kind: str, decay_input: bool, step_mode: str = "m", **settings: Any) -> nn.Module:
     """A neuron of SpikingJelly's."""
-    told = {} if kind in ("IFNode", "HalfThresholdIFNode") else {"decay_input": decay_input}
+    told: dict[str, Any] = {} if kind in ("IFNode", "HalfThresholdIFNode") else {"decay_input": decay_input}
+    tau = settings.pop("tau", 2.0)
+    if told:
+        told["init_tau" if kind == "ParametricLIFNode" else "tau"] = tau
     if kind == "HalfThresholdIFNode":
         settings.pop("v_reset", None)
     built: nn.Module = getattr(neuron, kind)(**told, **settings, step_mode=step_mode)
@@ -92,6 +96,7 @@ NEURONS = st.builds(
     decay_input=st.booleans(),
     v_reset=st.sampled_from([None, 0.0, -0.3]),
     v_threshold=st.sampled_from([1.0, 0.7]),
+    tau=st.sampled_from([2.0, 3.0, 16.0]),
     detach_reset=st.booleans(),
     surrogate_function=st.sampled_from([surrogate.ATan(), surrogate.Sigmoid()]),
 )
@@ -116,6 +121,11 @@ def test_in_place_does_as_spikingjelly(**case: Any) -> None:
     check("in place", **case)
 
 
+def test_in_place_piece_by_piece(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(eager, "PIECE", 7)
+    check("in place", made("ParametricLIFNode", True), 5, (4, 33, 17), "contiguous", 0)
+
+
 @pytest.mark.slow
 @given(**CASES)
 @settings(deadline=None, max_examples=300)
@@ -128,7 +138,7 @@ def test_compiled_does_as_spikingjelly(**case: Any) -> None:
     "module",
     [
         made("IFNode", False, v_reset=None, surrogate_function=surrogate.ATan()),
-        made("LIFNode", True, v_reset=-0.3, surrogate_function=surrogate.Sigmoid()),
+        made("LIFNode", True, v_reset=-0.3, tau=3.0, surrogate_function=surrogate.Sigmoid()),
         made("ParametricLIFNode", True, surrogate_function=surrogate.ATan()),
         made("ParametricLIFNode", False, v_reset=None, detach_reset=True, surrogate_function=surrogate.ATan()),
     ],
@@ -136,7 +146,7 @@ def test_compiled_does_as_spikingjelly(**case: Any) -> None:
 )
 def test_compiled_in_every_layout(module: nn.Module, layout: str) -> None:
     for shape in SHAPES:
-        for timesteps in (1, 7):
+        for timesteps in (1, 7, 70):
             assert_equal(module, [draw((timesteps, *shape), layout, call) for call in range(2)])
 
 
@@ -209,6 +219,28 @@ def test_bfloat16_keeps_its_state_in_float32(name: str, v_reset: float | None) -
         assert mine.dtype == torch.bfloat16
         # The gradient that arrives is bfloat16 too: two roundings to 8 bits.
         torch.testing.assert_close(mine.float(), theirs, rtol=2**-6, atol=2**-7)
+
+
+@pytest.mark.parametrize("name", WAYS)
+def test_bfloat16_rounds_as_torch_does(name: str) -> None:
+    # Slopes of 1 and 1/2 and no reset in the gradient: sums are exact in float32, and often halfway in bfloat16.
+    slope = surrogate.LeakyKReLU(leak=0.5, k=1.0)
+    module = made("IFNode", False, v_reset=None, detach_reset=True, surrogate_function=slope)
+    fuse(module)
+    x = draw((3, 40, 50), "contiguous").bfloat16().requires_grad_()
+    arriving = draw((3, 40, 50), "contiguous", 1).bfloat16()
+    with way(name):
+        spikes = module(x)
+        spikes.backward(arriving)
+    with torch.no_grad():
+        v, slopes = torch.zeros(40, 50), []
+        for now in x.float():
+            v = v + now
+            slopes.append(0.5 + 0.5 * (v >= 1.0).float())
+            v = v - (v >= 1.0).float()
+        expected = (arriving.float() * torch.stack(slopes)).flip(0).cumsum(0).flip(0)
+    assert x.grad is not None
+    assert torch.equal(x.grad, expected.bfloat16())
 
 
 def test_under_autocast() -> None:
@@ -378,20 +410,14 @@ def test_settings_changed_later_count() -> None:
     assert torch.equal(module(x), ours(x))
 
 
-@pytest.mark.parametrize("wanted", [True, False])
-def test_the_factory_fuses_what_it_makes(wanted: bool) -> None:
-    factory = NeuronFactory(neuron.LIFNode, surrogate.ATan, {}, timesteps=4, seed=0, fused=wanted)
-    assert ("multi_step_forward" in vars(factory())) is wanted
-    relu = NeuronFactory(nn.ReLU, None, {}, timesteps=4, seed=0, spiking=False, fused=wanted)
-    assert type(relu()) is nn.ReLU
-
-
-@pytest.fixture
-def fresh(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], compiled.Kernel | None]:
-    """The kernel of one form, as another process with an empty cache would get it."""
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    wanted = compiled.Form("integrate", False, False, False, "ATan", torch.float32)
-    return partial(compiled.kernel.__wrapped__, wanted)
+@pytest.mark.parametrize("wanted", [False, True])
+def test_a_model_is_fused_where_the_configuration_says_so(raw: dict[str, Any], wanted: bool) -> None:
+    learner = build_learner(check({**raw, "trainer": {"fused": wanted}}))
+    layers = neuron_layers(learner.model)
+    assert ["multi_step_forward" in vars(each) for each in layers.values()] == [wanted] * len(layers)
+    assert {type(each) for each in layers.values()} == {neuron.LIFNode}
+    twin = build_learner(check({**raw, "neuron": {"_target_": "torch.nn.ReLU"}, "trainer": {"fused": wanted}}))
+    assert "multi_step_forward" not in vars(next(iter(neuron_layers(twin.model).values())))
 
 
 def test_a_kernel_is_compiled_once(

@@ -26,11 +26,13 @@ from membrane.learner import Learner, Loss
 from membrane.metrics import BY_TASK
 from membrane.mistakes import one_line
 from membrane.neurons import NeuronFactory
+from membrane.neurons.fused import fuse
 from membrane.randomness import scoped
 from membrane.readout import Readout
 from membrane.runs import RunFolder
 from membrane.schedules import schedule
 from membrane.schema import Config
+from membrane.stem import run_stem_once
 from membrane.stopping import Stop
 from membrane.tracking.log import quiet
 
@@ -86,6 +88,10 @@ def build_learner(config: Config, pieces: int = 1) -> Learner:
             timesteps=config.timesteps,
             neuron=neuron_factory(config),
         )
+    if config.trainer.fused:
+        fuse(model)
+    if config.trainer.stem_once:
+        run_stem_once(model)
     readout = build(config.readout, config.trust)
     return Learner(
         model=model,

@@ -19,7 +19,7 @@ class FiniteLoss:
         self.waiting: deque[tuple[Tensor, Any, int, int, Tensor]] = deque()
 
     def look(self, loss: Tensor, epoch: int, batch: int, index: Tensor) -> None:
-        """The loss [] of a batch of an epoch, and its samples [N]. NotFinite names the first step whose loss is infinite or NaN."""
+        """The loss [] of a batch of an epoch, and its samples [N]. NotFinite names the first that is no number."""
         value, known = loss.detach(), None
         if value.is_cuda:
             value = value.to("cpu", non_blocking=True)

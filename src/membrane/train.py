@@ -14,7 +14,7 @@ from membrane.data.module import DataModule
 from membrane.extension import copy_from
 from membrane.initial import start_from
 from membrane.learner import Learner
-from membrane.memory import halved, micro_batch, out_of_memory
+from membrane.memory import halved, micro_batch, out_of_memory, reuse_large_memory
 from membrane.runs import RunFolder
 from membrane.schema import Config
 from membrane.stopping import Stop
@@ -65,7 +65,9 @@ def attempt(config: Config, said: dict[str, Any], folder: RunFolder, stop: Stop,
     callbacks = build_callbacks(config)
     progress = [Progress()] if config.trainer.progress else []
     trainer = build_trainer(config, folder.path, [*callbacks, recorder, keeper, *progress], pieces)
-    results.write_provenance(folder, config, data, trainer.strategy.root_device, resumed=begun is not None)
+    device = trainer.strategy.root_device
+    results.write_provenance(folder, config, data, learner, device, resumed=begun is not None)
+    reuse_large_memory()
     try:
         with stop.deferred():
             trainer.fit(learner, datamodule=data, ckpt_path=resumed_from(begun), weights_only=True)

@@ -40,7 +40,7 @@ class NeuronFactory:
 
     A neuron that draws its parameters at the start does so from the stream (seed, initialisation.neurons, its number),
     so that the layers around it begin with the weights that they have in every other network of that seed. T goes to
-    a neuron that learns something for each timestep. ``fused`` neurons go through all timesteps at once on the CPU.
+    a neuron that learns something for each timestep.
     """
 
     kind: Callable[..., nn.Module]
@@ -49,7 +49,6 @@ class NeuronFactory:
     timesteps: int
     seed: int
     spiking: bool = True
-    fused: bool = False
     made: int = field(default=0, init=False)
 
     @property
@@ -68,10 +67,6 @@ class NeuronFactory:
             raise ConfigError(
                 f"{name_of(self.kind)} is no neuron: it must inherit from one of SpikingJelly's, as BaseNode"
             )
-        if self.fused:
-            from membrane.neurons.fused import fuse
-
-            fuse(made)
         return made
 
 

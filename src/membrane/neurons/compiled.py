@@ -8,6 +8,7 @@ needs ten seconds where its cache is warm. Without a compiler the neurons run as
 import ctypes
 import hashlib
 import logging
+import math
 import os
 import shutil
 import subprocess
@@ -33,10 +34,11 @@ OPTIONS = ["-std=c11", "-O3", *ROUNDING, "-fopenmp", "-fPIC", "-shared"]
 WIDE = {"AVX2": ["-mavx2"], "AVX512": ["-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl"]}
 SECONDS = 120
 
-BLOCK = 2048
-"""Neurons that a thread takes through all timesteps at a time; fewer where the timesteps are many."""
+FEW, SHORT, LONG = 4, 64, 2048
+"""Neurons that a thread takes through all timesteps at a time: so short that all fits the innermost cache, up to a few
+timesteps; with more, as many streams of memory want longer runs."""
 WORKSPACE = 2**16
-"""Numbers of all timesteps in a block for the gradient: they and what is read fit a core's cache."""
+"""Numbers of all timesteps in a block, at most: a quarter of a mebibyte."""
 PARALLEL = 2**15
 """Numbers that are worth a second thread: torch's own grain."""
 
@@ -51,6 +53,7 @@ class Form(NamedTuple):
     """What is compiled in."""
 
     charge: str
+    multiplies: bool
     decay_input: bool
     hard_reset: bool
     detach_reset: bool
@@ -68,7 +71,7 @@ class Form(NamedTuple):
             "HARD_RESET": self.hard_reset,
             "DETACH_RESET": self.detach_reset,
         }
-        operator = "*" if self.charge == "learned" else "/"
+        operator = "*" if self.multiplies else "/"
         return [
             *(f"-D{name}" for name, wanted in flags.items() if wanted),
             f"-DLEAK(a)=((a) {operator} c.leak)",
@@ -78,9 +81,25 @@ class Form(NamedTuple):
 
 def form(dynamics: Dynamics, dtype: torch.dtype) -> Form:
     """The form of a layer whose input has that type."""
-    hard = dynamics.v_reset is not None
-    surrogate = type(dynamics.surrogate).__name__
-    return Form(dynamics.charge, dynamics.decay_input, hard, dynamics.detach_reset, surrogate, dtype)
+    return Form(
+        dynamics.charge,
+        dynamics.charge == "learned" or exact(dynamics.tau),
+        dynamics.decay_input,
+        dynamics.v_reset is not None,
+        dynamics.detach_reset,
+        type(dynamics.surrogate).__name__,
+        dtype,
+    )
+
+
+def exact(tau: float) -> bool:
+    """Whether τ is a power of two: then the product with 1/τ has the bits of the quotient, and takes less time."""
+    return math.frexp(tau)[0] == 0.5
+
+
+def block(timesteps: int) -> int:
+    """Neurons in a block: no more than the timesteps decides it, so that sums are the same on any number of threads."""
+    return SHORT if timesteps <= FEW else max(SHORT, min(LONG, WORKSPACE // timesteps // 16 * 16))
 
 
 class Kernel:
@@ -107,7 +126,7 @@ class Kernel:
             steps,
             neurons,
             x.stride(0),
-            BLOCK,
+            block(steps),
             start,
             constants(dynamics, rate),
             threads(x),
@@ -128,8 +147,8 @@ class Kernel:
         g_x, g_before = like_rows(x), None if before is None else like_step(x)
         steps = len(x)
         neurons = x.numel() // steps
-        block = max(64, min(BLOCK, WORKSPACE // steps // 16 * 16))
-        g_rate = None if rate is None else torch.empty(-(-neurons // block), dtype=torch.float64)
+        size = block(steps)
+        g_rate = None if rate is None else torch.empty(-(-neurons // size), dtype=torch.float64)
         failed = self._backward(
             x.data_ptr(),
             None if before is None else before.data_ptr(),
@@ -142,20 +161,21 @@ class Kernel:
             neurons,
             x.stride(0),
             g_spikes.stride(0),
-            block,
+            size,
             start,
             1 / dynamics.tau if rate is None else float(rate),
             constants(dynamics, rate),
             threads(x),
         )
         if failed:
-            raise MemoryError(f"no memory for the gradient of {steps} timesteps of {block} neurons")
+            raise MemoryError(f"no memory for the gradient of {steps} timesteps of {size} neurons")
         return g_x, g_before, None if rate is None or g_rate is None else g_rate.sum().to(rate.dtype)
 
 
 def constants(dynamics: Dynamics, rate: Tensor | None) -> Constants:
     """The numbers of a layer."""
-    leak = dynamics.tau if rate is None else float(rate)
+    tau = dynamics.tau
+    leak = float(rate) if rate is not None else 1 / tau if exact(tau) else tau
     return Constants(dynamics.v_threshold, dynamics.rest, leak, *dynamics.parameters)
 
 

@@ -1,6 +1,6 @@
 """Fused neurons with torch's own operations, in place: for machines without a compiler, and what is not compiled.
 
-A piece of the layer small enough for the cache goes through all timesteps before the next one does.
+A piece of the layer goes through all timesteps before the next one does, which keeps its state in the cache.
 """
 
 from collections.abc import Iterator
@@ -13,23 +13,20 @@ from membrane.neurons.layout import like_rows, like_step, rows
 from membrane.neurons.surrogate_gradients import derivative
 
 PIECE = 2**17
-"""Numbers of all timesteps in a piece: half a mebibyte."""
-LEAST = 2**14
-"""Neurons in a piece, at least: below that torch's overhead for each call weighs more than the cache."""
+"""Neurons in a piece: half a mebibyte for each timestep. With fewer, torch's overhead of a call weighs more."""
 
 
-def pieces(timesteps: int, neurons: int) -> Iterator[slice]:
+def pieces(neurons: int) -> Iterator[slice]:
     """Slices of the neurons."""
-    size = max(PIECE // timesteps, LEAST)
-    for first in range(0, neurons, size):
-        yield slice(first, first + size)
+    for first in range(0, neurons, PIECE):
+        yield slice(first, first + PIECE)
 
 
 def forward(dynamics: Dynamics, x: Tensor, state: State, rate: Tensor | None) -> tuple[Tensor, Tensor]:
     """x [T,N,…], dense in each timestep → spikes [T,N,…] and the last v [N,…], laid out as x."""
     spikes, after = like_rows(x), like_step(x)
     inputs, outputs, potentials = rows(x), rows(spikes), rows(after[None])[0]
-    for piece in pieces(*inputs.shape):
+    for piece in pieces(inputs.shape[1]):
         v = begin(potentials[piece], state, piece)
         for t in range(len(x)):
             charge_(dynamics, inputs[t, piece], v, rate)
@@ -80,7 +77,7 @@ def backward(
     carried = rows(g_before[None])[0]
     share = 1 / dynamics.tau if rate is None else float(rate)
     g_rate = None if rate is None else torch.zeros((), dtype=torch.float64)
-    for piece in pieces(*inputs.shape):
+    for piece in pieces(inputs.shape[1]):
         carry = carried[piece]
         carry.zero_() if g_after is None else carry.copy_(rows(g_after[None])[0, piece])
         x_piece = inputs[:, piece]

@@ -4,7 +4,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, PositiveInt, model_validator
 
-from membrane.schema.node import UNSHAPING, Count, Fraction, Node, NotNegative, Positive, Settings
+from membrane.schema.node import LATER, UNSHAPING, Count, Fraction, Node, NotNegative, Positive, Settings
 
 Monitor = Literal["val/acc", "val/loss", "val/balanced_acc", "val/f1", "val/mse", "val/mae", "val/corr"]
 MONITORS = {
@@ -274,6 +274,9 @@ SCHEDULERS = (Constant, Cosine, Step, Exponential, OneCycle)
 class Trainer(Settings):
     """Around the step: where it runs, clipping, accumulation, what the best checkpoint is best at.
 
+    ``fused`` neurons take all timesteps at once on the CPU; ``stem_once`` computes what stands before the first of them
+    once where the input is repeated. Both are the same function, but for the last bits of gradients.
+
     Where no ``monitor`` is said it is the first of the task's `MONITORS`.
     """
 
@@ -288,6 +291,8 @@ class Trainer(Settings):
     checkpoint_steps: PositiveInt | None = UNSHAPING(default=None)
     checkpoint_minutes: Positive | None = UNSHAPING(default=None)
     progress: bool = True
+    fused: bool = LATER(default=True)
+    stem_once: bool = LATER(default=True)
 
 
 class Callback(Node):

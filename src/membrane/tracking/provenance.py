@@ -17,7 +17,7 @@ def code_digest() -> str:
     """SHA-256 over the names and contents of the package's sources."""
     package = Path(__file__).parents[1]
     digest = hashlib.sha256()
-    for path in sorted(package.rglob("*.py")):
+    for path in sorted(each for each in package.rglob("*.[cp]*") if each.suffix in (".py", ".c")):
         digest.update(f"{path.relative_to(package).as_posix()}\0".encode())
         digest.update(path.read_bytes())
     return digest.hexdigest()
@@ -58,9 +58,16 @@ def processor() -> str:
     return platform.processor() or platform.machine()
 
 
-def kernels(device: Any, neuron: str) -> str:
-    """What SpikingJelly runs for a neuron on a device: plain torch on the CPU, native or Triton kernels on CUDA."""
+def kernels(device: Any, neuron: str, model: Any, precision: str) -> str:
+    """What runs for the neurons: on the CPU how each of the model's does, on CUDA which of SpikingJelly's kernels."""
     from spikingjelly.activation_based import functional
+
+    if device.type == "cpu":
+        import torch
+
+        from membrane.neurons.fused import summary
+
+        return summary(model, torch.bfloat16 if precision == "bf16-mixed" else torch.float32)
 
     try:
         found = functional.neuron_implementation(neuron, device)

@@ -37,13 +37,21 @@ class Fit:
 
 
 def write_provenance(
-    folder: RunFolder, config: Config, data: DataModule, device: torch.device, resumed: bool = False
+    folder: RunFolder,
+    config: Config,
+    data: DataModule,
+    learner: Learner,
+    device: torch.device,
+    resumed: bool = False,
 ) -> None:
     """`provenance.json`: where the result will come from; where it was broken off, the beginning too."""
     earlier = (folder.read("provenance.json") or {}) if resumed else {}
     if earlier.get("versions") and (changes := provenance.differences(earlier)):
         log.warning("resumed under other conditions (%s): the result is no longer that of one code", ", ".join(changes))
     parts = [*earlier.pop("earlier", []), earlier] if earlier else []
+    kernels = provenance.kernels(device, config.neuron.name_of_choice, learner.model, config.precision)
+    if neurons.is_snn(learner.model):
+        log.info("%s", kernels)
     content = {
         "fingerprint": folder.fingerprint,
         "seed": config.seed,
@@ -52,7 +60,7 @@ def write_provenance(
         "versions": provenance.versions(),
         "processor": provenance.processor(),
         "device": str(device) if device.type == "cpu" else torch.cuda.get_device_name(device),
-        "kernels": provenance.kernels(device, config.neuron.name_of_choice),
+        "kernels": kernels,
         "threads": torch.get_num_threads(),
         "deterministic": config.trainer.deterministic,
         "precision": config.precision,

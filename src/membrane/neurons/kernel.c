@@ -1,0 +1,212 @@
+/* A layer of spiking neurons, all timesteps at once, and its gradient.
+ *
+ *   h[t] = CHARGE(x[t], v[t-1]),  s[t] = h[t] >= threshold,  v[t] = RESET(h[t], s[t])
+ *
+ * x, s: [T][n], a row's neurons side by side; v: [n]. Neurons do not touch each other, so each thread takes a block of
+ * them through all timesteps while it lies in its cache. Nothing but x and the first v is kept for the gradient, which
+ * goes through the timesteps once more: a pass over memory costs more than the arithmetic.
+ *
+ * compiled.py defines what is special to a neuron, so that nothing is decided inside a loop:
+ *   BFLOAT16      x and s are bfloat16; the state and all arithmetic are float all the same
+ *   INTEGRATE     h = v + x
+ *   LEAK          LEAK(a) is a/leak or a*leak: h = v + LEAK(x - (v - rest)) with DECAY_INPUT, v - LEAK(v - rest) + x without
+ *   LEARNS_RATE   the gradient of the rate is wanted
+ *   HARD_RESET    v = reset where there was a spike; otherwise v = h - threshold there
+ *   DETACH_RESET  no gradient flows through the spike of the reset
+ *   SURROGATE     the statement that sets float g, the derivative, from u = h - threshold and the parameters p and q
+ *
+ * Every operation rounds as torch's does, one after another (so no -ffast-math, no fused multiply-add), which makes the
+ * spikes equal in all bits.
+ */
+#include <math.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#ifdef BFLOAT16
+typedef uint16_t value;
+static inline float load(value bits) {
+    uint32_t wide = (uint32_t)bits << 16;
+    float number;
+    memcpy(&number, &wide, 4);
+    return number;
+}
+static inline value store(float number) { /* to the nearest, ties to even */
+    uint32_t wide;
+    memcpy(&wide, &number, 4);
+    uint32_t rounded = (wide + 0x7fffu + ((wide >> 16) & 1u)) >> 16;
+    return number == number ? (value)rounded : (value)0x7fc0;
+}
+#else
+typedef float value;
+static inline float load(value number) { return number; }
+static inline value store(float number) { return number; }
+#endif
+
+/* The constants of a layer; `leak` is what LEAK takes: tau or 1/tau. */
+typedef struct {
+    float threshold, reset, leak, p, q;
+} constants;
+
+/* e^x to about one unit in the last place, in a form that compilers vectorise. */
+static inline float exponential(float x) {
+    x = x < -87.0f ? -87.0f : x;
+    x = x > 88.0f ? 88.0f : x;
+    float whole = rintf(x * 1.44269504f);
+    float rest = (x - whole * 0.693359375f) + whole * 2.12194440e-4f;
+    float sum = 1.9875691e-4f;
+    sum = sum * rest + 1.3981999e-3f;
+    sum = sum * rest + 8.3334519e-3f;
+    sum = sum * rest + 4.1665796e-2f;
+    sum = sum * rest + 1.6666665e-1f;
+    sum = sum * rest + 0.5f;
+    sum = sum * rest * rest + rest + 1.0f;
+    uint32_t bits = ((uint32_t)(int32_t)whole + 127u) << 23;
+    float power;
+    memcpy(&power, &bits, 4);
+    return sum * power;
+}
+
+static inline float charged(float x, float v, constants c) {
+#if defined(INTEGRATE)
+    return v + x;
+#elif defined(DECAY_INPUT)
+    return v + LEAK(x - (v - c.reset));
+#else
+    return v - LEAK(v - c.reset) + x;
+#endif
+}
+
+static inline float fired(float h, constants c) { return h >= c.threshold ? 1.0f : 0.0f; }
+
+static inline float left(float h, float s, constants c) {
+#ifdef HARD_RESET
+    return s * c.reset + (1.0f - s) * h;
+#else
+    return h - s * c.threshold;
+#endif
+}
+
+static inline float derivative(float u, float p, float q) {
+    float g;
+    SURROGATE
+    return g;
+}
+
+/* x → s [T][n] and v [n] after the last step. `before` may be null: then all start at `start`. */
+void forward(const value *x, const float *before, value *s, float *after, int64_t T, int64_t n, int64_t step,
+             int64_t block, float start, constants c, int threads) {
+#pragma omp parallel for num_threads(threads) if (threads > 1) schedule(static)
+    for (int64_t from = 0; from < n; from += block) {
+        int64_t count = n - from < block ? n - from : block;
+        float *restrict v = after + from;
+        for (int64_t i = 0; i < count; i++) v[i] = before ? before[from + i] : start;
+        for (int64_t t = 0; t < T; t++) {
+            const value *restrict in = x + t * step + from;
+            value *restrict out = s + t * n + from;
+            for (int64_t i = 0; i < count; i++) {
+                float h = charged(load(in[i]), v[i], c);
+                float spike = fired(h, c);
+                out[i] = store(spike);
+                v[i] = left(h, spike, c);
+            }
+        }
+    }
+}
+
+/* The h [T][count] of one block. */
+static void replay(const value *x, const float *restrict before, float *h, int64_t T, int64_t count, int64_t step,
+                   constants c) {
+    for (int64_t t = 0; t < T; t++) {
+        const value *restrict in = x + t * step;
+        const float *restrict last = h + (t - 1) * count;
+        float *restrict now = h + t * count;
+        if (t == 0)
+            for (int64_t i = 0; i < count; i++) now[i] = charged(load(in[i]), before[i], c);
+        else
+            for (int64_t i = 0; i < count; i++) now[i] = charged(load(in[i]), left(last[i], fired(last[i], c), c), c);
+    }
+}
+
+/* One timestep back: the gradient of s[t] and, in `carry`, of v[t] → of x[t] and, in `carry`, of v[t-1]. */
+static void back(const float *restrict h, const value *restrict gs, value *restrict gx, float *restrict carry,
+                 float *restrict g_h, int64_t count, float share, constants c) {
+    for (int64_t i = 0; i < count; i++) {
+        float slope = derivative(h[i] - c.threshold, c.p, c.q);
+        float through;
+#ifdef HARD_RESET
+        through = 1.0f - fired(h[i], c);
+#ifndef DETACH_RESET
+        through += (c.reset - h[i]) * slope;
+#endif
+#else
+        through = 1.0f;
+#ifndef DETACH_RESET
+        through -= c.threshold * slope;
+#endif
+#endif
+        float g = load(gs[i]) * slope + carry[i] * through;
+#if defined(INTEGRATE)
+        gx[i] = store(g);
+        carry[i] = g;
+#elif defined(DECAY_INPUT)
+        gx[i] = store(g * share);
+        carry[i] = g - g * share;
+#else
+        gx[i] = store(g);
+        carry[i] = g - g * share;
+#endif
+#ifdef LEARNS_RATE
+        g_h[i] = g;
+#endif
+    }
+}
+
+/* How h[t] changes with the rate, times the gradient of h[t], added to `sum`. `last` is h[t-1], or null at t = 0. */
+static void rate(const value *restrict x, const float *restrict before, const float *restrict last,
+                 const float *restrict g_h, float *restrict sum, int64_t count, constants c) {
+    for (int64_t i = 0; i < count; i++) {
+        float v = last ? left(last[i], fired(last[i], c), c) : before[i];
+#ifdef DECAY_INPUT
+        sum[i] += g_h[i] * (load(x[i]) - (v - c.reset));
+#else
+        sum[i] -= g_h[i] * (v - c.reset);
+#endif
+    }
+}
+
+/* Gradients of s (rows `g_step` apart) and of the last v (or null) → of x, of the first v (`g_before`, or null), and
+ * of the rate, one sum a block. Not 0 where there is no memory for it. */
+int backward(const value *x, const float *before, const value *gs, const float *g_after, value *gx, float *g_before,
+             double *g_rate, int64_t T, int64_t n, int64_t step, int64_t g_step, int64_t block, float start, float share,
+             constants c, int threads) {
+    int failed = 0;
+#pragma omp parallel num_threads(threads) if (threads > 1) reduction(| : failed)
+    {
+        float *h = malloc(sizeof(float) * (size_t)(block * (T + 4)));
+        failed |= h == NULL;
+#pragma omp for schedule(static)
+        for (int64_t from = 0; from < n; from += block) {
+            if (h == NULL) continue;
+            int64_t count = n - from < block ? n - from : block;
+            float *v = h + T * block, *g_h = v + block, *sum = g_h + block;
+            float *restrict carry = g_before ? g_before + from : sum + block;
+            for (int64_t i = 0; i < count; i++) v[i] = before ? before[from + i] : start;
+            for (int64_t i = 0; i < count; i++) carry[i] = g_after ? g_after[from + i] : 0.0f;
+            for (int64_t i = 0; i < count; i++) sum[i] = 0.0f;
+            replay(x + from, v, h, T, count, step, c);
+            for (int64_t t = T - 1; t >= 0; t--) {
+                float *now = h + t * count;
+                back(now, gs + t * g_step + from, gx + t * n + from, carry, g_h, count, share, c);
+#ifdef LEARNS_RATE
+                rate(x + t * step + from, v, t ? now - count : NULL, g_h, sum, count, c);
+#endif
+            }
+            double total = 0;
+            for (int64_t i = 0; i < count; i++) total += sum[i];
+            if (g_rate) g_rate[from / block] = total;
+        }
+        free(h);
+    }
+    return failed;
+}
