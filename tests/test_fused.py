@@ -4,6 +4,7 @@ import copy
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from spikingjelly.activation_based import layer, neuron, surrogate
 from torch import Tensor, fx, nn
 
 from membrane.assembly import build_learner
-from membrane.config import check
+from membrane.config import check as checked
 from membrane.neurons import compiled, eager, fused, neuron_layers
 from membrane.neurons.fused import fuse, summary
 from membrane.neurons.surrogate_gradients import COMPILED
@@ -412,12 +413,22 @@ def test_settings_changed_later_count() -> None:
 
 @pytest.mark.parametrize("wanted", [False, True])
 def test_a_model_is_fused_where_the_configuration_says_so(raw: dict[str, Any], wanted: bool) -> None:
-    learner = build_learner(check({**raw, "trainer": {"fused": wanted}}))
+    learner = build_learner(checked({**raw, "trainer": {**raw["trainer"], "fused": wanted}}))
     layers = neuron_layers(learner.model)
     assert ["multi_step_forward" in vars(each) for each in layers.values()] == [wanted] * len(layers)
     assert {type(each) for each in layers.values()} == {neuron.LIFNode}
-    twin = build_learner(check({**raw, "neuron": {"_target_": "torch.nn.ReLU"}, "trainer": {"fused": wanted}}))
+    twin = build_learner(
+        checked({**raw, "neuron": {"_target_": "torch.nn.ReLU"}, "trainer": {**raw["trainer"], "fused": wanted}})
+    )
     assert "multi_step_forward" not in vars(next(iter(neuron_layers(twin.model).values())))
+
+
+@pytest.fixture
+def fresh(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], compiled.Kernel | None]:
+    """The kernel of one form, as another process with an empty cache would get it."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    wanted = compiled.Form("integrate", True, False, False, False, "ATan", torch.float32)
+    return partial(compiled.kernel.__wrapped__, wanted)
 
 
 def test_a_kernel_is_compiled_once(
