@@ -28,7 +28,7 @@ test: $(INSTALLED) ## Lint, type-check and run the tests, all but the slow ones
 	.venv/bin/python -m ruff check .
 	.venv/bin/python -m ruff format --check .
 	.venv/bin/python -m mypy --strict src
-	.venv/bin/python -m pytest -n 2 --dist loadfile --cov --cov-report=term:skip-covered --cov-fail-under=90
+	.venv/bin/python -m pytest -n 2 --dist worksteal --cov --cov-report=term:skip-covered --cov-fail-under=90
 
 test-slow: $(INSTALLED) ## Run the slow tests: minutes of training
 	.venv/bin/python -m pytest -m slow
