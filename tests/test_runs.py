@@ -16,7 +16,8 @@ from membrane.composition import Composer
 from membrane.config import check, resolved
 from membrane.durable import write_json
 from membrane.errors import ConfigError
-from membrane.runs import Occupied, RunFolder, entering, fingerprint
+from membrane.lock import Occupied
+from membrane.runs import RunFolder, entering, fingerprint
 from membrane.schema import Config, Settings
 
 FIXED = {

@@ -17,10 +17,10 @@ from membrane.config import check, resolved
 from membrane.errors import ConfigError, DataError
 from membrane.extension import extended
 from membrane.job import RunFailed
+from membrane.lock import Occupied
 from membrane.mistakes import one_line
 from membrane.published import as_yaml, masked_override, published
 from membrane.requirements import check_versions
-from membrane.runs import Occupied
 from membrane.schema import Config
 from membrane.stopping import Stop, Stopped
 from membrane.sweeps import begin

@@ -1,26 +1,20 @@
 """A run's folder: where it is (fingerprint and seed), who holds it (lock), and what lies in it."""
 
-import fcntl
 import hashlib
 import json
-import os
 import shutil
-import socket
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from glob import escape
 from pathlib import Path
 from typing import Any
 
 from membrane import durable
 from membrane.errors import ConfigError, DataError
+from membrane.lock import held
 from membrane.schema import Config, Settings
 
 UNSHAPING = {"name", "seed", "paths", "logger", "rerun", "trust", "keep_going"}
 """Top-level settings that do not shape the result."""
-LOOKS = 6
-"""How often it is looked whether a folder is free."""
 PRUNE = "PRUNE"
 """A file of this name in a run's folder asks the run to write its checkpoint and end after the epoch."""
 UNSHAPING_TRAINER = {"devices", "accelerator", "progress"}
@@ -53,10 +47,6 @@ def entering(settings: Any) -> Any:
         # a pair of lists keeps the order, which canonical JSON of a mapping would lose: augmentations run in order
         return [[key, entering(value)] for key, value in settings.items()]
     return settings
-
-
-class Occupied(RuntimeError):
-    """Another process holds the run folder: which one, in one line."""
 
 
 class RunFolder:
@@ -108,31 +98,9 @@ class RunFolder:
         """The finished run's result; debug runs never have one."""
         return None if self.debug else self.read("result.json")
 
-    @contextmanager
-    def held(self) -> Iterator[None]:
-        """Hold the folder: one process at a time. The system lets go of the lock when its holder dies."""
-        lock = self.path.parent / f".{self.path.name}.lock"
-        lock.parent.mkdir(parents=True, exist_ok=True)
-        with lock.open("a+") as file:
-            for patience in range(LOOKS):
-                try:
-                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                    break
-                except BlockingIOError:
-                    file.seek(0)
-                    holder = file.read().strip()
-                    if (holder and patience >= 1) or patience == LOOKS - 1:
-                        raise Occupied(
-                            f"{self.path} is being run by {holder or 'another process'}; wait for it"
-                        ) from None
-                    time.sleep(0.05)  # its holder may not have written its name yet, or only be looking
-            file.truncate(0)
-            file.write(f"process {os.getpid()} on {socket.gethostname()}")
-            file.flush()
-            try:
-                yield
-            finally:
-                file.truncate(0)
+    def held(self) -> AbstractContextManager[None]:
+        """Hold the folder: one process at a time. Occupied where another does."""
+        return held(self.path.parent / f".{self.path.name}.lock", str(self.path))
 
     def has_content(self) -> bool:
         """Whether anything is in it."""

@@ -15,8 +15,9 @@ from membrane.config import check, resolved
 from membrane.errors import ConfigError, DataError
 from membrane.extension import extended
 from membrane.job import RunFailed, perform
+from membrane.lock import Occupied
 from membrane.mistakes import one_line
-from membrane.runs import Occupied, RunFolder
+from membrane.runs import RunFolder
 from membrane.schema import Config
 from membrane.stopping import Pruned, Stop
 from membrane.sweeps import Tally, own

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from membrane.errors import ConfigError
-from membrane.runs import Occupied
+from membrane.lock import Occupied
 from membrane.search import study as module
 from membrane.search.space import Choices, Numbers
 from membrane.search.study import SearchSettings, Study, alone

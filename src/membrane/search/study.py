@@ -3,14 +3,11 @@
 Optuna is imported only where it is used: it is an extra, and the command line reads this file's settings.
 """
 
-import fcntl
 import hashlib
 import json
 import logging
-import os
-import socket
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
@@ -18,8 +15,8 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 from pydantic import Field, PositiveInt
 
 from membrane.errors import ConfigError
+from membrane.lock import held
 from membrane.mistakes import one_line
-from membrane.runs import Occupied
 from membrane.schema.node import Count, Settings
 from membrane.search.space import Choices, Dimension
 
@@ -69,24 +66,9 @@ def digest(content: Any) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
-@contextmanager
-def alone(lock: Path) -> Iterator[None]:
+def alone(lock: Path) -> AbstractContextManager[None]:
     """Inside, no other process works on the study, so that a trial which is left running belongs to a dead one."""
-    lock.parent.mkdir(parents=True, exist_ok=True)
-    with lock.open("a+") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            file.seek(0)
-            holder = file.read().strip() or "another process"
-            raise Occupied(f"the study {lock.stem} is being run by {holder}; wait for it") from None
-        file.truncate(0)
-        file.write(f"process {os.getpid()} on {socket.gethostname()}")
-        file.flush()
-        try:
-            yield
-        finally:
-            file.truncate(0)
+    return held(lock, f"the study {lock.stem}")
 
 
 def opened(storage: str) -> "BaseStorage":
