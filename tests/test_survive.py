@@ -182,3 +182,60 @@ def test_every_truncation_and_flipped_bit_is_detected_and_the_fallback_used(
     with capsys.disabled():
         print(f"\n50 truncations and 200 flipped bits: previous was used {fallbacks} times")
     assert fallbacks == 250
+
+
+EIGHT = """
+import os, sys
+import membrane.train  # imported once: each round forks eight from here, all in the same moment
+from membrane.command import main
+
+rounds, folder = int(sys.argv[1]), sys.argv[2]
+least = ["logger=csv", "model=smlp", "model.units=[8]", "timesteps=2", "threads=1", "epochs=1", "log_every=1"]
+for number in range(rounds):
+    ready, go = os.pipe()
+    children = []
+    for place in range(8):
+        child = os.fork()
+        if child == 0:
+            os.close(go)
+            os.read(ready, 1)  # until the parent lets go
+            output = os.open(f"{folder}/{number}.{place}.out", os.O_WRONLY | os.O_CREAT)
+            os.dup2(output, 1)
+            os.dup2(output, 2)
+            seed = place if number % 2 else 0  # different runs in odd rounds, equal ones in even rounds
+            os._exit(main([*least, f"name=round{number}", f"seed={seed}"]))
+        children.append(child)
+    os.close(ready)
+    os.close(go)
+    print(*(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children), flush=True)
+"""
+
+
+def test_eight_at_once_twenty_times(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
+    command = [sys.executable, "-c", EIGHT, "20", str(tmp_path)]
+    ended = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True)
+    codes = [list(map(int, line.split())) for line in ended.stdout.splitlines()]
+    assert len(codes) == 20
+    skipped = refused = 0
+    for number, ends in enumerate(codes):
+        said = [(tmp_path / f"{number}.{place}.out").read_text() for place in range(8)]
+        tables = sorted((tmp_path / "runs" / f"round{number}").glob("*/seed?/metrics.csv"))
+        for table in tables:
+            lines = table.read_bytes().split(b"\r\n")
+            assert len(lines) == 1 + 20 + 1 + 1, "columns, 20 steps, the epoch, the end of the last line"
+            assert {line.count(b",") for line in lines[:-1]} == {lines[0].count(b",")}
+            assert (table.parent / "result.json").exists()
+            assert len((table.parent / "run.log").read_text().split("membrane.tracking.results: data: ")) == 2
+        ran = [text for text in said if "data: digits" in text]
+        if number % 2:
+            assert ends == [0] * 8
+            assert len(tables) == len(ran) == 8
+        else:
+            assert len(tables) == len(ran) == 1
+            skipped += sum("finished already" in text for text in said)
+            refused += sum("is being run by process" in text for text in said)
+            assert sorted(ends) == [0] * ends.count(0) + [1] * (8 - ends.count(0))
+    assert skipped + refused == 70
+    with capsys.disabled():
+        print(f"\n10 rounds of 8 equal runs: 10 ran, {refused} were told who runs it, {skipped} skipped; 80 different")
