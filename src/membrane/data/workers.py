@@ -220,12 +220,23 @@ def end(process: BaseProcess) -> str:
 
 @contextmanager
 def held_back() -> Iterator[None]:
-    """Inside, signals wait: a worker forked here gets none before it ignores them."""
+    """Inside, signals wait: a worker forked here gets none before it ignores them.
+
+    Blocking them in this thread keeps them from the worker; another thread may still take one for this process, and the
+    handler would raise in the middle of the start. So handlers only take note, and are told afterwards.
+    """
+    came: list[int] = []
+    main = threading.current_thread() is threading.main_thread()
     before = signal.pthread_sigmask(signal.SIG_BLOCK, FOR_THE_PARENT)
+    handlers = {each: signal.signal(each, lambda signum, _: came.append(signum)) for each in FOR_THE_PARENT if main}
     try:
         yield
     finally:
+        for each, handler in handlers.items():
+            signal.signal(each, handler if handler is not None else signal.SIG_DFL)
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        for signum in came:
+            signal.raise_signal(signum)
 
 
 @contextmanager
