@@ -65,7 +65,9 @@ def broken_off(membrane: Run, monkeypatch: pytest.MonkeyPatch) -> Callable[..., 
     return run
 
 
-@pytest.mark.parametrize("every", [5, 7, 17])
+@pytest.mark.parametrize(
+    "every", [pytest.param(5, marks=pytest.mark.slow), 7, pytest.param(17, marks=pytest.mark.slow)]
+)
 @pytest.mark.parametrize("arguments", [WHOLE, EVERYTHING], ids=["plain", "everything"])
 def test_stopped_again_and_again(
     membrane: Run,

@@ -1,6 +1,7 @@
 """Whole runs, small: what they leave behind, and that it can be trusted."""
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -36,7 +37,7 @@ def test_a_run_leaves_what_the_contract_names(small: Run) -> None:
     assert small("epochs=2", "log_every=7") == 0
     run = only("digits/*/seed0")
     names = {str(path.relative_to(run)) for path in run.rglob("*") if path.is_file()}
-    kept = {f"checkpoints/{name}.ckpt{end}" for name in ("best", "last") for end in ("", ".sha256")}
+    kept = {f"checkpoints/{name}.ckpt{end}" for name in ("best", "last", "previous") for end in ("", ".sha256")}
     pictures = {f"figures/{name}.png" for name in ("learning_curves", "confusion_matrix", "firing_rates", "raster")}
     plain = {"config.yaml", "provenance.json", "metrics.csv", "result.json", "run.log", "outputs/test.npz"}
     assert names == kept | pictures | plain
@@ -107,13 +108,20 @@ def test_rerun_moves_the_earlier_run_aside_whole(small: Run) -> None:
     assert all(torch.equal(first[name], second[name]) for name in first)
 
 
-def test_an_unfinished_run_starts_anew_and_says_so(small: Run, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_unfinished_run_goes_on_or_starts_anew_and_says_so(small: Run, capsys: pytest.CaptureFixture[str]) -> None:
     assert small() == 0
     run = only("digits/*/seed0")
+    result = json.loads((run / "result.json").read_text())
     (run / "result.json").unlink()
+    capsys.readouterr()
     assert small() == 0
-    assert "was not finished; it starts anew" in capsys.readouterr().out
-    assert (run / "result.json").exists()
+    assert "resumed: from step 20 in epoch 1" in capsys.readouterr().out
+    assert json.loads((run / "result.json").read_text())["metrics"] == result["metrics"]
+    (run / "result.json").unlink()
+    shutil.rmtree(run / "checkpoints")
+    assert small() == 0
+    assert "was broken off before its first checkpoint; it starts anew" in capsys.readouterr().out
+    assert json.loads((run / "result.json").read_text())["metrics"] == result["metrics"]
 
 
 def test_code_that_changed_since_is_named_when_a_run_is_skipped(small: Run, capsys: pytest.CaptureFixture[str]) -> None:

@@ -134,6 +134,7 @@ def test_all_start_from_the_same_weights_and_a_step_changes_them() -> None:
     assert not any(torch.equal(one, other) for one, other in zip(before, net.module.parameters(), strict=True))
 
 
+@pytest.mark.slow
 def test_memory_grows_with_the_batch() -> None:
     """Each process holds at least the input, 4 bytes a number, and the gradient's share of it."""
     base, environment = WORKLOADS[4], digits_run.child_environment()
@@ -149,6 +150,7 @@ def test_memory_grows_with_the_batch() -> None:
     assert memory.peak(WORKLOADS[3].scaled(0.03), PEERS[-1], "fp99", 1, environment) is None
 
 
+@pytest.mark.slow
 def test_the_digits_run_is_timed_from_the_command_to_its_end() -> None:
     few = ["epochs=1", "model=smlp", "model.units=[16]", "timesteps=2"]
     found = digits_run.measure(1, 0.0, 1, digits_run.child_environment(), few)
