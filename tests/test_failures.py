@@ -206,3 +206,21 @@ def test_what_had_stopped_early_stays_stopped(
         assert membrane(*arguments, "name=broken") == 1
     assert membrane(*arguments, "name=broken") == 0
     assert remains(only("broken/*/seed0")) == remains(whole)
+
+
+def test_killed_between_last_and_best_the_best_is_not_lost(
+    membrane: Run, remains: Callable[[Path], dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert membrane(*LEAST, "name=whole") == 0
+    keep_as = checkpoints.keep_as
+
+    def dies(source: Path, path: Path) -> None:
+        if path.name == "best.ckpt" and checkpoints.load(source)["global_step"] == 40:
+            raise RuntimeError("killed")
+        keep_as(source, path)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(checkpoints, "keep_as", dies)
+        assert membrane(*LEAST, "name=broken") == 1
+    assert membrane(*LEAST, "name=broken") == 0
+    assert remains(only("broken/*/seed0")) == remains(only("whole/*/seed0"))

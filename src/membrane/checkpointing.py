@@ -53,12 +53,14 @@ class KeepBestAndLast(Checkpoint):
         self.best: float | None = None
         self.best_metrics: dict[str, float] = {}
         self.ended = False
+        self.is_best = False
         self.validating = False
         self.extends = False
 
     def state_dict(self) -> dict[str, Any]:
         """What is the best so far, and whether a callback has ended the training early."""
-        return {"best": self.best, "best_metrics": self.best_metrics, "ended": self.ended}
+        own = {"best": self.best, "best_metrics": self.best_metrics, "is_best": self.is_best}
+        return {**own, "ended": self.ended}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Go on from there."""
@@ -89,6 +91,8 @@ class KeepBestAndLast(Checkpoint):
             self.extends = True
         else:
             trainer.should_stop = checkpoint["callbacks"][self.state_key]["ended"]
+        if checkpoint["callbacks"][self.state_key].get("is_best"):  # it may have been killed before `best` was written
+            checkpoints.keep_as(Path(str(trainer.ckpt_path)), self.folder / "best.ckpt")
         factor = self.about["pieces"] // checkpoint["membrane"].get("pieces", 1)
         if factor > 1:
             count_in_smaller_pieces(checkpoint["loops"]["fit_loop"], factor)
@@ -134,8 +138,9 @@ class KeepBestAndLast(Checkpoint):
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Write `last`, and `best` where this epoch is the best."""
         self.ended = trainer.should_stop
-        better = self.better(trainer)
+        better = self.is_best = self.better(trainer)
         self.write(trainer)
+        self.is_best = False
         if better:
             checkpoints.keep_as(self.folder / "last.ckpt", self.folder / "best.ckpt")
         stopped = self.stop.asked()
