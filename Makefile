@@ -5,6 +5,7 @@ SUPPORTED := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13)
 PYTHON ?= $(shell for python in python3.11 python3 python3.12 python3.13; do \
 	$$python -c "$(SUPPORTED)" 2>/dev/null && { echo $$python; break; }; done)
 PIP := .venv/bin/python -m pip --disable-pip-version-check --no-input install --quiet --no-deps --no-build-isolation --no-compile
+BUILDERS := packaging|setuptools|setuptools-scm|vcs-versioning
 
 # The folder counts too: an environment does not survive being moved or copied.
 LOCKED := .venv/.locked-$(shell { echo "$(CURDIR)"; cat requirements.lock; } | cksum | tr ' ' '-')
@@ -41,15 +42,15 @@ lock: ## Write requirements.lock anew with uv, which you have; ARGS=--upgrade ta
 	uv pip compile --quiet --universal --python-version 3.11 --all-extras --generate-hashes --no-header $(ARGS) \
 		--output-file requirements.lock pyproject.toml
 
-# setuptools goes first: it builds what has no wheel, so that nothing unhashed is fetched to build with. Compiling is left
-# to all cores, where pip would use one; libraries ship a few files that do not compile.
+# What builds the packages that have no wheel goes first, so that nothing unhashed is fetched to build with. Compiling is
+# left to all cores, where pip would use one; libraries ship a few files that do not compile.
 $(LOCKED):
 	@$(or $(PYTHON),false) -c "$(SUPPORTED)" 2>/dev/null || { echo "membrane needs Python 3.11, 3.12 or 3.13," \
 		"$(if $(PYTHON),$(PYTHON) is not,none was found): name one with make PYTHON=..." >&2; exit 1; }
 	@echo "Setting up .venv from requirements.lock: about 6 GB, a few minutes ..."
 	@$(PYTHON) -m venv --clear .venv
-	@sed -n '/^setuptools==/,/# via/p' requirements.lock > .venv/setuptools.lock
-	@$(PIP) --require-hashes --only-binary :all: --requirement .venv/setuptools.lock
+	@sed -nE '/^($(BUILDERS))==/,/# via/p' requirements.lock > .venv/builders.lock
+	@$(PIP) --require-hashes --only-binary :all: --requirement .venv/builders.lock
 	@$(PIP) --require-hashes --requirement requirements.lock
 	@.venv/bin/python -m compileall -qq -j 0 .venv/lib || true
 	@touch $@

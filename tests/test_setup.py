@@ -146,13 +146,27 @@ def test_wheel_carries_the_package_and_its_configuration(tmp_path: Path) -> None
     assert {name for name in packed if ".dist-info/" not in name} == wanted
 
 
+LOCK = """\
+scipy==1
+    # via torch
+setuptools==81.0.0 \\
+    --hash=sha256:0
+    # via
+    #   torch
+setuptools-scm==10 \\
+    --hash=sha256:0
+    # via membrane
+torch==1
+"""
+
+
 class Project:
     """A folder with the Makefile, a stand-in for Python, and files small enough to edit."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         shutil.copy(ROOT / "Makefile", folder)
-        self.write("requirements.lock", "setuptools==81.0.0 \\\n    --hash=sha256:0\n    # via torch\ntorch==1\n")
+        self.write("requirements.lock", LOCK)
         self.write("pyproject.toml", "[project]\n")
         self.write("python", PYTHON).chmod(0o755)
 
@@ -171,7 +185,7 @@ class Project:
         return [line.split()[-1] for line in log.read_text().splitlines()] if log.exists() else []
 
 
-WHOLE = [".venv/setuptools.lock", "requirements.lock", "."]
+WHOLE = [".venv/builders.lock", "requirements.lock", "."]
 needs_make = pytest.mark.skipif(shutil.which("make") is None, reason="no make")
 
 
@@ -179,7 +193,8 @@ needs_make = pytest.mark.skipif(shutil.which("make") is None, reason="no make")
 def test_set_up_installs_once_and_again_where_stale(tmp_path: Path) -> None:
     project = Project(tmp_path)
     assert project.installs() == WHOLE
-    assert (tmp_path / ".venv" / "setuptools.lock").read_text().count("==") == 1
+    builders = (tmp_path / ".venv" / "builders.lock").read_text()
+    assert re.findall("^(.*)==", builders, re.MULTILINE) == ["setuptools", "setuptools-scm"]
     assert project.installs() == []
     os.utime(tmp_path / "requirements.lock")  # newer, but the same
     assert project.installs() == []
@@ -196,10 +211,10 @@ def test_set_up_installs_once_and_again_where_stale(tmp_path: Path) -> None:
 def test_set_up_checks_hashes_and_builds_only_with_them(tmp_path: Path) -> None:
     project = Project(tmp_path)
     project.make()
-    setuptools, lock, package = (tmp_path / "pip.log").read_text().splitlines()
-    assert "--require-hashes" in setuptools
+    builders, lock, package = (tmp_path / "pip.log").read_text().splitlines()
+    assert "--require-hashes" in builders
     assert "--require-hashes" in lock
-    assert all("--no-deps --no-build-isolation" in line for line in (setuptools, lock, package))
+    assert all("--no-deps --no-build-isolation" in line for line in (builders, lock, package))
 
 
 @needs_make
