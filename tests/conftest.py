@@ -27,7 +27,8 @@ class Handler(logging.StreamHandler):
 
 @pytest.fixture(autouse=True)
 def alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No tracker account, and one thread: the nets are small."""
+    """No tracker account, a command line to be changed, and one thread: the nets are small."""
+    monkeypatch.setattr(sys, "argv", list(sys.argv))
     monkeypatch.setenv("WANDB_MODE", "offline")
     monkeypatch.delenv("WANDB_API_KEY", raising=False)
     monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[1] / "src"))
@@ -46,7 +47,7 @@ def membrane(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., i
 @pytest.fixture
 def small(membrane: Callable[..., int]) -> Callable[..., int]:
     """Run the smallest whole run, about a second, with what is said."""
-    least = ("logger=csv", "epochs=1", "model=smlp", "model.units=[16]", "timesteps=2", "threads=1")
+    least = ("logger=csv", "epochs=1", "model=smlp", "model.units=[16]", "timesteps=2", "threads=1", "figures=false")
     return lambda *arguments: membrane(*least, *arguments)
 
 

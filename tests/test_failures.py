@@ -15,7 +15,7 @@ from membrane import checkpoints
 from membrane.data.loader import Batches
 
 Run = Callable[..., int]
-LEAST = ("logger=csv", "model=smlp", "model.units=[16]", "timesteps=2", "threads=1", "epochs=2")
+LEAST = ("logger=csv", "model=smlp", "model.units=[16]", "timesteps=2", "threads=1", "epochs=2", "figures=false")
 THEIRS = """
 import torch
 from membrane.models.smlp import SMLP

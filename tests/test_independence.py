@@ -8,7 +8,7 @@ from typing import Any
 
 FIRST = ("model=scnn", "model.filters=[4]", "model.dropouts=[0.2]", "neuron=plif", "augmentation=[shift,mixup]")
 SECOND = ("framework=singlestep_tid", "model=smlp", "model.units=[8]", "surrogate=atan", "callbacks=[ema]", "seed=3")
-LEAST = ("logger=csv", "epochs=1", "timesteps=2", "threads=1", "trainer.progress=false")
+LEAST = ("logger=csv", "epochs=1", "timesteps=2", "threads=1", "trainer.progress=false", "figures=false")
 
 
 def only(pattern: str) -> Path:

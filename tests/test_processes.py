@@ -370,7 +370,7 @@ def real(tmp_path: Path, *typed: str) -> subprocess.Popen[str]:
     (tmp_path / "mine" / "model").mkdir(parents=True, exist_ok=True)
     (tmp_path / "mine" / "model" / "net.yaml").write_text("_target_: their_package.Net\nnumber: 0\n")
     command = [sys.executable, str(ROOT / "train.py"), "--config-dir", "mine", "model=net", "trust=[their_package.Net]"]
-    small = ["logger=csv", "epochs=1", "timesteps=2", "threads=1", "-m", "hydra/launcher=processes"]
+    small = ["logger=csv", "epochs=1", "timesteps=2", "threads=1", "figures=false", "-m", "hydra/launcher=processes"]
     environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
     return subprocess.Popen(
         [*command, *small, *typed],

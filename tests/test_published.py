@@ -195,7 +195,8 @@ def test_no_file_of_a_run_holds_a_secret_or_a_value_of_the_environment(
 ) -> None:
     monkeypatch.setenv("LAB", HIDDEN)
     theirs = ("+model._target_=their_models.Net", "++model.api_key=hunter2", "++model.login={password: hunter2}")
-    assert small(*theirs, "++model.key_dim=5", "trust=[their_models.Net]", "save_outputs='${oc.env:MODE,readout}'") == 0
+    theirs += ("++model.key_dim=5", "trust=[their_models.Net]")
+    assert small(*theirs, "figures=true", "save_outputs='${oc.env:MODE,readout}'") == 0
     [run] = Path("runs").glob("digits/*/seed0")
     files = [path for path in run.rglob("*") if path.is_file()]
     assert len(files) > 10

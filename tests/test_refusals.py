@@ -43,7 +43,16 @@ def test_a_refusal_is_one_line_and_leaves_nothing(
 def test_a_sweep_names_the_job_that_cannot_be_built_and_goes_on_without_it(
     membrane: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    sweep = ("-m", "logger=csv", "epochs=1", "timesteps=2", "threads=1", "model.filters=[4]", "model.kernel_sizes=3,50")
+    sweep = (
+        "-m",
+        "logger=csv",
+        "epochs=1",
+        "timesteps=2",
+        "threads=1",
+        "figures=false",
+        "model.filters=[4]",
+        "model.kernel_sizes=3,50",
+    )
     assert membrane(*sweep) == 2
     said = capsys.readouterr()
     assert "refused: logger=csv epochs=1" in said.out + said.err

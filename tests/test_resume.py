@@ -11,7 +11,16 @@ from membrane.stopping import Stop, Stopped
 from membrane.tracking.table import rows
 
 Run = Callable[..., int]
-WHOLE = ("logger=csv", "model=smlp", "model.units=[16]", "timesteps=2", "threads=1", "epochs=3", "log_every=3")
+WHOLE = (
+    "logger=csv",
+    "model=smlp",
+    "model.units=[16]",
+    "timesteps=2",
+    "threads=1",
+    "epochs=3",
+    "log_every=3",
+    "figures=false",
+)
 EVERYTHING = (
     "logger=csv",
     "model=scnn",
@@ -21,6 +30,7 @@ EVERYTHING = (
     "model.dropouts=[0.2]",
     "timesteps=2",
     "threads=1",
+    "figures=false",
     "epochs=3",
     "batch_size=128",
     "log_every=1",

@@ -11,13 +11,21 @@ import pytest
 from membrane import checkpoints
 from membrane.tracking.table import rows
 
-COMMAND = [sys.executable, str(Path(__file__).parents[1] / "train.py"), "logger=csv", "model=smlp", "timesteps=2"]
+COMMAND = [
+    sys.executable,
+    str(Path(__file__).parents[1] / "train.py"),
+    "logger=csv",
+    "model=smlp",
+    "timesteps=2",
+    "threads=1",
+    "figures=false",
+]
+LONG = ["epochs=100000", "model.units=[8]"]
 
 
 def started(folder: Path) -> subprocess.Popen[str]:
     """A long run in a process of its own, some epochs in."""
-    command = [*COMMAND, "epochs=100000", "model.units=[8]"]
-    process = subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen([*COMMAND, *LONG], cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     deadline = time.monotonic() + 120
     while time.monotonic() < deadline and process.poll() is None:
         tables = list(folder.glob("runs/digits/*/seed0/metrics.csv"))
@@ -31,6 +39,8 @@ def started(folder: Path) -> subprocess.Popen[str]:
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGUSR1])
 def test_a_signal_ends_a_run_with_a_checkpoint_and_one_line(tmp_path: Path, signum: int) -> None:
     process = started(tmp_path)
+    if signum == signal.SIGINT:
+        a_second_process_says_who_does_it(tmp_path, process.pid)
     process.send_signal(signum)
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 75
@@ -44,12 +54,8 @@ def test_a_signal_ends_a_run_with_a_checkpoint_and_one_line(tmp_path: Path, sign
     assert step >= rows(run / "metrics.csv")[-1]["step"]
 
 
-def test_a_second_process_on_the_same_run_says_who_does_it(tmp_path: Path) -> None:
-    process = started(tmp_path)
-    second = subprocess.run(
-        [*COMMAND, "epochs=100000", "model.units=[8]"], cwd=tmp_path, capture_output=True, text=True, check=False
-    )
-    process.kill()
-    process.communicate()
+def a_second_process_says_who_does_it(folder: Path, first: int) -> None:
+    """The same command beside a process that runs it."""
+    second = subprocess.run([*COMMAND, *LONG], cwd=folder, capture_output=True, text=True, check=False)
     assert second.returncode == 1
-    assert f"is being run by process {process.pid} on " in second.stdout + second.stderr
+    assert f"is being run by process {first} on " in second.stdout + second.stderr

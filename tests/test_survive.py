@@ -42,6 +42,7 @@ LONG = (
     "logger=csv",
     "trainer.progress=false",
     "threads=1",
+    "figures=false",
     "timesteps=2",
     "model=scnn",
     "model.filters=[16,32]",

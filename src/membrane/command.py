@@ -12,6 +12,10 @@ from argparse import Namespace
 from collections.abc import Sequence
 from typing import Any
 
+from hydra.errors import HydraException
+from hydra.types import RunMode
+from omegaconf.errors import OmegaConfBaseException
+
 from membrane.composition import PRIMARY, Composer, Job, folder
 from membrane.config import check, resolved
 from membrane.errors import ConfigError, DataError
@@ -33,6 +37,7 @@ log = logging.getLogger(__name__)
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command line and return its exit code."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)
+    sys.argv[1:] = arguments  # the command that runs and sweeps are recorded with
     stop = Stop()
     with terminal(), stop.listening():
         try:
@@ -61,9 +66,9 @@ def launch(arguments: list[str], stop: Stop) -> int:
         return 0
     composer = Composer(known.config_dir)
     if known.shell_completion or known.info or known.hydra_help:
-        composer.inspect([] if known.shell_completion else composer.free(known.overrides))
+        composer.load([] if known.shell_completion else composer.free(known.overrides), RunMode.RUN)
         try:
-            hand_to_hydra(arguments, Task(stop, arguments))
+            ask_hydra(arguments)
         except (KeyError, ValueError) as error:
             raise ConfigError(
                 f'{one_line(error)}; completion is switched on with eval "$(python train.py -sc install=bash)"'
@@ -77,10 +82,9 @@ def launch(arguments: list[str], stop: Stop) -> int:
     if known.cfg == "job":
         return print_config(checked[0], known.package)
     good = refuse(checked, sweep)
-    flags = ["--multirun"] * known.multirun + ["--config-dir", known.config_dir] * (known.config_dir is not None)
     place = [f"hydra.sweep.dir={quoted(str(begin(arguments, good)))}"] if sweep else []  # what is typed comes after
-    task = Task(stop, arguments, known.config_dir, good)
-    hand_to_hydra([*flags, *place, *overrides], task)
+    task = Task(stop, known.config_dir, good)
+    hand_to_hydra(composer, [*place, *overrides], sweep, task)
     if sweep:
         task.tally.tell()
     return task.tally.code()
@@ -163,17 +167,33 @@ def quoted(text: str) -> str:
     return QuotedString(text=text, quote=Quote.single).with_quotes()
 
 
-def hand_to_hydra(arguments: list[str], task: Task) -> None:
-    """Let Hydra's own main run the jobs, its errors as exceptions, its command line ours."""
+def hand_to_hydra(composer: Composer, overrides: list[str], sweep: bool, task: Task) -> None:
+    """Let Hydra run the jobs, from the files that the composer has read already; its errors are ConfigError."""
+    from hydra._internal.hydra import Hydra
+    from hydra.core.global_hydra import GlobalHydra
+
+    hydra = Hydra(PRIMARY, composer.loader)
+    GlobalHydra.instance().initialize(hydra)
+    try:
+        if sweep:
+            hydra.multirun(PRIMARY, task, [*overrides, "hydra.mode=MULTIRUN"])
+        else:
+            hydra.run(PRIMARY, task, overrides)
+    except (HydraException, OmegaConfBaseException) as error:
+        raise ConfigError(one_line(error)) from None
+    finally:
+        GlobalHydra.instance().clear()
+
+
+def ask_hydra(arguments: list[str]) -> None:
+    """Let Hydra's own main complete a word or show what it knows; its errors as exceptions, its command line ours."""
     import hydra
-    from hydra.errors import HydraException
-    from omegaconf.errors import OmegaConfBaseException
 
     before, full_error = sys.argv, os.environ.get("HYDRA_FULL_ERROR")
     sys.argv = [before[0], *arguments]
     os.environ["HYDRA_FULL_ERROR"] = "1"
     try:
-        hydra.main(version_base="1.3", config_path=str(folder()), config_name=PRIMARY)(task)()
+        hydra.main(version_base="1.3", config_path=str(folder()), config_name=PRIMARY)(print)()
     except (HydraException, OmegaConfBaseException) as error:
         raise ConfigError(one_line(error)) from None
     finally:

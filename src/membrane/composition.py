@@ -17,7 +17,6 @@ from hydra import version
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra._internal.config_repository import IConfigRepository
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
-from hydra._internal.defaults_list import create_defaults_list
 from hydra._internal.utils import create_automatic_config_search_path
 from hydra.core.config_search_path import SearchPathQuery
 from hydra.core.default_element import ResultDefault
@@ -29,6 +28,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
+from membrane.config_files import ConfigFiles
 from membrane.errors import ConfigError
 from membrane.mistakes import nearest, no_choice, one_line, unknown
 from membrane.processes import LAUNCHER, settings_of
@@ -76,7 +76,7 @@ class Composer:
             # where Hydra's main puts it too: after conf/, so that its files add to ours and replace none
             place = SearchPathQuery(provider="schema")
             search_path.prepend(provider="command-line", path=f"file://{Path(config_dir).resolve()}", anchor=place)
-        self.loader = ConfigLoaderImpl(config_search_path=search_path)
+        self.loader: ConfigLoaderImpl = ConfigFiles(search_path, refuse)
 
     def free(self, overrides: Sequence[str]) -> list[str]:
         """Overrides of values as ``++key=value``: which keys exist is the schema's business (`config.check`).
@@ -85,7 +85,7 @@ class Composer:
         """
         freed, parsed = [], self.parsed(overrides)
         is_group = self.repository(parsed).group_exists
-        primary = self.loader.repository.load_config(PRIMARY)
+        primary = self.repository([]).load_config(PRIMARY)
         ours = {getattr(entry, "group", None) for entry in (primary and primary.defaults_list) or []}
         for line, override in zip(overrides, parsed, strict=True):
             key = override.key_or_group
@@ -140,7 +140,6 @@ class Composer:
             raise ConfigError("hydra.sweeper.params: trust may be said on the command line and in conf/local only")
         for override in (each for each in (*params, *parsed) if each.is_interval_sweep()):
             raise ConfigError(f"{override.key_or_group}: an interval is no list of values; sweep=optuna searches in it")
-        self.inspect(fixed, master=True)
         with composing(self):
             [jobs] = BasicSweeper.split_arguments([*params, *parsed], max_batch_size=None)
         if not jobs:
@@ -158,12 +157,11 @@ class Composer:
         for override in parsed:
             if override.is_discrete_sweep() and repository.group_exists(override.key_or_group):
                 for value in override.sweep_string_iterator():
-                    self.inspect([*fixed, f"{override.get_key_element()}={value}"])
+                    self.load([*fixed, f"{override.get_key_element()}={value}"], RunMode.RUN)
         return replace(self.job(fixed)[0], typical=True)
 
     def job(self, overrides: Sequence[str]) -> tuple[Job, RunMode | None]:
-        """One job, composed, and what Hydra would make of it; the files that it comes from are looked through first."""
-        self.inspect(overrides)
+        """One job, composed, and what Hydra would make of it."""
         config = self.load(overrides, RunMode.RUN)
         mode = config.hydra.mode
         OmegaConf.set_struct(config, False)
@@ -171,13 +169,14 @@ class Composer:
         return Job([line.removeprefix("++") for line in overrides], config), mode
 
     def load(self, overrides: Sequence[str], mode: RunMode) -> DictConfig:
-        """The whole composed configuration."""
+        """The whole composed configuration; what names nothing is refused, and what its files may not say."""
+        parsed = [each for each in self.parsed(overrides) if not each.is_sweep_override()]
+        refuse_no_names(parsed, self.repository(parsed))
         with composing(self):
             return self.loader.load_configuration(PRIMARY, list(overrides), run_mode=mode)
 
     def whole(self, overrides: Sequence[str], part: str) -> dict[str, Any]:
         """What ``--cfg all`` and ``--cfg hydra`` show: Hydra's node as composed, and the rest; secrets masked."""
-        self.inspect(overrides)
         composed = OmegaConf.to_container(self.load(overrides, RunMode.RUN), enum_to_str=True)
         assert isinstance(composed, dict)
         said = composed["hydra"]["overrides"]
@@ -214,22 +213,7 @@ class Composer:
         """Where the files of a command line are found, a ``hydra.searchpath`` of its own included."""
         lines = [override.input_line for override in parsed if override.key_or_group == "hydra.searchpath"]
         with composing(self):
-            return self.loader._parse_overrides_and_create_caching_repo(PRIMARY if lines else None, lines)[1]
-
-    def inspect(self, overrides: Sequence[str], master: bool = False) -> None:
-        """Refuse files that say what only `conf/train.yaml`, `conf/hydra`, `conf/sweep` and the command line may.
-
-        ``master``: what Hydra composes of a sweep before its jobs, where choices may be missing.
-        """
-        parsed = self.parsed(overrides)
-        repository = self.repository(parsed)
-        refuse_no_names(parsed, repository)
-        with composing(self):
-            listed = create_defaults_list(repository, PRIMARY, parsed, prepend_hydra=True, skip_missing=master)
-            loaded = [(each, repository.load_config(each.config_path)) for each in listed.defaults if each.config_path]
-        for default, result in loaded:
-            if result is not None:
-                refuse(default, result)
+            return self.loader._parse_overrides_and_create_caching_repo(PRIMARY, lines)[1]
 
 
 def in_full(line: str, override: Any) -> str:
@@ -260,7 +244,7 @@ def refuse_no_names(parsed: Sequence[Any], repository: IConfigRepository) -> Non
         if override.is_delete():
             if not group and key.split(".")[0] not in (*Config.model_fields, "hydra"):
                 raise ConfigError(unknown(f"~{key}", key.split(".")[0], Config.model_fields))
-        elif override.is_sweep_override() or isinstance(value, dict):
+        elif isinstance(value, dict):
             continue
         elif key in WHOLE and not group:
             raise ConfigError(no_choice(key, said, []))

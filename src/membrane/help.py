@@ -27,6 +27,7 @@ SCALARS = {
     "threads": "of the processor; part of what makes a run repeatable to the bit",
     "log_every": "steps between training rows of metrics.csv",
     "save_outputs": "readout, or all for every timestep's outputs of the test set",
+    "figures": "draw the run's figures at its end; a second's work",
     "rerun": "move a finished run aside and run it again",
     "keep_going": "start a sweep's good jobs though others were refused",
     "max_time": "stop with a checkpoint so long after the start, as 45s, 10m or 1h30m",

@@ -1,7 +1,6 @@
 """What Hydra calls for each job, and what its outcome is to the sweep: one job that fails never ends the others."""
 
 import logging
-import sys
 import traceback
 from collections.abc import Sequence
 from contextlib import suppress
@@ -28,18 +27,16 @@ log = logging.getLogger(__name__)
 class Task:
     """Runs a job in this process and counts how it ended; a launcher of ours counts in ``tally`` too.
 
-    Jobs see the command line as it was ``typed``; ``known`` are those that are composed and checked already.
+    ``known``: jobs that are composed and checked already.
     """
 
     def __init__(
         self,
         stop: Stop,
-        typed: Sequence[str],
         config_dir: str | None = None,
         known: Sequence[tuple[Job, Config]] = (),
     ) -> None:
         self.stop = stop
-        self.typed = typed
         self.config_dir = config_dir
         self.known = {own(job.overrides): (job.config, config) for job, config in known if not job.typical}
         self.tally = Tally()
@@ -48,7 +45,6 @@ class Task:
         """The run's result, or None where there is none. Stopped goes through: it ends the sweep."""
         from hydra.core.hydra_config import HydraConfig
 
-        sys.argv = [sys.argv[0], *self.typed]
         forget_sweep_file()
         place = None
         try:

@@ -101,6 +101,7 @@ class Config(Settings):
     threads: PositiveInt = 2
     log_every: PositiveInt = 10
     save_outputs: Literal["readout", "all"] = "readout"
+    figures: bool = UNSHAPING(default=True)
     rerun: bool = False
     keep_going: bool = False
     max_time: str | None = UNSHAPING(default=None)

@@ -148,9 +148,7 @@ def finish(
     metrics = all_metrics(fit, tests, folder.path / "metrics.csv")
     (folder.path / "outputs").mkdir(exist_ok=True)
     np.savez_compressed(folder.path / "outputs" / "test.npz", **tests["test"].outputs)
-    spikes = record_spikes(learner.model, learner.framework, one_sample(learner, data))
-    pictures = figures.draw(folder.path, {layer: each.numpy() for layer, each in spikes.items()}, config.dataset.task)
-    tracker.result(metrics, pictures)
+    tracker.result(metrics, drawn(folder, config, learner, data) if config.figures else [])
     tracker.finish("success")
     console().print(
         results_table(metrics, samples={"val": len(data.parts["val"][0]), "test": len(data.parts["test"][0])})
@@ -163,6 +161,12 @@ def finish(
     log.info("folder: %s", folder.path)
     log.info("next:   membrane-evaluate %s", folder.path)
     log.info("        python train.py -m seed=1,2,3,4 <the same settings>   for the spread over seeds")
+
+
+def drawn(folder: RunFolder, config: Config, learner: Learner, data: DataModule) -> list[Path]:
+    """The figures, in the run's folder."""
+    spikes = record_spikes(learner.model, learner.framework, one_sample(learner, data))
+    return figures.draw(folder.path, {layer: each.numpy() for layer, each in spikes.items()}, config.dataset.task)
 
 
 def one_sample(learner: Learner, data: DataModule) -> torch.Tensor:

@@ -1,0 +1,58 @@
+"""Hydra's loader of configurations, but that it reads each file once, and looks at it before it composes."""
+
+from collections.abc import Callable, Sequence
+from copy import deepcopy
+
+from hydra._internal.config_loader_impl import ConfigLoaderImpl
+from hydra._internal.config_repository import CachingConfigRepository, IConfigRepository
+from hydra.core.config_search_path import ConfigSearchPath
+from hydra.core.default_element import ResultDefault
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
+from hydra.plugins.config_source import ConfigResult
+from omegaconf import DictConfig
+
+
+class Copies(CachingConfigRepository):
+    """Copies of what another repository has read: Hydra composes by changing what it loads."""
+
+    def __init__(self, read: IConfigRepository) -> None:  # Hydra's would copy all of it, and its sources too
+        self.delegate = read
+        self.cache = {}
+
+    def load_config(self, config_path: str) -> ConfigResult | None:
+        """A file's content, the same at every call."""
+        if config_path not in self.cache:
+            self.cache[config_path] = deepcopy(self.delegate.load_config(config_path))
+        return self.cache[config_path]
+
+
+class ConfigFiles(ConfigLoaderImpl):
+    """Keeps what Hydra reads anew for each job; ``refuse`` raises at a file that says what it may not.
+
+    Reading the files is half of the work, and a sweep composes the same ones for every job.
+    """
+
+    def __init__(self, search_path: ConfigSearchPath, refuse: Callable[[ResultDefault, ConfigResult], None]) -> None:
+        super().__init__(search_path)
+        self.refuse = refuse
+        self.read: dict[tuple[str | None, str], IConfigRepository] = {}
+
+    def _parse_overrides_and_create_caching_repo(
+        self, config_name: str | None, overrides: Sequence[str]
+    ) -> tuple[list[Override], CachingConfigRepository]:
+        """Overrides in Hydra's form, and the repository of their ``hydra.searchpath``."""
+        parsed = OverridesParser.create().parse_overrides(list(overrides))
+        places = [line.input_line or "" for line in parsed if line.get_key_element() == "hydra.searchpath"]
+        key = (config_name, "".join(places))
+        if key not in self.read:
+            self.read[key] = super()._parse_overrides_and_create_caching_repo(config_name, places)[1]
+        return parsed, Copies(self.read[key])
+
+    def _compose_config_from_defaults_list(self, defaults: list[ResultDefault], repo: IConfigRepository) -> DictConfig:
+        """The configuration that these files make."""
+        for default in defaults:
+            loaded = repo.load_config(default.config_path) if default.config_path else None
+            if loaded is not None:
+                self.refuse(default, loaded)
+        return super()._compose_config_from_defaults_list(defaults, repo)

@@ -1,0 +1,58 @@
+"""Files that are read once, and still composed anew each time."""
+
+from collections import Counter
+from typing import Any
+
+import pytest
+from hydra._internal.config_repository import ConfigRepository
+from omegaconf import OmegaConf
+
+from membrane.composition import Composer
+from membrane.errors import ConfigError
+
+LINES: list[list[str]] = [
+    [],
+    ["model=smlp", "optimizer.lr=0.5", "logger.tags=[a]"],
+    ["experiment=fashion_mnist_scnn", "augmentation=[shift,noise]", "~surrogate"],
+    ["sweep=seeds", "model.units=[3]", "model=smlp"],
+    ["-m", "model=scnn,smlp", "dataset=digits,digits_events", "framework=multistep_tid"],
+    ["callbacks=[ema,early_stop]", "callbacks.ema.decay=0.5"],
+    [],
+]
+
+
+def composed(composer: Composer, line: list[str]) -> list[Any]:
+    """Every job of a command line, as plain values."""
+    typed = [each for each in line if each != "-m"]
+    jobs, _ = composer.jobs(composer.free(typed), multirun="-m" in line)
+    return [OmegaConf.to_container(job.config) for job in jobs]
+
+
+def test_one_composer_gives_for_each_command_line_what_a_new_one_gives() -> None:
+    kept = Composer()
+    for line in [*LINES, *reversed(LINES)]:
+        assert composed(kept, line) == composed(Composer(), line)
+
+
+def test_a_file_is_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    read, load = Counter[str](), ConfigRepository.load_config
+
+    def counted(self: ConfigRepository, config_path: str) -> Any:
+        read[config_path] += 1
+        return load(self, config_path)
+
+    monkeypatch.setattr(ConfigRepository, "load_config", counted)
+    composer = Composer()
+    for line in LINES:
+        composed(composer, line)
+    assert {"train", "model/smlp", "sweep/seeds"} <= set(read)
+    assert set(read.values()) == {1}
+
+
+def test_a_file_that_says_what_it_may_not_is_refused_again(tmp_path: Any) -> None:
+    (tmp_path / "experiment").mkdir()
+    (tmp_path / "experiment" / "bad.yaml").write_text("# @package _global_\nhydra: {verbose: true}\n")
+    composer = Composer(str(tmp_path))
+    for _ in range(2):
+        with pytest.raises(ConfigError, match=r"experiment/bad\.yaml: hydra may be set"):
+            composer.jobs(composer.free(["experiment=bad"]), multirun=False)
