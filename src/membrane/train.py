@@ -20,6 +20,7 @@ from membrane.schema import Config
 from membrane.stopping import Stop
 from membrane.tracking import results
 from membrane.tracking.loggers import tracker
+from membrane.tracking.profile import Profiling
 from membrane.tracking.progress import Progress
 from membrane.tracking.recorder import Recorder
 
@@ -63,8 +64,8 @@ def attempt(config: Config, said: dict[str, Any], folder: RunFolder, stop: Stop,
     recorder = Recorder(folder.path / "metrics.csv", learner, tracking, config.log_every, config.protocol != "last")
     keeper = keep_best_and_last(config, said, folder, stop, pieces)
     callbacks = build_callbacks(config)
-    progress = [Progress()] if config.trainer.progress else []
-    trainer = build_trainer(config, folder.path, [*callbacks, recorder, keeper, *progress], pieces)
+    watching = [*[Progress()] * config.trainer.progress, *[Profiling()] * config.trainer.profile]
+    trainer = build_trainer(config, folder.path, [*callbacks, recorder, keeper, *watching], pieces)
     device = trainer.strategy.root_device
     results.write_provenance(folder, config, data, learner, device, resumed=begun is not None)
     reuse_large_memory()

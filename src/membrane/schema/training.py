@@ -291,6 +291,7 @@ class Trainer(Settings):
     checkpoint_steps: PositiveInt | None = UNSHAPING(default=None)
     checkpoint_minutes: Positive | None = UNSHAPING(default=None)
     progress: bool = True
+    profile: bool = UNSHAPING(default=False)
     fused: bool = LATER(default=True)
     stem_once: bool = LATER(default=True)
 

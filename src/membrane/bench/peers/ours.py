@@ -13,6 +13,8 @@ from membrane.losses import single
 from membrane.models.scnn import SCNN
 from membrane.models.smlp import SMLP
 from membrane.neurons import NeuronFactory
+from membrane.neurons.fused import fuse
+from membrane.stem import run_stem_once
 
 SOFT_RESET = {"v_reset": None}
 
@@ -38,7 +40,15 @@ def in_framework(workload: Workload, kind: type[MultiStep | MultiStepTID | Singl
 
 
 def built(workload: Workload) -> nn.Module:
-    """`scnn`, `smlp`, or a neuron alone."""
+    """`scnn`, `smlp`, or a neuron alone, with the fast paths that a run has unless it says otherwise."""
+    model = plain(workload)
+    fuse(model)
+    run_stem_once(model)
+    return model
+
+
+def plain(workload: Workload) -> nn.Module:
+    """The model as it is built."""
     nodes = {"if": (neuron.IFNode, SOFT_RESET), "lif": (neuron.LIFNode, {})}
     kind, parameters = nodes[workload.neuron]
     factory = NeuronFactory(kind, surrogate.ATan, parameters, workload.timesteps, seed=0)

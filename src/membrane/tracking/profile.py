@@ -1,0 +1,138 @@
+"""Where a training step's time goes: `trainer=profile`."""
+
+from collections import defaultdict
+from collections.abc import Callable
+from time import perf_counter
+from typing import Any
+
+import torch
+from lightning import LightningModule, Trainer
+from lightning.pytorch.callbacks import Callback
+from lightning.pytorch.profilers import Profiler
+from rich import box
+from rich.table import Table
+from rich.text import Text
+
+from membrane.learner import Learner
+from membrane.tracking.tables import console, listed
+
+BEFORE: dict[str, tuple[str, ...]] = {
+    "data": ("train_dataloader_next",),
+    "transfer": ("batch_to_device", "batch_transfer"),
+    "augmentation": ("augmentation",),
+}
+AFTER: dict[str, tuple[str, ...]] = {
+    "loss, readout, running metrics": ("training_step",),
+    "backward": ("backward",),
+    "optimiser": ("optimizer_step", "zero_grad", "clip", "lr_scheduler_step"),
+    "logging, checkpoints, callbacks": ("[Callback]", "save_checkpoint"),
+}
+"""Part of a step before and after the forward → what Lightning calls its actions there, or a piece of it."""
+OTHER = "Lightning"
+LAYER, FORWARD = "layer ", "forward, between layers"
+OUTSIDE = ("val_next", "validation", "sanity")
+"""Actions that are no part of a training step, with all that happens inside them."""
+
+
+class StepProfile(Profiler):
+    """Seconds that each part took by itself, so that they add up: what runs inside another part is not that part's.
+
+    The first step, which warms up, does not count. On CUDA every beginning and end waits for the device: parts are
+    measured whole, and the step is slower for it.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seconds: dict[str, float] = defaultdict(float)
+        self.steps = -1  # the first is none
+        self.open: list[str] = []
+        self.since = 0.0
+        self.wait: Callable[[], None] = torch.cuda.synchronize if torch.cuda.is_available() else lambda: None
+
+    def start(self, action_name: str) -> None:
+        """Begin an action inside the one that is open."""
+        self.turn()
+        self.open.append(action_name)
+
+    def stop(self, action_name: str) -> None:
+        """End the action that was begun last; nothing where that is another one, as after an exception."""
+        self.turn()
+        if action_name in self.open:
+            while self.open.pop() != action_name:
+                pass
+        if action_name == "run_training_batch":
+            self.steps += 1
+
+    def turn(self) -> None:
+        """Give the time since the last turn to the action that is open, where that is part of a training epoch."""
+        self.wait()
+        now = perf_counter()
+        if (
+            "run_training_epoch" in self.open
+            and self.steps >= 0
+            and not any(word in action for action in self.open for word in OUTSIDE)
+        ):
+            self.seconds[self.open[-1]] += now - self.since
+        self.since = now
+
+    def watch(self, learner: Learner) -> None:
+        """Time augmentation, the framework and every layer's forward too."""
+        learner.augmented = self.timed("augmentation", learner.augmented)  # type: ignore[method-assign]
+        learner.framework = self.timed(FORWARD, learner.framework)
+        for name, layer in listed(learner.model):
+            action = f"{LAYER}{name or '(model)'}"
+            layer.register_forward_pre_hook(lambda *_, action=action: self.start(action))
+            layer.register_forward_hook(lambda *_, action=action: self.stop(action), always_call=True)
+
+    def timed(self, action: str, call: Callable[..., Any]) -> Callable[..., Any]:
+        """The call as an action."""
+
+        def timed(*args: Any) -> Any:
+            with self.profile(action):
+                return call(*args)
+
+        return timed
+
+    def parts(self) -> dict[str, float]:
+        """Part → seconds in all, in the order of a step; a layer is a part, and what took nothing is left out."""
+        layers = [action for action in self.seconds if action.startswith(LAYER)]
+        sums = dict.fromkeys([*BEFORE, *layers, FORWARD, *AFTER, OTHER], 0.0)
+        for action, seconds in self.seconds.items():
+            sums[part_of(action)] += seconds
+        return {name: seconds for name, seconds in sums.items() if seconds}
+
+    def table(self) -> Table:
+        """A row for each part: milliseconds a step, and its share."""
+        parts, steps = self.parts(), max(self.steps, 1)
+        total = sum(parts.values()) or 1.0
+        table = Table(box=box.SIMPLE_HEAD, show_footer=True, pad_edge=False)
+        table.add_column("part of a training step", footer=f"{self.steps} steps")
+        table.add_column("ms", footer=f"{1e3 * total / steps:.2f}", justify="right")
+        table.add_column("share", footer="100 %", justify="right")
+        for name, seconds in parts.items():
+            table.add_row(Text(name), f"{1e3 * seconds / steps:.3f}", f"{100 * seconds / total:.1f} %")
+        return table
+
+
+def part_of(action: str) -> str:
+    """The part that an action belongs to; what has no name here is Lightning's own."""
+    if action.startswith(LAYER) or action == FORWARD:
+        return action
+    return next((part for part, words in (BEFORE | AFTER).items() if any(word in action for word in words)), OTHER)
+
+
+class Profiling(Callback):
+    """Profiles the fit, and prints the table at its end."""
+
+    def __init__(self) -> None:
+        self.profile = StepProfile()
+
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Take the place of Lightning's profiler."""
+        assert isinstance(pl_module, Learner)
+        trainer.profiler = self.profile  # type: ignore[attr-defined]
+        self.profile.watch(pl_module)
+
+    def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Tell."""
+        console().print(self.profile.table())
