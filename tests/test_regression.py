@@ -71,7 +71,7 @@ def test_shuffled_targets_explain_nothing(monkeypatch: pytest.MonkeyPatch, small
 
 
 def test_columns_files_and_the_best_epoch(small: Run) -> None:
-    assert small(*SHORT, "epochs=3", "log_every=2") == 0
+    assert small(*SHORT, "epochs=3", "log_every=2", "figures=true") == 0
     run = only("diabetes/*/seed0")
     header = (run / "metrics.csv").read_text().splitlines()[0].split(",")
     measured = [f"val/{name}" for name in ("loss", "mse", "mae", "corr")]

@@ -78,7 +78,9 @@ def broken_off(membrane: Run, monkeypatch: pytest.MonkeyPatch) -> Callable[..., 
 @pytest.mark.parametrize(
     "every", [pytest.param(5, marks=pytest.mark.slow), 7, pytest.param(17, marks=pytest.mark.slow)]
 )
-@pytest.mark.parametrize("arguments", [WHOLE, EVERYTHING], ids=["plain", "everything"])
+@pytest.mark.parametrize(
+    "arguments", [pytest.param(WHOLE, marks=pytest.mark.slow), EVERYTHING], ids=["plain", "everything"]
+)
 def test_stopped_again_and_again(
     membrane: Run,
     broken_off: Callable[..., Path],

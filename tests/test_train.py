@@ -34,7 +34,7 @@ def everything(folder: Path) -> dict[str, tuple[bytes, int]]:
 
 
 def test_a_run_leaves_what_the_contract_names(small: Run) -> None:
-    assert small("epochs=2", "log_every=7") == 0
+    assert small("epochs=2", "log_every=7", "figures=true") == 0
     run = only("digits/*/seed0")
     names = {str(path.relative_to(run)) for path in run.rglob("*") if path.is_file()}
     kept = {f"checkpoints/{name}.ckpt{end}" for name in ("best", "last", "previous") for end in ("", ".sha256")}

@@ -1,5 +1,6 @@
 """What Hydra calls for each job, and what its outcome is to the sweep: one job that fails never ends the others."""
 
+import gc
 import logging
 import traceback
 from collections.abc import Sequence
@@ -80,8 +81,11 @@ def buildable(config: Config | ConfigError) -> Config | ConfigError:
         return config
     try:
         if RunFolder(config).result() is None or config.rerun:
-            from membrane.assembly import rehearse
-
+            gc.disable()  # what is imported here is no garbage, and looking for some is a tenth of the time
+            try:
+                from membrane.assembly import rehearse
+            finally:
+                gc.enable()
             rehearse(config)
     except (ConfigError, DataError) as error:
         return ConfigError(str(error))

@@ -56,9 +56,10 @@ def values(pipeline: Pipeline, epoch: int = 0, step: int = 0, n: int = 8) -> Ten
 
 
 @settings(max_examples=20, deadline=None)
-@given(seeds, st.sampled_from([(9, 4, 2, 7), (9, 3, 1, 6, 7)]))
+@given(seeds, st.sampled_from([(64, 4, 2, 7), (64, 3, 1, 6, 7)]))
 def test_one_draw_a_sample_shared_over_time(seed: int, shape: tuple[int, ...]) -> None:
-    # All frames of all samples alike: the results are alike within a sample, and not all alike between samples.
+    # All frames of all samples alike: the results are alike within a sample, and not all alike between samples (so
+    # many that no seed flips all or none of them).
     frame = 1 + torch.rand(shape[2:], generator=torch.Generator().manual_seed(seed))
     for augmentation in (HorizontalFlip(), Shift(pixels=3), Cutout(size=3), Draws()):
         out = pipeline_of(seed=seed, one=augmentation).run(batch_of(frame.expand(shape)), "after", True, 0, 0).x
