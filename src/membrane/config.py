@@ -15,10 +15,11 @@ from pydantic import ValidationError, create_model
 
 from membrane.errors import ConfigError, DataError
 from membrane.mistakes import explained, nearest, one_line, unknown
+from membrane.precision import fastest
 from membrane.refusals import refusal
 from membrane.runs import checkpoint_of, sha256
 from membrane.schema import GROUPS, MANY, Config, Node, Settings, Trusted
-from membrane.schema.training import MONITORS, MSE, CrossEntropy, Loss
+from membrane.schema.training import MONITORS, MSE, CrossEntropy, Loss, Trainer
 
 S = TypeVar("S", bound=Settings)
 
@@ -83,7 +84,8 @@ def check(raw: Mapping[str, Any]) -> Config:
             nodes[group] = node(group, kind, choices, value)
     if not nodes["neuron"].takes_surrogate:
         nodes["surrogate"] = None
-    config = validated("", Config, {**raw, **nodes, "init": with_digest(raw.get("init"))})
+    others = {"init": with_digest(raw.get("init")), "precision": precision(raw, nodes["neuron"])}
+    config = validated("", Config, {**raw, **nodes, **{key: value for key, value in others.items() if key in raw}})
     why_not = refusal(config)
     if why_not is not None:
         raise ConfigError(why_not)
@@ -101,6 +103,15 @@ def by_task(raw: Mapping[str, Any]) -> dict[str, Any]:
     if task in LOSS_OF and isinstance(trainer, Mapping) and trainer.get("monitor") is None:
         said["trainer"] = {**trainer, "monitor": MONITORS[task][0]}
     return said
+
+
+def precision(raw: Mapping[str, Any], neuron: Node) -> Any:
+    """What is said; of `auto` what it means here, so that a run is known by what it computes in."""
+    if raw.get("precision") != "auto":
+        return raw.get("precision")
+    said = raw.get("trainer")
+    trainer = validated("trainer", Trainer, said if isinstance(said, Mapping) else {})
+    return fastest(neuron.name_of_choice, trainer.fused, trainer.accelerator)
 
 
 def with_digest(init: Any) -> Any:

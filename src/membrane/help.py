@@ -23,7 +23,7 @@ SCALARS = {
     "epochs": "passes over the training part",
     "batch_size": "samples a step, over all devices",
     "protocol": "val_best, last or paper_best_on_test",
-    "precision": "32-true, bf16-mixed or 16-mixed",
+    "precision": "32-true, bf16-mixed, 16-mixed or auto, the fastest that is safe here",
     "threads": "of the processor; part of what makes a run repeatable to the bit",
     "log_every": "steps between training rows of metrics.csv",
     "save_outputs": "readout, or all for every timestep's outputs of the test set",

@@ -1,0 +1,29 @@
+"""`precision=auto`: the fastest precision that is safe for a network on this machine."""
+
+import re
+from pathlib import Path
+
+FLAGS = ("amx_bf16", "avx512_bf16")
+"""What Linux calls instructions that multiply in bfloat16; without them bfloat16 is slower than float32."""
+FLOAT32_INSIDE = ("if", "lif", "plif", "relu")
+"""The neurons whose membrane stays float32 under autocast: those that run fused, and the one that has none."""
+CPUINFO, NVIDIA = Path("/proc/cpuinfo"), Path("/proc/driver/nvidia/version")
+
+
+def fastest(neuron: str, fused: bool, accelerator: str) -> str:
+    """`bf16-mixed` where this processor multiplies in bfloat16 and the neurons' state stays float32; else `32-true`.
+
+    On a GPU it is `32-true`: SpikingJelly's kernels there keep the state in the input's precision.
+    """
+    on_cpu = accelerator == "cpu" or (accelerator == "auto" and not NVIDIA.exists())
+    safe = neuron == "relu" or (neuron in FLOAT32_INSIDE and fused)
+    return "bf16-mixed" if on_cpu and safe and multiplies_in_bfloat16() else "32-true"
+
+
+def multiplies_in_bfloat16() -> bool:
+    """Whether the processor does; no, where it does not say so."""
+    try:
+        flags = re.search(r"^flags\s*:(.*)$", CPUINFO.read_text(), re.MULTILINE)
+    except OSError:
+        return False
+    return flags is not None and any(flag in flags[1].split() for flag in FLAGS)

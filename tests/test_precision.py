@@ -1,0 +1,85 @@
+"""`precision=auto`: what it chooses where, and that what it chooses is safe."""
+
+import copy
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+from membrane import precision
+from membrane.config import check
+from membrane.errors import ConfigError
+from membrane.neurons import NeuronFactory
+from membrane.neurons.fused import fuse
+from membrane.runs import RunFolder
+
+
+@pytest.fixture
+def processor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Pretend to a processor with these flags, and to a GPU or none."""
+
+    def pretend(flags: str | None, gpu: bool = False) -> None:
+        cpu, driver = tmp_path / "cpuinfo", tmp_path / "driver"
+        if flags is not None:
+            cpu.write_text(f"processor\t: 0\nflags\t\t: fpu {flags} sse\nbugs\t\t: amx_bf16\n")
+        if gpu:
+            driver.touch()
+        monkeypatch.setattr(precision, "CPUINFO", cpu)
+        monkeypatch.setattr(precision, "NVIDIA", driver)
+
+    return pretend
+
+
+@pytest.mark.parametrize(
+    ("flags", "gpu", "said", "chosen"),
+    [
+        ("avx2 avx512f amx_bf16 amx_tile", False, {}, "bf16-mixed"),
+        ("avx512_bf16", False, {}, "bf16-mixed"),
+        ("avx512f avx2", False, {}, "32-true"),
+        (None, False, {}, "32-true"),
+        ("amx_bf16", True, {}, "32-true"),
+        ("amx_bf16", True, {"accelerator": "cpu"}, "bf16-mixed"),
+        ("amx_bf16", False, {"accelerator": "gpu"}, "32-true"),
+        ("amx_bf16", False, {"fused": False}, "32-true"),
+    ],
+)
+def test_what_is_chosen_is_what_the_run_is_known_by(
+    flags: str | None, gpu: bool, said: dict[str, Any], chosen: str, processor: Any, raw: dict[str, Any]
+) -> None:
+    processor(flags, gpu)
+    raw["trainer"].update(said)
+    auto, outright = (check(copy.deepcopy(raw) | {"precision": each}) for each in ("auto", chosen))
+    assert auto == outright
+    assert RunFolder(auto).fingerprint == RunFolder(outright).fingerprint
+
+
+def test_the_ann_twin_has_no_state_to_keep_and_other_neurons_none_that_is_safe(processor: Any) -> None:
+    processor("amx_bf16")
+    assert precision.fastest("relu", fused=False, accelerator="cpu") == "bf16-mixed"
+    assert precision.fastest("klif", fused=True, accelerator="cpu") == "32-true"
+    assert precision.fastest("Net", fused=True, accelerator="cpu") == "32-true"
+
+
+def test_a_mistake_beside_it_is_named(raw: dict[str, Any]) -> None:
+    raw["trainer"]["accelerator"] = "tpu"
+    with pytest.raises(ConfigError, match=r"trainer\.accelerator: .*'tpu'"):
+        check(raw | {"precision": "auto"})
+
+
+@pytest.mark.parametrize("choice", [each for each in precision.FLOAT32_INSIDE if each != "relu"])
+def test_the_state_of_the_neurons_it_is_chosen_for_stays_in_single_precision(choice: str, raw: dict[str, Any]) -> None:
+    from membrane.assembly import neuron_factory
+    from membrane.schema import GROUPS
+
+    kind = next(each for each in GROUPS["neuron"][1] if each.choice == choice)
+    factory: NeuronFactory = neuron_factory(check(raw | {"neuron": {"_target_": kind.public}}))
+    for step_mode, shape in (("s", (2, 3)), ("m", (4, 2, 3))):
+        net = nn.Sequential(nn.Linear(3, 3), factory())
+        net[1].step_mode = step_mode
+        fuse(net)
+        with torch.autocast("cpu", torch.bfloat16):
+            out = net(torch.randn(shape))
+        assert out.dtype == torch.bfloat16
+        assert net[1].v.dtype == torch.float32
