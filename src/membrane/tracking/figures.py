@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+DPI = 150
 __all__ = ["confusion_matrix", "draw", "firing_rates", "learning_curves", "predicted_against_true", "raster"]
 
 
@@ -39,6 +40,8 @@ def draw(folder: Path, spikes: Mapping[str, np.ndarray], task: str = "classifica
         "firing_rates": lambda: firing_rates(rows_of(folder / "metrics.csv")),
         "raster": lambda: raster(recorded(spikes)),
     }
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
     paths = []
     for name, figure in figures.items():
         path = folder / "figures" / f"{name}.png"
@@ -48,7 +51,8 @@ def draw(folder: Path, spikes: Mapping[str, np.ndarray], task: str = "classifica
             log.info("no figure %s: %s", name, reason)
             continue
         path.parent.mkdir(exist_ok=True)
-        drawn.savefig(path, dpi=150)
+        drawn.set_dpi(DPI)
+        FigureCanvasAgg(drawn).print_png(path)  # savefig would go through the whole figure once more
         paths.append(path)
     return paths
 
