@@ -30,11 +30,13 @@ def scoped(seed: int, stream: str, *indices: int) -> Iterator[None]:
 
     For library code that offers no generator of its own: weight initialisation, dropout.
     """
-    value = derive(seed, stream, *indices)
-    devices = list(range(torch.cuda.device_count())) if torch.cuda.is_initialized() else []  # type: ignore[no-untyped-call]
+    value, on_cuda = derive(seed, stream, *indices), torch.cuda.is_initialized()  # type: ignore[no-untyped-call]
+    devices = list(range(torch.cuda.device_count())) if on_cuda else []
     python_state, numpy_state = random.getstate(), np.random.get_state()
     with torch.random.fork_rng(devices=devices):
-        torch.manual_seed(value)
+        torch.default_generator.manual_seed(value)  # torch.manual_seed asks every kind of device, at each step
+        if on_cuda:
+            torch.cuda.manual_seed_all(value)
         random.seed(value)
         np.random.seed(value % 2**32)
         try:

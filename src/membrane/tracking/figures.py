@@ -52,7 +52,8 @@ def draw(folder: Path, spikes: Mapping[str, np.ndarray], task: str = "classifica
             continue
         path.parent.mkdir(exist_ok=True)
         drawn.set_dpi(DPI)
-        FigureCanvasAgg(drawn).print_png(path)  # savefig would go through the whole figure once more
+        # savefig would go through the whole figure once more
+        FigureCanvasAgg(drawn).print_png(path)  # type: ignore[no-untyped-call]
         paths.append(path)
     return paths
 
