@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import torch
 
-from membrane import checkpoints
+from membrane import checkpoints, durable
 from membrane.data.loader import Batches
 
 Run = Callable[..., int]
@@ -163,6 +163,27 @@ def test_a_full_disk_loses_nothing_that_was_saved(membrane: Run, monkeypatch: py
     assert checkpoints.load(run / "checkpoints" / "last.ckpt")["global_step"] == 20
     assert not list(run.rglob("*.tmp"))
     assert membrane(*LEAST) == 0
+
+
+def test_what_failed_is_told_though_its_file_finds_no_room(
+    membrane: Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    beside = durable.written_beside
+
+    def full(path: Path, fill: Callable[[Any], object]) -> Path:
+        if path.name in ("last.ckpt", "FAILED.json"):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return beside(path, fill)
+
+    monkeypatch.setattr(durable, "written_beside", full)
+    assert membrane(*LEAST) == 1
+    run = only("digits/*/seed0")
+    printed = capsys.readouterr()
+    assert printed.out.splitlines()[-1] == (
+        f"failed: OSError: [Errno 28] No space left on device; FAILED.json could not be written there: {run} "
+        "(No space left on device)"
+    )
+    assert printed.err == ""
 
 
 def test_a_damaged_last_checkpoint_costs_an_epoch_and_no_more(

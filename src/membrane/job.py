@@ -78,9 +78,13 @@ def guarded(config: Config, said: dict[str, Any], place: RunFolder, stop: Stop) 
         raise
     except Exception as error:
         logging.getLogger("traceback").exception("the run failed")  # to run.log, not to the terminal
-        place.write("FAILED.json", {"error": one_line(error), "traceback": traceback.format_exc()})
+        where = f"see {place.path / 'FAILED.json'}"
+        try:
+            place.write("FAILED.json", {"error": one_line(error), "traceback": traceback.format_exc()})
+        except OSError as why:  # the disk is full or gone: what failed must be told all the same
+            where = f"FAILED.json could not be written there: {place.path} ({why.strerror})"
         if isinstance(error, ConfigError | DataError):
             log.error("failed: %s", error)
         else:
-            log.error("failed: %s: %s; see %s", type(error).__name__, one_line(error), place.path / "FAILED.json")
+            log.error("failed: %s: %s; %s", type(error).__name__, one_line(error), where)
         raise RunFailed from error

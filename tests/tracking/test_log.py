@@ -35,3 +35,13 @@ def test_nothing_stays_behind(tmp_path: Path) -> None:
     with pytest.raises(KeyError), terminal(), run_log(tmp_path / "run.log"):
         raise KeyError
     assert (list(root.handlers), root.level, list(ours.handlers), ours.level) == before
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
+def test_a_log_file_on_a_full_disk_is_told_once_and_ends_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    with terminal(), run_log(Path("/dev/full")):
+        logging.getLogger("membrane.train").info("training begins")
+        logging.getLogger("membrane.train").info("training goes on")
+    printed = capsys.readouterr()
+    assert printed.out == "training begins\ntraining goes on\n"
+    assert printed.err == "membrane: /dev/full cannot be written: [Errno 28] No space left on device\n"

@@ -3,7 +3,7 @@
 import logging
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 LIBRARIES = ("lightning", "lightning.pytorch", "lightning.fabric", "wandb", "matplotlib", "optuna")
@@ -15,6 +15,18 @@ class Terminal(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Print one line."""
         print(self.format(record), file=sys.stdout, flush=True)
+
+
+class LogFile(logging.FileHandler):
+    """A run's log file; that it cannot be written, as on a full disk, is said once and ends nothing."""
+
+    told = False
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802  logging's name
+        """Say so."""
+        if not self.told:
+            self.told = True
+            print(f"membrane: {self.baseFilename} cannot be written: {sys.exc_info()[1]}", file=sys.stderr)
 
 
 @contextmanager
@@ -40,7 +52,7 @@ def terminal() -> Iterator[None]:
 def run_log(path: Path) -> Iterator[None]:
     """Inside, everything that is logged, by libraries and as warnings too, is added to the file ``path``."""
     root = logging.getLogger()
-    handler = logging.FileHandler(path)
+    handler = LogFile(path)
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     level = root.level
     root.addHandler(handler)
@@ -51,7 +63,8 @@ def run_log(path: Path) -> Iterator[None]:
     finally:
         root.setLevel(level)
         root.removeHandler(handler)
-        handler.close()
+        with suppress(OSError):  # what did not fit was told
+            handler.close()
 
 
 @contextmanager

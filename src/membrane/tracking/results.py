@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from membrane import neurons
+from membrane import durable, neurons
 from membrane.data.module import DataModule
 from membrane.learner import EVALUATION, Learner
 from membrane.models.norms import mixes_timesteps
@@ -147,8 +147,8 @@ def finish(
 ) -> None:
     """Outputs, figures, tracker, and last of all `result.json`; then what a person wants to know."""
     metrics = all_metrics(fit, tests, folder.path / "metrics.csv")
-    (folder.path / "outputs").mkdir(exist_ok=True)
-    np.savez_compressed(folder.path / "outputs" / "test.npz", **tests["test"].outputs)
+    outputs = tests["test"].outputs
+    durable.write(folder.path / "outputs" / "test.npz", lambda file: np.savez_compressed(file, **outputs))
     tracker.result(metrics, drawn(folder, config, learner, data) if config.figures else [])
     tracker.finish("success")
     console().print(
