@@ -144,6 +144,10 @@ def test_the_previous_checkpoint_stands_in_for_a_damaged_one(
     assert found["epoch"] == 3
     assert f"{last}: damaged" in caplog.text
     assert "previous.ckpt is used instead" in caplog.text
+    assert not last.exists()  # saving now makes the good one `previous` of nothing
+    assert checkpoints.newest(tmp_path)[0] == previous
+    (tmp_path / "damaged.ckpt").replace(last)
+    checkpoints.digest_file(last).write_text("0  last.ckpt\n")
     previous.write_bytes(b"")
     with pytest.raises(DataError, match=r"last\.ckpt: damaged .*previous\.ckpt: damaged .* rerun=true runs it anew"):
         checkpoints.newest(tmp_path)

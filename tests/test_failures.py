@@ -165,6 +165,35 @@ def test_a_full_disk_loses_nothing_that_was_saved(membrane: Run, monkeypatch: py
     assert membrane(*LEAST) == 0
 
 
+def test_a_rerun_that_was_broken_off_goes_on_with_the_same_command(
+    membrane: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert membrane(*LEAST) == 0
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("membrane.tracking.results.finish", None)  # broken off when all is trained
+        assert membrane(*LEAST, "rerun=true") == 1
+    capsys.readouterr()
+    assert membrane(*LEAST, "rerun=true") == 0
+    assert "resumed: from step 40" in capsys.readouterr().out
+    assert membrane(*LEAST, "rerun=true") == 0
+    folders = sorted(path.name for path in Path("runs").glob("digits/*/seed*"))
+    assert folders == ["seed0", "seed0.1", "seed0.2"]
+
+
+def test_a_run_does_not_go_on_with_other_data(membrane: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("membrane.tracking.results.finish", None)
+        assert membrane(*LEAST) == 1
+    provenance = only("digits/*/seed0") / "provenance.json"
+    whole = json.loads(provenance.read_text())
+    provenance.write_text(json.dumps(whole | {"data_hash": "0" * 64}))
+    assert membrane(*LEAST) == 1
+    assert "the data are not those that the run began with (data_hash 000000000000" in capsys.readouterr().out
+    provenance.write_text(json.dumps(whole | {"kernels": "others"}))
+    assert membrane(*LEAST) == 0
+    assert "resumed under other conditions (kernels others" in capsys.readouterr().out
+
+
 def test_what_failed_is_told_though_its_file_finds_no_room(
     membrane: Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

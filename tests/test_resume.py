@@ -133,3 +133,31 @@ def test_what_an_extended_run_may_not_say(
 def test_nothing_to_extend(membrane: Run, capsys: pytest.CaptureFixture[str]) -> None:
     assert membrane("extend=nowhere", "epochs=5") == 2
     assert "extend=nowhere: no finished run lies there" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("checkpoints/last.ckpt", None, r"checkpoints/last\.ckpt: No such file"),
+        ("result.json", "{", r"its config\.yaml or result\.json cannot be used"),
+        ("config.yaml", "name: ${oc.env:NO_SUCH}\n", r"cannot be used: .*Environment variable 'NO_SUCH' not found"),
+        ("config.yaml", "a: [\n", r"cannot be used"),
+        ("config.yaml", "trust: [subprocess.Popen]\nepochs: 1\n", r"says trust, which only you may"),
+    ],
+)
+def test_a_run_that_cannot_be_extended_is_refused_in_one_line(
+    tmp_path: Path, membrane: Run, capsys: pytest.CaptureFixture[str], name: str, content: str | None, said: str
+) -> None:
+    run = tmp_path / "theirs"
+    (run / "checkpoints").mkdir(parents=True)
+    (run / "checkpoints" / "last.ckpt").touch()
+    (run / "result.json").write_text('{"epochs": 1}')
+    (run / "config.yaml").write_text("epochs: 1\n")
+    if content is None:
+        (run / name).unlink()
+    else:
+        (run / name).write_text(content)
+    assert membrane(f"extend={run}", "epochs=5") == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert re.search(f"extend={run}: .*{said}", error)

@@ -234,3 +234,13 @@ def test_what_an_unfinished_run_left_is_removed(raw: dict[str, Any]) -> None:
     place.write("checkpoints/x.json", {})
     assert place.clear()
     assert not place.path.exists()
+
+
+def test_what_a_run_was_writing_when_it_died_is_no_other_content(raw: dict[str, Any], tmp_path: Path) -> None:
+    raw["paths"]["run"] = str(tmp_path / "mine")
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / ".provenance.json.tmp").touch()
+    assert RunFolder(check(raw)).begun() is False
+    (tmp_path / "mine" / "notes.txt").touch()
+    with pytest.raises(ConfigError, match="holds something else than a run"):
+        RunFolder(check(raw))

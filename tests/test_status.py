@@ -131,6 +131,15 @@ def told(runs: Path, *options: str, capsys: pytest.CaptureFixture[str]) -> tuple
     return code, " ".join(capsys.readouterr().out.split())
 
 
+def test_a_run_that_went_on_after_it_had_failed_has_not_failed(runs: Path) -> None:
+    run = failed(runs / "a" / "f0" / "seed0")
+    assert statuses(runs) == {"a/f0/seed0": "failed"}
+    os.utime(run / "FAILED.json", (NOW - 100, NOW - 100))
+    (run / "checkpoints").mkdir()
+    (run / "checkpoints" / "last.ckpt").touch()
+    assert statuses(runs) == {"a/f0/seed0": "stopped"}
+
+
 def test_every_ending_has_its_status(runs: Path, tmp_path: Path, held: Callable[..., int]) -> None:
     done(runs / "a" / "f0" / "seed0")
     failed(runs / "a" / "f1" / "seed0")

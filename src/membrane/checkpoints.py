@@ -61,8 +61,12 @@ def keep_as(source: Path, path: Path) -> None:
 
 def put_in_place(beside: Path, path: Path, digest: str) -> None:
     """Replace a checkpoint by what lies beside it: before, the digest file names both contents, afterwards the new."""
-    durable.write(digest_file(path), lambda file: file.write(lines([digest, *digests(path)], path)))
-    beside.replace(path)
+    try:
+        durable.write(digest_file(path), lambda file: file.write(lines([digest, *digests(path)], path)))
+        beside.replace(path)
+    except BaseException:
+        beside.unlink(missing_ok=True)  # on a full disk it would take the room that FAILED.json needs
+        raise
     durable.flush_folder(path.parent)
     marker = digest_file(path).with_name(f".{path.name}.sha256.tmp")
     marker.write_bytes(lines([digest], path))  # not flushed: what it replaces names this content too
@@ -120,10 +124,18 @@ def newest(folder: Path) -> tuple[Path, dict[str, Any]] | None:
             continue
         if why_not:
             log.warning("%s: %s is used instead", why_not[0], path.name)
+            set_aside(folder / "last.ckpt")  # saving would put it in the place of the good one
         return path, found
     if why_not:
         raise DataError(f"{'; '.join(why_not)}: nothing to go on from, rerun=true runs it anew")
     return None
+
+
+def set_aside(path: Path) -> None:
+    """Let a damaged checkpoint lie as `damaged.ckpt`, for whoever wants to look at it."""
+    if path.exists():
+        path.replace(path.with_name("damaged.ckpt"))
+    digest_file(path).unlink(missing_ok=True)
 
 
 def load_into(learner: nn.Module, state: dict[str, Tensor]) -> None:

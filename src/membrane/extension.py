@@ -2,14 +2,18 @@
 
 import copy
 import json
+import re
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
 
 from membrane.errors import ConfigError
+from membrane.mistakes import one_line
 from membrane.runs import UNSHAPING, UNSHAPING_TRAINER, sha256
 from membrane.schema import Config, Extend
 from membrane.schema.training import Trainer
@@ -26,14 +30,9 @@ def extended(raw: dict[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
     if not isinstance(said, Mapping) or not isinstance(said.get("path"), str):
         return raw
     run = Path(said["path"])
-    if not (run / "result.json").is_file() or not (run / "config.yaml").is_file():
-        raise ConfigError(f"extend={run}: no finished run lies there; one that is unfinished goes on by itself")
-    former = OmegaConf.to_container(OmegaConf.load(run / "config.yaml"), resolve=True)
-    if not isinstance(former, dict):
-        raise ConfigError(f"extend={run}: its config.yaml is damaged")
-    whole: dict[str, Any] = {str(key): value for key, value in former.items()}
-    whole |= {"paths": raw["paths"], "extend": {"sha256": sha256(run / "checkpoints" / "last.ckpt"), **said}}
-    for key in (line.lstrip("+").partition("=")[0].split(".") for line in overrides):
+    whole, done, digest = finished(run)
+    whole |= {"paths": raw["paths"], "trust": raw.get("trust", []), "extend": {"sha256": digest, **said}}
+    for key in (re.split(r"[./]", line.lstrip("+").partition("=")[0]) for line in overrides):
         if key[0] in ("extend", "paths", "hydra", "sweep"):
             continue
         if not may_change(key):
@@ -41,9 +40,28 @@ def extended(raw: dict[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
         whole[key[0]] = (
             copy.deepcopy(raw.get(key[0])) if len(key) == 1 else {**whole[key[0]], key[1]: raw[key[0]][key[1]]}
         )
-    if int(whole["epochs"]) <= (done := int(json.loads((run / "result.json").read_text())["epochs"])):
+    if int(whole["epochs"]) <= done:
         raise ConfigError(f"epochs={whole['epochs']}: extend={run} has {done} epochs behind it, say more")
     return whole
+
+
+def finished(run: Path) -> tuple[dict[str, Any], int, str]:
+    """A finished run's configuration, epochs and last checkpoint's digest. ConfigError where one cannot be had."""
+    if not (run / "result.json").is_file() or not (run / "config.yaml").is_file():
+        raise ConfigError(f"extend={run}: no finished run lies there; one that is unfinished goes on by itself")
+    try:
+        former = OmegaConf.to_container(OmegaConf.load(run / "config.yaml"), resolve=True)
+        done = int(json.loads((run / "result.json").read_text())["epochs"])
+        digest = sha256(run / "checkpoints" / "last.ckpt")
+    except OSError as error:
+        raise ConfigError(f"extend={run}: {error.filename}: {error.strerror}") from None
+    except (ValueError, KeyError, TypeError, YAMLError, OmegaConfBaseException) as error:
+        raise ConfigError(f"extend={run}: its config.yaml or result.json cannot be used: {one_line(error)}") from None
+    if not isinstance(former, dict):
+        raise ConfigError(f"extend={run}: its config.yaml is damaged")
+    if "trust" in former:
+        raise ConfigError(f"extend={run}: its config.yaml says trust, which only you may: trust=[…]")
+    return {str(key): value for key, value in former.items()}, done, digest
 
 
 def may_change(key: Sequence[str]) -> bool:

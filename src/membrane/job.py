@@ -2,6 +2,7 @@
 
 import logging
 import traceback
+from contextlib import suppress
 from typing import Any
 
 from omegaconf import DictConfig
@@ -45,7 +46,7 @@ def perform(config: Config, composed: DictConfig, stop: Stop) -> None:
 
 def make_ready(config: Config, place: RunFolder) -> None:
     """Move what is in the run's folder aside, leave it to be continued, or remove it; one line says which."""
-    if config.rerun and not place.debug and place.has_content():
+    if config.rerun and not place.debug and place.has_content() and not interrupted_rerun(place):
         log.info("rerun: the earlier run is now %s", place.move_aside())
     elif place.begun() and not place.debug:
         (place.path / PRUNE).unlink(missing_ok=True)
@@ -53,7 +54,15 @@ def make_ready(config: Config, place: RunFolder) -> None:
     elif place.clear() and not place.debug:
         log.info("%s was broken off before its first checkpoint; it starts anew", place.path)
     place.path.mkdir(parents=True, exist_ok=True)
-    place.write("provenance.json", {"fingerprint": place.fingerprint, "seed": place.seed})
+    begun = {"fingerprint": place.fingerprint, "seed": place.seed, "rerun": config.rerun}
+    place.write("provenance.json", begun)
+
+
+def interrupted_rerun(place: RunFolder) -> bool:
+    """Whether what lies in the folder is itself a rerun that was broken off: the same command goes on with it."""
+    with suppress(DataError):
+        return place.result() is None and bool((place.read("provenance.json") or {}).get("rerun"))
+    return False
 
 
 def skipped(config: Config, place: RunFolder) -> bool:

@@ -37,6 +37,8 @@ def scoped(seed: int, stream: str, *indices: int) -> Iterator[None]:
         torch.default_generator.manual_seed(value)  # torch.manual_seed asks every kind of device, at each step
         if on_cuda:
             torch.cuda.manual_seed_all(value)
+        elif torch.backends.mps.is_available():
+            torch.mps.manual_seed(value)
         random.seed(value)
         np.random.seed(value % 2**32)
         try:

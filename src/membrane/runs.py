@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 import shutil
 from contextlib import AbstractContextManager
 from glob import escape
@@ -17,6 +18,8 @@ UNSHAPING = {"name", "seed", "paths", "logger", "rerun", "trust", "keep_going"}
 """Top-level settings that do not shape the result."""
 PRUNE = "PRUNE"
 """A file of this name in a run's folder asks the run to write its checkpoint and end after the epoch."""
+OURS = re.compile(r"\..+\.tmp")
+"""The names of files that a run was writing when it ended."""
 UNSHAPING_TRAINER = {"devices", "accelerator", "progress"}
 
 
@@ -70,7 +73,7 @@ class RunFolder:
             raise ConfigError(f"paths.run={self.path} is not a folder")
         known = self.read("provenance.json")
         if known is None:
-            if any(self.path.iterdir()):
+            if any(not OURS.fullmatch(path.name) for path in self.path.iterdir()):
                 raise ConfigError(
                     f"paths.run={self.path} holds something else than a run; name an empty or a new folder"
                 )
@@ -114,6 +117,9 @@ class RunFolder:
         """Remove what an unfinished or a debug run left; whether there was anything."""
         if not self.has_content():
             return False
+        for path in self.path.iterdir():  # provenance.json, by which the folder is known as a run's, goes last
+            if path.name != "provenance.json":
+                shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
         shutil.rmtree(self.path)
         return True
 

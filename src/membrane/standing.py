@@ -19,7 +19,7 @@ from typing import Any
 from membrane.tracking.tail import Advance, advance
 
 SCORES = ("test/acc", "test/mae")
-TELLING = {"result.json", "FAILED.json", "metrics.csv"}
+TELLING = {"result.json", "FAILED.json", "metrics.csv", "checkpoints"}
 EPOCHS = re.compile(rb"^epochs: (\d+)\s*$", re.MULTILINE)
 HOLDER = re.compile(r"process (\d+) on (\S+)")
 FRAME = re.compile(r'^ *File "(?:.*[/\\])?([^"/\\]+)", line (\d+)', re.MULTILINE)
@@ -163,7 +163,7 @@ def running(run: Run, trained: Advance | None, age: float) -> None:
 
 def ended(run: Run, folder: Path, inside: dict[str, float]) -> None:
     """A run that nobody works at and that has no result."""
-    if "FAILED.json" in inside:
+    if inside.get("FAILED.json", 0.0) > inside.get("checkpoints", 0.0):  # otherwise it went on since
         run.status = "failed"
         with noted(run, "FAILED.json"):
             run.error = failure(read(folder / "FAILED.json"))

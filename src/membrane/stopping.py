@@ -69,9 +69,10 @@ class Stop:
     def receive(self, signum: int, frame: Any = None) -> None:
         """A signal has come."""
         first, self.signum = self.signum is None, self.signum or signum
-        if not self.waits or (signum == signal.SIGINT and not first and not self.saving):
+        again = signum == signal.SIGINT and not first
+        self.insisted = self.insisted or (again and self.waits)
+        if not self.waits or (again and not self.saving):
             raise Stopped(signal.Signals(signum).name, 128 + signum)
-        self.insisted = self.insisted or (signum == signal.SIGINT and not first)
 
     @contextmanager
     def listening(self) -> Iterator[None]:

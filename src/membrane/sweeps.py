@@ -22,8 +22,8 @@ log = logging.getLogger(__name__)
 def begin(typed: Sequence[str], jobs: Sequence[tuple[Job, Config]]) -> Path:
     """A new folder `<paths.runs>/.sweeps/<time>/`; `jobs.json` in it names every job and its run's folder.
 
-    A run's folder is given relative to ``paths.runs``, and as it was said where it was said outright. Where a sweeper
-    decides on the jobs later there is no `jobs.json`. ConfigError where the folder cannot be made.
+    A run's folder is given relative to ``paths.runs``, and as an absolute path where it was said outright. Where a
+    sweeper decides on the jobs later there is no `jobs.json`. ConfigError where the folder cannot be made.
     """
     runs = Path(jobs[0][1].paths.runs)
     try:
@@ -67,7 +67,7 @@ def claimed(sweeps: Path) -> Path:
 def place(config: Config, runs: Path) -> str:
     """Where a job's run will lie."""
     folder = RunFolder(config)
-    return str(folder.path) if folder.given else os.path.relpath(folder.path, runs)
+    return str(folder.path.absolute()) if folder.given else os.path.relpath(folder.path, runs)
 
 
 @dataclass

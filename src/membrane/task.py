@@ -101,7 +101,8 @@ def tell(error: BaseException, place: RunFolder | None) -> None:
     if isinstance(error, ConfigError | DataError | Occupied):
         log.error("membrane: %s", error)
     elif isinstance(error, OSError):  # of the folder: what happens inside a run is RunFailed
-        log.error("membrane: the run's folder cannot be used: %s: %s", error.filename, error.strerror)
+        where = error.filename or (place.path if place else "paths.runs")  # a full disk names no file
+        log.error("membrane: the run's folder cannot be used: %s: %s", where, error.strerror or one_line(error))
     else:
         said = f"{type(error).__name__}: {one_line(error)}"
         trace = "".join(traceback.format_exception(error))

@@ -11,6 +11,7 @@ import torch
 
 from membrane import durable, neurons
 from membrane.data.module import DataModule
+from membrane.errors import DataError
 from membrane.learner import EVALUATION, Learner
 from membrane.models.norms import mixes_timesteps
 from membrane.runs import RunFolder
@@ -24,6 +25,8 @@ from membrane.tracking.tables import console, model_table, results_table
 
 COMPARED = ("acc", "mae", "corr")  # under the paper's protocol, where the task has them
 log = logging.getLogger(__name__)
+MACHINE = ("processor", "device", "kernels")
+"""What else of provenance.json can change the last bits."""
 
 
 @dataclass(frozen=True)
@@ -46,9 +49,6 @@ def write_provenance(
 ) -> None:
     """`provenance.json`: where the result will come from; where it was broken off, the beginning too."""
     earlier = (folder.read("provenance.json") or {}) if resumed else {}
-    if earlier.get("versions") and (changes := provenance.differences(earlier)):
-        log.warning("resumed under other conditions (%s): the result is no longer that of one code", ", ".join(changes))
-    parts = [*earlier.pop("earlier", []), earlier] if earlier else []
     kernels = provenance.kernels(device, config.neuron.name_of_choice, learner.model, config.precision)
     if neurons.is_snn(learner.model):
         log.info("%s", kernels)
@@ -67,9 +67,26 @@ def write_provenance(
         "data_hash": data.data_hash,
         "split_hash": data.split_hash,
         "command": provenance.command(),
-        **({"earlier": parts} if parts else {}),
+        "rerun": config.rerun,
     }
+    if earlier.get("versions"):
+        compare(earlier, content)
+    parts = [*earlier.pop("earlier", []), earlier] if earlier else []
+    if parts:
+        content["earlier"] = parts
     folder.write("provenance.json", content)
+
+
+def compare(earlier: dict[str, Any], now: dict[str, Any]) -> None:
+    """A line where a run goes on under other conditions. DataError where the data are others."""
+    for name in ("data_hash", "split_hash"):
+        if earlier.get(name) not in (None, now[name]):
+            changed = f"{name} {str(earlier[name])[:12]} → {str(now[name])[:12]}"
+            raise DataError(f"the data are not those that the run began with ({changed}); rerun=true runs it anew")
+    changes = provenance.differences(earlier)
+    changes += [f"{name} {earlier.get(name)} → {now[name]}" for name in MACHINE if earlier.get(name) != now[name]]
+    if changes:
+        log.warning("resumed under other conditions (%s): the result is no longer that of one code", ", ".join(changes))
 
 
 def announce(folder: RunFolder, config: Config, data: DataModule, learner: Learner) -> None:
