@@ -9,11 +9,13 @@ import torch
 from torch import nn
 
 from membrane import precision
+from membrane.assembly import neuron_factory
 from membrane.config import check
 from membrane.errors import ConfigError
 from membrane.neurons import NeuronFactory
-from membrane.neurons.fused import fuse
+from membrane.neurons.fused import fuse, way
 from membrane.runs import RunFolder
+from membrane.schema import GROUPS
 
 
 @pytest.fixture
@@ -27,7 +29,7 @@ def processor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
         if gpu:
             driver.touch()
         monkeypatch.setattr(precision, "CPUINFO", cpu)
-        monkeypatch.setattr(precision, "NVIDIA", driver)
+        monkeypatch.setattr(precision, "GPUS", (tmp_path / "other", driver))
 
     return pretend
 
@@ -62,6 +64,20 @@ def test_the_ann_twin_has_no_state_to_keep_and_other_neurons_none_that_is_safe(p
     assert precision.fastest("Net", fused=True, accelerator="cpu") == "32-true"
 
 
+def test_a_surrogate_that_does_not_run_fused_is_not_trusted_with_it(processor: Any, raw: dict[str, Any]) -> None:
+    processor("amx_bf16")
+    raw |= {"precision": "auto", "trust": ["my_package.Mine"], "surrogate": {"_target_": "my_package.Mine"}}
+    assert check(raw).precision == "32-true"
+
+
+@pytest.mark.parametrize("choice", [kind.choice for kind in GROUPS["surrogate"][1] if kind.choice])
+def test_every_surrogate_that_has_a_name_runs_fused(choice: str, raw: dict[str, Any]) -> None:
+    kind = next(each for each in GROUPS["surrogate"][1] if each.choice == choice)
+    net = nn.Sequential(neuron_factory(check(raw | {"surrogate": {"_target_": kind.public}}))())
+    fuse(net)
+    assert way(net[0], torch.bfloat16) in ("compiled", "in place")
+
+
 def test_a_mistake_beside_it_is_named(raw: dict[str, Any]) -> None:
     raw["trainer"]["accelerator"] = "tpu"
     with pytest.raises(ConfigError, match=r"trainer\.accelerator: .*'tpu'"):
@@ -70,9 +86,6 @@ def test_a_mistake_beside_it_is_named(raw: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("choice", [each for each in precision.FLOAT32_INSIDE if each != "relu"])
 def test_the_state_of_the_neurons_it_is_chosen_for_stays_in_single_precision(choice: str, raw: dict[str, Any]) -> None:
-    from membrane.assembly import neuron_factory
-    from membrane.schema import GROUPS
-
     kind = next(each for each in GROUPS["neuron"][1] if each.choice == choice)
     factory: NeuronFactory = neuron_factory(check(raw | {"neuron": {"_target_": kind.public}}))
     for step_mode, shape in (("s", (2, 3)), ("m", (4, 2, 3))):

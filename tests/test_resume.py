@@ -1,5 +1,6 @@
 """A run that is broken off anywhere and started again is, to the last bit, the run that was not."""
 
+import json
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -110,6 +111,14 @@ def test_a_run_extended_is_the_longer_run(
     else:  # the short run's schedule had another length; from where it ended on, the rates are the longer run's
         rates = [[row["lr"] for row in rows(run / "metrics.csv") if row["epoch"] >= 3] for run in (extended, long)]
         assert rates[0] == pytest.approx(rates[1], rel=1e-6)
+
+
+def test_a_run_that_was_stopped_early_has_its_whole_patience_when_extended(membrane: Run) -> None:
+    early = ("callbacks=early_stop", "callbacks.early_stop.patience=2", "callbacks.early_stop.min_delta=100")
+    assert membrane(*WHOLE, *early, "epochs=9", "name=short") == 0
+    assert json.loads((only("short/*/seed0") / "result.json").read_text())["epochs"] == 3  # the first, and two in vain
+    assert membrane(f"extend={only('short/*/seed0')}", "epochs=20", "name=extended", "logger=csv") == 0
+    assert json.loads((only("extended/*/seed0") / "result.json").read_text())["epochs"] == 5
 
 
 @pytest.mark.parametrize(

@@ -130,6 +130,30 @@ def test_sigkill_at_twenty_moments_and_in_every_phase(
     assert counted["saving"] >= 2
 
 
+def test_a_sweep_killed_half_way_and_started_again_is_the_unbroken_one(
+    workplace: Path, remains: Callable[[Path], dict[str, Any]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    few = ("epochs=3", "-m", "seed=0,1,2,3")
+    assert start(workplace, "whole", *few).wait() == 0
+    process = start(workplace, "killed", *few)
+    results = workplace / "runs"
+    while len(list(results.glob("killed/*/*/result.json"))) < 2:
+        assert process.poll() is None, "it was over before it was killed"
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL
+    before = {path: path.read_bytes() for path in results.glob("killed/*/seed[01]/*") if path.is_file()}
+    (workplace / "killed.log").unlink()
+    assert start(workplace, "killed", *few).wait() == 0
+    log = (workplace / "killed.log").read_text()
+    assert log.count("finished already:") >= 2
+    assert log.splitlines()[-1] == "sweep: 4 finished, 0 failed"
+    assert {path: path.read_bytes() for path in before} == before
+    for seed in range(4):
+        [whole], [killed] = (list(results.glob(f"{name}/*/seed{seed}")) for name in ("whole", "killed"))
+        assert remains(killed) == remains(whole), seed
+
+
 def save_without_end(folder: Path, state: dict[str, Any]) -> None:
     """Save as a run does, again and again."""
     step = 0

@@ -88,6 +88,9 @@ class KeepBestAndLast(Checkpoint):
         """
         if checkpoint["membrane"]["fingerprint"] != self.about["fingerprint"]:
             checkpoint["lr_schedulers"] = []
+            for name, state in checkpoint["callbacks"].items():
+                if name.startswith("EarlyStopping"):
+                    state["wait_count"] = 0  # its patience begins anew, or it would end the longer run at once
             self.extends = True
         else:
             trainer.should_stop = checkpoint["callbacks"][self.state_key]["ended"]

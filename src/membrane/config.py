@@ -84,7 +84,7 @@ def check(raw: Mapping[str, Any]) -> Config:
             nodes[group] = node(group, kind, choices, value)
     if not nodes["neuron"].takes_surrogate:
         nodes["surrogate"] = None
-    others = {"init": with_digest(raw.get("init")), "precision": precision(raw, nodes["neuron"])}
+    others = {"init": with_digest(raw.get("init")), "precision": precision(raw, nodes)}
     config = validated("", Config, {**raw, **nodes, **{key: value for key, value in others.items() if key in raw}})
     why_not = refusal(config)
     if why_not is not None:
@@ -105,13 +105,14 @@ def by_task(raw: Mapping[str, Any]) -> dict[str, Any]:
     return said
 
 
-def precision(raw: Mapping[str, Any], neuron: Node) -> Any:
+def precision(raw: Mapping[str, Any], nodes: Mapping[str, Any]) -> Any:
     """What is said; of `auto` what it means here, so that a run is known by what it computes in."""
     if raw.get("precision") != "auto":
         return raw.get("precision")
     said = raw.get("trainer")
     trainer = validated("trainer", Trainer, said if isinstance(said, Mapping) else {})
-    return fastest(neuron.name_of_choice, trainer.fused, trainer.accelerator)
+    fused = trainer.fused and nodes["surrogate"] is not None and bool(nodes["surrogate"].choice)
+    return fastest(nodes["neuron"].name_of_choice, fused, trainer.accelerator)
 
 
 def with_digest(init: Any) -> Any:

@@ -7,15 +7,18 @@ FLAGS = ("amx_bf16", "avx512_bf16")
 """What Linux calls instructions that multiply in bfloat16; without them bfloat16 is slower than float32."""
 FLOAT32_INSIDE = ("if", "lif", "plif", "relu")
 """The neurons whose membrane stays float32 under autocast: those that run fused, and the one that has none."""
-CPUINFO, NVIDIA = Path("/proc/cpuinfo"), Path("/proc/driver/nvidia/version")
+CPUINFO = Path("/proc/cpuinfo")
+GPUS = (Path("/proc/driver/nvidia/version"), Path("/dev/kfd"), Path("/dev/dxg"))
+"""What is there where `accelerator=auto` may take a GPU: NVIDIA's driver, AMD's, and that of Linux under Windows."""
 
 
 def fastest(neuron: str, fused: bool, accelerator: str) -> str:
     """`bf16-mixed` where this processor multiplies in bfloat16 and the neurons' state stays float32; else `32-true`.
 
-    On a GPU it is `32-true`: SpikingJelly's kernels there keep the state in the input's precision.
+    ``fused``: the neuron runs fused, with its surrogate. On a GPU it is `32-true`: SpikingJelly's kernels there keep
+    the state in the input's precision.
     """
-    on_cpu = accelerator == "cpu" or (accelerator == "auto" and not NVIDIA.exists())
+    on_cpu = accelerator == "cpu" or (accelerator == "auto" and not any(gpu.exists() for gpu in GPUS))
     safe = neuron == "relu" or (neuron in FLOAT32_INSIDE and fused)
     return "bf16-mixed" if on_cpu and safe and multiplies_in_bfloat16() else "32-true"
 
