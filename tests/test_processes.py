@@ -309,7 +309,7 @@ def test_a_sweep_that_is_told_to_stop_passes_it_on_and_waits(sweep: Run, capfd: 
     )
     said = capfd.readouterr()
     assert "1/3 seed=0: stopped with a checkpoint: " in said.out
-    assert "2/3 seed=1: stopped without a new checkpoint: " in said.out
+    assert "2/3 seed=1: stopped before its first checkpoint: " in said.out
     assert "sweep: 0 finished, 0 failed, 2 stopped" in said.out
     assert said.err.startswith("membrane: stopped by SIGTERM with a checkpoint; start it again")
     assert code == 75
@@ -324,7 +324,7 @@ def test_a_job_that_does_not_save_in_time_is_killed_and_the_sweep_says_so(
     monkeypatch.setattr(processes, "AFTER_STOP", 0.2)
     deaf = "signal.signal(signal.SIGTERM, signal.SIG_IGN)\nos.kill(os.getppid(), signal.SIGTERM)\ntime.sleep(1000)"
     assert sweep("hydra.launcher.n_jobs=1", seed0=deaf, seed1="finish()") == 143
-    assert "1/2 seed=0: stopped without a new checkpoint: " in capsys.readouterr().out
+    assert "1/2 seed=0: stopped before its first checkpoint: " in capsys.readouterr().out
     assert not list(Path("runs").rglob("FAILED.json"))
 
 

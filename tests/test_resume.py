@@ -98,11 +98,14 @@ def test_a_run_extended_is_the_longer_run(
     membrane: Run, remains: Callable[[Path], dict[str, Any]], changes: tuple[str, ...]
 ) -> None:
     constant = not changes
-    assert membrane(*WHOLE, *changes, "name=short") == 0
+    assert membrane(*WHOLE, *changes, "name=short", "rerun=true", "max_time=1h") == 0
     short = only("short/*/seed0")
     before = {path: path.read_bytes() for path in short.rglob("*") if path.is_file()}
     assert membrane(f"extend={short}", "epochs=5", "name=extended", "logger=csv") == 0
     assert {path: path.read_bytes() for path in short.rglob("*") if path.is_file()} == before
+    said = (only("extended/*/seed0") / "config.yaml").read_text()
+    assert "rerun: false\n" in said  # what was said of that command is not said of this one
+    assert "max_time: null\n" in said
     assert membrane(*WHOLE, *changes, "epochs=5", "name=long") == 0
     extended, long = only("extended/*/seed0"), only("long/*/seed0")
     assert extended.parent.name != long.parent.name

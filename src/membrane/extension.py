@@ -18,6 +18,8 @@ from membrane.runs import UNSHAPING, UNSHAPING_TRAINER, sha256
 from membrane.schema import Config, Extend
 from membrane.schema.training import Trainer
 
+OF_ONE_COMMAND = ("paths", "rerun", "keep_going", "max_time")
+"""Settings that are said of a command, and not of the experiment that is continued."""
 CHECKPOINTS = ("best.ckpt", "last.ckpt")  # `last` comes last: with it the new run has begun
 
 
@@ -31,7 +33,8 @@ def extended(raw: dict[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
         return raw
     run = Path(said["path"])
     whole, done, digest = finished(run)
-    whole |= {"paths": raw["paths"], "trust": raw.get("trust", []), "extend": {"sha256": digest, **said}}
+    whole |= {key: raw[key] for key in OF_ONE_COMMAND if key in raw} | {"trust": raw.get("trust", [])}
+    whole["extend"] = {"sha256": digest, **said}
     for key in (re.split(r"[./]", line.lstrip("+").partition("=")[0]) for line in overrides):
         if key[0] in ("extend", "paths", "hydra", "sweep"):
             continue

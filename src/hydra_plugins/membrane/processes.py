@@ -128,7 +128,8 @@ class ProcessesLauncher(Launcher):
             self.task.tally.tell()
             # what had no checkpoint yet has lost nothing: only what did not save in time has
             lost = any(job.child.code == -signal.SIGKILL for job in jobs)
-            raise Stopped(signal.Signals(stop.signum).name, 128 + stop.signum, saved=not lost)
+            kept = self.task.tally.finished > 0 or any(job.child.code == SAVED or job.place.begun() for job in jobs)
+            raise Stopped(signal.Signals(stop.signum).name, 128 + stop.signum, saved=kept and not lost)
 
     def ended(self, job: Running) -> None:
         """Count a job that has ended; one line says how, and where it failed its folder does too."""
@@ -147,7 +148,8 @@ class ProcessesLauncher(Launcher):
             log.info("%s: stopped with a checkpoint: %s", job.name, job.place.path)
         elif code in TOLD and self.task.stop.signum is not None:
             tally.stopped += 1
-            log.info("%s: stopped without a new checkpoint: %s", job.name, job.place.path)
+            how = "without a new checkpoint" if job.place.begun() else "before its first checkpoint"
+            log.info("%s: stopped %s: %s", job.name, how, job.place.path)
         else:
             tally.failed += 1
             log.error("%s: failed: %s; see %s", job.name, why(job), job.child.log)

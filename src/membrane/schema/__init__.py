@@ -1,6 +1,6 @@
 """What can be said in a configuration: every setting with its type and default, without importing torch."""
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field, PositiveInt, SerializeAsAny, field_validator
 
@@ -126,10 +126,10 @@ class Config(Settings):
     init: Init | None = LATER(default=None)
     extend: Extend | None = LATER(default=None)
 
-    @field_validator("max_time")
+    @field_validator("max_time", mode="before")
     @classmethod
-    def is_a_time(cls, said: str | None) -> str | None:
-        """Refuse what is no time."""
+    def is_a_time(cls, said: Any) -> Any:
+        """Refuse what is no time, a number without its unit too."""
         if said is not None:
-            seconds(said)
+            seconds(str(said))
         return said

@@ -177,7 +177,9 @@ def finish(
     (folder.path / "FAILED.json").unlink(missing_ok=True)
     folder.write("result.json", result(folder, config, learner, data, fit, metrics) | {"micro_batch": micro_batch})
     log.info("folder: %s", folder.path)
-    log.info("next:   membrane-evaluate %s", folder.path)
+    # no run says by itself whom to trust
+    trust = f" 'trust=[{','.join(config.trust)}]'" if config.trust else ""
+    log.info("next:   membrane-evaluate %s%s", folder.path, trust)
     log.info("        python train.py -m seed=1,2,3,4 <the same settings>   for the spread over seeds")
 
 
