@@ -137,6 +137,7 @@ def test_a_run_that_went_on_after_it_had_failed_has_not_failed(runs: Path) -> No
     os.utime(run / "FAILED.json", (NOW - 100, NOW - 100))
     (run / "checkpoints").mkdir()
     (run / "checkpoints" / "last.ckpt").touch()
+    os.utime(run / "checkpoints", (NOW, NOW))
     assert statuses(runs) == {"a/f0/seed0": "stopped"}
 
 
