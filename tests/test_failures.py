@@ -13,6 +13,7 @@ import torch
 
 from membrane import checkpoints, durable
 from membrane.data.loader import Batches
+from membrane.stopping import Stopped
 
 Run = Callable[..., int]
 LEAST = ("logger=csv", "model=smlp", "model.units=[16]", "timesteps=2", "threads=1", "epochs=2", "figures=false")
@@ -165,17 +166,24 @@ def test_a_full_disk_loses_nothing_that_was_saved(membrane: Run, monkeypatch: py
     assert membrane(*LEAST) == 0
 
 
-def test_a_rerun_that_was_broken_off_goes_on_with_the_same_command(
+def test_a_rerun_that_was_stopped_goes_on_and_one_that_failed_begins_anew(
     membrane: Run, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    def stopped(*_: Any) -> None:
+        raise Stopped("SIGTERM", 143)
+
+    def rerun(finish: Any) -> int:
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setattr("membrane.tracking.results.finish", finish)  # broken off when all is trained
+            return membrane(*LEAST, "rerun=true")
+
     assert membrane(*LEAST) == 0
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setattr("membrane.tracking.results.finish", None)  # broken off when all is trained
-        assert membrane(*LEAST, "rerun=true") == 1
+    assert rerun(stopped) == 75
     capsys.readouterr()
-    assert membrane(*LEAST, "rerun=true") == 0
+    assert rerun(None) == 1
     assert "resumed: from step 40" in capsys.readouterr().out
     assert membrane(*LEAST, "rerun=true") == 0
+    assert "rerun: the earlier run is now " in capsys.readouterr().out
     folders = sorted(path.name for path in Path("runs").glob("digits/*/seed*"))
     assert folders == ["seed0", "seed0.1", "seed0.2"]
 

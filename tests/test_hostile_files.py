@@ -1,5 +1,6 @@
 """Files that set what only the command line may: the hydra node and trust, however that is written."""
 
+import re
 import shutil
 import subprocess
 import sys
@@ -144,18 +145,20 @@ def written(folder: Path, files: dict[str, str]) -> str:
     return str(folder)
 
 
-def refused(composer: Composer, overrides: list[str], because: str, multirun: bool = False) -> None:
-    with pytest.raises(ConfigError, match=because) as refusal:
+def refusal_of(composer: Composer, overrides: list[str], multirun: bool = False) -> str:
+    """Why a command line is refused, in one line, with nothing imported or run."""
+    with pytest.raises(ConfigError) as refusal:
         composer.jobs(composer.free(overrides), multirun)
     assert "\n" not in str(refusal.value)
     assert "canary" not in sys.modules
     assert not Path("TOUCHED").exists()
+    return str(refusal.value)
 
 
 @pytest.mark.parametrize("case", FILES)
 def test_a_file_that_says_it_is_refused(case: str, tmp_path: Path) -> None:
     files, because = FILES[case]
-    refused(Composer(written(tmp_path / "mine", files)), ["experiment=evil"], because)
+    assert re.search(because, refusal_of(Composer(written(tmp_path / "mine", files)), ["experiment=evil"]))
 
 
 def test_what_a_file_may_say_it_may(tmp_path: Path) -> None:
@@ -190,12 +193,8 @@ def test_however_it_is_chosen(overrides: list[str], multirun: bool, tmp_path: Pa
         "foo/evil": EVIL["experiment/evil"],
         "hydra/launcher/evil": "{}",
     }
-    refused(
-        Composer(written(tmp_path / "mine", files)),
-        overrides,
-        "hydra may be set on the command line|trust may be",
-        multirun,
-    )
+    said = refusal_of(Composer(written(tmp_path / "mine", files)), overrides, multirun)
+    assert re.search("hydra may be set on the command line|trust may be", said)
 
 
 def test_a_sweep_is_refused_for_what_hydra_composes_before_its_jobs(tmp_path: Path) -> None:
@@ -208,15 +207,15 @@ def test_a_sweep_is_refused_for_what_hydra_composes_before_its_jobs(tmp_path: Pa
     }
     composer = Composer(written(tmp_path / "mine", files))
     for overrides in (["experiment=evil", "dataset=digits,mnist"], ["experiment=evil", "dataset=glob(nothing*)"]):
-        refused(composer, overrides, HYDRA, multirun=True)
-    refused(composer, ["dataset=glob(nothing*)"], "the sweep has no job", multirun=True)
+        assert re.search(HYDRA, refusal_of(composer, overrides, multirun=True))
+    assert re.search("the sweep has no job", refusal_of(composer, ["dataset=glob(nothing*)"], multirun=True))
     jobs, _ = composer.jobs(["experiment=missing", "foo=evil,evil"], multirun=True)
     assert len(jobs) == 2
 
 
 def test_a_search_path_of_the_command_line_brings_no_rights(tmp_path: Path) -> None:
     path = f"hydra.searchpath=[file://{written(tmp_path / 'mine', EVIL)}]"
-    refused(Composer(), [path, "experiment=evil"], HYDRA)
+    assert re.search(HYDRA, refusal_of(Composer(), [path, "experiment=evil"]))
 
 
 def test_a_folder_of_the_users_replaces_none_of_our_files(tmp_path: Path) -> None:
@@ -242,7 +241,7 @@ def test_local_may_trust_but_not_set_hydra(conf: Path) -> None:
     assert (job.config.trust, job.config.threads) == (["canary.Callback"], 1)
     for content in ("hydra: {job: {env_set: {A: b}}}", "defaults: [override /hydra/job_logging: stdout]"):
         written(conf, {"local/default": WHOLE + content})
-        refused(Composer(), [], "^local/default.yaml: ")
+        assert re.search("^local/default.yaml: ", refusal_of(Composer(), []))
 
 
 def test_conf_sweep_and_conf_hydra_may_set_hydra_and_experiments_there_may_not(conf: Path) -> None:
@@ -252,18 +251,18 @@ def test_conf_sweep_and_conf_hydra_may_set_hydra_and_experiments_there_may_not(c
     written(conf, {"hydra/job_logging/quiet": "version: 1\ndisable_existing_loggers: true"})
     Composer().jobs(["hydra/job_logging=quiet"], multirun=False)
     written(conf, EVIL)
-    refused(Composer(), ["experiment=evil"], HYDRA)
+    assert re.search(HYDRA, refusal_of(Composer(), ["experiment=evil"]))
     written(conf, {"sweep/seeds": f"{WHOLE}trust: [canary.Callback]"})
-    refused(Composer(), ["sweep=seeds"], "trust may be said")
+    assert re.search("trust may be said", refusal_of(Composer(), ["sweep=seeds"]))
     params = "{sweeper: {params: {++trust: '[canary.Callback]'}}}"
     written(conf, {"sweep/seeds": f"{WHOLE}hydra: {params}"})
-    refused(Composer(), ["sweep=seeds"], "sweeper.params: trust may be said", multirun=True)
+    assert re.search("sweeper.params: trust may be said", refusal_of(Composer(), ["sweep=seeds"], multirun=True))
     written(conf, {"experiment/up": chooses("/sweep@_global_: ../experiment/evil")})
-    refused(Composer(), ["experiment=up"], "a choice is named, not reached by a path")
+    assert re.search("a choice is named, not reached by a path", refusal_of(Composer(), ["experiment=up"]))
     written(
         conf, {"experiment/up": chooses("/local@_global_: ../foo/evil"), "foo/evil": f"{WHOLE}trust: [canary.Callback]"}
     )
-    refused(Composer(), ["experiment=up"], "trust may be said|a choice is named")
+    assert re.search("trust may be said|a choice is named", refusal_of(Composer(), ["experiment=up"]))
 
 
 @pytest.mark.parametrize(

@@ -318,6 +318,16 @@ def test_a_sweep_that_is_told_to_stop_passes_it_on_and_waits(sweep: Run, capfd: 
     assert gone(int(Path("pid").read_text()))
 
 
+def test_jobs_that_are_stopped_before_any_checkpoint_leave_nothing_to_go_on_with(
+    sweep: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
+    told = "os.kill(os.getppid(), signal.SIGTERM)\ntime.sleep(1000)"
+    assert sweep("hydra.launcher.n_jobs=1", seed0=told, seed1="finish()") == 143
+    printed = capsys.readouterr()
+    assert "1/2 seed=0: stopped before its first checkpoint: " in printed.out
+    assert "stopped by SIGTERM without a checkpoint" in printed.err
+
+
 def test_a_job_that_does_not_save_in_time_is_killed_and_the_sweep_says_so(
     sweep: Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

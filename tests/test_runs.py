@@ -241,6 +241,6 @@ def test_what_a_run_was_writing_when_it_died_is_no_other_content(raw: dict[str, 
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / ".provenance.json.tmp").touch()
     assert RunFolder(check(raw)).begun() is False
-    (tmp_path / "mine" / "notes.txt").touch()
+    (tmp_path / "mine" / ".notes.tmp").touch()
     with pytest.raises(ConfigError, match="holds something else than a run"):
         RunFolder(check(raw))

@@ -59,9 +59,14 @@ def make_ready(config: Config, place: RunFolder) -> None:
 
 
 def interrupted_rerun(place: RunFolder) -> bool:
-    """Whether what lies in the folder is itself a rerun that was broken off: the same command goes on with it."""
+    """Whether what lies in the folder is itself a rerun that was stopped: the same command goes on with it.
+
+    Not one that failed: what cannot go on says that rerun=true runs it anew.
+    """
+    if place.result() is not None or (place.path / "FAILED.json").exists():
+        return False
     with suppress(DataError):
-        return place.result() is None and bool((place.read("provenance.json") or {}).get("rerun"))
+        return bool((place.read("provenance.json") or {}).get("rerun"))
     return False
 
 

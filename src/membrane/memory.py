@@ -31,8 +31,8 @@ def halved(error: BaseException, batch_size: int, pieces: int, on_oom: str) -> i
     reason = f"out of memory in a step of {size} samples ({one_line(error)})"
     if on_oom != "halve":
         raise OutOfMemory(
-            f"{reason}; the same command goes on from its last checkpoint, on_oom=halve (a run of its own) halves "
-            "batches and accumulates, batch_size makes them smaller"
+            f"{reason}; the same command, without rerun=true, goes on from its last checkpoint, "
+            "on_oom=halve (a run of its own) halves batches and accumulates, batch_size makes them smaller"
         )
     if pieces * 2 > batch_size:
         raise OutOfMemory(f"{reason}; it cannot be halved any further")

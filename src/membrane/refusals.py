@@ -4,7 +4,8 @@ from collections.abc import Callable
 
 from membrane.schema import Config, Trusted
 from membrane.schema.neuron import MaskedPSN, Neuron
-from membrane.schema.training import LOWER_IS_BETTER, MONITORS, SGD, EarlyStop
+from membrane.schema.optimizer import SGD
+from membrane.schema.training import LOWER_IS_BETTER, MONITORS, EarlyStop
 
 
 def refusal(config: Config) -> str | None:

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import re
 import shutil
 from contextlib import AbstractContextManager
 from glob import escape
@@ -18,8 +17,8 @@ UNSHAPING = {"name", "seed", "paths", "logger", "rerun", "trust", "keep_going"}
 """Top-level settings that do not shape the result."""
 PRUNE = "PRUNE"
 """A file of this name in a run's folder asks the run to write its checkpoint and end after the epoch."""
-OURS = re.compile(r"\..+\.tmp")
-"""The names of files that a run was writing when it ended."""
+FIRST = ".provenance.json.tmp"
+"""All that is in a folder where a run died before its first file was whole."""
 UNSHAPING_TRAINER = {"devices", "accelerator", "progress"}
 
 
@@ -73,7 +72,7 @@ class RunFolder:
             raise ConfigError(f"paths.run={self.path} is not a folder")
         known = self.read("provenance.json")
         if known is None:
-            if any(not OURS.fullmatch(path.name) for path in self.path.iterdir()):
+            if any(path.name != FIRST for path in self.path.iterdir()):
                 raise ConfigError(
                     f"paths.run={self.path} holds something else than a run; name an empty or a new folder"
                 )

@@ -163,7 +163,7 @@ def running(run: Run, trained: Advance | None, age: float) -> None:
 
 def ended(run: Run, folder: Path, inside: dict[str, float]) -> None:
     """A run that nobody works at and that has no result."""
-    if inside.get("FAILED.json", 0.0) > inside.get("checkpoints", 0.0):  # otherwise it went on since
+    if "FAILED.json" in inside and inside["FAILED.json"] >= inside.get("checkpoints", 0.0):  # else it went on since
         run.status = "failed"
         with noted(run, "FAILED.json"):
             run.error = failure(read(folder / "FAILED.json"))

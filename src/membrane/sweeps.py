@@ -39,7 +39,7 @@ def begin(typed: Sequence[str], jobs: Sequence[tuple[Job, Config]]) -> Path:
             }
             write_json(folder / "jobs.json", content)
     except OSError as error:
-        raise ConfigError(f"paths.runs={runs}: {error.filename}: {error.strerror}") from None
+        raise ConfigError(f"paths.runs={runs}: {error.filename or runs}: {error.strerror}") from None
     return folder
 
 

@@ -64,8 +64,9 @@ def attempt(config: Config, said: dict[str, Any], folder: RunFolder, stop: Stop,
     recorder = Recorder(folder.path / "metrics.csv", learner, tracking, config.log_every, config.protocol != "last")
     keeper = keep_best_and_last(config, said, folder, stop, pieces)
     callbacks = build_callbacks(config)
-    watching = [*[Progress()] * config.trainer.progress, *[Profiling()] * config.trainer.profile]
-    trainer = build_trainer(config, folder.path, [*callbacks, recorder, keeper, *watching], pieces)
+    progress = [Progress()] if config.trainer.progress else []
+    profile = [Profiling()] if config.trainer.profile else []
+    trainer = build_trainer(config, folder.path, [*callbacks, recorder, keeper, *progress, *profile], pieces)
     device = trainer.strategy.root_device
     results.write_provenance(folder, config, data, learner, device, resumed=begun is not None)
     reuse_large_memory()

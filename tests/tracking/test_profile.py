@@ -4,9 +4,12 @@ import json
 import re
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from membrane.assembly import build_learner
+from membrane.config import check
 from membrane.tracking import profile
 from membrane.tracking.profile import StepProfile
 
@@ -65,6 +68,17 @@ def test_an_action_that_an_exception_left_open_is_ended_with_the_one_around_it()
     told.stop("run_training_epoch")
     told.stop("layer conv")
     assert told.open == []
+
+
+def test_after_the_fit_the_learner_is_what_it_was(raw: dict[str, Any]) -> None:
+    learner = build_learner(check(raw))
+    before = (learner.augmented, learner.framework, [dict(each._forward_hooks) for each in learner.modules()])
+    told = StepProfile()
+    told.watch(learner)
+    assert learner.framework is not before[1]
+    told.leave(learner)
+    assert before == (learner.augmented, learner.framework, [dict(each._forward_hooks) for each in learner.modules()])
+    assert not any(each._forward_pre_hooks for each in learner.modules())
 
 
 def test_a_run_prints_its_profile_and_is_the_same_run(

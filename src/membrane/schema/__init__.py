@@ -9,24 +9,21 @@ from membrane.schema.dataset import DATASETS, Dataset
 from membrane.schema.model import MODELS, Model
 from membrane.schema.neuron import NEURONS, Neuron
 from membrane.schema.node import LATER, UNSHAPING, Count, Node, Settings, Trusted
+from membrane.schema.optimizer import OPTIMIZERS, SCHEDULERS, Optimizer, Scheduler
 from membrane.schema.surrogate import SURROGATES, Surrogate
 from membrane.schema.training import (
     CALLBACKS,
     FRAMEWORKS,
     LOGGERS,
     LOSSES,
-    OPTIMIZERS,
     READOUTS,
     REGULARIZERS,
-    SCHEDULERS,
     Callback,
     Framework,
     Logger,
     Loss,
-    Optimizer,
     Readout,
     Regularizer,
-    Scheduler,
     Trainer,
 )
 from membrane.schema.zoo import ZOO

@@ -12,6 +12,7 @@ from lightning.pytorch.profilers import Profiler
 from rich import box
 from rich.table import Table
 from rich.text import Text
+from torch.utils.hooks import RemovableHandle
 
 from membrane.learner import Learner
 from membrane.tracking.tables import console, listed
@@ -47,6 +48,7 @@ class StepProfile(Profiler):
         self.steps = -1  # the first is none
         self.open: list[str] = []
         self.since = 0.0
+        self.handles: list[RemovableHandle] = []
         self.wait: Callable[[], None] = torch.cuda.synchronize if torch.cuda.is_available() else lambda: None
 
     def start(self, action_name: str) -> None:
@@ -77,12 +79,21 @@ class StepProfile(Profiler):
 
     def watch(self, learner: Learner) -> None:
         """Time augmentation, the framework and every layer's forward too."""
+        self.framework = learner.framework
         learner.augmented = self.timed("augmentation", learner.augmented)  # type: ignore[method-assign]
         learner.framework = self.timed(FORWARD, learner.framework)
         for name, layer in listed(learner.model):
             action = f"{LAYER}{name or '(model)'}"
-            layer.register_forward_pre_hook(lambda *_, action=action: self.start(action))
-            layer.register_forward_hook(lambda *_, action=action: self.stop(action), always_call=True)
+            begin, end = (lambda *_, action=action, turn=turn: turn(action) for turn in (self.start, self.stop))
+            self.handles.append(layer.register_forward_pre_hook(begin))
+            self.handles.append(layer.register_forward_hook(end, always_call=True))
+
+    def leave(self, learner: Learner) -> None:
+        """The learner as it was."""
+        del learner.augmented  # the class's own is behind it
+        learner.framework = self.framework
+        for handle in self.handles:
+            handle.remove()
 
     def timed(self, action: str, call: Callable[..., Any]) -> Callable[..., Any]:
         """The call as an action."""
@@ -134,5 +145,7 @@ class Profiling(Callback):
         self.profile.watch(pl_module)
 
     def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Tell."""
+        """Tell, and leave no trace in what is tested next."""
+        assert isinstance(pl_module, Learner)
+        self.profile.leave(pl_module)
         console().print(self.profile.table())
