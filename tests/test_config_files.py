@@ -22,10 +22,13 @@ LINES: list[list[str]] = [
 
 
 def composed(composer: Composer, line: list[str]) -> list[Any]:
-    """Every job of a command line, as plain values."""
+    """Every job of a command line, as plain values; what the composer gave is changed afterwards."""
     typed = [each for each in line if each != "-m"]
     jobs, _ = composer.jobs(composer.free(typed), multirun="-m" in line)
-    return [OmegaConf.to_container(job.config) for job in jobs]
+    plain = [OmegaConf.to_container(job.config) for job in jobs]
+    for job in jobs:
+        job.config.paths.runs = job.config.dataset.name = job.config.name = "changed"
+    return plain
 
 
 def test_one_composer_gives_for_each_command_line_what_a_new_one_gives() -> None:
