@@ -5,9 +5,11 @@ from typing import Any
 
 import pytest
 from hydra._internal.config_repository import ConfigRepository
+from hydra.types import RunMode
 from omegaconf import OmegaConf
 
 from membrane.composition import Composer
+from membrane.config_files import ConfigFiles
 from membrane.errors import ConfigError
 
 LINES: list[list[str]] = [
@@ -60,3 +62,25 @@ def test_a_file_that_says_what_it_may_not_is_refused_again(tmp_path: Any) -> Non
     for _ in range(2):
         with pytest.raises(ConfigError, match=r"experiment/bad\.yaml: hydra may be set"):
             composer.jobs(composer.free(["experiment=bad"]), multirun=False)
+
+
+def test_a_job_is_composed_once_to_be_validated_and_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    loader = Composer().loader
+    master = loader.load_configuration("train", [], run_mode=RunMode.MULTIRUN)
+    composed: list[list[str]] = []
+    compose = ConfigFiles.load_configuration
+
+    def counted(self: ConfigFiles, config_name: str | None, overrides: list[str], **how: Any) -> Any:
+        composed.append(overrides)
+        return compose(self, config_name, overrides, **how)
+
+    monkeypatch.setattr(ConfigFiles, "load_configuration", counted)
+    jobs = [["++seed=1"], ["++seed=2"], ["++seed=1", "model=smlp"]]
+    validated = [loader.load_sweep_config(master, job) for job in jobs]
+    expected = [OmegaConf.to_container(config) for config in validated]
+    for config in validated:
+        config.seed = config.paths.runs = "changed"
+    assert [OmegaConf.to_container(loader.load_sweep_config(master, job)) for job in jobs] == expected
+    assert len(composed) == len(jobs)
+    assert [each["seed"] for each in expected] == [1, 2, 1]
+    assert expected[2]["model"] != expected[0]["model"]

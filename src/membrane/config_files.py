@@ -1,4 +1,4 @@
-"""Hydra's loader of configurations, but that it reads each file once, and looks at it before it composes."""
+"""Hydra's loader of configurations, but that it reads each file and composes each job once."""
 
 from collections.abc import Callable, Sequence
 from copy import deepcopy
@@ -28,7 +28,7 @@ class Copies(CachingConfigRepository):
 
 
 class ConfigFiles(ConfigLoaderImpl):
-    """Keeps what Hydra reads anew for each job; ``refuse`` raises at a file that says what it may not.
+    """Keeps what Hydra would do again for each job; ``refuse`` raises at a file that says what it may not.
 
     Reading the files is half of the work, and a sweep composes the same ones for every job.
     """
@@ -37,6 +37,16 @@ class ConfigFiles(ConfigLoaderImpl):
         super().__init__(search_path)
         self.refuse = refuse
         self.read: dict[tuple[str | None, str], IConfigRepository] = {}
+        self.validated: dict[tuple[str, ...], DictConfig] = {}
+
+    def load_sweep_config(self, master_config: DictConfig, sweep_overrides: list[str]) -> DictConfig:
+        """A job's configuration; Hydra composes it once to see whether it can, and a second time to run it."""
+        job = tuple(sweep_overrides)
+        if job in self.validated:
+            return self.validated.pop(job)
+        composed = super().load_sweep_config(master_config, sweep_overrides)
+        self.validated[job] = deepcopy(composed)
+        return composed
 
     def _parse_overrides_and_create_caching_repo(
         self, config_name: str | None, overrides: Sequence[str]

@@ -54,11 +54,10 @@ def name_classes(axes: "Axes", names: Sequence[str]) -> None:
     axes.set_ylabel("true class")
     axes.spines[:].set_visible(step > 1)
     if step == 1:
-        edges = np.arange(len(names) + 1) - 0.5
-        axes.set_xticks(edges, minor=True)
-        axes.set_yticks(edges, minor=True)
-        axes.tick_params(which="both", length=0)
-        axes.grid(which="minor", color="white", lw=1.2)
+        axes.tick_params(length=0)
+        borders = np.arange(1, len(names)) - 0.5
+        axes.hlines(borders, -0.5, len(names) - 0.5, colors="white", lw=1.2)
+        axes.vlines(borders, -0.5, len(names) - 0.5, colors="white", lw=1.2)
 
 
 def write_counts(axes: "Axes", counts: np.ndarray, share: np.ndarray) -> None:

@@ -52,8 +52,7 @@ def raster_panel(axes: "Axes", name: str, values: np.ndarray) -> None:
         interpolation="nearest" if timesteps <= 800 else "antialiased",  # more would fall between the dots
     )
     if timesteps <= 32:
-        for edge in range(1, timesteps):
-            axes.axvline(edge - 0.5, color="lightgrey", lw=0.6)
+        axes.vlines(np.arange(1, timesteps) - 0.5, -0.5, len(rows) - 0.5, colors="lightgrey", lw=0.6)
     ticks = evenly(len(rows), 3)
     axes.set_yticks(ticks, [f"{rows[tick]:,}" for tick in ticks])
     axes.xaxis.set_major_locator(MaxNLocator("auto", integer=True, min_n_ticks=1))
