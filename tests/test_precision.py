@@ -1,6 +1,7 @@
 """`precision=auto`: what it chooses where, and that what it chooses is safe."""
 
 import copy
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -84,13 +85,27 @@ def test_a_mistake_beside_it_is_named(raw: dict[str, Any]) -> None:
         check(raw | {"precision": "auto"})
 
 
+@pytest.mark.parametrize(("there", "multiplies", "chosen"), [(True, True, "bf16-mixed"), (True, False, "32-true")])
+def test_a_gpu_is_asked_whether_it_multiplies_in_bfloat16(
+    there: bool, multiplies: bool, chosen: str, processor: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    processor("avx2", gpu=True)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: there)
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: multiplies or including_emulation)
+    assert precision.fastest("lif", fused=True, accelerator="auto") == chosen
+    assert precision.fastest("lif", fused=True, accelerator="gpu") == chosen
+    assert precision.fastest("lif", fused=True, accelerator="cpu") == "32-true"
+    assert precision.fastest("klif", fused=True, accelerator="gpu") == "32-true"
+
+
 @pytest.mark.parametrize("choice", [each for each in precision.FLOAT32_INSIDE if each != "relu"])
 def test_the_state_of_the_neurons_it_is_chosen_for_stays_in_single_precision(choice: str, raw: dict[str, Any]) -> None:
     kind = next(each for each in GROUPS["neuron"][1] if each.choice == choice)
     factory: NeuronFactory = neuron_factory(check(raw | {"neuron": {"_target_": kind.public}}))
-    for step_mode, shape in (("s", (2, 3)), ("m", (4, 2, 3))):
+    for (step_mode, shape), own_way in product((("s", (2, 3)), ("m", (4, 2, 3))), (False, True)):
         net = nn.Sequential(nn.Linear(3, 3), factory())
         net[1].step_mode = step_mode
+        net[1].store_v_seq = own_way
         fuse(net)
         with torch.autocast("cpu", torch.bfloat16):
             out = net(torch.randn(shape))

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import lightning as L
+import torch
 from lightning.fabric.plugins.environments.slurm import SLURMEnvironment
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.callbacks import Checkpoint
@@ -18,6 +19,7 @@ from torch.optim import Optimizer
 from membrane import checkpoints
 from membrane.augment.pipeline import Pipeline
 from membrane.checkpointing import KeepBestAndLast
+from membrane.compilation import compile_training
 from membrane.config import admitted, build
 from membrane.data.module import DataModule
 from membrane.errors import ConfigError
@@ -92,6 +94,10 @@ def build_learner(config: Config, pieces: int = 1) -> Learner:
         fuse(model)
     if config.trainer.stem_once:
         run_stem_once(model)
+    if config.trainer.channels_last:
+        model.to(memory_format=torch.channels_last)
+    if config.trainer.compile:
+        compile_training(model)
     readout = build(config.readout, config.trust)
     return Learner(
         model=model,
@@ -131,8 +137,11 @@ def neuron_factory(config: Config) -> NeuronFactory:
 
 
 def optimizer(config: Config, parameters: Iterable[nn.Parameter]) -> Optimizer:
-    """The optimiser over the model's parameters."""
-    made: Optimizer = build(config.optimizer, config.trust, params=list(parameters))
+    """The optimiser over the model's parameters; on a GPU fused, where torch has it so."""
+    params = list(parameters)
+    known = signature(admitted(config.optimizer.target, config.trust)).parameters
+    fused = {"fused": True} if "fused" in known and all(each.is_cuda for each in params) else {}
+    made: Optimizer = build(config.optimizer, config.trust, params=params, **fused)
     return made
 
 
@@ -212,4 +221,5 @@ def refused_by_lightning() -> Iterator[None]:
     try:
         yield
     except MisconfigurationException as error:
-        raise ConfigError(f"trainer: {one_line(error)}") from None
+        said = one_line(error).rstrip(".!")
+        raise ConfigError(f"trainer: {said}; trainer.accelerator=auto takes what there is") from None

@@ -13,18 +13,24 @@ GPUS = (Path("/proc/driver/nvidia/version"), Path("/dev/kfd"), Path("/dev/dxg"))
 
 
 def fastest(neuron: str, fused: bool, accelerator: str) -> str:
-    """`bf16-mixed` where this processor multiplies in bfloat16 and the neurons' state stays float32; else `32-true`.
+    """`bf16-mixed` where the device multiplies in bfloat16 and the neurons' state stays float32; else `32-true`.
 
-    ``fused``: the neuron runs fused, with its surrogate. On a GPU it is `32-true`: SpikingJelly's kernels there keep
-    the state in the input's precision.
+    ``fused``: the neuron runs fused, with its surrogate, or on a GPU its own way on float32.
     """
-    on_cpu = accelerator == "cpu" or (accelerator == "auto" and not any(gpu.exists() for gpu in GPUS))
     safe = neuron == "relu" or (neuron in FLOAT32_INSIDE and fused)
-    return "bf16-mixed" if on_cpu and safe and multiplies_in_bfloat16() else "32-true"
+    on_gpu = accelerator == "gpu" or (accelerator == "auto" and any(gpu.exists() for gpu in GPUS))
+    return "bf16-mixed" if safe and (gpu_multiplies() if on_gpu else processor_multiplies()) else "32-true"
 
 
-def multiplies_in_bfloat16() -> bool:
-    """Whether the processor does; no, where it does not say so."""
+def gpu_multiplies() -> bool:
+    """Whether there is a GPU that multiplies in bfloat16."""
+    import torch
+
+    return torch.cuda.is_available() and torch.cuda.is_bf16_supported(including_emulation=False)
+
+
+def processor_multiplies() -> bool:
+    """Whether the processor multiplies in bfloat16; no, where it does not say so."""
     try:
         flags = re.search(r"^flags\s*:(.*)$", CPUINFO.read_text(), re.MULTILINE)
     except OSError:

@@ -33,6 +33,7 @@ def run(config: Config, said: dict[str, Any], folder: RunFolder, stop: Stop) -> 
     A run that was broken off goes on from its newest checkpoint.
     """
     torch.set_num_threads(config.threads)
+    torch.backends.cuda.matmul.allow_tf32 = config.trainer.tf32
     stop.within(config.max_time)
     pieces = 1
     while True:

@@ -17,7 +17,7 @@ from membrane.bench.step import data
 from membrane.bench.workloads import WORKLOADS
 
 TINY = ["--scale", "0.03", "--threads", "1", "--device", "cpu"]
-THERE = [peer for peer in PEERS if peer.there()]
+THERE = [peer for peer in PEERS if peer.there() and "cpu" in peer.devices]
 
 
 def test_a_tiny_workload_end_to_end(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -57,6 +57,7 @@ def test_a_sweep_has_files_of_its_own_and_fewer_peers_if_said(
         (["neurn"], "did you mean neuron?"),
         (["W5", "--sweep", "batch"], "--sweep batch goes with W1, W2, W3, W4, not with W5"),
         (["--peers", "brian"], "--peers brian: no peer's name contains it; there are membrane multistep"),
+        (["--peers", "compiled", "--device", "cpu"], "--peers: membrane compiled is timed on cuda, not on cpu"),
     ],
 )
 def test_what_is_refused_in_one_line(arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:

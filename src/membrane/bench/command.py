@@ -26,8 +26,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command line and return its exit code: 0, 1 where a run failed, 2 where it was refused."""
     asked = parser().parse_args(arguments)
     try:
-        names, peers = names_of(asked.workloads, asked.sweep), peers_of(asked.peers)
-        return bench(asked, names, peers, device_of(asked.device))
+        names, peers, device = names_of(asked.workloads, asked.sweep), peers_of(asked.peers), device_of(asked.device)
+        return bench(asked, names, timed_on(device.type, peers), device)
     except ConfigError as error:
         print(f"membrane: {error}", file=sys.stderr)
         return 2
@@ -101,6 +101,14 @@ def peers_of(asked: list[str] | None) -> list[Peer]:
     found = [peer for peer in meant if peer.there()]
     if not found:
         raise ConfigError("--peers: none of them is installed")
+    return found
+
+
+def timed_on(device: str, peers: list[Peer]) -> list[Peer]:
+    """Those that are timed on such a device. ConfigError where none is."""
+    found = [peer for peer in peers if device in peer.devices]
+    if not found:
+        raise ConfigError(f"--peers: {peers[0].name} is timed on {', '.join(peers[0].devices)}, not on {device}")
     return found
 
 

@@ -6,7 +6,8 @@ potential is computed a second time. Spikes are equal in all bits, gradients wit
 
 The neuron stays what it is: its class, name, hooks and state. `fuse` gives the instance its own way through time, which
 falls back to the class's wherever it does not apply: on a GPU, in float64, with ``store_v_seq``, under torch.compile,
-with a surrogate that is not SpikingJelly's. Under autocast x and the spikes are bfloat16, the membrane stays float32.
+with a surrogate that is not SpikingJelly's. Under autocast x and the spikes are bfloat16, the membrane stays float32
+either way.
 """
 
 from collections import Counter
@@ -30,6 +31,7 @@ CHARGES = {
     neuron.ParametricLIFNode: "learned",
 }
 DTYPES = (torch.float32, torch.bfloat16)
+HALF = (torch.bfloat16, torch.float16)
 
 
 def fuse(model: nn.Module) -> list[str]:
@@ -62,7 +64,7 @@ def multi_step_forward(self: Any, x_seq: Tensor, *args: Any, **kwargs: Any) -> A
     """x [T,N,…] → spikes [T,N,…]."""
     dynamics = None if args or kwargs or not suits(x_seq, 2) else dynamics_of(self)
     if dynamics is None:
-        return type(self).multi_step_forward(self, x_seq, *args, **kwargs)
+        return in_float32(type(self).multi_step_forward, self, x_seq, *args, **kwargs)
     return advance(self, dynamics, x_seq, single=False)
 
 
@@ -70,8 +72,15 @@ def single_step_forward(self: Any, x: Tensor, *args: Any, **kwargs: Any) -> Any:
     """x [N,…] → spikes [N,…]."""
     dynamics = None if args or kwargs or not suits(x, 1) else dynamics_of(self)
     if dynamics is None:
-        return type(self).single_step_forward(self, x, *args, **kwargs)
+        return in_float32(type(self).single_step_forward, self, x, *args, **kwargs)
     return advance(self, dynamics, x, single=True)
+
+
+def in_float32(way: Callable[..., Any], module: Any, x: Tensor, *args: Any, **kwargs: Any) -> Any:
+    """The class's own way; x in half precision and spikes as x, but the membrane stays float32."""
+    if type(x) is not Tensor or x.dtype not in HALF:
+        return way(module, x, *args, **kwargs)
+    return way(module, x.float(), *args, **kwargs).to(x.dtype)
 
 
 def suits(x: Tensor, least: int) -> bool:

@@ -175,7 +175,9 @@ class Trainer(Settings):
     """Around the step: where it runs, clipping, accumulation, what the best checkpoint is best at.
 
     ``fused`` neurons take all timesteps at once on the CPU; ``stem_once`` computes what stands before the first of them
-    once where the input is repeated. Both are the same function, but for the last bits of gradients.
+    once where the input is repeated. Both are the same function, but for the last bits of gradients. So are
+    ``channels_last``, the layout of images, and ``compile``, torch's compiler around the model while it trains. With
+    ``tf32`` linear layers on a GPU multiply in TensorFloat-32, as torch's convolutions there do.
 
     Where no ``monitor`` is said it is the first of the task's `MONITORS`.
     """
@@ -194,6 +196,9 @@ class Trainer(Settings):
     profile: bool = UNSHAPING(default=False)
     fused: bool = LATER(default=True)
     stem_once: bool = LATER(default=True)
+    channels_last: bool = LATER(default=False)
+    compile: bool = LATER(default=False)
+    tf32: bool = LATER(default=False)
 
 
 class Callback(Node):

@@ -50,6 +50,8 @@ def write_provenance(
     """`provenance.json`: where the result will come from; where it was broken off, the beginning too."""
     earlier = (folder.read("provenance.json") or {}) if resumed else {}
     kernels = provenance.kernels(device, config.neuron.name_of_choice, learner.model, config.precision)
+    if config.trainer.compile:
+        kernels += " in evaluation; in training the model is compiled by torch, for a minute at its first steps"
     if neurons.is_snn(learner.model):
         log.info("%s", kernels)
     content = {

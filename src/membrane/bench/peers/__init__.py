@@ -20,7 +20,7 @@ HOME = "membrane.bench.peers"
 class Peer:
     """One way to build a workload's net: ``home`` is the module whose ``builder`` does, ``library`` what it needs.
 
-    ``role`` is ``ours``, ``peer`` or ``floor``.
+    ``role`` is ``ours``, ``peer`` or ``floor``; ``devices`` are the kinds it is timed on.
     """
 
     name: str
@@ -29,6 +29,7 @@ class Peer:
     builder: str
     library: str
     precisions: tuple[str, ...] = ("fp32",)
+    devices: tuple[str, ...] = ("cpu", "cuda")
 
     def there(self) -> bool:
         """Whether its library is installed."""
@@ -48,6 +49,7 @@ class Peer:
 PEERS = (
     Peer("membrane multistep", "ours", "ours", "multistep", "torch", ("fp32", "bf16")),
     Peer("membrane singlestep", "ours", "ours", "singlestep", "torch"),
+    Peer("membrane compiled", "ours", "ours", "compiled", "torch", ("bf16",), ("cuda",)),
     Peer("SpikingJelly multi-step", "peer", "spikingjelly_by_hand", "multistep", "spikingjelly", ("fp32", "bf16")),
     Peer("SpikingJelly single-step", "peer", "spikingjelly_by_hand", "singlestep", "spikingjelly"),
     Peer("snnTorch", "peer", "snntorch_by_hand", "stepwise", "snntorch"),

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from membrane.bench.peers.net import Net
 from membrane.bench.workloads import Workload
+from membrane.compilation import compile_training
 from membrane.framework import MultiStep, MultiStepTID, SingleStep, SingleStepTID
 from membrane.losses import single
 from membrane.models.scnn import SCNN
@@ -22,6 +23,13 @@ SOFT_RESET = {"v_reset": None}
 def multistep(workload: Workload, device: torch.device) -> Net:
     """One call of the model on all timesteps."""
     return in_framework(workload, MultiStepTID if workload.in_data else MultiStep)
+
+
+def compiled(workload: Workload, device: torch.device) -> Net:
+    """One call of the model on all timesteps, compiled by torch: what `trainer=gpu` does."""
+    net = multistep(workload, device)
+    compile_training(net.module)
+    return net
 
 
 def singlestep(workload: Workload, device: torch.device) -> Net:
