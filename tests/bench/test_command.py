@@ -20,6 +20,33 @@ TINY = ["--scale", "0.03", "--threads", "1", "--device", "cpu"]
 THERE = [peer for peer in PEERS if peer.there() and "cpu" in peer.devices]
 
 
+@pytest.fixture(autouse=True)
+def multiplies(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on a processor that multiplies in bfloat16."""
+    monkeypatch.setattr("membrane.precision.processor_multiplies", lambda: True)
+
+
+@pytest.mark.parametrize(
+    ("multiplies", "said", "timed", "told"),
+    [(False, [], {"fp32"}, 1), (False, ["bf16"], {"bf16"}, 0), (True, ["fp32"], {"fp32"}, 0)],
+)
+def test_the_precisions_that_are_worth_it(
+    multiplies: bool,
+    said: list[str],
+    timed: set[str],
+    told: int,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("membrane.precision.processor_multiplies", lambda: multiplies)
+    chosen = ["W4", "--peers", "membrane m,relu", "--rounds", "1", "--out", str(tmp_path)]
+    assert main([*chosen, *TINY, *(f"--precision={each}" for each in said)]) == 0
+    [case] = [Case.read(plain) for plain in json.loads((tmp_path / "cpu.json").read_text())["cases"]]
+    assert {timing.precision for timing in case.timings} == timed
+    assert capsys.readouterr().err.count("bf16 is left out") == told
+
+
 def test_a_tiny_workload_end_to_end(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["W4", "neuron", *TINY, "--rounds", "2", "--out", str(tmp_path / "bench")]) == 0
     said = capsys.readouterr().out
@@ -58,6 +85,7 @@ def test_a_sweep_has_files_of_its_own_and_fewer_peers_if_said(
         (["W5", "--sweep", "batch"], "--sweep batch goes with W1, W2, W3, W4, not with W5"),
         (["--peers", "brian"], "--peers brian: no peer's name contains it; there are membrane multistep"),
         (["--peers", "compiled", "--device", "cpu"], "--peers: membrane compiled is timed on cuda, not on cpu"),
+        (["--peers", "norse", "--precision", "bf16"], "--precision bf16: Norse is timed in fp32"),
     ],
 )
 def test_what_is_refused_in_one_line(arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:

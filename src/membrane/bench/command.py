@@ -27,7 +27,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     asked = parser().parse_args(arguments)
     try:
         names, peers, device = names_of(asked.workloads, asked.sweep), peers_of(asked.peers), device_of(asked.device)
-        return bench(asked, names, timed_on(device.type, peers), device)
+        return bench(asked, names, timed_on(device.type, peers, asked.precision), device)
     except ConfigError as error:
         print(f"membrane: {error}", file=sys.stderr)
         return 2
@@ -55,6 +55,9 @@ def parser() -> ArgumentParser:
     add("--threads", type=positive(int), default=2, help="threads on the CPU (default 2)")
     add("--device", choices=("auto", "cpu", "cuda"), default="auto", help="default: CUDA where there is one")
     add("--peers", type=lambda text: text.split(","), help="only peers whose names contain one of these, with commas")
+    add(
+        "--precision", choices=("fp32", "bf16"), help="only one (default: both, on the CPU bf16 where it multiplies so)"
+    )
     add("--sweep", choices=SWEPT, help="time by T from 1 to 64, by batch or by width")
     add("--memory", action="store_true", help="on the CPU, peak memory too: a further process for each peer")
     add("--out", type=Path, default=OUT, help=f"folder for the table, the figure and the numbers (default {OUT})")
@@ -104,12 +107,20 @@ def peers_of(asked: list[str] | None) -> list[Peer]:
     return found
 
 
-def timed_on(device: str, peers: list[Peer]) -> list[Peer]:
-    """Those that are timed on such a device. ConfigError where none is."""
+def timed_on(device: str, peers: list[Peer], precision: str | None) -> list[Peer]:
+    """Those that are timed on such a device, at the precisions it is worth it. ConfigError where none is."""
+    from membrane.precision import processor_multiplies
+
     found = [peer for peer in peers if device in peer.devices]
     if not found:
         raise ConfigError(f"--peers: {peers[0].name} is timed on {', '.join(peers[0].devices)}, not on {device}")
-    return found
+    if precision is None and device == "cpu" and not processor_multiplies():
+        say("bf16 is left out, this processor does not multiply in it; --precision bf16 times it all the same")
+        precision = "fp32"
+    narrowed = [replace(peer, precisions=tuple(p for p in peer.precisions if precision in (None, p))) for peer in found]
+    if not any(peer.precisions for peer in narrowed):
+        raise ConfigError(f"--precision {precision}: {found[0].name} is timed in {', '.join(found[0].precisions)}")
+    return [peer for peer in narrowed if peer.precisions]
 
 
 def say(line: str) -> None:
