@@ -21,15 +21,16 @@ from membrane.schema import GROUPS
 
 @pytest.fixture
 def processor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """Pretend to a processor with these flags, and to a GPU or none."""
+    """Pretend to a processor with these flags, and to a GPU or none; its driver says what is given."""
 
-    def pretend(flags: str | None, gpu: bool = False) -> None:
+    def pretend(flags: str | None, gpu: bool = False, says: str = "8.6\n9.0\n") -> None:
         cpu, driver = tmp_path / "cpuinfo", tmp_path / "driver"
         if flags is not None:
             cpu.write_text(f"processor\t: 0\nflags\t\t: fpu {flags} sse\nbugs\t\t: amx_bf16\n")
         if gpu:
             driver.touch()
         monkeypatch.setattr(precision, "CPUINFO", cpu)
+        monkeypatch.setattr(precision, "CAPABILITIES", ("printf", "%s", says) if gpu else (str(tmp_path / "none"),))
         monkeypatch.setattr(precision, "GPUS", (tmp_path / "other", driver))
 
     return pretend
@@ -42,7 +43,8 @@ def processor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
         ("avx512_bf16", False, {}, "bf16-mixed"),
         ("avx512f avx2", False, {}, "32-true"),
         (None, False, {}, "32-true"),
-        ("amx_bf16", True, {}, "32-true"),
+        ("avx2", True, {}, "bf16-mixed"),
+        ("avx2", True, {"accelerator": "cpu"}, "32-true"),
         ("amx_bf16", True, {"accelerator": "cpu"}, "bf16-mixed"),
         ("amx_bf16", False, {"accelerator": "gpu"}, "32-true"),
         ("amx_bf16", False, {"fused": False}, "32-true"),
@@ -85,17 +87,35 @@ def test_a_mistake_beside_it_is_named(raw: dict[str, Any]) -> None:
         check(raw | {"precision": "auto"})
 
 
-@pytest.mark.parametrize(("there", "multiplies", "chosen"), [(True, True, "bf16-mixed"), (True, False, "32-true")])
-def test_a_gpu_is_asked_whether_it_multiplies_in_bfloat16(
-    there: bool, multiplies: bool, chosen: str, processor: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.parametrize("says", ["7.5\n9.0\n", "", "[N/A]\n", "No devices were found\n"])
+def test_a_gpu_that_may_not_multiply_in_bfloat16_is_not_taken_for_one_that_does(says: str, processor: Any) -> None:
+    processor("amx_bf16", gpu=True, says=says)
+    assert not precision.gpu_multiplies()
+    assert precision.fastest("lif", fused=True, accelerator="auto") == "32-true"
+
+
+def test_neurons_that_keep_their_state_in_half_precision_stay_in_single_on_a_gpu(processor: Any) -> None:
     processor("avx2", gpu=True)
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: there)
-    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: multiplies or including_emulation)
-    assert precision.fastest("lif", fused=True, accelerator="auto") == chosen
-    assert precision.fastest("lif", fused=True, accelerator="gpu") == chosen
-    assert precision.fastest("lif", fused=True, accelerator="cpu") == "32-true"
+    assert precision.gpu_multiplies()
     assert precision.fastest("klif", fused=True, accelerator="gpu") == "32-true"
+
+
+@pytest.mark.parametrize(
+    ("line", "found"),
+    [
+        ("flags\t\t: fpu avx512_bf16 amx_bf16 amx_tile", "amx_bf16"),
+        ("Features\t: fp asimd bf16", "bf16"),
+        ("flags\t\t: avx2", "no"),
+    ],
+)
+def test_what_a_processor_multiplies_with(
+    line: str, found: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "cpuinfo").write_text(f"processor\t: 0\n{line}\n\nprocessor\t: 1\n")
+    monkeypatch.setattr(precision, "CPUINFO", tmp_path / "cpuinfo")
+    assert precision.processor_multiplies() == found
+    monkeypatch.setattr(precision, "CPUINFO", tmp_path / "none")
+    assert precision.processor_multiplies() == "no"
 
 
 @pytest.mark.parametrize("choice", [each for each in precision.FLOAT32_INSIDE if each != "relu"])

@@ -41,6 +41,12 @@ from membrane.tracking.log import quiet
 log = logging.getLogger(__name__)
 
 
+def set_arithmetic(config: Config) -> None:
+    """Torch's own settings for the whole process, said anew by every run: threads, and TF32 on a GPU."""
+    torch.set_num_threads(config.threads)
+    torch.backends.cuda.matmul.allow_tf32 = config.trainer.tf32
+
+
 def rehearse(config: Config) -> None:
     """Build what a run needs, but for its data. ConfigError for what cannot be built."""
     learner = build_learner(config)
@@ -137,10 +143,14 @@ def neuron_factory(config: Config) -> NeuronFactory:
 
 
 def optimizer(config: Config, parameters: Iterable[nn.Parameter]) -> Optimizer:
-    """The optimiser over the model's parameters; on a GPU fused, where torch has it so."""
+    """The optimiser over the model's parameters; on a GPU fused, where torch's own can be.
+
+    Not with clipping: Lightning takes a fused one for one that unscales gradients by itself, and refuses.
+    """
     params = list(parameters)
     known = signature(admitted(config.optimizer.target, config.trust)).parameters
-    fused = {"fused": True} if "fused" in known and all(each.is_cuda for each in params) else {}
+    can = config.optimizer.choice and "fused" in known and config.trainer.clip_norm is None
+    fused = {"fused": True} if can and all(each.is_cuda for each in params) else {}
     made: Optimizer = build(config.optimizer, config.trust, params=params, **fused)
     return made
 
@@ -189,7 +199,7 @@ def build_trainer(config: Config, folder: Path, callbacks: Sequence[L.Callback] 
     plugins: list[Any] = [checkpoints.WholeFiles()]
     if SLURMEnvironment.detect():
         plugins.append(SLURMEnvironment(auto_requeue=False))
-    with refused_by_lightning():
+    with refused_by_lightning(settings.accelerator):
         trainer = L.Trainer(
             accelerator=settings.accelerator,
             devices=settings.devices,
@@ -216,10 +226,10 @@ def build_trainer(config: Config, folder: Path, callbacks: Sequence[L.Callback] 
 
 
 @contextmanager
-def refused_by_lightning() -> Iterator[None]:
+def refused_by_lightning(accelerator: str) -> Iterator[None]:
     """Inside, what Lightning cannot run on this machine is a ConfigError."""
     try:
         yield
     except MisconfigurationException as error:
-        said = one_line(error).rstrip(".!")
-        raise ConfigError(f"trainer: {said}; trainer.accelerator=auto takes what there is") from None
+        way_out = "; trainer.accelerator=auto takes what there is" if accelerator == "gpu" else ""
+        raise ConfigError(f"trainer: {one_line(error).rstrip('.!')}{way_out}") from None

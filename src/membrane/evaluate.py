@@ -115,13 +115,11 @@ def changed(said: Any, changes: Sequence[str]) -> Config:
 
 def measure(run: Path, config: Config) -> tuple[dict[str, float], Path]:
     """`test/*` of the checkpoint that the run's protocol selects, under ``config``."""
-    import torch
-
-    from membrane.assembly import build_data, build_learner
+    from membrane.assembly import build_data, build_learner, set_arithmetic
     from membrane.runs import checkpoint_of
     from membrane.train import test
 
-    torch.set_num_threads(config.threads)
+    set_arithmetic(config)
     learner = build_learner(config)
     data = build_data(config, learner)
     data.setup()

@@ -101,6 +101,16 @@ def or_unmasked(neuron: Neuron) -> str:
     return ", or neuron.lambda_init=1" if isinstance(neuron, MaskedPSN) else ""
 
 
+def nobody_listens_to_the_compiled(config: Config) -> str | None:
+    """Hooks on layers at every training step, of a model that is compiled for them."""
+    if config.trainer.compile and config.regularizer is not None:
+        name = config.regularizer.name_of_choice
+        return f"regularizer={name} listens to layers, which a compiled model has not: use trainer.compile=false"
+    if config.trainer.compile and config.trainer.profile:
+        return "trainer.profile=true times layers, which a compiled model has not: use trainer.compile=false"
+    return None
+
+
 def momentum_fits(config: Config) -> str | None:
     """Nesterov's momentum without momentum."""
     optimizer = config.optimizer
@@ -153,6 +163,7 @@ RULES: tuple[Callable[[Config], str | None], ...] = (
     neuron_can_fire,
     steps_fit,
     neurons_are_there,
+    nobody_listens_to_the_compiled,
     momentum_fits,
     loss_reads_the_task,
     watched_is_measured,

@@ -9,7 +9,14 @@ import numpy as np
 import torch
 
 from membrane import checkpoints
-from membrane.assembly import build_callbacks, build_data, build_learner, build_trainer, keep_best_and_last
+from membrane.assembly import (
+    build_callbacks,
+    build_data,
+    build_learner,
+    build_trainer,
+    keep_best_and_last,
+    set_arithmetic,
+)
 from membrane.data.module import DataModule
 from membrane.extension import copy_from
 from membrane.initial import start_from
@@ -32,8 +39,7 @@ def run(config: Config, said: dict[str, Any], folder: RunFolder, stop: Stop) -> 
 
     A run that was broken off goes on from its newest checkpoint.
     """
-    torch.set_num_threads(config.threads)
-    torch.backends.cuda.matmul.allow_tf32 = config.trainer.tf32
+    set_arithmetic(config)
     stop.within(config.max_time)
     pieces = 1
     while True:

@@ -10,7 +10,6 @@ import torch
 
 from membrane.bench import digits_run, measure, memory
 from membrane.bench.command import main, parser
-from membrane.bench.machine import bf16, flags
 from membrane.bench.peers import PEERS
 from membrane.bench.record import Case
 from membrane.bench.step import data
@@ -21,17 +20,17 @@ THERE = [peer for peer in PEERS if peer.there() and "cpu" in peer.devices]
 
 
 @pytest.fixture(autouse=True)
-def multiplies(monkeypatch: pytest.MonkeyPatch) -> None:
+def processor(monkeypatch: pytest.MonkeyPatch) -> None:
     """As on a processor that multiplies in bfloat16."""
-    monkeypatch.setattr("membrane.precision.processor_multiplies", lambda: True)
+    monkeypatch.setattr("membrane.precision.processor_multiplies", lambda: "amx_bf16")
 
 
 @pytest.mark.parametrize(
-    ("multiplies", "said", "timed", "told"),
-    [(False, [], {"fp32"}, 1), (False, ["bf16"], {"bf16"}, 0), (True, ["fp32"], {"fp32"}, 0)],
+    ("instructions", "said", "timed", "told"),
+    [("no", [], {"fp32"}, 1), ("no", ["bf16"], {"bf16"}, 0), ("amx_bf16", ["fp32"], {"fp32"}, 0)],
 )
 def test_the_precisions_that_are_worth_it(
-    multiplies: bool,
+    instructions: str,
     said: list[str],
     timed: set[str],
     told: int,
@@ -39,7 +38,7 @@ def test_the_precisions_that_are_worth_it(
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("membrane.precision.processor_multiplies", lambda: multiplies)
+    monkeypatch.setattr("membrane.precision.processor_multiplies", lambda: instructions)
     chosen = ["W4", "--peers", "membrane m,relu", "--rounds", "1", "--out", str(tmp_path)]
     assert main([*chosen, *TINY, *(f"--precision={each}" for each in said)]) == 0
     [case] = [Case.read(plain) for plain in json.loads((tmp_path / "cpu.json").read_text())["cases"]]
@@ -191,11 +190,3 @@ def test_the_digits_run_is_timed_from_the_command_to_its_end() -> None:
 def test_a_digits_run_that_fails_says_what_it_said_last() -> None:
     with pytest.raises(digits_run.RunFailed, match=r"ended with 2: membrane: .*epochs"):
         digits_run.measure(1, 0.0, 1, digits_run.child_environment(), ["epochs=none"])
-
-
-def test_what_a_processor_has_for_bf16(tmp_path: Path) -> None:
-    info = tmp_path / "cpuinfo"
-    info.write_text("processor\t: 0\nflags\t\t: fpu avx512_bf16 amx_bf16 amx_tile\n\nprocessor\t: 1\n")
-    assert bf16(flags(info)) == "amx_bf16"
-    assert bf16(["avx2"]) == "no"
-    assert flags(tmp_path / "none") == []

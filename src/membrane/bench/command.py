@@ -114,7 +114,7 @@ def timed_on(device: str, peers: list[Peer], precision: str | None) -> list[Peer
     found = [peer for peer in peers if device in peer.devices]
     if not found:
         raise ConfigError(f"--peers: {peers[0].name} is timed on {', '.join(peers[0].devices)}, not on {device}")
-    if precision is None and device == "cpu" and not processor_multiplies():
+    if precision is None and device == "cpu" and processor_multiplies() == "no":
         say("bf16 is left out, this processor does not multiply in it; --precision bf16 times it all the same")
         precision = "fp32"
     narrowed = [replace(peer, precisions=tuple(p for p in peer.precisions if precision in (None, p))) for peer in found]

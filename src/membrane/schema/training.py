@@ -175,9 +175,11 @@ class Trainer(Settings):
     """Around the step: where it runs, clipping, accumulation, what the best checkpoint is best at.
 
     ``fused`` neurons take all timesteps at once on the CPU; ``stem_once`` computes what stands before the first of them
-    once where the input is repeated. Both are the same function, but for the last bits of gradients. So are
-    ``channels_last``, the layout of images, and ``compile``, torch's compiler around the model while it trains. With
-    ``tf32`` linear layers on a GPU multiply in TensorFloat-32, as torch's convolutions there do.
+    once where the input is repeated. Both are the same function, but for the last bits of gradients.
+
+    ``channels_last`` is the layout of images; ``compile`` puts torch's compiler around the model while it trains, and
+    draws dropout in another way; ``tf32`` lets matrix products on a GPU multiply in TensorFloat-32, as torch's
+    convolutions there do. All three change roundings.
 
     Where no ``monitor`` is said it is the first of the task's `MONITORS`.
     """

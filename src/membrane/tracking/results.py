@@ -51,7 +51,7 @@ def write_provenance(
     earlier = (folder.read("provenance.json") or {}) if resumed else {}
     kernels = provenance.kernels(device, config.neuron.name_of_choice, learner.model, config.precision)
     if config.trainer.compile:
-        kernels += " in evaluation; in training the model is compiled by torch, for a minute at its first steps"
+        kernels += "; in training the model is compiled by torch"
     if neurons.is_snn(learner.model):
         log.info("%s", kernels)
     content = {

@@ -26,7 +26,7 @@ def multistep(workload: Workload, device: torch.device) -> Net:
 
 
 def compiled(workload: Workload, device: torch.device) -> Net:
-    """One call of the model on all timesteps, compiled by torch: what `trainer=gpu` does."""
+    """One call of the model on all timesteps, compiled by torch as under `trainer=gpu`."""
     net = multistep(workload, device)
     compile_training(net.module)
     return net
