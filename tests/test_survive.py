@@ -105,7 +105,7 @@ def workplace(tmp_path: Path) -> Path:
 def test_sigkill_at_twenty_moments_and_in_every_phase(
     workplace: Path, remains: Callable[[Path], dict[str, Any]], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    whole = finished(workplace, "whole", "epochs=32")
+    whole = finished(workplace, "whole", "epochs=48")
     expected = remains(whole)
     duration = json.loads((whole / "result.json").read_text())["fit_seconds"]
     uniform: list[tuple[float, str | None]] = [(duration * (k + 0.5) / 20, None) for k in range(20)]
@@ -115,8 +115,8 @@ def test_sigkill_at_twenty_moments_and_in_every_phase(
     def survive(number: int) -> str:
         after, phase = [*uniform, *aimed][number]
         name = f"killed{number}"
-        caught = kill(workplace, name, 0.95 * after, phase, "epochs=32")
-        assert remains(finished(workplace, name, "epochs=32")) == expected, (number, caught)
+        caught = kill(workplace, name, 0.95 * after, phase, "epochs=48")
+        assert remains(finished(workplace, name, "epochs=48")) == expected, (number, caught)
         return caught
 
     with ThreadPoolExecutor(2) as pool:
