@@ -192,7 +192,7 @@ def test_every_truncation_and_flipped_bit_is_detected_and_the_fallback_used(
     assert membrane("logger=csv", "model=smlp", "timesteps=2", "threads=1", "epochs=2") == 0
     [folder] = Path("runs").glob("*/*/seed0/checkpoints")
     last, chance = folder / "last.ckpt", random.Random(2)
-    whole = last.read_bytes()
+    whole, digest = last.read_bytes(), last.with_name("last.ckpt.sha256").read_bytes()
     damages: list[bytes] = [whole[:length] for length in sorted(chance.sample(range(len(whole)), 50))]
     for place in chance.sample(range(8 * len(whole)), 200):
         flipped = bytearray(whole)
@@ -200,10 +200,12 @@ def test_every_truncation_and_flipped_bit_is_detected_and_the_fallback_used(
         damages.append(bytes(flipped))
     fallbacks = 0
     for damage in damages:
-        last.unlink()  # `best` may be the same file
+        last.unlink(missing_ok=True)  # `best` may be the same file
         last.write_bytes(damage)
+        last.with_name("last.ckpt.sha256").write_bytes(digest)
         path, state = checkpoints.newest(folder) or (last, {})
         fallbacks += path.name == "previous.ckpt" and state["global_step"] == 20
+        assert (folder / "damaged.ckpt").read_bytes() == damage
     with capsys.disabled():
         print(f"\n50 truncations and 200 flipped bits: previous was used {fallbacks} times")
     assert fallbacks == 250
