@@ -1,11 +1,17 @@
 import hashlib
+import subprocess
+import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
+import pytest
 import torch
 from sklearn.datasets import load_digits
 
+from membrane.data import digits
 from membrane.data.digits import Digits
+from membrane.errors import DataError
 
 NOWHERE = Path("does/not/exist")
 
@@ -49,3 +55,18 @@ def test_nothing_global_reaches_the_parts() -> None:
     torch.manual_seed(2)
     np.random.seed(2)
     assert [part.digest() for part in Digits().load(NOWHERE, timesteps=8)] == first
+
+
+def test_a_library_without_its_file_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(digits, "find_spec", lambda name: None)
+    with pytest.raises(DataError, match="scikit-learn, which is not installed"):
+        digits.bundled()
+    found = SimpleNamespace(origin=str(tmp_path / "sklearn" / "__init__.py"))
+    monkeypatch.setattr(digits, "find_spec", lambda name: found)
+    with pytest.raises(DataError, match=r"without .*digits\.csv\.gz"):
+        digits.bundled()
+
+
+def test_reading_it_does_without_scikit_learns_imports() -> None:
+    code = "import sys; from membrane.data.digits import bundled; bundled(); sys.exit('sklearn' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
