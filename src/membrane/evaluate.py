@@ -14,6 +14,7 @@ from yaml import YAMLError
 
 from membrane.composition import Composer
 from membrane.errors import ConfigError, DataError
+from membrane.imports import quick_imports
 from membrane.published import masked_override, published
 from membrane.requirements import check_versions
 from membrane.schema import Config
@@ -97,7 +98,8 @@ def combinations(overrides: list[str]) -> list[list[str]]:
 
 def changed(said: Any, changes: Sequence[str]) -> Config:
     """The run's configuration with changes of values, checked; data is looked for where it is said to be now."""
-    from membrane.loading import config_of
+    with quick_imports():
+        from membrane.loading import config_of
 
     merged = OmegaConf.create(said)
     if "MEMBRANE_DATA" in os.environ:

@@ -1,0 +1,30 @@
+"""Importing what training needs, which is most of the time until the first step."""
+
+import gc
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import ModuleType
+
+SIGNAL = "scipy.signal"
+
+
+@contextmanager
+def quick_imports() -> Iterator[None]:
+    """Inside, Lightning and all that comes with it take two thirds of the time to be imported.
+
+    What is imported is no garbage, so none is looked for. torchmetrics imports scipy.signal, half of scipy, only to
+    give it an old name back (``hamming``): it gets an empty module that has the name, which is gone afterwards.
+    """
+    collecting, there = gc.isenabled(), SIGNAL in sys.modules
+    gc.disable()
+    if not there:
+        sys.modules[SIGNAL] = ModuleType(SIGNAL)
+        sys.modules[SIGNAL].hamming = None  # type: ignore[attr-defined]
+    try:
+        yield
+    finally:
+        if not there:
+            del sys.modules[SIGNAL]
+        if collecting:
+            gc.enable()

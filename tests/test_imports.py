@@ -1,0 +1,31 @@
+"""Imports in a process of their own: what they bring, what they leave out, and that it is whole afterwards."""
+
+import subprocess
+import sys
+
+CODE = """
+import gc, sys
+from membrane.imports import quick_imports
+with quick_imports():
+    import membrane.train
+    assert not gc.isenabled()
+assert gc.isenabled()
+assert not [name for name in sys.modules if name.startswith(("scipy.signal", "scipy.stats"))]
+import numpy as np
+import scipy.signal
+from torchmetrics.functional.audio import scale_invariant_signal_noise_ratio
+assert scipy.signal.windows.hamming(3, sym=True).argmax() == 1
+assert not hasattr(scipy.signal, "hamming")
+with quick_imports():
+    import scipy.signal as again
+assert again is sys.modules["scipy.signal"] is scipy.signal
+gc.disable()
+with quick_imports():
+    pass
+assert not gc.isenabled()
+"""
+
+
+def test_scipy_signal_waits_until_it_is_asked_for() -> None:
+    done = subprocess.run([sys.executable, "-c", CODE], check=False, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
