@@ -73,6 +73,7 @@ def test_every_choice_composes_and_is_what_its_file_is_called(turn: int, compose
         chosen["neuron"] = "lif"
     if chosen["neuron"] == "relu":
         chosen = {group: name for group, name in chosen.items() if name not in NEEDS_NEURONS.get(group, ())}
+    chosen |= {"regularizer": "none"} if chosen["trainer"] == "gpu" else {}  # it listens to what is compiled there
     spikes = chosen.get("readout") == "first_spike"
     chosen |= {"model": "smlp"} if spikes else {}
     typed = [f"{group}={name}" for group, name in chosen.items()]
