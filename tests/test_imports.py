@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 CODE = """
 import gc, sys
@@ -28,4 +29,18 @@ assert not gc.isenabled()
 
 def test_scipy_signal_waits_until_it_is_asked_for() -> None:
     done = subprocess.run([sys.executable, "-c", CODE], check=False, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+RUN = """
+import sys
+from membrane.command import main
+said = "logger=csv model=smlp model.units=[8] timesteps=2 epochs=1 figures=false threads=1".split()
+assert main(said) == 0
+assert not [name for name in sys.modules if name.startswith(("scipy.signal", "scipy.stats", "sklearn"))]
+"""
+
+
+def test_a_run_does_without_it(tmp_path: Path) -> None:
+    done = subprocess.run([sys.executable, "-c", RUN], cwd=tmp_path, check=False, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

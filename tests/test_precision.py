@@ -108,14 +108,12 @@ def test_neurons_that_keep_their_state_in_half_precision_stay_in_single_on_a_gpu
         ("flags\t\t: avx2", "no"),
     ],
 )
-def test_what_a_processor_multiplies_with(
-    line: str, found: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_a_bf16_instructions_with(line: str, found: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "cpuinfo").write_text(f"processor\t: 0\n{line}\n\nprocessor\t: 1\n")
     monkeypatch.setattr(precision, "CPUINFO", tmp_path / "cpuinfo")
-    assert precision.processor_multiplies() == found
+    assert precision.bf16_instructions() == found
     monkeypatch.setattr(precision, "CPUINFO", tmp_path / "none")
-    assert precision.processor_multiplies() == "no"
+    assert precision.bf16_instructions() == "no"
 
 
 @pytest.mark.parametrize("choice", [each for each in precision.FLOAT32_INSIDE if each != "relu"])

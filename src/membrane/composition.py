@@ -28,7 +28,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
-from membrane.config_files import ConfigFiles
+from membrane.config_files import BASIC_SWEEPER, ConfigFiles
 from membrane.errors import ConfigError
 from membrane.mistakes import nearest, no_choice, one_line, unknown
 from membrane.processes import LAUNCHER, settings_of
@@ -39,7 +39,6 @@ from membrane.search.space import Dimension, examples, search_space
 PRIMARY = "train"
 HYDRA_VERSION = "1.3"
 """Whose rules of composition hold, here and in Hydra's main."""
-BASIC_SWEEPER = "hydra._internal.core_plugins.basic_sweeper.BasicSweeper"
 OPTUNA_SWEEPER = "hydra_plugins.membrane.optuna.OptunaSweeper"
 SAYS_HYDRA = re.compile(r"(^|[/.@:\[])hydra($|[/.@:\]\[])")
 WHOLE = ("experiment", "sweep", "debug", "local")

@@ -12,6 +12,8 @@ from hydra.core.override_parser.types import Override
 from hydra.plugins.config_source import ConfigResult
 from omegaconf import DictConfig
 
+BASIC_SWEEPER = "hydra._internal.core_plugins.basic_sweeper.BasicSweeper"
+
 
 class Copies(CachingConfigRepository):
     """Copies of what another repository has read: Hydra composes by changing what it loads."""
@@ -45,7 +47,8 @@ class ConfigFiles(ConfigLoaderImpl):
         if job in self.validated:
             return self.validated.pop(job)
         composed = super().load_sweep_config(master_config, sweep_overrides)
-        self.validated[job] = deepcopy(composed)
+        if master_config.hydra.sweeper.get("_target_") == BASIC_SWEEPER:  # no other composes before it launches
+            self.validated[job] = deepcopy(composed)
         return composed
 
     def _parse_overrides_and_create_caching_repo(

@@ -23,7 +23,7 @@ def fastest(neuron: str, fused: bool, accelerator: str) -> str:
     """
     safe = neuron == "relu" or (neuron in FLOAT32_INSIDE and fused)
     on_gpu = accelerator == "gpu" or (accelerator == "auto" and any(gpu.exists() for gpu in GPUS))
-    return "bf16-mixed" if safe and (gpu_multiplies() if on_gpu else processor_multiplies() != "no") else "32-true"
+    return "bf16-mixed" if safe and (gpu_multiplies() if on_gpu else bf16_instructions() != "no") else "32-true"
 
 
 def gpu_multiplies() -> bool:
@@ -35,7 +35,7 @@ def gpu_multiplies() -> bool:
         return False
 
 
-def processor_multiplies() -> str:
+def bf16_instructions() -> str:
     """The processor's fastest instructions for bfloat16; ``no``, where it does not say that it has any."""
     try:
         line = re.search(r"^(?:flags|Features)\s*:(.*)$", CPUINFO.read_text(), re.MULTILINE)

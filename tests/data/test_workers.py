@@ -238,14 +238,6 @@ def test_what_is_raised_in_a_worker_is_raised_here(error: Exception, raised: typ
     assert type(error).__name__ in told
 
 
-def reaped() -> bool:
-    """Whether no worker is left, in a moment at the latest: torch's thread and ours may be reaping the same one."""
-    end = time.monotonic() + 1
-    while active_children() and time.monotonic() < end:
-        time.sleep(0.01)
-    return not active_children()
-
-
 def test_workers_that_are_busy_end_when_the_iteration_is_given_up() -> None:
     def busy() -> Iterator[Batch]:
         batches = Workers(2).batches(lambda step: doubled(step) if step == 0 else time.sleep(60), range(9))
@@ -254,12 +246,12 @@ def test_workers_that_are_busy_end_when_the_iteration_is_given_up() -> None:
         return batches
 
     busy().close()
-    assert reaped()
+    assert not active_children()
     with pytest.raises(KeyError, match="training"):
         busy().throw(KeyError("training"))
-    assert reaped()
+    assert not active_children()
     busy()  # nobody holds it
-    assert reaped()
+    assert not active_children()
 
 
 def parent(what: str, then: str, timeout: float = 25.0) -> tuple[subprocess.Popen[str], list[int]]:

@@ -109,12 +109,12 @@ def peers_of(asked: list[str] | None) -> list[Peer]:
 
 def timed_on(device: str, peers: list[Peer], precision: str | None) -> list[Peer]:
     """Those that are timed on such a device, at the precisions it is worth it. ConfigError where none is."""
-    from membrane.precision import processor_multiplies
+    from membrane.precision import bf16_instructions
 
     found = [peer for peer in peers if device in peer.devices]
     if not found:
         raise ConfigError(f"--peers: {peers[0].name} is timed on {', '.join(peers[0].devices)}, not on {device}")
-    if precision is None and device == "cpu" and processor_multiplies() == "no":
+    if precision is None and device == "cpu" and bf16_instructions() == "no":
         say("bf16 is left out, this processor does not multiply in it; --precision bf16 times it all the same")
         precision = "fp32"
     narrowed = [replace(peer, precisions=tuple(p for p in peer.precisions if precision in (None, p))) for peer in found]

@@ -6,7 +6,7 @@ from importlib import metadata
 
 import torch
 
-from membrane.precision import processor_multiplies
+from membrane.precision import bf16_instructions
 from membrane.tracking import provenance
 
 LIBRARIES = ("torch", "spikingjelly", "snntorch", "norse", "lightning", "numpy")
@@ -20,7 +20,7 @@ def describe(device: torch.device, threads: int) -> dict[str, str]:
         about = torch.cuda.get_device_properties(device)
         found["device"] = f"{about.name}, {about.total_memory / 2**30:.0f} GiB, CUDA {torch.version.cuda}"
     else:
-        found["bf16 in hardware"] = processor_multiplies()
+        found["bf16 in hardware"] = bf16_instructions()
     versions = {"python": provenance.versions()["python"], **{name: version(name) for name in LIBRARIES}}
     return found | {name: value for name, value in versions.items() if value}
 

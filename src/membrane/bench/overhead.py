@@ -13,7 +13,7 @@ from time import perf_counter
 import lightning as L
 import torch
 
-from membrane.assembly import build_data, build_learner, build_trainer
+from membrane.assembly import build_data, build_learner, build_trainer, set_arithmetic
 from membrane.bench.record import Spread, spread
 from membrane.composition import Composer
 from membrane.config import check, resolved
@@ -68,7 +68,7 @@ def whole(config: Config, learner: Learner, folder: Path) -> float:
 
 def measure(config: Config) -> dict[str, Spread]:
     """Milliseconds a step: of both, of the difference round by round, and of the loader alone."""
-    torch.set_num_threads(config.threads)
+    set_arithmetic(config)
     learner = build_learner(config)
     data = build_data(config, learner)
     data.setup()

@@ -146,15 +146,17 @@ class Crew:
         if self.closed.is_set() or self.iterator is None:
             return
         self.closed.set()
+        # In a thread, because torch's own end may wait for a lock that a killed worker held.
+        farewell = threading.Thread(target=self.iterator._shutdown_workers, daemon=True)
         try:
             if not sys.is_finalizing():
-                # In a thread, because torch's own end may wait for a lock that a killed worker held.
-                farewell = threading.Thread(target=self.iterator._shutdown_workers, daemon=True)
                 farewell.start()
                 farewell.join(GRACE)
         finally:
             self.kill()
             atexit.unregister(self.kill)
+            if farewell.is_alive():  # of two threads that wait for one process, only one hears of its end
+                farewell.join(GRACE)
             for each in self.processes:
                 each.join(GRACE)
 
