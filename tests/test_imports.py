@@ -11,6 +11,8 @@ with quick_imports():
     import membrane.train
     assert not gc.isenabled()
 assert gc.isenabled()
+imported = gc.get_freeze_count()
+assert imported > 100_000
 assert not [name for name in sys.modules if name.startswith(("scipy.signal", "scipy.stats"))]
 import numpy as np
 import scipy.signal
@@ -19,6 +21,7 @@ assert scipy.signal.windows.hamming(3, sym=True).argmax() == 1
 assert not hasattr(scipy.signal, "hamming")
 with quick_imports():
     import scipy.signal as again
+assert gc.get_freeze_count() <= imported, "nothing was imported, so nothing more is kept for good"
 assert again is sys.modules["scipy.signal"] is scipy.signal
 gc.disable()
 with quick_imports():
