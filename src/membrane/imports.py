@@ -13,9 +13,10 @@ SIGNAL = "scipy.signal"
 def quick_imports() -> Iterator[None]:
     """Inside, Lightning and all that comes with it take two thirds of the time to be imported.
 
-    What is imported is no garbage: none is looked for now, nor ever again in it (``gc.freeze``), which spares every full
-    collection of a run, and the one at its end, a walk through a million objects. torchmetrics imports scipy.signal, half of scipy, only to
-    give it an old name back (``hamming``): it gets an empty module that has the name, which is gone afterwards.
+    What is imported is no garbage: none is looked for now, nor ever again in it (``gc.freeze``), which spares a walk
+    through a million objects at every full collection and at the end of the process. torchmetrics imports
+    scipy.signal, half of scipy, only to give an old name back (``hamming``): it gets an empty module that has the
+    name, which is gone afterwards.
     """
     collecting, there, known = gc.isenabled(), SIGNAL in sys.modules, len(sys.modules)
     gc.disable()

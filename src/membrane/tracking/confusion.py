@@ -1,9 +1,12 @@
 """The confusion matrix as a picture."""
 
 from collections.abc import Sequence
+from textwrap import fill
 from typing import TYPE_CHECKING
 
 import numpy as np
+
+from membrane.tracking.panels import panels, width_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -19,18 +22,17 @@ def confusion_matrix(labels: np.ndarray, predictions: np.ndarray, classes: int |
     confusions are listed.
     """
     from matplotlib.colors import PowerNorm
-    from matplotlib.figure import Figure
 
     names = [str(k) for k in range(classes)] if isinstance(classes, int) else list(classes)
     counts = np.bincount(labels * len(names) + predictions, minlength=len(names) ** 2).reshape(len(names), -1)
     share = counts / np.maximum(counts.sum(1, keepdims=True), 1)
     small = len(names) <= MOST_WRITTEN
-    side = min(max(2.6 + 0.36 * len(names), 4.2), 7.5) if small else 6.4
-    figure = Figure(figsize=(side + 0.9, side), layout="constrained")
-    axes = figure.subplots()
+    side = min(max(1.9 + 0.36 * len(names), 3.5), 6.8) if small else 5.5
+    figure, [[axes]] = panels(side, side, margin=width_of(names))
     picture = axes.imshow(share, cmap="Blues", norm=PowerNorm(1 if small else 0.5, 0, 1), interpolation="nearest")
     ticks = [0, 0.25, 0.5, 0.75, 1] if small else [0, 0.01, 0.05, 0.1, 0.25, 0.5, 1]
-    bar = figure.colorbar(picture, ax=axes, shrink=0.8, ticks=ticks, format=lambda value, _: f"{100 * value:g} %")
+    beside = axes.inset_axes((1.05, 0.1, 0.04, 0.8))
+    bar = figure.colorbar(picture, cax=beside, ticks=ticks, format=lambda value, _: f"{100 * value:g} %")
     bar.set_label("share of the true class", fontsize=8.5)
     bar.ax.tick_params(labelsize=8)
     title = f"accuracy {100 * np.trace(counts) / counts.sum():.1f} % of {counts.sum():,} samples"
@@ -39,7 +41,7 @@ def confusion_matrix(labels: np.ndarray, predictions: np.ndarray, classes: int |
     if small:
         write_counts(axes, counts, share)
     else:
-        figure.supxlabel(frequent_confusions(counts, names), fontsize=8, color="dimgrey")
+        axes.set_xlabel(f"{axes.get_xlabel()}\n\n{fill(frequent_confusions(counts, names), 80)}")
     return figure
 
 

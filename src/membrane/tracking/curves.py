@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from membrane.tracking.panels import panels, width_of
 from membrane.tracking.raster import evenly
 
 if TYPE_CHECKING:
@@ -49,17 +50,15 @@ def learning_curves(rows: Sequence[Row]) -> "Figure":
 
     The score is accuracy, in regression the mean absolute error.
     """
-    from matplotlib.figure import Figure
-
     part = "oracle" if any("oracle/loss" in row for row in rows) else "val"
     parts = ("train", part)
     curves = {metric: {name: by_epoch(rows, f"{name}/{metric}") for name in parts} for metric in TITLES}
-    panels = [metric for metric, lines in curves.items() if any(len(epochs) for epochs, _ in lines.values())]
-    if not panels:
+    shown = [metric for metric, lines in curves.items() if any(len(epochs) for epochs, _ in lines.values())]
+    if not shown:
         raise NothingToDraw("metrics.csv has no loss and no accuracy yet")
-    figure = Figure(figsize=(4.8 * len(panels), 3.4), layout="constrained")
+    figure, axes_of = panels(3.8, 2.7, columns=len(shown))
     best = best_epoch(curves["acc"][part], curves["loss"][part])
-    for axes, metric in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True):
+    for axes, metric in zip(axes_of[0], shown, strict=True):
         for colour, (name, line) in zip((TRAINED, MEASURED), curves[metric].items(), strict=True):
             plot(axes, line, colour, name)
         over_epochs(axes, TITLES[metric])
@@ -163,12 +162,10 @@ def firing_rates(rows: Sequence[Row]) -> "Figure":
 def rate_lines(lines: Mapping[str, Line]) -> "Figure":
     """Rates on a logit axis, on which 0.1 % and 99.9 % are equally far from one half; early layers are dark."""
     from matplotlib import colormaps
-    from matplotlib.figure import Figure
 
     from membrane.tracking.firing import SATURATED, SILENT
 
-    figure = Figure(figsize=(6.8, 4.0), layout="constrained")
-    axes = figure.subplots()
+    figure, [[axes]] = panels(5.5, 3.3, margin=width_of(lines))
     low, high = 2e-4, 1 - 2e-4
     colours = colormaps["plasma"](np.linspace(0, 0.72, len(lines)))
     for colour, (layer, (epochs, rates)) in zip(colours, lines.items(), strict=True):
@@ -192,7 +189,6 @@ def rate_map(lines: Mapping[str, Line]) -> "Figure":
     """Rates as colours, a row for each layer, the first on top; silent and saturated ones leave the scale."""
     from matplotlib import colormaps
     from matplotlib.colors import LogNorm
-    from matplotlib.figure import Figure
 
     from membrane.tracking.firing import SATURATED, SILENT
 
@@ -200,8 +196,7 @@ def rate_map(lines: Mapping[str, Line]) -> "Figure":
     rates = np.full((len(lines), epochs[-1] + 1), np.nan)
     for row, (at, values) in enumerate(lines.values()):
         rates[row, at] = np.maximum(values, SILENT / 10)
-    figure = Figure(figsize=(6.8, min(1.4 + 0.17 * len(lines), 9.0)), layout="constrained")
-    axes = figure.subplots()
+    figure, [[axes]] = panels(5.0, min(0.6 + 0.17 * len(lines), 8.2), margin=width_of(lines))
     colours = colormaps["viridis"].with_extremes(under="#c9c9c9", over="#D55E00", bad="white")
     norm = LogNorm(SILENT, SATURATED)
     picture = axes.imshow(rates, cmap=colours, norm=norm, aspect="auto", interpolation="nearest")
@@ -210,7 +205,8 @@ def rate_map(lines: Mapping[str, Line]) -> "Figure":
     named = evenly(len(lines), MOST_NAMES)
     axes.set_yticks(named, [list(lines)[row] for row in named], fontsize=7.5)
     axes.grid(visible=False)
-    bar = figure.colorbar(picture, ax=axes, extend="both", extendfrac=0.05, aspect=30)
+    beside = axes.inset_axes((1.03, 0.0, 0.03, 1.0))
+    bar = figure.colorbar(picture, cax=beside, extend="both", extendfrac=0.05)
     bar.ax.yaxis.set_major_formatter(lambda rate, _: f"{100 * rate:g} %")
     bar.ax.tick_params(labelsize=8)
     bar.ax.set_title("saturated", fontsize=8)

@@ -13,6 +13,7 @@ import numpy as np
 
 from membrane.tracking.confusion import confusion_matrix
 from membrane.tracking.curves import NothingToDraw, firing_rates, learning_curves
+from membrane.tracking.panels import write
 from membrane.tracking.raster import raster
 from membrane.tracking.scatter import predicted_against_true
 from membrane.tracking.table import rows as read_rows
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-DPI = 150
 __all__ = ["confusion_matrix", "draw", "firing_rates", "learning_curves", "predicted_against_true", "raster"]
 
 
@@ -40,8 +40,6 @@ def draw(folder: Path, spikes: Mapping[str, np.ndarray], task: str = "classifica
         "firing_rates": lambda: firing_rates(rows_of(folder / "metrics.csv")),
         "raster": lambda: raster(recorded(spikes)),
     }
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-
     paths = []
     for name, figure in figures.items():
         path = folder / "figures" / f"{name}.png"
@@ -51,9 +49,7 @@ def draw(folder: Path, spikes: Mapping[str, np.ndarray], task: str = "classifica
             log.info("no figure %s: %s", name, reason)
             continue
         path.parent.mkdir(exist_ok=True)
-        drawn.set_dpi(DPI)
-        # savefig would go through the whole figure once more
-        FigureCanvasAgg(drawn).print_png(path)  # type: ignore[no-untyped-call]
+        write(drawn, path)
         paths.append(path)
     return paths
 

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from membrane.tracking.panels import label_all, panels
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
@@ -15,22 +17,19 @@ MOST_NEURONS = 200  # rows of one dot each at 150 dpi
 
 def raster(spikes: Mapping[str, np.ndarray]) -> "Figure":
     """Spikes [T,neurons] by layer → a panel for each: time to the right, neurons upwards, at most 200 of a layer."""
-    from matplotlib.figure import Figure
-
     columns = min(1 + (len(spikes) - 1) // 6, 3)
     lines = math.ceil(len(spikes) / columns)
-    size = (7.2 if columns == 1 else 4.4 * columns, 0.7 + 1.75 * lines)
-    figure = Figure(figsize=size, layout="constrained")
-    panels = figure.subplots(lines, columns, squeeze=False).T.ravel()
-    for index, (axes, (name, values)) in enumerate(zip(panels, spikes.items(), strict=False)):
+    figure, grid = panels(6.5 if columns == 1 else 3.7, 1.45, lines=lines, columns=columns, across=0.7)
+    ordered = grid.T.ravel()
+    for index, (axes, (name, values)) in enumerate(zip(ordered, spikes.items(), strict=False)):
         raster_panel(axes, name, values)
         lowest = index % lines == lines - 1 or index == len(spikes) - 1
         axes.tick_params(labelsize=8, labelbottom=lowest)
-    for axes in panels[len(spikes) :]:
+    for axes in ordered[len(spikes) :]:
         axes.set_visible(False)
     capped = any(values.shape[1] > MOST_NEURONS for values in spikes.values())
-    figure.supxlabel("timestep", fontsize=10)
-    figure.supylabel(f"neuron (at most {MOST_NEURONS} of a layer, evenly chosen)" if capped else "neuron", fontsize=10)
+    neuron = f"neuron (at most {MOST_NEURONS} of a layer, evenly chosen)" if capped else "neuron"
+    label_all(figure, grid, "timestep", neuron)
     return figure
 
 

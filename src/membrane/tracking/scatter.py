@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from membrane.tracking.panels import label_all, panels
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
@@ -15,19 +17,15 @@ DOTS = "#0072B2"
 
 def predicted_against_true(targets: np.ndarray, predictions: np.ndarray) -> "Figure":
     """Targets and predictions [n,K] → a panel for each output (the first nine): true value right, predicted up."""
-    from matplotlib.figure import Figure
-
     outputs = min(targets.shape[1], MOST_PANELS)
     columns = min(outputs, 3)
     lines = math.ceil(outputs / columns)
-    figure = Figure(figsize=(0.6 + 3.8 * columns, 0.4 + 3.8 * lines), layout="constrained")
-    panels = figure.subplots(lines, columns, squeeze=False).ravel()
-    for output, axes in enumerate(panels):
+    figure, grid = panels(3.2, 3.2, lines=lines, columns=columns, across=0.6, down=0.6)
+    for output, axes in enumerate(grid.ravel()):
         axes.set_visible(output < outputs)
         if output < outputs:
             panel(axes, targets[:, output], predictions[:, output])
-    figure.supxlabel("true")
-    figure.supylabel("predicted")
+    label_all(figure, grid, "true", "predicted")
     return figure
 
 
