@@ -117,7 +117,7 @@ def changed(said: Any, changes: Sequence[str]) -> Config:
 
 def measure(run: Path, config: Config) -> tuple[dict[str, float], Path]:
     """`test/*` of the checkpoint that the run's protocol selects, under ``config``."""
-    from membrane.assembly import build_data, build_learner, set_arithmetic
+    from membrane.assembly import build_data, build_learner, build_trainer, set_arithmetic
     from membrane.runs import checkpoint_of
     from membrane.train import test
 
@@ -126,7 +126,7 @@ def measure(run: Path, config: Config) -> tuple[dict[str, float], Path]:
     data = build_data(config, learner)
     data.setup()
     with quiet():
-        tested = test(config, learner, data, checkpoint_of(run))
+        tested = test(build_trainer(config, run), learner, data, checkpoint_of(run))
     return {f"test/{name}": value for name, value in tested.metrics.items()}, tested.checkpoint
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import lightning as L
 import numpy as np
 import torch
 
@@ -110,16 +111,16 @@ class Test:
 
 def test_checkpoints(config: Config, learner: Learner, data: DataModule, folder: Path) -> dict[str, Test]:
     """`test`: the checkpoint that the protocol selects; `test_last`: the last epoch's."""
-    last = test(config, learner, data, folder / "checkpoints" / "last.ckpt")
+    trainer = build_trainer(config, folder)
+    last = test(trainer, learner, data, folder / "checkpoints" / "last.ckpt")
     if config.protocol != "val_best":
         return {"test": last, "test_last": last}
-    return {"test_last": last, "test": test(config, learner, data, folder / "checkpoints" / "best.ckpt")}
+    return {"test_last": last, "test": test(trainer, learner, data, folder / "checkpoints" / "best.ckpt")}
 
 
-def test(config: Config, learner: Learner, data: DataModule, checkpoint: Path) -> Test:
+def test(trainer: L.Trainer, learner: Learner, data: DataModule, checkpoint: Path) -> Test:
     """The learner with a checkpoint's weights on the test set."""
     checkpoints.load_into(learner, checkpoints.load(checkpoint)["state_dict"])
-    trainer = build_trainer(config, checkpoint.parent)
     trainer.test(learner, datamodule=data, verbose=False)
     metrics = {name.removeprefix("test/"): float(value) for name, value in trainer.callback_metrics.items()}
     names = learner.collected[0]
