@@ -1,14 +1,23 @@
 """Nothing is kept between runs: two different ones in one process are those of two fresh processes."""
 
+import random
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import torch
+
 FIRST = ("model=scnn", "model.filters=[4]", "model.dropouts=[0.2]", "neuron=plif", "augmentation=[shift,mixup]")
 SECOND = ("framework=singlestep_tid", "model=smlp", "model.units=[8]", "surrogate=atan", "callbacks=[ema]", "seed=3")
 LEAST = ("logger=csv", "epochs=1", "timesteps=2", "threads=1", "trainer.progress=false", "figures=false")
+
+
+def drawn() -> tuple[float, float, float]:
+    """The next draw of each global generator."""
+    return torch.rand(1).item(), float(np.random.rand()), random.random()
 
 
 def only(pattern: str) -> Path:
@@ -28,3 +37,13 @@ def test_two_runs_in_one_process_equal_two_processes(
     assert remains(only("first-together/*/seed?")) == first
     assert remains(only("first-again/*/seed?")) == first
     assert remains(only("second-together/*/seed?")) == remains(only("second-fresh/*/seed?"))
+
+
+def test_a_run_leaves_the_global_generators_as_they_were(membrane: Callable[..., int]) -> None:
+    states = torch.get_rng_state(), np.random.get_state(), random.getstate()
+    undisturbed = drawn()
+    torch.set_rng_state(states[0])
+    np.random.set_state(states[1])
+    random.setstate(states[2])
+    assert membrane(*LEAST, *FIRST) == 0
+    assert drawn() == undisturbed

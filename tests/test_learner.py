@@ -14,6 +14,7 @@ from membrane.framework import MultiStep
 from membrane.learner import Learner, Running
 from membrane.losses import CrossEntropy
 from membrane.metrics import Classification, Regression
+from membrane.randomness import generator
 from membrane.readout import Mean
 
 
@@ -138,10 +139,10 @@ def test_dropout_depends_on_epoch_and_step_and_on_nothing_drawn_before() -> None
     assert draws(17) == first
 
 
-def test_the_global_generator_is_left_alone_by_a_step() -> None:
-    made = learner(Noisy())
-    made.log_dict = lambda *_: None
-    state = torch.get_rng_state()
-    made._trainer = type("T", (), {"current_epoch": 0})()
-    made.training_step(BATCHES[0], 0)
-    assert torch.equal(state, torch.get_rng_state())
+def test_a_step_draws_what_its_stream_gives() -> None:
+    model = Noisy()
+    made = learner(model)
+    made._trainer = type("T", (), {"current_epoch": 5})()
+    made.training_step(BATCHES[0], 7)
+    expected = torch.rand(1, generator=generator(made.seed, "model", 5, 7)).item()
+    assert model.drawn == [expected]

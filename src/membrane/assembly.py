@@ -1,6 +1,7 @@
 """What a configuration means: the objects that a run is put together from."""
 
 import logging
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -45,6 +46,10 @@ def set_arithmetic(config: Config) -> None:
     """Torch's own settings for the whole process, said anew by every run: threads, and TF32 on a GPU."""
     torch.set_num_threads(config.threads)
     torch.backends.cuda.matmul.allow_tf32 = config.trainer.tf32
+    if not torch.cuda.is_available():
+        # Lightning lets torch ask NVIDIA's library whether there is a GPU, which without one is looked for on the disk
+        # again at every step of an optimiser
+        os.environ["PYTORCH_NVML_BASED_CUDA_CHECK"] = "0"
 
 
 def rehearse(config: Config) -> None:

@@ -1,5 +1,6 @@
 """Whether training is still among the finite numbers, asked without making a GPU wait."""
 
+import math
 from collections import deque
 from typing import Any
 
@@ -31,7 +32,7 @@ class FiniteLoss:
 
     def refuse(self, value: Tensor, known: Any, epoch: int, batch: int, index: Tensor) -> None:
         """NotFinite where the loss is none."""
-        if not value.isfinite():
+        if not math.isfinite(value.item()):
             numbers = index.tolist()
             named = ", ".join(map(str, numbers[:SHOWN])) + (", …" if len(numbers) > SHOWN else "")
             where = f"epoch {epoch + 1}, batch {batch + 1} of the epoch"

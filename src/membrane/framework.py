@@ -94,11 +94,12 @@ def prepare(model: nn.Module, step_mode: str) -> None:
     ``functional.set_step_mode`` knows the containers that run their children step by step in either mode. Of a model
     that owns time only the model itself is switched.
     """
+    modules = list(model.modules())
     if isinstance(model, OwnsTime):
         model.step_mode = step_mode
-    elif any(getattr(module, "step_mode", step_mode) != step_mode for module in model.modules()):
+    elif any(getattr(module, "step_mode", step_mode) != step_mode for module in modules):
         functional.set_step_mode(model, step_mode)
-    for module in model.modules():
+    for module in modules:
         reset = getattr(module, "reset", None)
         if callable(reset):
             reset()

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from contextlib import nullcontext
+from inspect import signature
 from typing import Any
 
 import lightning as L
@@ -15,7 +16,7 @@ from membrane.finite import FiniteLoss
 from membrane.framework import Framework, Outputs
 from membrane.losses import single
 from membrane.metrics import Measures
-from membrane.randomness import scoped
+from membrane.randomness import reseed
 from membrane.readout import Readout
 from membrane.regularizer import Regularizer
 
@@ -87,7 +88,8 @@ class Learner(L.LightningModule):
         epoch = self.current_epoch
         batch = self.augmented(batch, True, epoch, batch_idx)
         listening = self.regularizer.listening(batch.lengths) if self.regularizer else nullcontext()
-        with scoped(self.seed, "model", epoch, batch_idx), listening as penalty:
+        reseed(self.seed, "model", epoch, batch_idx)
+        with listening as penalty:
             outputs = self.framework(self.model, batch.x, batch.lengths)
         loss = self.loss(outputs, batch)
         if penalty is not None:
@@ -96,6 +98,8 @@ class Learner(L.LightningModule):
         self.training_metrics.update(single(self.readout(outputs, batch.lengths)), batch.y, loss)
         # Lightning divides by the number of pieces: with their shares the sum is the whole batch's mean
         return loss if self.pieces == 1 else loss * self.trainer.datamodule.share(batch_idx, len(batch.y))  # type: ignore[attr-defined]
+
+    training_step.__signature__ = signature(training_step)  # type: ignore[attr-defined]  # asked for at every step
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Add a batch to what is measured after the epoch."""
@@ -144,7 +148,7 @@ class Learner(L.LightningModule):
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Go on summing."""
-        self.training_metrics.load_state_dict(checkpoint["training_metrics"], self.device)
+        self.training_metrics.load_state_dict(checkpoint["training_metrics"])
 
     def configure_optimizers(self) -> Any:
         """The optimiser, and its schedule over the whole training."""
@@ -154,39 +158,44 @@ class Learner(L.LightningModule):
 
 
 class Running:
-    """Loss and the task's score in training since last read, kept on the device so that no step waits for them."""
+    """Loss and the task's score in training since last read, left on the device until then: no step waits for them."""
 
     def __init__(self, judge: Measures) -> None:
         self.score = judge.score
         self.names = ["train/loss", f"train/{judge.scored}"]
-        self.sums: Tensor | None = None
+        self.unread: list[tuple[Tensor, Tensor, int]] = []
+        self.sums = [0.0, 0.0, 0.0]
         self.epoch_sums = [0.0, 0.0, 0.0]
 
     def state_dict(self) -> dict[str, Any]:
-        """What was summed up, read and unread."""
+        """What was summed up since it was last read, and in the epoch before that."""
+        self.add_up()
         return {"sums": self.sums, "epoch_sums": self.epoch_sums}
 
-    def load_state_dict(self, state_dict: dict[str, Any], device: torch.device) -> None:
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Go on from there."""
-        sums = state_dict["sums"]
-        self.sums = None if sums is None else sums.to(device)
-        self.epoch_sums = list(state_dict["epoch_sums"])
+        self.sums, self.epoch_sums = list(state_dict["sums"]), list(state_dict["epoch_sums"])
 
     def update(self, prediction: Tensor, y: Tensor, loss: Tensor) -> None:
         """Add a batch: prediction [N,K], y [N] (or [N,K]: soft, or targets)."""
-        scores = self.score(prediction.detach(), y).sum()
-        count = torch.full_like(loss.detach(), len(y))
-        batch = torch.stack([loss.detach() * len(y), scores.to(loss.dtype), count])
-        self.sums = batch if self.sums is None else self.sums + batch
+        self.unread.append((loss.detach(), self.score(prediction.detach(), y).sum(), len(y)))
+
+    def add_up(self) -> None:
+        """Sum up what lies on the device, batch after batch, so that it does not matter when."""
+        if self.unread:
+            losses, scores, counts = zip(*self.unread, strict=True)
+            self.unread.clear()
+            for loss, score, count in zip(
+                torch.stack(losses).tolist(), torch.stack(scores).tolist(), counts, strict=True
+            ):
+                self.sums = [total + each for total, each in zip(self.sums, (loss * count, score, count), strict=True)]
 
     def read(self) -> dict[str, float]:
         """`train/loss` and the score since the last call; nothing where no batch came."""
-        if self.sums is None:
-            return {}
-        sums = self.sums.tolist()
-        self.sums = None
+        self.add_up()
+        sums, self.sums = self.sums, [0.0, 0.0, 0.0]
         self.epoch_sums = [total + each for total, each in zip(self.epoch_sums, sums, strict=True)]
-        return self.means(sums)
+        return self.means(sums) if sums[-1] else {}
 
     def read_epoch(self) -> dict[str, float]:
         """`train/loss` and the score over all that was read since the last call."""

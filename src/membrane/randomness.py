@@ -24,23 +24,33 @@ def generator(seed: int, stream: str, *indices: int, device: torch.device | str 
     return torch.Generator(device=device).manual_seed(derive(seed, stream, *indices))
 
 
+def reseed(seed: int, stream: str, *indices: int) -> None:
+    """Start the global generators (torch, numpy, python) at a stream, for good; inside a `scoped` until its end.
+
+    numpy alone takes a hundred times as long to restore its generator as to seed it, so each step of training is
+    seeded only, and the whole of it scoped.
+    """
+    value = derive(seed, stream, *indices)
+    torch.default_generator.manual_seed(value)  # torch.manual_seed asks every kind of device, at each step
+    if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
+        torch.cuda.manual_seed_all(value)
+    elif torch.backends.mps.is_available():
+        torch.mps.manual_seed(value)
+    random.seed(value)
+    np.random.seed(value % 2**32)
+
+
 @contextmanager
 def scoped(seed: int, stream: str, *indices: int) -> Iterator[None]:
     """Re-seed the global generators (torch, numpy, python) inside the block and restore them after it.
 
     For library code that offers no generator of its own: weight initialisation, dropout.
     """
-    value, on_cuda = derive(seed, stream, *indices), torch.cuda.is_initialized()  # type: ignore[no-untyped-call]
+    on_cuda = torch.cuda.is_initialized()  # type: ignore[no-untyped-call]
     devices = list(range(torch.cuda.device_count())) if on_cuda else []
     python_state, numpy_state = random.getstate(), np.random.get_state()
     with torch.random.fork_rng(devices=devices):
-        torch.default_generator.manual_seed(value)  # torch.manual_seed asks every kind of device, at each step
-        if on_cuda:
-            torch.cuda.manual_seed_all(value)
-        elif torch.backends.mps.is_available():
-            torch.mps.manual_seed(value)
-        random.seed(value)
-        np.random.seed(value % 2**32)
+        reseed(seed, stream, *indices)
         try:
             yield
         finally:

@@ -23,6 +23,7 @@ from membrane.extension import copy_from
 from membrane.initial import start_from
 from membrane.learner import Learner
 from membrane.memory import halved, micro_batch, out_of_memory, reuse_large_memory
+from membrane.randomness import scoped
 from membrane.runs import RunFolder
 from membrane.schema import Config
 from membrane.stopping import Stop
@@ -79,7 +80,7 @@ def attempt(config: Config, said: dict[str, Any], folder: RunFolder, stop: Stop,
     results.write_provenance(folder, config, data, learner, device, resumed=begun is not None)
     reuse_large_memory()
     try:
-        with stop.deferred():
+        with stop.deferred(), scoped(config.seed, "fit"):
             trainer.fit(learner, datamodule=data, ckpt_path=resumed_from(begun), weights_only=True)
         done = trainer.fit_loop.epoch_progress.current  # `current_epoch` lags where nothing was left to do
         epochs = int(done.processed)  # type: ignore[attr-defined]

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from multiprocessing import active_children
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -18,6 +19,7 @@ from membrane import checkpoints
 from membrane.augment.noise import GaussianNoise
 from membrane.augment.pipeline import Pipeline
 from membrane.data.batch import Batch
+from membrane.data.loader import Batches
 from membrane.data.module import DataModule
 from membrane.data.samples import Samples
 from membrane.data.workers import Workers
@@ -308,12 +310,12 @@ def test_what_goes_wrong_in_a_worker_is_one_line(
     small: Callable[..., int], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     parent = os.getpid()
-    take = Samples.take
+    build = Batches.build
 
-    def dies_in_a_worker(self: Samples, indices: torch.Tensor) -> Samples:
-        return take(self, indices) if os.getpid() == parent else os._exit(9)
+    def dies_in_a_worker(self: Batches, *about: Any) -> Batch:
+        return build(self, *about) if os.getpid() == parent else os._exit(9)
 
-    monkeypatch.setattr(Samples, "take", dies_in_a_worker)
+    monkeypatch.setattr(Batches, "build", dies_in_a_worker)
     assert small("trainer.workers=2", "trainer.progress=false") == 1
     printed = capsys.readouterr()
     [line] = [line for line in (printed.out + printed.err).splitlines() if "data worker" in line]

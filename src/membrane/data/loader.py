@@ -57,25 +57,33 @@ class Batches:
         self.step = start
         epoch = self.epoch()
         order = self.order(epoch) if self.order else torch.arange(len(self.samples))
-        build = partial(self.build, self.cut(order.to(self.samples.y.device)), epoch)
+        build = partial(self.build, self.in_order(order), epoch)
         steps = range(start, len(self))
         with closing(self.workers.batches(build, steps) if self.workers else (build(step) for step in steps)) as made:
             for batch in made:
                 self.step += 1
                 yield batch
 
+    def in_order(self, order: Tensor) -> list[Batch]:
+        """The batches of an epoch, with the places [N] of their samples as x: what is small is put in order at once."""
+        samples = self.samples
+        places = order.to(samples.y.device)
+        y, recording = samples.y.index_select(0, places), samples.recording.index_select(0, places)
+        columns = (places, y, recording, self.index.index_select(0, order).to(samples.y.device))
+        return [Batch(x, y, None, *rest) for x, y, *rest in zip(*map(self.cut, columns), strict=True)]
+
     def cut(self, order: Tensor) -> tuple[Tensor, ...]:
-        """The samples [n] of an epoch in order → those of each step."""
+        """What each sample [n] of an epoch has, in order → that of each step."""
         batches = torch.split(order, self.batch_size)
         if self.pieces == 1:
             return batches
         return tuple(part for batch in batches for part in torch.tensor_split(batch, min(self.pieces, len(batch))))
 
-    def build(self, chosen: tuple[Tensor, ...], epoch: int, step: int) -> Batch:
-        """The batch of a step, of the samples ``chosen[step]`` [N]: nothing of the steps before it is needed."""
-        part = self.samples.take(chosen[step])
-        x = part.x.float() * part.scale if part.scale != 1 else part.x.float()
-        batch = Batch(x, part.y, None, part.recording, self.index[chosen[step].cpu()].to(part.y.device))
+    def build(self, batches: list[Batch], epoch: int, step: int) -> Batch:
+        """The batch of a step, of the samples at ``batches[step].x``: nothing of the steps before it is needed."""
+        batch = batches[step]
+        x = self.samples.x.index_select(0, batch.x).float()
+        batch = batch._replace(x=x * self.samples.scale if self.samples.scale != 1 else x)
         return self.transform(batch, epoch, step) if self.transform else batch
 
     def state_dict(self) -> dict[str, int]:

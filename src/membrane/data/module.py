@@ -145,6 +145,11 @@ class DataModule(L.LightningDataModule):
         state: Any = getattr(self.trainer, "state", None)
         return state is not None and state.fn == "fit" and state.status == "running"
 
+    def transfer_batch_to_device(self, batch: Batch, device: torch.device, dataloader_idx: int) -> Batch:
+        """The batch on the device. Lightning's own way looks for tensors in it, at every step."""
+        ahead = device.type == "cuda"
+        return Batch._make(each if each is None else each.to(device, non_blocking=ahead) for each in batch)
+
     def epoch(self) -> int:
         """The trainer's epoch."""
         return int(getattr(self.trainer, "current_epoch", 0))
