@@ -81,6 +81,12 @@ def test_an_iteration_starts_after_the_batches_that_were_handed_out(workers: Wor
     assert [batch.index.tolist() for batch in again] == whole
 
 
+def test_what_a_worker_sends_takes_nothing_along() -> None:
+    for batch in Batches(samples(23), torch.arange(23), 5, workers=Workers(1)):
+        for column in (batch.y, batch.recording, batch.index):
+            assert column.untyped_storage().nbytes() == column.nbytes
+
+
 class Indices(L.LightningModule):
     """Notes (epoch, step, index of every sample) of the batches that it trains on; draws nothing."""
 

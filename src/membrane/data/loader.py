@@ -84,6 +84,8 @@ class Batches:
         batch = batches[step]
         x = self.samples.x.index_select(0, batch.x).float()
         batch = batch._replace(x=x * self.samples.scale if self.samples.scale != 1 else x)
+        if self.workers:  # on its way out of a process a part of a column would take the whole column along
+            batch = batch._replace(y=batch.y.clone(), recording=batch.recording.clone(), index=batch.index.clone())
         return self.transform(batch, epoch, step) if self.transform else batch
 
     def state_dict(self) -> dict[str, int]:
