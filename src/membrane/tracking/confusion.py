@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from membrane.tracking.panels import panels, width_of
+from membrane.tracking.panels import panels, settle, width_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+UNBROKEN = "\u00a0"
 MOST_WRITTEN = 20  # classes up to which counts and names are readable in print
 
 
@@ -36,12 +37,12 @@ def confusion_matrix(labels: np.ndarray, predictions: np.ndarray, classes: int |
     bar.set_label("share of the true class", fontsize=8.5)
     bar.ax.tick_params(labelsize=8)
     title = f"accuracy {100 * np.trace(counts) / counts.sum():.1f} % of {counts.sum():,} samples"
-    axes.set_title(title, loc="left", fontsize=11, fontweight="bold")
+    axes.set_title(title, loc="left", fontsize=11, fontweight="bold", y=1)
     name_classes(axes, names)
     if small:
         write_counts(axes, counts, share)
     else:
-        axes.set_xlabel(f"{axes.get_xlabel()}\n\n{fill(frequent_confusions(counts, names), 80)}")
+        axes.set_xlabel(f"{axes.get_xlabel()}\n\n{frequent_confusions(counts, names)}")
     return figure
 
 
@@ -52,6 +53,8 @@ def name_classes(axes: "Axes", names: Sequence[str]) -> None:
     slanted = max(map(len, names)) > 3
     axes.set_xticks(ticks, shown, fontsize=8.5, rotation=45 * slanted, ha="right" if slanted else "center")
     axes.set_yticks(ticks, shown, fontsize=8.5)
+    if not slanted:
+        settle(axes, 0.27, 0.31)
     axes.set_xlabel("predicted class")
     axes.set_ylabel("true class")
     axes.spines[:].set_visible(step > 1)
@@ -71,8 +74,9 @@ def write_counts(axes: "Axes", counts: np.ndarray, share: np.ndarray) -> None:
 
 
 def frequent_confusions(counts: np.ndarray, names: Sequence[str], most: int = 4) -> str:
-    """Counts [K,K] → ``most often confused: 3 as 5 (12 of 100), …``; empty where nothing was."""
+    """Counts [K,K] → ``most often confused: 3 as 5 (12 of 100), …``, lines of whole pairs; empty where nothing was."""
     wrong = counts - np.diag(np.diag(counts))
     cells = [divmod(int(cell), len(counts)) for cell in np.argsort(-wrong, axis=None, kind="stable")[:most]]
     listed = [f"{names[i]} as {names[j]} ({wrong[i, j]} of {counts[i].sum()})" for i, j in cells if wrong[i, j]]
-    return f"most often confused: {', '.join(listed)}" if listed else ""
+    pairs = ", ".join(pair.replace(" ", UNBROKEN) for pair in listed)
+    return fill(f"most often confused: {pairs}", 80).replace(UNBROKEN, " ") if listed else ""

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from membrane.tracking.panels import panels, width_of
+from membrane.tracking.panels import panels, settle, width_of
 from membrane.tracking.raster import evenly
 
 if TYPE_CHECKING:
@@ -79,7 +79,8 @@ def over_epochs(axes: "Axes", title: str) -> None:
     """The look of a panel over epochs: its name above, two spines, a faint grid."""
     from matplotlib.ticker import MaxNLocator
 
-    axes.set_title(title, loc="left", fontsize=11, fontweight="bold")
+    settle(axes)
+    axes.set_title(title, loc="left", fontsize=11, fontweight="bold", y=1)
     axes.set_xlabel("epoch")
     axes.margins(x=0.02)
     if np.ptp(axes.get_xlim()) < 1:
@@ -93,10 +94,14 @@ def over_epochs(axes: "Axes", title: str) -> None:
 
 def scale_values(axes: "Axes", metric: str, values: np.ndarray) -> None:
     """Accuracies in percent; a loss that falls by more than 30 times on a logarithmic axis."""
+    from matplotlib.ticker import LogLocator, NullLocator
+
     if metric == "acc":
         axes.yaxis.set_major_formatter(lambda value, _: f"{100 * value:.4g} %")
     elif 0 < 30 * values.min() < values.max():
         axes.set_yscale("log")
+        axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 3.0) if values.max() < 1000 * values.min() else (1.0,)))
+        axes.yaxis.set_minor_locator(NullLocator())
         axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
 
 
@@ -114,7 +119,7 @@ def mark_best(axes: "Axes", best: int, title: str, metric: str, line: Line) -> N
     for value in line[1][line[0] == best]:
         axes.plot(best, value, "o", ms=8, mfc="none", mec=MEASURED, mew=1.3)
         shown = f"{100 * value:.1f} %" if metric == "acc" else f"{value:.3g}"
-        axes.set_title(f"{title} {shown}", loc="right", fontsize=8.5, color="dimgrey")
+        axes.set_title(f"{title} {shown}", loc="right", fontsize=8.5, color="dimgrey", y=1)
 
 
 def label_ends(axes: "Axes", size: float) -> None:

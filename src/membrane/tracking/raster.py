@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from membrane.tracking.panels import label_all, panels
+from membrane.tracking.panels import label_all, panels, settle
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -57,8 +57,9 @@ def raster_panel(axes: "Axes", name: str, values: np.ndarray) -> None:
     axes.xaxis.set_major_locator(MaxNLocator("auto", integer=True, min_n_ticks=1))
     shown = f"{len(rows)} of {neurons:,}" if len(rows) < neurons else str(neurons)
     rate = 100 * np.count_nonzero(values) / max(values.size, 1)
-    axes.set_title(name, loc="left", fontsize=9.5, fontweight="bold")
-    axes.set_title(f"{shown} neurons, {rate:.1f} % non-zero", loc="right", fontsize=8.5, color="dimgrey")
+    settle(axes)
+    axes.set_title(name, loc="left", fontsize=9.5, fontweight="bold", y=1)
+    axes.set_title(f"{shown} neurons, {rate:.1f} % non-zero", loc="right", fontsize=8.5, color="dimgrey", y=1)
 
 
 def evenly(count: int, most: int) -> list[int]:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from membrane.tracking.panels import label_all, panels
+from membrane.tracking.panels import label_all, panels, settle
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -41,4 +41,5 @@ def panel(axes: "Axes", targets: np.ndarray, predictions: np.ndarray) -> None:
     varies = np.ptp(targets) > 0 and np.ptp(predictions) > 0
     corr = f"corr {np.corrcoef(targets, predictions)[0, 1]:.3f}, " if varies else ""
     title = f"{corr}MAE {np.abs(predictions - targets).mean():.3f} of {len(targets):,} samples"
-    axes.set_title(title, loc="left", fontsize=10, fontweight="bold")
+    settle(axes)
+    axes.set_title(title, loc="left", fontsize=10, fontweight="bold", y=1)
