@@ -4,7 +4,9 @@ from collections import Counter
 from typing import Any
 
 import pytest
+from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra._internal.config_repository import ConfigRepository
+from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.types import RunMode
 from omegaconf import OmegaConf
 
@@ -84,3 +86,25 @@ def test_a_job_is_composed_once_to_be_validated_and_run(monkeypatch: pytest.Monk
     assert len(composed) == len(jobs)
     assert [each["seed"] for each in expected] == [1, 2, 1]
     assert expected[2]["model"] != expected[0]["model"]
+
+
+@pytest.mark.parametrize(
+    "line", [["seed=1,2", "paths.run='mine/${seed}'"], ["hydra.job.chdir=false", "model=scnn,smlp"]]
+)
+def test_what_the_composer_made_is_what_hydra_would_make_of_it(line: list[str]) -> None:
+    composer = Composer()
+    lines = composer.free(line)
+    jobs, sweep = composer.jobs(lines, multirun=True)
+    assert (len(jobs), sweep) == (2, True)
+    run = ["hydra.sweep.dir=elsewhere", *lines, "hydra.mode=MULTIRUN"]
+    master = composer.loader.load_configuration("train", run, run_mode=RunMode.MULTIRUN)
+    for number, job in enumerate(BasicSweeper.split_arguments(composer.parsed(lines), None)[0]):
+        task = [each for each in job if not each.startswith("hydra.")]
+        plainly = ConfigLoaderImpl(composer.loader.get_search_path()).load_sweep_config(master, task)
+        made = composer.loader.load_sweep_config(master, task)
+        for config in (plainly, made):
+            config.hydra.job.num = number
+        assert OmegaConf.to_container(made) == OmegaConf.to_container(plainly)
+        del plainly.hydra
+        assert OmegaConf.to_container(jobs[number].config) == OmegaConf.to_container(plainly)
+    assert len(composer.loader.made) == 2, "and nothing was composed anew"

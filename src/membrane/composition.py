@@ -140,10 +140,11 @@ class Composer:
         for override in (each for each in (*params, *parsed) if each.is_interval_sweep()):
             raise ConfigError(f"{override.key_or_group}: an interval is no list of values; sweep=optuna searches in it")
         with composing(self):
-            [jobs] = BasicSweeper.split_arguments([*params, *parsed], max_batch_size=None)
+            ours = [each for each in parsed if not each.key_or_group.startswith(("hydra.", "hydra/"))]
+            [jobs] = BasicSweeper.split_arguments([*params, *ours], max_batch_size=None)
         if not jobs:
             raise ConfigError("the sweep has no job: one of its settings has no value")
-        return [self.job(job)[0] for job in jobs], True
+        return [self.swept(master, job) for job in jobs], True
 
     def search_space(self, params: Mapping[str, Any] | None, typed: Sequence[Any]) -> dict[str, Dimension]:
         """What `sweep=optuna` may choose, from ``hydra.sweeper.params`` and the overrides that were typed."""
@@ -163,9 +164,15 @@ class Composer:
         """One job, composed, and what Hydra would make of it."""
         config = self.load(overrides, RunMode.RUN)
         mode = config.hydra.mode
-        OmegaConf.set_struct(config, False)
-        del config["hydra"]
-        return Job([line.removeprefix("++") for line in overrides], config), mode
+        return job_of(overrides, config), mode
+
+    def swept(self, master: DictConfig, overrides: Sequence[str]) -> Job:
+        """One job of a sweep, composed as Hydra will."""
+        parsed = self.parsed(overrides)
+        refuse_no_names(parsed, self.repository(parsed))
+        with composing(self):
+            config = self.loader.load_sweep_config(master, list(overrides))
+        return job_of(overrides, config)
 
     def load(self, overrides: Sequence[str], mode: RunMode) -> DictConfig:
         """The whole composed configuration; what names nothing is refused, and what its files may not say."""
@@ -213,6 +220,13 @@ class Composer:
         lines = [override.input_line for override in parsed if override.key_or_group == "hydra.searchpath"]
         with composing(self):
             return self.loader._parse_overrides_and_create_caching_repo(PRIMARY, lines)[1]
+
+
+def job_of(overrides: Sequence[str], config: DictConfig) -> Job:
+    """A job, of what was composed for it."""
+    OmegaConf.set_struct(config, False)
+    del config["hydra"]
+    return Job([line.removeprefix("++") for line in overrides], config)
 
 
 def in_full(line: str, override: Any) -> str:

@@ -10,9 +10,10 @@ from hydra.core.default_element import ResultDefault
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.plugins.config_source import ConfigResult
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 BASIC_SWEEPER = "hydra._internal.core_plugins.basic_sweeper.BasicSweeper"
+OF_THE_RUN = ("hydra.mode=", "hydra.sweep.dir=")
 
 
 class Copies(CachingConfigRepository):
@@ -39,16 +40,25 @@ class ConfigFiles(ConfigLoaderImpl):
         super().__init__(search_path)
         self.refuse = refuse
         self.read: dict[tuple[str | None, str], IConfigRepository] = {}
-        self.validated: dict[tuple[str, ...], DictConfig] = {}
+        self.made: dict[tuple[str, ...], DictConfig] = {}
 
     def load_sweep_config(self, master_config: DictConfig, sweep_overrides: list[str]) -> DictConfig:
-        """A job's configuration; Hydra composes it once to see whether it can, and a second time to run it."""
-        job = tuple(sweep_overrides)
-        if job in self.validated:
-            return self.validated.pop(job)
-        composed = super().load_sweep_config(master_config, sweep_overrides)
-        if master_config.hydra.sweeper.get("_target_") == BASIC_SWEEPER:  # no other composes before it launches
-            self.validated[job] = deepcopy(composed)
+        """A job's configuration: we compose it to check it, Hydra to see whether it can, and again to run it.
+
+        What only Hydra's own run of the sweep says, where it lies and that it is one, is written into what was made.
+        """
+        hydra = master_config.hydra
+        if hydra.sweeper.get("_target_") != BASIC_SWEEPER:  # no other composes before it launches
+            return super().load_sweep_config(master_config, sweep_overrides)
+        said = OmegaConf.to_container(hydra.overrides.hydra)
+        assert isinstance(said, list)
+        job = (*(line for line in said if not line.startswith(OF_THE_RUN)), *sweep_overrides)
+        if job not in self.made:
+            self.made[job] = super().load_sweep_config(master_config, sweep_overrides)
+        composed = deepcopy(self.made[job])
+        composed.hydra.mode, composed.hydra.sweep = hydra.mode, hydra.sweep
+        composed.hydra.overrides.hydra = hydra.overrides.hydra
+        OmegaConf.copy_cache(from_config=master_config, to_config=composed)
         return composed
 
     def _parse_overrides_and_create_caching_repo(
