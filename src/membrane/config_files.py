@@ -41,6 +41,7 @@ class ConfigFiles(ConfigLoaderImpl):
         self.refuse = refuse
         self.read: dict[tuple[str | None, str], IConfigRepository] = {}
         self.made: dict[tuple[str, ...], DictConfig] = {}
+        self.merged: dict[tuple[object, ...], DictConfig] = {}
 
     def load_sweep_config(self, master_config: DictConfig, sweep_overrides: list[str]) -> DictConfig:
         """A job's configuration: we compose it to check it, Hydra to see whether it can, and again to run it.
@@ -73,9 +74,12 @@ class ConfigFiles(ConfigLoaderImpl):
         return parsed, Copies(self.read[key])
 
     def _compose_config_from_defaults_list(self, defaults: list[ResultDefault], repo: IConfigRepository) -> DictConfig:
-        """The configuration that these files make."""
-        for default in defaults:
-            loaded = repo.load_config(default.config_path) if default.config_path else None
-            if loaded is not None:
-                self.refuse(default, loaded)
-        return super()._compose_config_from_defaults_list(defaults, repo)
+        """The configuration that these files make: jobs that differ in values alone are made of the same ones."""
+        files: tuple[object, ...] = (getattr(repo, "delegate", repo), *map(repr, defaults))
+        if files not in self.merged:
+            for default in defaults:
+                loaded = repo.load_config(default.config_path) if default.config_path else None
+                if loaded is not None:
+                    self.refuse(default, loaded)
+            self.merged[files] = super()._compose_config_from_defaults_list(defaults, repo)
+        return deepcopy(self.merged[files])

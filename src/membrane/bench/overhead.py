@@ -1,17 +1,18 @@
 """``python -m membrane.bench.overhead [overrides]``: what a training step costs beside its arithmetic.
 
-The run's own trainer against a bare loop that takes the same steps on batches that are there already, in turns; and the
-loader alone. Checkpoints and validation, which come once an epoch, are left out.
+Each step of the run's own trainer is followed by the same step of a bare loop, on the same batch and with weights of
+its own, so that a machine that changes its speed changes both; and the loader alone. Checkpoints and validation, which
+come once an epoch, are left out.
 """
 
 import sys
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from time import perf_counter
+from typing import Any
 
 import lightning as L
-import torch
 
 from membrane.assembly import build_data, build_learner, build_trainer, set_arithmetic
 from membrane.bench.record import Spread, spread
@@ -24,77 +25,84 @@ from membrane.tracking.log import quiet
 from membrane.tracking.loggers import tracker
 from membrane.tracking.recorder import Recorder
 
-ROUNDS, MOST_STEPS = 7, 60
-"""Turns of each, and the steps of one: an epoch's, or so many."""
+STEPS = 200
 
 
-class Steps(L.Callback):
-    """Seconds from the beginning of an epoch to the end of its last step."""
+class InTurns(L.Callback):
+    """Seconds of each of the trainer's steps, from the request for its batch on, and of a bare one after it."""
 
-    seconds = 0.0
+    def __init__(self, bare: Learner) -> None:
+        self.bare = bare.train()
+        self.optimizer = bare.optimize(bare.parameters())
+        self.seconds: dict[str, list[float]] = {"bare loop": [], "the run's trainer": []}
 
     def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Start the clock."""
         self.start = perf_counter()
 
-    def on_train_batch_end(self, *_: object) -> None:
-        """The last one counts."""
-        self.seconds = perf_counter() - self.start
+    def on_train_batch_end(
+        self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Batch, batch_idx: int
+    ) -> None:
+        """The trainer's turn is over, and the bare loop's comes."""
+        middle = perf_counter()
+        self.step(batch)
+        end = perf_counter()
+        self.seconds["the run's trainer"].append(middle - self.start)
+        self.seconds["bare loop"].append(end - middle)
+        self.start = perf_counter()
 
-
-def bare(learner: Learner, batches: Iterable[Batch], optimizer: torch.optim.Optimizer) -> float:
-    """Seconds of a loop with nothing in it but forward, loss, backward and optimiser."""
-    learner.train()
-    start = perf_counter()
-    for batch in batches:
-        loss = learner.loss(learner.framework(learner.model, batch.x, batch.lengths), batch)
-        optimizer.zero_grad()
+    def step(self, batch: Batch) -> None:
+        """Nothing but forward, loss, backward and optimiser."""
+        outputs = self.bare.framework(self.bare.model, batch.x, batch.lengths)
+        loss = self.bare.loss(outputs, batch)
+        self.optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
-        optimizer.step()
-    return perf_counter() - start
+        self.optimizer.step()
 
 
-def whole(config: Config, learner: Learner, folder: Path) -> float:
-    """Seconds of the same steps in the run's trainer, with rows of metrics.csv and all."""
-    data, steps = build_data(config, learner), Steps()
+def steps(config: Config, learner: Learner, bare: Learner, folder: Path) -> dict[str, list[float]]:
+    """Seconds of the run's steps, with rows of metrics.csv and all, and of bare ones."""
+    data, turns = build_data(config, learner), InTurns(bare)
     data.setup()
+    learner.augmentation.fit(data.training_part.x, data.training_part.scale)
     table = Recorder(folder / "metrics.csv", learner, tracker(config, {}, folder, "", False), config.log_every, False)
     with quiet():
-        trainer = build_trainer(config, folder, [table, steps])
-        trainer.fit_loop.epoch_loop.max_steps = MOST_STEPS
+        trainer = build_trainer(config, folder, [table, turns])
+        trainer.fit_loop.epoch_loop.max_steps = STEPS
         trainer.fit(learner, datamodule=data)
-    return steps.seconds
+    return turns.seconds
+
+
+def loading(config: Config, learner: Learner) -> list[float]:
+    """Seconds of each batch of an epoch, that nobody trains on."""
+    data = build_data(config, learner)
+    data.setup()
+    start, seconds = perf_counter(), []
+    for _ in data.train_dataloader():
+        end = perf_counter()
+        seconds.append(end - start)
+        start = perf_counter()
+    return seconds
 
 
 def measure(config: Config) -> dict[str, Spread]:
-    """Milliseconds a step: of both, of the difference round by round, and of the loader alone."""
+    """Milliseconds a step: of both, of the difference step by step, and of the loader alone."""
     set_arithmetic(config)
-    learner = build_learner(config)
-    data = build_data(config, learner)
-    data.setup()
-    learner.augmentation.fit(data.training_part.x, data.training_part.scale)
-    optimizer = learner.optimize(learner.parameters())
-    loader = data.train_dataloader()
-    batches = [batch for batch, _ in zip(loader, range(MOST_STEPS), strict=False)]
-    found: dict[str, list[float]] = {"bare loop": [], "the run's trainer": [], "difference": [], "loader alone": []}
-    bare(learner, batches, optimizer)
-    for _ in range(ROUNDS):
-        with tempfile.TemporaryDirectory() as folder:
-            found["bare loop"].append(bare(learner, batches, optimizer))
-            found["the run's trainer"].append(whole(config, learner, Path(folder)))
-        start = perf_counter()
-        for _batch, _step in zip(loader, batches, strict=False):
-            pass
-        found["loader alone"].append(perf_counter() - start)
+    learner, bare = build_learner(config), build_learner(config)
+    with tempfile.TemporaryDirectory() as folder:
+        found = steps(config, learner, bare, Path(folder))
     pairs = zip(found["the run's trainer"], found["bare loop"], strict=True)
     found["difference"] = [trainer - loop for trainer, loop in pairs]
-    return {name: spread([1e3 * each / len(batches) for each in seconds]) for name, seconds in found.items()}
+    found["loader alone"] = loading(config, learner)
+    return {name: spread([1e3 * each for each in seconds]) for name, seconds in found.items()}
 
 
 def main(overrides: Sequence[str]) -> int:
     """Print a table."""
     composer = Composer()
-    [job], _ = composer.jobs(composer.free(["protocol=last", "logger=csv", *overrides, "epochs=1"]), multirun=False)
+    [job], _ = composer.jobs(
+        composer.free(["protocol=last", "logger=csv", *overrides, f"epochs={STEPS}"]), multirun=False
+    )
     rows = measure(check(resolved(job.config)))
     print(f"| {' '.join(overrides) or 'defaults'} | ms a step, median (quartiles) |\n|---|---|")
     for name, value in rows.items():
