@@ -20,6 +20,7 @@ from membrane.composition import Composer
 from membrane.config import check, resolved
 from membrane.data.batch import Batch
 from membrane.learner import Learner
+from membrane.memory import reuse_large_memory
 from membrane.schema import Config
 from membrane.tracking.log import quiet
 from membrane.tracking.loggers import tracker
@@ -88,6 +89,7 @@ def loading(config: Config, learner: Learner) -> list[float]:
 def measure(config: Config) -> dict[str, Spread]:
     """Milliseconds a step: of both, of the difference step by step, and of the loader alone."""
     set_arithmetic(config)
+    reuse_large_memory()
     learner, bare = build_learner(config), build_learner(config)
     with tempfile.TemporaryDirectory() as folder:
         found = steps(config, learner, bare, Path(folder))
