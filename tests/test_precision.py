@@ -11,7 +11,8 @@ from torch import nn
 
 from membrane import precision
 from membrane.assembly import neuron_factory
-from membrane.config import check
+from membrane.composition import Composer
+from membrane.config import check, resolved
 from membrane.errors import ConfigError
 from membrane.neurons import NeuronFactory
 from membrane.neurons.fused import fuse, way
@@ -58,6 +59,28 @@ def test_what_is_chosen_is_what_the_run_is_known_by(
     auto, outright = (check(copy.deepcopy(raw) | {"precision": each}) for each in ("auto", chosen))
     assert auto == outright
     assert RunFolder(auto).fingerprint == RunFolder(outright).fingerprint
+
+
+@pytest.mark.parametrize(
+    ("line", "last"),
+    [
+        ([], False),
+        (["precision=auto"], True),
+        (["precision=auto", "trainer.channels_last=false"], False),
+        (["precision=auto", "framework=multistep_tid"], True),
+        (["precision=auto", "dataset=diabetes"], False),
+        (["precision=32-true", "trainer.channels_last=true"], True),
+    ],
+)
+def test_images_lie_channels_last_where_nothing_else_is_said(line: list[str], last: bool, processor: Any) -> None:
+    processor("avx2")
+    composer = Composer()
+    [job], _ = composer.jobs(composer.free(line), multirun=False)
+    config = check(resolved(job.config))
+    assert config.trainer.channels_last is last
+    outright = [*(each for each in line if "=auto" not in each), f"trainer.channels_last={str(last).lower()}"]
+    [job], _ = composer.jobs(composer.free(outright), multirun=False)
+    assert RunFolder(check(resolved(job.config))).fingerprint == RunFolder(config).fingerprint
 
 
 def test_the_ann_twin_has_no_state_to_keep_and_other_neurons_none_that_is_safe(processor: Any) -> None:

@@ -22,6 +22,8 @@ from membrane.schema import GROUPS, MANY, Config, Node, Settings, Trusted
 from membrane.schema.training import MONITORS, MSE, CrossEntropy, Loss, Trainer
 
 S = TypeVar("S", bound=Settings)
+IMAGE = 3
+"""The axes of an image, [C,H,W]."""
 
 ADMITTED: Mapping[str, type[Node]] = {node.public: node for _, nodes in GROUPS.values() for node in nodes}
 """Every public name that a ``_target_`` may have, unless the user trusts another one on the command line."""
@@ -44,7 +46,8 @@ def resolved(composed: DictConfig) -> dict[str, Any]:
     except OmegaConfBaseException as error:
         reason = re.sub(r"^\w+ raised while resolving interpolation: ", "", one_line(error)).strip('"')
         raise ConfigError(f"{error.full_key}: {reason}" if error.full_key else reason) from None
-    return by_task({str(key): value for key, value in plain.items()} if isinstance(plain, dict) else {})
+    said = {str(key): value for key, value in plain.items()} if isinstance(plain, dict) else {}
+    return by_layout(by_task(said), "channels_last" in (composed.get("trainer") or {}))
 
 
 def with_defaults(composed: DictConfig) -> DictConfig:
@@ -103,6 +106,16 @@ def by_task(raw: Mapping[str, Any]) -> dict[str, Any]:
     if task in LOSS_OF and isinstance(trainer, Mapping) and trainer.get("monitor") is None:
         said["trainer"] = {**trainer, "monitor": MONITORS[task][0]}
     return said
+
+
+def by_layout(raw: dict[str, Any], said: bool) -> dict[str, Any]:
+    """The configuration with images channels last under ``precision=auto``, unless something was ``said`` of that."""
+    dataset, trainer = raw.get("dataset"), raw.get("trainer")
+    shape = dataset.get("shape") if isinstance(dataset, Mapping) else None
+    images = isinstance(shape, list) and len(shape) == IMAGE
+    if said or not images or raw.get("precision") != "auto" or not isinstance(trainer, Mapping):
+        return raw
+    return {**raw, "trainer": {**trainer, "channels_last": True}}
 
 
 def precision(raw: Mapping[str, Any], nodes: Mapping[str, Any]) -> Any:

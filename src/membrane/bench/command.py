@@ -117,7 +117,8 @@ def timed_on(device: str, peers: list[Peer], precision: str | None) -> list[Peer
     if precision is None and device == "cpu" and bf16_instructions() == "no":
         say("bf16 is left out, this processor does not multiply in it; --precision bf16 times it all the same")
         precision = "fp32"
-    narrowed = [replace(peer, precisions=tuple(p for p in peer.precisions if precision in (None, p))) for peer in found]
+    meant = precision or ""
+    narrowed = [replace(peer, precisions=tuple(p for p in peer.precisions if p.startswith(meant))) for peer in found]
     if not any(peer.precisions for peer in narrowed):
         raise ConfigError(f"--precision {precision}: {found[0].name} is timed in {', '.join(found[0].precisions)}")
     return [peer for peer in narrowed if peer.precisions]

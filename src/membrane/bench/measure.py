@@ -8,7 +8,7 @@ from time import perf_counter
 import torch
 from torch import Tensor, nn
 
-from membrane.bench.peers import Peer
+from membrane.bench.peers import CHANNELS_LAST, Peer
 from membrane.bench.peers.net import copy_weights
 from membrane.bench.precision import laid_out, place, with_layout
 from membrane.bench.record import Case, Timing, label
@@ -38,7 +38,7 @@ def measure(workload: Workload, peers: Sequence[Peer], device: torch.device, rou
     left_out: dict[str, str] = {}
     source, batch = initial(peers[0], workload, device), data(workload, device)
     for peer in peers:
-        for precision in peer.precisions if workload.classes else ("fp32",):
+        for precision in worth_it(peer, workload):
             name = label(peer.name, precision)
             try:
                 entries[name] = entry(peer, precision, workload, source, batch, turns, until)
@@ -97,6 +97,13 @@ def allocated(device: torch.device) -> int | None:
     release(device)
     torch.cuda.reset_peak_memory_stats(device)
     return torch.cuda.memory_allocated(device)
+
+
+def worth_it(peer: Peer, workload: Workload) -> list[str]:
+    """A peer's precisions: where there are no images they do not lie in two ways, and a layer alone has one."""
+    if not workload.classes:
+        return ["fp32"]
+    return [each for each in peer.precisions if each != CHANNELS_LAST or workload.planar]
 
 
 def release(device: torch.device) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from membrane.bench.peers import CHANNELS_LAST
 from membrane.bench.workloads import Workload
 
 
@@ -17,6 +18,7 @@ def context(precision: str, device: torch.device) -> AbstractContextManager[Any]
     """
     contexts: dict[str, Callable[[], AbstractContextManager[Any]]] = {
         "fp32": nullcontext,
+        CHANNELS_LAST: nullcontext,
         "bf16": lambda: torch.autocast(device.type, torch.bfloat16),
     }
     return contexts[precision]()

@@ -46,13 +46,15 @@ class Peer:
         return (notes or {}).get(neuron)
 
 
+CHANNELS_LAST = "fp32 channels last"
+ALL = ("fp32", CHANNELS_LAST, "bf16")
 PEERS = (
-    Peer("membrane multistep", "ours", "ours", "multistep", "torch", ("fp32", "bf16")),
+    Peer("membrane multistep", "ours", "ours", "multistep", "torch", ALL),
     Peer("membrane singlestep", "ours", "ours", "singlestep", "torch"),
     Peer("membrane compiled", "ours", "ours", "compiled", "torch", ("bf16",), ("cuda",)),
-    Peer("SpikingJelly multi-step", "peer", "spikingjelly_by_hand", "multistep", "spikingjelly", ("fp32", "bf16")),
+    Peer("SpikingJelly multi-step", "peer", "spikingjelly_by_hand", "multistep", "spikingjelly", ALL),
     Peer("SpikingJelly single-step", "peer", "spikingjelly_by_hand", "singlestep", "spikingjelly"),
     Peer("snnTorch", "peer", "snntorch_by_hand", "stepwise", "snntorch"),
     Peer("Norse", "peer", "norse_by_hand", "stepwise", "norse"),
-    Peer("ReLU on T·N images", "floor", "relu_floor", "merged", "torch", ("fp32", "bf16")),
+    Peer("ReLU on T·N images", "floor", "relu_floor", "merged", "torch", ALL),
 )
