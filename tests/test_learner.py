@@ -91,6 +91,15 @@ def test_training_is_counted_by_samples_too_and_starts_anew_after_it_is_read() -
     assert running.read_epoch()["train/acc"] == pytest.approx(2 / 5)
 
 
+@pytest.mark.parametrize("sums", [None, torch.tensor([3.0, 1.0, 2.0]), [3.0, 1.0, 2.0]])
+def test_sums_go_on_from_what_any_version_kept(sums: object) -> None:
+    running = Running(Classification(2))
+    running.load_state_dict({"sums": sums, "epoch_sums": [0.0, 0.0, 0.0]})
+    running.update(torch.tensor([[1.0, 0.0], [1.0, 0.0]]), torch.tensor([0, 1]), torch.tensor(0.5))
+    found = running.read()
+    assert (found["train/loss"], found["train/acc"]) == ((0.5, 0.5) if sums is None else (1.0, 0.5))
+
+
 def test_soft_labels_count_by_their_largest_share() -> None:
     running = Running(Classification(2))
     running.update(torch.tensor([[1.0, 0.0]]), torch.tensor([[0.4, 0.6]]), torch.tensor(1.0))

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from membrane import precision
-from membrane.assembly import neuron_factory
+from membrane.assembly import neuron_factory, set_arithmetic
 from membrane.composition import Composer
 from membrane.config import check, resolved
 from membrane.errors import ConfigError
@@ -152,3 +152,20 @@ def test_the_state_of_the_neurons_it_is_chosen_for_stays_in_single_precision(cho
             out = net(torch.randn(shape))
         assert out.dtype == torch.bfloat16
         assert net[1].v.dtype == torch.float32
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="a GPU is there: whether it is, is asked of its driver")
+def test_without_a_gpu_no_step_of_an_optimiser_looks_for_nvidias_library(
+    raw: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked: list[str] = []
+    monkeypatch.setattr(torch.cuda, "_device_count_nvml", lambda: looked.append("again") or -1)
+    monkeypatch.setenv("PYTORCH_NVML_BASED_CUDA_CHECK", "1")  # as Lightning leaves it
+    weight = nn.Parameter(torch.ones(1))
+    optimizer = torch.optim.SGD([weight], lr=0.1)
+    optimizer.step()
+    set_arithmetic(check(raw))
+    before = len(looked)
+    optimizer.step()
+    assert before > 0
+    assert len(looked) == before

@@ -173,8 +173,10 @@ class Running:
         return {"sums": self.sums, "epoch_sums": self.epoch_sums}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Go on from there."""
-        self.sums, self.epoch_sums = list(state_dict["sums"]), list(state_dict["epoch_sums"])
+        """Go on from there; earlier versions kept the sums in a tensor, or None where there were none."""
+        sums = state_dict["sums"]
+        self.sums = [0.0] * 3 if sums is None else [float(each) for each in sums]
+        self.epoch_sums = list(state_dict["epoch_sums"])
 
     def update(self, prediction: Tensor, y: Tensor, loss: Tensor) -> None:
         """Add a batch: prediction [N,K], y [N] (or [N,K]: soft, or targets)."""

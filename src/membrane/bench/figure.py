@@ -6,6 +6,7 @@ from math import ceil
 from statistics import median
 from typing import TYPE_CHECKING
 
+from membrane.bench.peers import CHANNELS_LAST
 from membrane.bench.record import Case, Timing, spread
 
 if TYPE_CHECKING:
@@ -14,8 +15,8 @@ if TYPE_CHECKING:
 
 COLOURS = {"ours": "#0072B2", "peer": "#999999", "floor": "#D55E00"}
 LINES = ("#0072B2", "#56B4E9", "#009E73", "#E69F00", "#CC79A7", "#555555", "#D55E00")
-FADED = 0.55
-"""How opaque bf16 is beside fp32."""
+STYLES = {"fp32": ("-", 1.0), CHANNELS_LAST: ("--", 0.75), "bf16": (":", 0.5)}
+"""The dashes of a line and how opaque a bar is, by precision."""
 ACROSS = 2
 
 
@@ -45,13 +46,13 @@ def draw_bars(axes: "Axes", case: Case) -> None:
     shown = [each for each in case.timings if each.role != "floor"]
     for place, timing in enumerate(shown):
         found = spread([1000 * value for value in timing.seconds])
-        faded = FADED if timing.precision != "fp32" else 1.0
+        _, faded = STYLES[timing.precision]
         error = [[found.middle - found.low], [found.high - found.middle]]
         style = {"color": COLOURS[timing.role], "alpha": faded, "error_kw": {"lw": 1, "ecolor": "#333333"}}
         axes.barh(place, found.middle, xerr=error, **style)  # type: ignore[arg-type]
     for timing in case.timings:
         if timing.role == "floor":
-            style = {"ls": "-" if timing.precision == "fp32" else "--", "color": COLOURS["floor"], "lw": 1.5}
+            style = {"ls": STYLES[timing.precision][0], "color": COLOURS["floor"], "lw": 1.5}
             name = f"{timing.peer}, {timing.precision}"
             axes.axvline(1000 * median(timing.seconds), label=name, **style)  # type: ignore[arg-type]
     axes.set_yticks(range(len(shown)), [each.label for each in shown], fontsize=8)
@@ -61,7 +62,7 @@ def draw_bars(axes: "Axes", case: Case) -> None:
     axes.set_xlabel("ms a step", fontsize=9)
     axes.spines[["top", "right"]].set_visible(False)
     if any(each.role == "floor" for each in case.timings):
-        axes.legend(fontsize=7, frameon=False, ncols=2, loc="lower right", bbox_to_anchor=(1, 0.98))
+        axes.legend(fontsize=7, frameon=False, loc="lower right", bbox_to_anchor=(1, 0.98))
 
 
 def lines(cases: Sequence[Case], axis: str) -> "Figure":
@@ -83,7 +84,7 @@ def draw_lines(axes: "Axes", cases: Sequence[Case], axis: str) -> None:
         ]
         first = at[0][1]
         colour = COLOURS["floor"] if first.role == "floor" else LINES[peers.index(first.peer) % (len(LINES) - 1)]
-        dashes = "-" if first.precision == "fp32" else "--"
+        dashes, _ = STYLES[first.precision]
         values = [1000 * median(timing.seconds) for _, timing in at]
         axes.plot([place for place, _ in at], values, dashes, color=colour, marker="o", ms=3, lw=1.5, label=name)
     axes.set_xscale("log", base=2)
