@@ -43,7 +43,7 @@ log = logging.getLogger(__name__)
 
 
 def set_arithmetic(config: Config) -> None:
-    """Torch's own settings for the whole process, said anew by every run: threads, and TF32 on a GPU."""
+    """Torch's own settings for the whole process, said anew by every run: threads, TF32, how a GPU is found."""
     torch.set_num_threads(config.threads)
     torch.backends.cuda.matmul.allow_tf32 = config.trainer.tf32
     if not torch.cuda.is_available():

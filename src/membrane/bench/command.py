@@ -56,7 +56,9 @@ def parser() -> ArgumentParser:
     add("--device", choices=("auto", "cpu", "cuda"), default="auto", help="default: CUDA where there is one")
     add("--peers", type=lambda text: text.split(","), help="only peers whose names contain one of these, with commas")
     add(
-        "--precision", choices=("fp32", "bf16"), help="only one (default: both, on the CPU bf16 where it multiplies so)"
+        "--precision",
+        choices=("fp32", "bf16"),
+        help="only one, fp32 in both layouts (default: both, on the CPU bf16 where it multiplies so)",
     )
     add("--sweep", choices=SWEPT, help="time by T from 1 to 64, by batch or by width")
     add("--memory", action="store_true", help="on the CPU, peak memory too: a further process for each peer")
