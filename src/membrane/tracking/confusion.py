@@ -11,6 +11,7 @@ from membrane.tracking.panels import panels, settle, width_of
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from matplotlib.image import AxesImage
 
 UNBROKEN = "\u00a0"
 MOST_WRITTEN = 20  # classes up to which counts and names are readable in print
@@ -19,7 +20,7 @@ MOST_WRITTEN = 20  # classes up to which counts and names are readable in print
 def confusion_matrix(labels: np.ndarray, predictions: np.ndarray, classes: int | Sequence[str]) -> "Figure":
     """Labels and predictions [n] → a row for each class: what its samples were taken for, coloured by their share.
 
-    Up to 20 classes the counts stand in the cells; above that the scale shows small shares and the most frequent
+    Up to 20 classes the counts stand in the cells; above that a scale shows small shares and the most frequent
     confusions are listed.
     """
     from matplotlib.colors import PowerNorm
@@ -31,19 +32,24 @@ def confusion_matrix(labels: np.ndarray, predictions: np.ndarray, classes: int |
     side = min(max(1.9 + 0.36 * len(names), 3.5), 6.8) if small else 5.5
     figure, [[axes]] = panels(side, side, margin=width_of(names))
     picture = axes.imshow(share, cmap="Blues", norm=PowerNorm(1 if small else 0.5, 0, 1), interpolation="nearest")
-    ticks = [0, 0.25, 0.5, 0.75, 1] if small else [0, 0.01, 0.05, 0.1, 0.25, 0.5, 1]
-    beside = axes.inset_axes((1.05, 0.1, 0.04, 0.8))
-    bar = figure.colorbar(picture, cax=beside, ticks=ticks, format=lambda value, _: f"{100 * value:g} %")
-    bar.set_label("share of the true class", fontsize=8.5)
-    bar.ax.tick_params(labelsize=8)
     title = f"accuracy {100 * np.trace(counts) / counts.sum():.1f} % of {counts.sum():,} samples"
     axes.set_title(title, loc="left", fontsize=11, fontweight="bold", y=1)
     name_classes(axes, names)
     if small:
         write_counts(axes, counts, share)
     else:
+        add_scale(axes, picture)
         axes.set_xlabel(f"{axes.get_xlabel()}\n\n{frequent_confusions(counts, names)}")
     return figure
+
+
+def add_scale(axes: "Axes", picture: "AxesImage") -> None:
+    """What the colours mean, to the right of the panel."""
+    beside = axes.inset_axes((1.05, 0.1, 0.04, 0.8))
+    ticks = [0, 0.01, 0.05, 0.1, 0.25, 0.5, 1]
+    bar = axes.figure.colorbar(picture, cax=beside, ticks=ticks, format=lambda value, _: f"{100 * value:g} %")
+    bar.set_label("share of the true class", fontsize=8.5)
+    bar.ax.tick_params(labelsize=8)
 
 
 def name_classes(axes: "Axes", names: Sequence[str]) -> None:
@@ -61,8 +67,8 @@ def name_classes(axes: "Axes", names: Sequence[str]) -> None:
     if step == 1:
         axes.tick_params(length=0)
         borders = np.arange(1, len(names)) - 0.5
-        axes.hlines(borders, -0.5, len(names) - 0.5, colors="white", lw=1.2)
-        axes.vlines(borders, -0.5, len(names) - 0.5, colors="white", lw=1.2)
+        axes.hlines(borders, -0.5, len(names) - 0.5, colors="white", lw=1.6)
+        axes.vlines(borders, -0.5, len(names) - 0.5, colors="white", lw=1.6)
 
 
 def write_counts(axes: "Axes", counts: np.ndarray, share: np.ndarray) -> None:
