@@ -77,28 +77,39 @@ def test_a_job_is_composed_once_to_be_validated_and_run(monkeypatch: pytest.Monk
         return compose(self, config_name, overrides, **how)
 
     monkeypatch.setattr(ConfigFiles, "load_configuration", counted)
-    jobs = [["++seed=1"], ["++seed=2"], ["++seed=1", "model=smlp"]]
+    jobs = [["++seed=1"], ["++seed=2"], ["++seed=1", "model=smlp"], ["++seed=3"]]
     validated = [loader.load_sweep_config(master, job) for job in jobs]
     expected = [OmegaConf.to_container(config) for config in validated]
     for config in validated:
         config.seed = config.paths.runs = "changed"
     assert [OmegaConf.to_container(loader.load_sweep_config(master, job)) for job in jobs] == expected
-    assert len(composed) == len(jobs)
-    assert [each["seed"] for each in expected] == [1, 2, 1]
+    assert len(composed) == 2, "jobs that differ in values alone are made of one"
+    assert [each["seed"] for each in expected] == [1, 2, 1, 3]
     assert expected[2]["model"] != expected[0]["model"]
 
 
 @pytest.mark.parametrize(
-    "line", [["seed=1,2", "paths.run='mine/${seed}'"], ["hydra.job.chdir=false", "model=scnn,smlp"]]
+    "line",
+    [
+        ["seed=1,2", "paths.run='mine/${seed}'"],
+        ["hydra.job.chdir=false", "model=scnn,smlp"],
+        ["optimizer.lr=1e-3,null,'${seed}'"],
+        ["logger.tags=[a,b],[]", "model=scnn,smlp", "init=a,null"],
+        ["model.units=[1],{a:1},{b:2},3"],
+        ["name=a,b", "hydra.job.config.override_dirname.exclude_keys=[name]"],
+        ["init=null,here", "init.path=there,null"],
+    ],
 )
 def test_what_the_composer_made_is_what_hydra_would_make_of_it(line: list[str]) -> None:
     composer = Composer()
     lines = composer.free(line)
     jobs, sweep = composer.jobs(lines, multirun=True)
-    assert (len(jobs), sweep) == (2, True)
+    assert sweep
     run = ["hydra.sweep.dir=elsewhere", *lines, "hydra.mode=MULTIRUN"]
     master = composer.loader.load_configuration("train", run, run_mode=RunMode.MULTIRUN)
-    for number, job in enumerate(BasicSweeper.split_arguments(composer.parsed(lines), None)[0]):
+    [split] = BasicSweeper.split_arguments(composer.parsed(lines), None)
+    assert len(jobs) == len(split) > 1
+    for number, job in enumerate(split):
         task = [each for each in job if not each.startswith("hydra.")]
         plainly = ConfigLoaderImpl(composer.loader.get_search_path()).load_sweep_config(master, task)
         made = composer.loader.load_sweep_config(master, task)
@@ -107,4 +118,4 @@ def test_what_the_composer_made_is_what_hydra_would_make_of_it(line: list[str]) 
         assert OmegaConf.to_container(made) == OmegaConf.to_container(plainly)
         del plainly.hydra
         assert OmegaConf.to_container(jobs[number].config) == OmegaConf.to_container(plainly)
-    assert len(composer.loader.made) == 2, "and nothing was composed anew"
+    assert len(composer.loader.made) == len(jobs), "and nothing was composed anew"

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from copy import deepcopy
 
-from hydra._internal.config_loader_impl import ConfigLoaderImpl
+from hydra._internal.config_loader_impl import ConfigLoaderImpl, get_overrides_dirname
 from hydra._internal.config_repository import CachingConfigRepository, IConfigRepository
 from hydra.core.config_search_path import ConfigSearchPath
 from hydra.core.default_element import ResultDefault
@@ -41,7 +41,7 @@ class ConfigFiles(ConfigLoaderImpl):
         self.refuse = refuse
         self.read: dict[tuple[str | None, str], IConfigRepository] = {}
         self.made: dict[tuple[str, ...], DictConfig] = {}
-        self.merged: dict[tuple[object, ...], DictConfig] = {}
+        self.alike: dict[tuple[str | None, ...], DictConfig] = {}
 
     def load_sweep_config(self, master_config: DictConfig, sweep_overrides: list[str]) -> DictConfig:
         """A job's configuration: we compose it to check it, Hydra to see whether it can, and again to run it.
@@ -53,9 +53,14 @@ class ConfigFiles(ConfigLoaderImpl):
             return super().load_sweep_config(master_config, sweep_overrides)
         said = OmegaConf.to_container(hydra.overrides.hydra)
         assert isinstance(said, list)
-        job = (*(line for line in said if not line.startswith(OF_THE_RUN)), *sweep_overrides)
+        fixed = [line for line in said if not line.startswith(OF_THE_RUN)]
+        job = (*fixed, *sweep_overrides)
         if job not in self.made:
-            self.made[job] = super().load_sweep_config(master_config, sweep_overrides)
+            overrides = OverridesParser.create().parse_overrides(sweep_overrides)
+            kind = (*fixed, *map(without_value, overrides))
+            if kind not in self.alike:
+                self.alike[kind] = super().load_sweep_config(master_config, sweep_overrides)
+            self.made[job] = with_values(self.alike[kind], overrides)
         composed = deepcopy(self.made[job])
         composed.hydra.mode, composed.hydra.sweep = hydra.mode, hydra.sweep
         composed.hydra.overrides.hydra = hydra.overrides.hydra
@@ -74,12 +79,30 @@ class ConfigFiles(ConfigLoaderImpl):
         return parsed, Copies(self.read[key])
 
     def _compose_config_from_defaults_list(self, defaults: list[ResultDefault], repo: IConfigRepository) -> DictConfig:
-        """The configuration that these files make: jobs that differ in values alone are made of the same ones."""
-        files: tuple[object, ...] = (getattr(repo, "delegate", repo), *map(repr, defaults))
-        if files not in self.merged:
-            for default in defaults:
-                loaded = repo.load_config(default.config_path) if default.config_path else None
-                if loaded is not None:
-                    self.refuse(default, loaded)
-            self.merged[files] = super()._compose_config_from_defaults_list(defaults, repo)
-        return deepcopy(self.merged[files])
+        """The configuration that these files make."""
+        for default in defaults:
+            loaded = repo.load_config(default.config_path) if default.config_path else None
+            if loaded is not None:
+                self.refuse(default, loaded)
+        return super()._compose_config_from_defaults_list(defaults, repo)
+
+
+def without_value(override: Override) -> str | None:
+    """An override that chooses a file, or one that sets a value without that value: what two jobs must share."""
+    return override.get_key_element() if sets_value(override) else override.input_line
+
+
+def sets_value(override: Override) -> bool:
+    """Whether it is ``++key=value``, of which the last one counts; a dictionary would be merged into the one before."""
+    return override.is_force_add() and not isinstance(override.value(), dict)
+
+
+def with_values(composed: DictConfig, overrides: list[Override]) -> DictConfig:
+    """A job's configuration as Hydra would compose it, of one whose overrides differ in their values alone."""
+    config = deepcopy(composed)
+    ConfigLoaderImpl._apply_overrides_to_config([each for each in overrides if sets_value(each)], config)
+    task = [each for each in overrides if not each.is_hydra_override()]
+    job = config.hydra.job
+    config.hydra.overrides.task = [each.input_line for each in task]
+    job.override_dirname = get_overrides_dirname(task, **job.config.override_dirname)
+    return config
