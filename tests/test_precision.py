@@ -68,11 +68,11 @@ def test_what_is_chosen_is_what_the_run_is_known_by(
         (["precision=auto"], True),
         (["precision=auto", "trainer.channels_last=false"], False),
         (["precision=auto", "framework=multistep_tid"], True),
-        (["precision=auto", "dataset=diabetes"], False),
+        (["precision=auto", "dataset=diabetes"], True),
         (["precision=32-true", "trainer.channels_last=true"], True),
     ],
 )
-def test_images_lie_channels_last_where_nothing_else_is_said(line: list[str], last: bool, processor: Any) -> None:
+def test_channels_lie_last_where_nothing_else_is_said(line: list[str], last: bool, processor: Any) -> None:
     processor("avx2")
     composer = Composer()
     [job], _ = composer.jobs(composer.free(line), multirun=False)

@@ -19,6 +19,7 @@ from torch.optim import Optimizer
 
 from membrane import checkpoints
 from membrane.augment.pipeline import Pipeline
+from membrane.channels_last import lay_channels_last
 from membrane.checkpointing import KeepBestAndLast
 from membrane.compilation import compile_training
 from membrane.config import admitted, build
@@ -106,7 +107,7 @@ def build_learner(config: Config, pieces: int = 1) -> Learner:
     if config.trainer.stem_once:
         run_stem_once(model)
     if config.trainer.channels_last:
-        model.to(memory_format=torch.channels_last)
+        lay_channels_last(model)
     if config.trainer.compile:
         compile_training(model)
     readout = build(config.readout, config.trust)

@@ -22,7 +22,6 @@ from membrane.schema import GROUPS, MANY, Config, Node, Settings, Trusted
 from membrane.schema.training import MONITORS, MSE, CrossEntropy, Loss, Trainer
 
 S = TypeVar("S", bound=Settings)
-IMAGE = 3
 """The axes of an image, [C,H,W]."""
 
 ADMITTED: Mapping[str, type[Node]] = {node.public: node for _, nodes in GROUPS.values() for node in nodes}
@@ -109,11 +108,9 @@ def by_task(raw: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def by_layout(raw: dict[str, Any], said: bool) -> dict[str, Any]:
-    """The configuration with images channels last under ``precision=auto``, unless something was ``said`` of that."""
-    dataset, trainer = raw.get("dataset"), raw.get("trainer")
-    shape = dataset.get("shape") if isinstance(dataset, Mapping) else None
-    images = isinstance(shape, list) and len(shape) == IMAGE
-    if said or not images or raw.get("precision") != "auto" or not isinstance(trainer, Mapping):
+    """The configuration with channels last under ``precision=auto``, unless something was ``said`` of that."""
+    trainer = raw.get("trainer")
+    if said or raw.get("precision") != "auto" or not isinstance(trainer, Mapping):
         return raw
     return {**raw, "trainer": {**trainer, "channels_last": True}}
 

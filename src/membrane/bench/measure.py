@@ -100,10 +100,10 @@ def allocated(device: torch.device) -> int | None:
 
 
 def worth_it(peer: Peer, workload: Workload) -> list[str]:
-    """A peer's precisions: where there are no images they do not lie in two ways, and a layer alone has one."""
+    """A peer's precisions: where there are no positions they do not lie in two ways, and a layer alone has one."""
     if not workload.classes:
         return ["fp32"]
-    return [each for each in peer.precisions if each != CHANNELS_LAST or workload.planar]
+    return [each for each in peer.precisions if each != CHANNELS_LAST or workload.has_positions]
 
 
 def release(device: torch.device) -> None:

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from membrane.bench.peers import CHANNELS_LAST
 from membrane.bench.workloads import Workload
+from membrane.channels_last import lay_channels_last
 
 
 def context(precision: str, device: torch.device) -> AbstractContextManager[Any]:
@@ -25,21 +26,22 @@ def context(precision: str, device: torch.device) -> AbstractContextManager[Any]
 
 
 def with_layout(precision: str, workload: Workload) -> bool:
-    """Whether images lie channels last."""
-    return precision != "fp32" and workload.planar
+    """Whether images and signals lie channels last."""
+    return precision != "fp32" and workload.has_positions
 
 
 def place(module: nn.Module, device: torch.device, channels_last: bool) -> None:
     """Move a net to the device, in its layout."""
     module.to(device)
     if channels_last:
-        module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        lay_channels_last(module)
 
 
 def laid_out(x: Tensor, workload: Workload, channels_last: bool) -> Tensor:
     """x [N,…] or [N,T,…], the same numbers, so that time first it is contiguous in its layout."""
     time_first = x.transpose(0, 1) if workload.in_data else x.unsqueeze(0)
-    layout = torch.channels_last if channels_last else torch.contiguous_format
-    merged = time_first.flatten(0, 1).contiguous(memory_format=layout)
+    merged = time_first.flatten(0, 1).contiguous()
+    if channels_last:
+        merged = merged.movedim(1, -1).contiguous().movedim(-1, 1)
     steps = merged.view(time_first.shape)
     return steps.transpose(0, 1) if workload.in_data else steps[0]

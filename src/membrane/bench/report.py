@@ -12,7 +12,7 @@ MEMORY = "peak MB"
 READING = """\
 A step is forward, cross-entropy of the mean output over T, zero_grad, backward and SGD with momentum, on random data
 that lies on the device. Nets have the same weights and take turns; numbers are medians over rounds, ratios are taken
-round by round. bf16 is autocast, with images channels last; in fp32 they are channels first unless it says otherwise.
+round by round. bf16 is autocast, channels last; in fp32 channels come first unless it says otherwise.
 The floor is the same net with ReLU in the neurons' place on T·N images, at the same precision and layout."""
 GROWTH = (
     "Memory: on the CPU what a process that trains grows by, on CUDA what the allocator hands out, both at the peak."

@@ -40,9 +40,9 @@ class Workload:
     width: float = 1.0
 
     @property
-    def planar(self) -> bool:
-        """Whether inputs are images, for which a layout can be chosen."""
-        return len(self.shape) == 3 and bool(self.filters or not self.classes)
+    def has_positions(self) -> bool:
+        """Whether layers keep the positions of an image or a signal, for which a layout can be chosen."""
+        return bool(self.filters or not self.classes)
 
     @property
     def input_shape(self) -> tuple[int, ...]:

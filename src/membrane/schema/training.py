@@ -177,9 +177,9 @@ class Trainer(Settings):
     ``fused`` neurons take all timesteps at once on the CPU; ``stem_once`` computes what stands before the first of them
     once where the input is repeated. Both are the same function, but for the last bits of gradients.
 
-    ``channels_last`` is the layout of images; ``compile`` puts torch's compiler around the model while it trains, and
-    draws dropout in another way; ``tf32`` lets matrix products on a GPU multiply in TensorFloat-32, as torch's
-    convolutions there do. All three change roundings.
+    ``channels_last`` is the layout of images and signals; ``compile`` puts torch's compiler around the model while it
+    trains, and draws dropout in another way; ``tf32`` lets matrix products on a GPU multiply in TensorFloat-32, as
+    torch's convolutions there do. All three change roundings.
 
     Where no ``monitor`` is said it is the first of the task's `MONITORS`.
     """

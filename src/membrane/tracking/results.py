@@ -101,7 +101,7 @@ def announce(folder: RunFolder, config: Config, data: DataModule, learner: Learn
     if config.surrogate is None:
         log.info("surrogate: none, %s takes none", config.neuron.name_of_choice)
     log.info("augmentation: %s", learner.augmentation.describe())
-    log.info("precision: %s%s", config.precision, ", images channels last" if config.trainer.channels_last else "")
+    log.info("precision: %s%s", config.precision, ", channels last" if config.trainer.channels_last else "")
     if mixes_timesteps(learner.model) and config.framework.name_of_choice.startswith("multistep"):
         log.info("batch norm: in training, multi-step normalises over T·N at once, single-step at each timestep")
     log.info("folder: %s", folder.path)
