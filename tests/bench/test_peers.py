@@ -7,7 +7,8 @@ import torch
 from spikingjelly.activation_based import neuron
 from torch import Tensor, nn
 
-from membrane.bench.peers import PEERS, Peer
+from membrane.bench.measure import worth_it
+from membrane.bench.peers import CHANNELS_LAST, PEERS, Peer
 from membrane.bench.peers.net import Net, copy_weights, weighted
 from membrane.bench.precision import laid_out
 from membrane.bench.step import data
@@ -147,6 +148,14 @@ def test_other_weights_are_refused() -> None:
     one, other = (built(PEERS[0], each).module for each in (small("W4"), NETS["W4"]))
     with pytest.raises(ValueError, match="not the same net"):
         copy_weights(one, other)
+
+
+def test_signals_lie_channels_last_where_the_layout_is_ours() -> None:
+    for peer in PEERS:
+        last = [CHANNELS_LAST in worth_it(peer, small(name)) for name in ("W2", "W3", "W4")]
+        has = CHANNELS_LAST in peer.precisions
+        assert last == [has, has and peer.role != "peer", False]
+    assert sum(CHANNELS_LAST in worth_it(peer, small("W3")) for peer in PEERS) == 2
 
 
 @pytest.mark.parametrize("name", ["W1", "W2", "W3"])

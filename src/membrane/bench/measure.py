@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from membrane.bench.peers import CHANNELS_LAST, Peer
 from membrane.bench.peers.net import copy_weights
-from membrane.bench.precision import laid_out, place, with_layout
+from membrane.bench.precision import laid_out, place
 from membrane.bench.record import Case, Timing, label
 from membrane.bench.step import Step, data, layer_step, training_step
 from membrane.bench.timing import Rounds, nothing
@@ -84,7 +84,7 @@ def ready(peer: Peer, precision: str, workload: Workload, source: nn.Module, bat
     x, y = batch
     net = peer.build(workload, x.device)
     copy_weights(source, net.module)
-    channels_last = with_layout(precision, workload)
+    channels_last = precision != "fp32" and peer.lies_last(workload)
     place(net.module, x.device, channels_last)
     x = laid_out(x, workload, channels_last)
     return training_step(net, x, y, precision) if workload.classes else layer_step(net, x)
@@ -100,10 +100,10 @@ def allocated(device: torch.device) -> int | None:
 
 
 def worth_it(peer: Peer, workload: Workload) -> list[str]:
-    """A peer's precisions: where there are no positions they do not lie in two ways, and a layer alone has one."""
+    """A peer's precisions, and fp32 in two layouts where it has them; a layer alone has one."""
     if not workload.classes:
         return ["fp32"]
-    return [each for each in peer.precisions if each != CHANNELS_LAST or workload.has_positions]
+    return [each for each in peer.precisions if each != CHANNELS_LAST or peer.lies_last(workload)]
 
 
 def release(device: torch.device) -> None:

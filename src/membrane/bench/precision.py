@@ -25,11 +25,6 @@ def context(precision: str, device: torch.device) -> AbstractContextManager[Any]
     return contexts[precision]()
 
 
-def with_layout(precision: str, workload: Workload) -> bool:
-    """Whether images and signals lie channels last."""
-    return precision != "fp32" and workload.has_positions
-
-
 def place(module: nn.Module, device: torch.device, channels_last: bool) -> None:
     """Move a net to the device, in its layout."""
     module.to(device)

@@ -13,7 +13,8 @@ READING = """\
 A step is forward, cross-entropy of the mean output over T, zero_grad, backward and SGD with momentum, on random data
 that lies on the device. Nets have the same weights and take turns; numbers are medians over rounds, ratios are taken
 round by round. bf16 is autocast, channels last; in fp32 channels come first unless it says otherwise.
-The floor is the same net with ReLU in the neurons' place on T·N images, at the same precision and layout."""
+The floor is the same net with ReLU in the neurons' place on T·N images, at the same precision and layout. torch has no
+channels last for signals: there membrane and the floor use membrane's, other libraries none."""
 GROWTH = (
     "Memory: on the CPU what a process that trains grows by, on CUDA what the allocator hands out, both at the peak."
 )

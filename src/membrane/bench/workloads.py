@@ -12,6 +12,7 @@ SWEPT: dict[str, tuple[float, ...]] = {
 }
 """Over what a workload can be swept: values of T, factors of its batch or its width."""
 CUDA_TIMESTEPS, CUDA_BATCH = (4, 16), 256
+IMAGE = 3  # axes of [C,H,W]
 FEWEST = 2
 """Samples that a batch has at least: batch norm wants more than one."""
 
@@ -40,9 +41,9 @@ class Workload:
     width: float = 1.0
 
     @property
-    def has_positions(self) -> bool:
-        """Whether layers keep the positions of an image or a signal, for which a layout can be chosen."""
-        return bool(self.filters or not self.classes)
+    def planar(self) -> bool:
+        """Whether inputs are images."""
+        return len(self.shape) == IMAGE
 
     @property
     def input_shape(self) -> tuple[int, ...]:

@@ -40,6 +40,10 @@ class Peer:
         builder: Callable[[Workload, torch.device], Net] = getattr(import_module(f"{HOME}.{self.home}"), self.builder)
         return builder(workload, device)
 
+    def lies_last(self, workload: Workload) -> bool:
+        """Whether its channels can lie last: torch has that layout for images, we give signals one, and the floor's."""
+        return bool(workload.filters) and (workload.planar or self.role != "peer")
+
     def note(self, neuron: str) -> str | None:
         """What a reader should know of it, for nets of this kind of neuron."""
         notes: dict[str, str] | None = getattr(import_module(f"{HOME}.{self.home}"), "NOTES", None)
