@@ -171,3 +171,21 @@ def test_without_a_gpu_no_step_of_an_optimiser_looks_for_nvidias_library(
     looked.clear()
     optimizer.step()
     assert not looked
+
+
+def test_a_deterministic_run_does_not_write_into_memory_before_it_is_used(
+    raw: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.utils.deterministic, "fill_uninitialized_memory", True)  # as torch has it
+    was = torch.are_deterministic_algorithms_enabled()
+    torch.use_deterministic_algorithms(True)
+    try:
+        found = []
+        for _ in range(2):
+            with torch.profiler.profile(acc_events=True) as profiled:
+                torch.empty(1000)
+            found.append([event.name for event in profiled.events() if event.name == "aten::fill_"])
+            set_arithmetic(check(raw))
+    finally:
+        torch.use_deterministic_algorithms(was)
+    assert found == [["aten::fill_"], []]

@@ -44,9 +44,12 @@ log = logging.getLogger(__name__)
 
 
 def set_arithmetic(config: Config) -> None:
-    """Torch's own settings for the whole process, said anew by every run: threads, TF32, how a GPU is found."""
+    """Torch's own settings for the whole process, said anew by every run: threads, TF32, how a GPU is found …"""
     torch.set_num_threads(config.threads)
     torch.backends.cuda.matmul.allow_tf32 = config.trainer.tf32
+    # Under `trainer.deterministic` torch would write NaN into all memory that it hands out, a twentieth of a step and
+    # more, in case that somebody reads what nobody has written.
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     if not torch.cuda.is_available():
         # Lightning lets torch ask NVIDIA's library whether there is a GPU, which without one is looked for on the disk
         # again at every step of an optimiser
