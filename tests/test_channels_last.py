@@ -1,6 +1,7 @@
 """Signals channels last are the same numbers in another order of memory; images, the same as torch's own layout."""
 
 import copy
+import io
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from spikingjelly.activation_based import layer, neuron
 from torch import Tensor, nn
 
 from membrane.channels_last import lay_channels_last
+from membrane.compilation import compile_training
 from membrane.framework import MultiStep, SingleStep
 from membrane.models.norms import NORMS
 from membrane.models.scnn import SCNN
@@ -97,7 +99,7 @@ def test_a_norm_takes_what_its_class_takes(kind: Any) -> None:
         x = torch.randn(shape)
         torch.testing.assert_close(last(x), norm(x))
     torch.testing.assert_close(last.running_var, norm.running_var)
-    for wrong in ((5, 4, 2, 7), (4,)):
+    for wrong in ((5, 4, 2, 7), (5, 4, 1, 7), (4,)):
         with pytest.raises(ValueError, match="expected 2D or 3D input"):
             last(torch.randn(wrong))
 
@@ -109,11 +111,68 @@ def test_images_lie_as_torch_lays_them() -> None:
     assert all(each.weight.is_contiguous(memory_format=torch.channels_last) for each in convs)
 
 
+class Causal(nn.Conv1d):
+    """Sees nothing that comes later."""
+
+    def _conv_forward(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        return super()._conv_forward(nn.functional.pad(x, (2, 0)), weight, bias)
+
+
+class Gated(nn.BatchNorm1d):
+    """Twice as much."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return 2 * super().forward(x)
+
+
+class GatedSteps(layer.BatchNorm1d):
+    """Twice as much, with timesteps."""
+
+    def super_forward(self, x: Tensor) -> Tensor:
+        return 2 * super().super_forward(x)
+
+
+@pytest.mark.parametrize("module", [Causal(4, 4, 3), Gated(4), GatedSteps(4)])
+def test_what_a_subclass_does_in_its_own_way_is_left_to_it(module: nn.Module) -> None:
+    x = torch.randn(5, 4, 7)
+    found, expected = laid_out(module)(x), module(x)
+    assert found.shape == x.shape
+    torch.testing.assert_close(found, expected)
+
+
+@pytest.mark.parametrize("shape", [(4, 9), (2, 4, 9)])
+def test_a_convolution_of_one_signal_without_a_batch(shape: tuple[int, ...]) -> None:
+    conv = nn.Conv1d(4, 6, 3)
+    x = torch.randn(shape)
+    torch.testing.assert_close(laid_out(conv)(x), conv(x))
+
+
 def test_a_copy_has_weights_of_its_own() -> None:
     last = laid_out(network())
     averaged = copy.deepcopy(last)
-    for parameter in averaged.parameters():
-        parameter.data.zero_()
+    for name, parameter in averaged.named_parameters():
+        if not name.startswith("head"):
+            parameter.data.zero_()
+    nn.init.zeros_(averaged.head.bias)
     x: Tensor = torch.randn(2, 2, 8).double()
     assert not MultiStep(T)(averaged, x).any()
     assert MultiStep(T)(last, x).any()
+
+
+def test_a_model_that_was_saved_whole_computes_the_same() -> None:
+    last = laid_out(network()).eval()
+    file = io.BytesIO()
+    torch.save(last, file)
+    file.seek(0)
+    x = torch.randn(2, 2, 8).double()
+    torch.testing.assert_close(MultiStep(T)(torch.load(file, weights_only=False), x), MultiStep(T)(last, x))
+
+
+def test_compiled_for_training_it_is_the_same_network() -> None:
+    plain = network()
+    last = laid_out(plain)
+    torch.compiler.reset()
+    compile_training(last, backend="eager")
+    x = torch.randn(6, 2, 8).double()
+    torch.testing.assert_close(MultiStep(T)(last, x), MultiStep(T)(plain, x))
+    torch.compiler.reset()

@@ -98,6 +98,10 @@ def test_a_job_is_composed_once_to_be_validated_and_run(monkeypatch: pytest.Monk
         ["model.units=[1],{a:1},{b:2},3"],
         ["name=a,b", "hydra.job.config.override_dirname.exclude_keys=[name]"],
         ["init=null,here", "init.path=there,null"],
+        ["seed=1,2", "optimizer.weight_decay=0.1", "~optimizer.weight_decay"],
+        ["seed=1,2", "model.units=[8]", "model={units:[16]}", "model=smlp"],
+        ["callbacks=[early_stop]", "callbacks.early_stop.patience=1,2", "~callbacks.early_stop"],
+        ["sweep=seeds", "optimizer.lr=0.1,0.2"],
     ],
 )
 def test_what_the_composer_made_is_what_hydra_would_make_of_it(line: list[str]) -> None:
@@ -107,7 +111,8 @@ def test_what_the_composer_made_is_what_hydra_would_make_of_it(line: list[str]) 
     assert sweep
     run = ["hydra.sweep.dir=elsewhere", *lines, "hydra.mode=MULTIRUN"]
     master = composer.loader.load_configuration("train", run, run_mode=RunMode.MULTIRUN)
-    [split] = BasicSweeper.split_arguments(composer.parsed(lines), None)
+    params = composer.parsed([f"{key}={value}" for key, value in (master.hydra.sweeper.params or {}).items()])
+    [split] = BasicSweeper.split_arguments([*params, *composer.parsed(lines)], None)
     assert len(jobs) == len(split) > 1
     for number, job in enumerate(split):
         task = [each for each in job if not each.startswith("hydra.")]
@@ -119,3 +124,11 @@ def test_what_the_composer_made_is_what_hydra_would_make_of_it(line: list[str]) 
         del plainly.hydra
         assert OmegaConf.to_container(jobs[number].config) == OmegaConf.to_container(plainly)
     assert len(composer.loader.made) == len(jobs), "and nothing was composed anew"
+
+
+def test_what_a_sweepers_file_may_say_besides_is_composed_as_hydra_does() -> None:
+    loader = Composer().loader
+    master = loader.load_configuration("train", [], run_mode=RunMode.MULTIRUN)
+    for job in (["name=a", "++seed=1"], ["name=b", "++seed=2"], ["++name=a", "name=b"], ["+mine=1"], ["+mine=2"]):
+        plainly = ConfigLoaderImpl(loader.get_search_path()).load_sweep_config(master, job)
+        assert OmegaConf.to_container(loader.load_sweep_config(master, job)) == OmegaConf.to_container(plainly)

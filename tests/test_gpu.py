@@ -8,6 +8,7 @@ from typing import Any
 import lightning as L
 import pytest
 import torch
+from torch import nn
 from torch.autograd import DeviceType
 from torch.profiler import ProfilerActivity, profile, record_function
 
@@ -15,6 +16,7 @@ from membrane import checkpoints
 from membrane.assembly import build_data, build_learner, build_trainer, set_arithmetic
 from membrane.composition import Composer
 from membrane.config import check, resolved
+from membrane.learner import Learner
 from membrane.schema import Config
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU")
@@ -65,14 +67,27 @@ def test_no_step_waits_for_the_gpu(said: tuple[str, ...], compiled: bool, tmp_pa
     assert [name for name in within if name in WAITS] == []
 
 
+def settled(learner: Learner) -> Learner:
+    """In eval mode, with weights that make it spike and statistics that it has measured."""
+    for module in learner.model.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            nn.init.normal_(module.weight, 2.0, 0.3)
+            module.momentum = None  # statistics are means over all forwards
+    with torch.no_grad():
+        for _ in range(5):
+            learner.train()(torch.rand(8, 1, 8, 8, dtype=torch.float64))
+    return learner.eval()
+
+
 @pytest.mark.parametrize("framework", ["singlestep", "multistep"])
 @pytest.mark.parametrize("said", [("model=scnn", "model.filters=[4,6]"), ("model=sew_resnet", "neuron=plif")])
 def test_a_gpu_computes_what_the_cpu_does(said: tuple[str, ...], framework: str) -> None:
-    learner = build_learner(configuration(*said, f"framework={framework}")).double().eval()
+    learner = settled(build_learner(configuration(*said, f"framework={framework}")).double())
     x = torch.rand(3, 1, 8, 8, dtype=torch.float64)
     with torch.no_grad():
         expected = learner(x)
         found = learner.cuda()(x.cuda())
+    assert expected.std(0).any(), "the neurons fire, or all samples would be the head's bias"
     torch.testing.assert_close(found.cpu(), expected, rtol=1e-9, atol=1e-9)
 
 

@@ -44,7 +44,7 @@ log = logging.getLogger(__name__)
 
 
 def set_arithmetic(config: Config) -> None:
-    """Torch's own settings for the whole process, said anew by every run: threads, TF32, how a GPU is found …"""
+    """Torch's own settings for the whole process, said anew by every run: threads, TF32, memory, how a GPU is found."""
     torch.set_num_threads(config.threads)
     torch.backends.cuda.matmul.allow_tf32 = config.trainer.tf32
     # Under `trainer.deterministic` torch would write NaN into all memory that it hands out, a twentieth of a step and

@@ -22,7 +22,6 @@ from membrane.schema import GROUPS, MANY, Config, Node, Settings, Trusted
 from membrane.schema.training import MONITORS, MSE, CrossEntropy, Loss, Trainer
 
 S = TypeVar("S", bound=Settings)
-"""The axes of an image, [C,H,W]."""
 
 ADMITTED: Mapping[str, type[Node]] = {node.public: node for _, nodes in GROUPS.values() for node in nodes}
 """Every public name that a ``_target_`` may have, unless the user trusts another one on the command line."""

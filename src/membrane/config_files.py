@@ -1,4 +1,4 @@
-"""Hydra's loader of configurations, but that it reads each file and composes each job once."""
+"""Hydra's loader of configurations, but that it reads each file once, and composes jobs that differ in values once."""
 
 from collections.abc import Callable, Sequence
 from copy import deepcopy
@@ -56,16 +56,25 @@ class ConfigFiles(ConfigLoaderImpl):
         fixed = [line for line in said if not line.startswith(OF_THE_RUN)]
         job = (*fixed, *sweep_overrides)
         if job not in self.made:
-            overrides = OverridesParser.create().parse_overrides(sweep_overrides)
-            kind = (*fixed, *map(without_value, overrides))
-            if kind not in self.alike:
-                self.alike[kind] = super().load_sweep_config(master_config, sweep_overrides)
-            self.made[job] = with_values(self.alike[kind], overrides)
+            self.made[job] = self.made_anew(master_config, fixed, sweep_overrides)
         composed = deepcopy(self.made[job])
         composed.hydra.mode, composed.hydra.sweep = hydra.mode, hydra.sweep
         composed.hydra.overrides.hydra = hydra.overrides.hydra
         OmegaConf.copy_cache(from_config=master_config, to_config=composed)
         return composed
+
+    def made_anew(self, master_config: DictConfig, fixed: list[str], sweep_overrides: list[str]) -> DictConfig:
+        """A job's configuration from the files, or from that of a job whose overrides differ in their values alone."""
+        name = master_config.hydra.job.config_name
+        parsed, repository = self._parse_overrides_and_create_caching_repo(name, [*fixed, *sweep_overrides])
+        overrides = parsed[len(fixed) :]
+        values = [each for each in overrides if is_dict(each) or not repository.group_exists(each.key_or_group)]
+        if any(is_dict(each) or each.is_add() or each.is_delete() for each in values):  # do not merely replace a value
+            return super().load_sweep_config(master_config, sweep_overrides)
+        kind = (*fixed, *(each.get_key_element() if each in values else each.input_line for each in overrides))
+        if kind not in self.alike:
+            self.alike[kind] = super().load_sweep_config(master_config, sweep_overrides)
+        return with_values(self.alike[kind], overrides, values)
 
     def _parse_overrides_and_create_caching_repo(
         self, config_name: str | None, overrides: Sequence[str]
@@ -87,20 +96,15 @@ class ConfigFiles(ConfigLoaderImpl):
         return super()._compose_config_from_defaults_list(defaults, repo)
 
 
-def without_value(override: Override) -> str | None:
-    """An override that chooses a file, or one that sets a value without that value: what two jobs must share."""
-    return override.get_key_element() if sets_value(override) else override.input_line
+def is_dict(override: Override) -> bool:
+    """Whether its value is a dictionary, which is merged into what is there, even where its key names a group."""
+    return isinstance(override.value(), dict)
 
 
-def sets_value(override: Override) -> bool:
-    """Whether it is ``++key=value``, of which the last one counts; a dictionary would be merged into the one before."""
-    return override.is_force_add() and not isinstance(override.value(), dict)
-
-
-def with_values(composed: DictConfig, overrides: list[Override]) -> DictConfig:
-    """A job's configuration as Hydra would compose it, of one whose overrides differ in their values alone."""
+def with_values(composed: DictConfig, overrides: list[Override], values: list[Override]) -> DictConfig:
+    """A job's configuration as Hydra would compose it, of one in which other ``values`` were set by the same keys."""
     config = deepcopy(composed)
-    ConfigLoaderImpl._apply_overrides_to_config([each for each in overrides if sets_value(each)], config)
+    ConfigLoaderImpl._apply_overrides_to_config(values, config)
     task = [each for each in overrides if not each.is_hydra_override()]
     job = config.hydra.job
     config.hydra.overrides.task = [each.input_line for each in task]

@@ -60,8 +60,8 @@ def test_a_tiny_workload_end_to_end(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert content["machine"]["torch"] == torch.__version__.partition("+")[0]
     assert content["machine"]["threads"] == "1"
     net, neuron = (Case.read(plain) for plain in content["cases"])
-    images_alone = "fp32 channels last"
-    labels = [f"{peer.name}, {each}" for peer in THERE for each in peer.precisions if each != images_alone]
+    last = "fp32 channels last"
+    labels = [f"{peer.name}, {each}" for peer in THERE for each in peer.precisions if each != last]
     assert [timing.label for timing in net.timings] == labels
     assert {len(timing.seconds) for timing in net.timings} == {2}
     assert {timing.precision for timing in neuron.timings} == {"fp32"}

@@ -43,7 +43,8 @@ class Pipeline(nn.Module):
                 generator = randomness.generator(self.seed, f"augmentation.{name}.{where}", epoch, step)
                 parameters = augmentation.draw(len(batch.x), generator)
                 check(name, batch.x, parameters)
-                parameters = {key: value.to(batch.x.device) for key, value in parameters.items()}
+                device, ahead = batch.x.device, batch.x.is_cuda  # ahead: a GPU is not waited for
+                parameters = {key: value.to(device, non_blocking=ahead) for key, value in parameters.items()}
                 batch = self.augment(batch, augmentation, parameters)
         return batch
 
