@@ -1,9 +1,10 @@
-"""Where a result comes from: code, versions, machine."""
+"""Where a result comes from: code, versions, machine; in a sweep looked at once, when the code is what was imported."""
 
 import hashlib
 import platform
 import subprocess
 import sys
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from membrane.published import masked_override
 LIBRARIES = ("torch", "spikingjelly", "lightning", "torchmetrics", "numpy", "scikit-learn", "hydra-core", "omegaconf")
 
 
+@cache
 def code_digest() -> str:
     """SHA-256 over the names and contents of the package's sources."""
     package = Path(__file__).parents[1]
@@ -23,11 +25,13 @@ def code_digest() -> str:
     return digest.hexdigest()
 
 
+@cache
 def versions() -> dict[str, str]:
     """The versions that shape numbers, without importing the libraries."""
     return {"python": platform.python_version(), **{name: metadata.version(name) for name in LIBRARIES}}
 
 
+@cache
 def git() -> dict[str, str | None]:
     """The commit of the repository that the package lies in and the SHA-256 of what differs from it, if any."""
     folder = Path(__file__).parent
