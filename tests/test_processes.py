@@ -370,7 +370,7 @@ def test_the_same_run_twice_gets_one_process_and_nothing_is_checked_twice(
     monkeypatch.setattr(sys.modules[launcher.__name__], "checked", lambda *_: pytest.fail("composed and checked again"))
     assert sweep("name=x,x", "hydra.launcher.n_jobs=2", seed0="finish()") == 0
     said = capsys.readouterr().out
-    assert "1 of 2 jobs to run, 1 at once; " in said
+    assert "1 of 2 jobs to run, 1 at once (hydra.launcher.n_jobs); " in said
     assert re.search("^2/2 .* name=x: the same run as 1/2 ", said, re.MULTILINE)
 
 

@@ -94,6 +94,9 @@ def test_a_finished_run_is_skipped_and_not_a_byte_changes(small: Run, capsys: py
     printed = capsys.readouterr().out.splitlines()
     assert len(printed) == 1
     assert printed[0].startswith("finished already: runs/digits/")
+    assert small("trainer.profile=true") == 0
+    assert everything(Path("runs/digits")) == before
+    assert "trainer.profile: there is no step to time; name=NAME" in capsys.readouterr().out
 
 
 def test_rerun_moves_the_earlier_run_aside_whole(small: Run) -> None:

@@ -208,6 +208,8 @@ class Composer:
             return f"{where}{getattr(error, 'problem', None) or one_line(error)}"
         lines = [*str(error).splitlines()[:2], *str(error.__cause__ or "").splitlines()[:1]]
         said = ": ".join(dict.fromkeys(line.strip().rstrip(".:") for line in lines if line.strip()))
+        if of_launcher := re.match(r"Could not override '(hydra\.launcher\.\w+)'.* not in 'BasicLauncherConf'", said):
+            return f"{of_launcher[1]}: the launcher that is chosen has no settings; hydra/launcher=processes has"
         speaks = said and isinstance(error, HydraException | OmegaConfBaseException)
         return said if speaks else f"{type(error).__name__}: {said}"
 

@@ -23,6 +23,9 @@ from membrane.schema.training import MONITORS, MSE, CrossEntropy, Loss, Trainer
 
 S = TypeVar("S", bound=Settings)
 
+OF_FILES = ("experiment", "sweep")
+"""Groups whose files set what others name, and that are no setting themselves."""
+
 ADMITTED: Mapping[str, type[Node]] = {node.public: node for _, nodes in GROUPS.values() for node in nodes}
 """Every public name that a ``_target_`` may have, unless the user trusts another one on the command line."""
 
@@ -69,7 +72,7 @@ def check(raw: Mapping[str, Any]) -> Config:
     trust = trusted(raw.get("trust"))
     for key in raw:
         if key not in Config.model_fields:
-            raise ConfigError(unknown(key, key, Config.model_fields))
+            raise ConfigError(unknown(key, key, (*Config.model_fields, *OF_FILES)))
     for place, target in targets(raw):
         admissible(place, target, trust)
     nodes: dict[str, Any] = {"trust": trust}

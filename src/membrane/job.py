@@ -79,6 +79,8 @@ def skipped(config: Config, place: RunFolder) -> bool:
     since = f"; since then {', '.join(changes)}: rerun=true runs it again" if changes else ""
     name = "test/mae" if "test/mae" in done["metrics"] else "test/acc"
     log.info("finished already: %s (%s %.4f)%s", place.path, name, done["metrics"].get(name, float("nan")), since)
+    if config.trainer.profile:
+        log.info("trainer.profile: there is no step to time; name=NAME trains in a folder of its own, rerun=true again")
     return True
 
 

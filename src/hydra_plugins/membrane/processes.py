@@ -118,7 +118,13 @@ class ProcessesLauncher(Launcher):
         stop, threads = self.task.stop, max(job.config.threads for job in jobs)
         at_once = min(self.settings.at_once(threads), len(jobs))
         output = jobs[0].child.log.parent
-        log.info("%d of %d jobs to run, %d at once; what they print: %s", len(jobs), of, at_once, output)
+        log.info(
+            "%d of %d jobs to run, %d at once (hydra.launcher.n_jobs); what they print: %s",
+            len(jobs),
+            of,
+            at_once,
+            output,
+        )
         if at_once * threads > cores():
             log.warning("n_jobs=%d × threads=%d on %d cores: they slow each other down", at_once, threads, cores())
         by_child = {id(job.child): job for job in jobs}
