@@ -13,6 +13,7 @@ from sklearn.metrics import accuracy_score, balanced_accuracy_score
 from membrane import checkpoints
 from membrane.data.digits import Digits
 from membrane.data.samples import Samples
+from membrane.tracking.results import under_seeds
 from membrane.tracking.table import rows
 
 Run = Callable[..., int]
@@ -97,6 +98,36 @@ def test_a_finished_run_is_skipped_and_not_a_byte_changes(small: Run, capsys: py
     assert small("trainer.profile=true") == 0
     assert everything(Path("runs/digits")) == before
     assert "trainer.profile: there is no step to time; name=NAME" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        (["train.py"], "python train.py sweep=seeds"),
+        (
+            ["train.py", "seed=3", "model.filters=[4, 6]", "rerun=true"],
+            "python train.py sweep=seeds 'model.filters=[4, 6]'",
+        ),
+        (["membrane-train", "++seed=3", "epochs=2"], "membrane-train sweep=seeds epochs=2"),
+        (["__main__.py", "epochs=2"], "python -m membrane sweep=seeds epochs=2"),
+        (["train.py", "-m", "seed=1,2"], None),
+        (["train.py", "sweep=seeds"], None),
+        (["train.py", "seed=1", "hydra.mode=RUN"], None),
+        (["train.py", "paths.run=here"], None),
+    ],
+)
+def test_the_command_for_more_seeds_is_the_one_that_was_typed(line: list[str], expected: str | None) -> None:
+    assert under_seeds(*line) == expected
+
+
+def test_a_run_ends_with_what_can_be_done_next(small: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    assert small("seed=3") == 0
+    *_, evaluate, seeds = capsys.readouterr().out.splitlines()
+    assert evaluate == f"next:   membrane-evaluate {only('digits/*/seed3')}"
+    assert seeds.strip().startswith("python -m membrane sweep=seeds logger=csv epochs=1 model=smlp ")
+    assert "seed=3" not in seeds
+    assert small("-m", "seed=4,5") == 0
+    assert "for the spread over five seeds" not in capsys.readouterr().out
 
 
 def test_rerun_moves_the_earlier_run_aside_whole(small: Run) -> None:

@@ -1,6 +1,7 @@
 """What a run says before and after training, and what it leaves behind."""
 
 import logging
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -182,7 +183,17 @@ def finish(
     # no run says by itself whom to trust
     trust = f" 'trust=[{','.join(config.trust)}]'" if config.trust else ""
     log.info("next:   membrane-evaluate %s%s", folder.path, trust)
-    log.info("        python train.py -m seed=1,2,3,4 <the same settings>   for the spread over seeds")
+    if (command := under_seeds(*provenance.command())) is not None:
+        log.info("        %s   for the spread over five seeds", command)
+
+
+def under_seeds(program: str, *typed: str) -> str | None:
+    """The command that runs what was typed under five seeds; None where that was a sweep, or names one run's folder."""
+    if any(line in ("-m", "--multirun") or line.startswith(("sweep=", "hydra.mode=", "paths.run=")) for line in typed):
+        return None
+    start = {"train.py": "python train.py", "membrane-train": "membrane-train"}.get(program, "python -m membrane")
+    kept = [line for line in typed if not line.lstrip("+").startswith(("seed=", "rerun="))]
+    return f"{start} {shlex.join(['sweep=seeds', *kept])}"
 
 
 def drawn(folder: RunFolder, config: Config, learner: Learner, data: DataModule) -> list[Path]:
