@@ -99,6 +99,7 @@ def test_a_job_is_composed_once_to_be_validated_and_run(monkeypatch: pytest.Monk
         ["name=a,b", "hydra.job.config.override_dirname.exclude_keys=[name]"],
         ["init=null,here", "init.path=there,null"],
         ["seed=1,2", "optimizer.weight_decay=0.1", "~optimizer.weight_decay"],
+        ["seed=1,2", "~optimizer.lr"],
         ["seed=1,2", "model.units=[8]", "model={units:[16]}", "model=smlp"],
         ["callbacks=[early_stop]", "callbacks.early_stop.patience=1,2", "~callbacks.early_stop"],
         ["sweep=seeds", "optimizer.lr=0.1,0.2"],

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -109,22 +110,26 @@ def test_a_finished_run_is_skipped_and_not_a_byte_changes(small: Run, capsys: py
             "python train.py sweep=seeds 'model.filters=[4, 6]'",
         ),
         (["membrane-train", "++seed=3", "epochs=2"], "membrane-train sweep=seeds epochs=2"),
-        (["__main__.py", "epochs=2"], "python -m membrane sweep=seeds epochs=2"),
         (["train.py", "-m", "seed=1,2"], None),
         (["train.py", "sweep=seeds"], None),
         (["train.py", "seed=1", "hydra.mode=RUN"], None),
         (["train.py", "paths.run=here"], None),
+        (["train.py", "++paths.run=here"], None),
+        (["train.py", "extend=runs/digits/0123/seed0", "epochs=40"], None),
     ],
 )
-def test_the_command_for_more_seeds_is_the_one_that_was_typed(line: list[str], expected: str | None) -> None:
-    assert under_seeds(*line) == expected
+def test_the_command_for_more_seeds_is_the_one_that_was_typed(
+    line: list[str], expected: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "argv", line)
+    assert under_seeds(line[1:]) == expected
 
 
 def test_a_run_ends_with_what_can_be_done_next(small: Run, capsys: pytest.CaptureFixture[str]) -> None:
     assert small("seed=3") == 0
     *_, evaluate, seeds = capsys.readouterr().out.splitlines()
     assert evaluate == f"next:   membrane-evaluate {only('digits/*/seed3')}"
-    assert seeds.strip().startswith("python -m membrane sweep=seeds logger=csv epochs=1 model=smlp ")
+    assert seeds.strip().startswith("membrane-train sweep=seeds logger=csv epochs=1 model=smlp ")
     assert "seed=3" not in seeds
     assert small("-m", "seed=4,5") == 0
     assert "for the spread over five seeds" not in capsys.readouterr().out

@@ -42,6 +42,7 @@ class ConfigFiles(ConfigLoaderImpl):
         self.read: dict[tuple[str | None, str], IConfigRepository] = {}
         self.made: dict[tuple[str, ...], DictConfig] = {}
         self.alike: dict[tuple[str | None, ...], DictConfig] = {}
+        self.merged: dict[tuple[object, ...], DictConfig] = {}
 
     def load_sweep_config(self, master_config: DictConfig, sweep_overrides: list[str]) -> DictConfig:
         """A job's configuration: we compose it to check it, Hydra to see whether it can, and again to run it.
@@ -88,12 +89,15 @@ class ConfigFiles(ConfigLoaderImpl):
         return parsed, Copies(self.read[key])
 
     def _compose_config_from_defaults_list(self, defaults: list[ResultDefault], repo: IConfigRepository) -> DictConfig:
-        """The configuration that these files make."""
-        for default in defaults:
-            loaded = repo.load_config(default.config_path) if default.config_path else None
-            if loaded is not None:
-                self.refuse(default, loaded)
-        return super()._compose_config_from_defaults_list(defaults, repo)
+        """The configuration that these files make: a run is composed to be checked, and by Hydra, of the same ones."""
+        files: tuple[object, ...] = (getattr(repo, "delegate", repo), *map(repr, defaults))
+        if files not in self.merged:
+            for default in defaults:
+                loaded = repo.load_config(default.config_path) if default.config_path else None
+                if loaded is not None:
+                    self.refuse(default, loaded)
+            self.merged[files] = super()._compose_config_from_defaults_list(defaults, repo)
+        return deepcopy(self.merged[files])
 
 
 def is_dict(override: Override) -> bool:

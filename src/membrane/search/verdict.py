@@ -2,9 +2,7 @@
 
 import logging
 import shlex
-import sys
 from collections import Counter
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from membrane.errors import ConfigError
@@ -12,6 +10,7 @@ from membrane.published import masked_override
 from membrane.runs import fingerprint
 from membrane.search.plan import Plan, configured
 from membrane.search.study import REPEATED, Study
+from membrane.tracking.provenance import program
 
 if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
@@ -56,8 +55,3 @@ def same(plan: Plan, overrides: list[str], params: list[str]) -> bool:
         return fingerprint(configured(plan.composer, overrides)) == fingerprint(plan.configured(params))
     except ConfigError:
         return False
-
-
-def program() -> list[str]:
-    """How this program is called."""
-    return ["python", sys.argv[0]] if Path(sys.argv[0]).name == "train.py" else ["membrane-train"]

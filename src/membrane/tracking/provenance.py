@@ -90,6 +90,11 @@ def differences(recorded: dict[str, Any]) -> list[str]:
     return found
 
 
+def program() -> list[str]:
+    """How this program is called."""
+    return ["python", sys.argv[0]] if Path(sys.argv[0]).name == "train.py" else ["membrane-train"]
+
+
 def command() -> list[str]:
     """The command line, without the folder of the program and without secrets."""
     return [Path(sys.argv[0]).name, *map(masked_override, sys.argv[1:])]

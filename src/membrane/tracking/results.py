@@ -2,7 +2,7 @@
 
 import logging
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -183,17 +183,18 @@ def finish(
     # no run says by itself whom to trust
     trust = f" 'trust=[{','.join(config.trust)}]'" if config.trust else ""
     log.info("next:   membrane-evaluate %s%s", folder.path, trust)
-    if (command := under_seeds(*provenance.command())) is not None:
+    if (command := under_seeds(provenance.command()[1:])) is not None:
         log.info("        %s   for the spread over five seeds", command)
 
 
-def under_seeds(program: str, *typed: str) -> str | None:
-    """The command that runs what was typed under five seeds; None where that was a sweep, or names one run's folder."""
-    if any(line in ("-m", "--multirun") or line.startswith(("sweep=", "hydra.mode=", "paths.run=")) for line in typed):
+def under_seeds(typed: Sequence[str]) -> str | None:
+    """The command that runs what was typed under five seeds; None where that was a sweep, or is bound to one run."""
+    said = [line.lstrip("+") for line in typed]
+    bound = ("sweep=", "hydra.mode=", "paths.run=", "extend=", "extend.")
+    if any(line in ("-m", "--multirun") or line.startswith(bound) for line in said):
         return None
-    start = {"train.py": "python train.py", "membrane-train": "membrane-train"}.get(program, "python -m membrane")
     kept = [line for line in typed if not line.lstrip("+").startswith(("seed=", "rerun="))]
-    return f"{start} {shlex.join(['sweep=seeds', *kept])}"
+    return shlex.join([*provenance.program(), "sweep=seeds", *kept])
 
 
 def drawn(folder: RunFolder, config: Config, learner: Learner, data: DataModule) -> list[Path]:
