@@ -10,7 +10,7 @@ os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [source, os.environ.get(
 
 if __name__ == "__main__":
     try:
-        from membrane.command import main
+        from membrane.cli.train import main
     except ModuleNotFoundError as error:
         sys.exit(f"membrane: {error.name} is not installed here; `make setup`, then `source .venv/bin/activate`")
     sys.exit(main())

@@ -38,7 +38,7 @@ def alone(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def membrane(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., int]:
     """Run a command line in this process, in a folder of its own; returns the exit code."""
-    from membrane.command import main
+    from membrane.cli.train import main
 
     monkeypatch.chdir(tmp_path)
     return lambda *arguments: main([*arguments])
@@ -54,8 +54,8 @@ def small(membrane: Callable[..., int]) -> Callable[..., int]:
 @pytest.fixture(scope="session")
 def plain() -> dict[str, Any]:
     """The default configuration, composed and resolved; not to be changed."""
-    from membrane.composition import Composer
-    from membrane.config import resolved
+    from membrane.config.check import resolved
+    from membrane.config.composer import Composer
 
     [job], _ = Composer().jobs([], multirun=False)
     return resolved(job.config)
@@ -85,7 +85,7 @@ def trap(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 @pytest.fixture
 def remains() -> Callable[[Path], dict[str, Any]]:
     """What is left of a run, to the last bit, but for paths and times: checkpoints, table, result."""
-    from membrane import checkpoints
+    from membrane.training import checkpoints
 
     def read(run: Path) -> dict[str, Any]:
         folder, names = run / "checkpoints", ("last.ckpt", "best.ckpt")

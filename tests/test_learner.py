@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from membrane.augment.pipeline import Pipeline
-from membrane.data.batch import Batch
+from membrane.data.feed.batch import Batch
 from membrane.framework import MultiStep
 from membrane.learner import Learner, Running
 from membrane.losses import CrossEntropy

@@ -9,7 +9,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from membrane.data.batch import Batch
+from membrane.data.feed.batch import Batch
 from membrane.losses import MSE, TET, CrossEntropy, SpikeCount
 from membrane.readout import Last, Mean, Sum
 

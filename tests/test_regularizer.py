@@ -10,13 +10,13 @@ from hypothesis import strategies as st
 from spikingjelly.activation_based import layer, neuron, surrogate
 from torch import Tensor, nn
 
-from membrane.assembly import build_learner
-from membrane.config import check
-from membrane.data.batch import Batch
+from membrane.config.check import check
+from membrane.data.feed.batch import Batch
 from membrane.errors import ConfigError
 from membrane.framework import MultiStep, MultiStepTID, SingleStep, SingleStepTID
 from membrane.models.smlp import SMLP
 from membrane.regularizer import FiringRate
+from membrane.training.assembly import build_learner
 
 RATE = {"_target_": "membrane.regularizer.FiringRate"}
 

@@ -2,7 +2,7 @@
 
 import sys
 
-from membrane.command import main
+from membrane.cli.train import main
 
 if __name__ == "__main__":
     sys.argv[0] = "membrane-train"  # what provenance.json calls the program

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from membrane.augment.pipeline import Pipeline
-from membrane.data.batch import Batch
+from membrane.data.feed.batch import Batch
 from membrane.finite import FiniteLoss
 from membrane.framework import Framework, Outputs
 from membrane.losses import single

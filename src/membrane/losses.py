@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from membrane.data.batch import Batch
+from membrane.data.feed.batch import Batch
 from membrane.framework import Outputs
 from membrane.readout import Mean, Readout
 

@@ -8,9 +8,9 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
+from membrane.analysis.firing import valid_timesteps
 from membrane.errors import ConfigError
 from membrane.neurons import neuron_layers
-from membrane.tracking.firing import valid_timesteps
 
 Penalty = Callable[[], Tensor]
 

@@ -8,7 +8,7 @@ from scipy import stats
 
 from membrane.augment.mixing import Mixup
 from membrane.augment.pipeline import Pipeline
-from membrane.data.batch import Batch
+from membrane.data.feed.batch import Batch
 from membrane.errors import ConfigError
 
 seeds = st.integers(0, 2**31)

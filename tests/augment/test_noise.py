@@ -8,7 +8,7 @@ from torch import Tensor
 
 from membrane.augment.noise import GaussianNoise
 from membrane.augment.pipeline import Pipeline
-from membrane.data.batch import Batch
+from membrane.data.feed.batch import Batch
 from membrane.errors import ConfigError
 
 

@@ -9,7 +9,7 @@ import torch
 
 from membrane.augment.normalise import Normalise, statistics
 from membrane.augment.pipeline import Pipeline
-from membrane.data.batch import Batch
+from membrane.data.feed.batch import Batch
 from membrane.errors import ConfigError
 
 SHAPES = [((50, 3, 8), False), ((50, 2, 4, 5), False), ((50, 4, 3, 8), True), ((50, 3, 2, 4, 5), True)]

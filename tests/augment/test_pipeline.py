@@ -15,7 +15,7 @@ from membrane.augment.mixing import Mixup
 from membrane.augment.noise import GaussianNoise
 from membrane.augment.normalise import Normalise
 from membrane.augment.pipeline import Pipeline
-from membrane.data.batch import Batch
+from membrane.data.feed.batch import Batch
 from membrane.errors import ConfigError
 
 seeds = st.integers(0, 2**31)

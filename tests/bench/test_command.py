@@ -22,7 +22,7 @@ THERE = [peer for peer in PEERS if peer.there() and "cpu" in peer.devices]
 @pytest.fixture(autouse=True)
 def processor(monkeypatch: pytest.MonkeyPatch) -> None:
     """As on a processor that multiplies in bfloat16."""
-    monkeypatch.setattr("membrane.precision.bf16_instructions", lambda: "amx_bf16")
+    monkeypatch.setattr("membrane.config.precision.bf16_instructions", lambda: "amx_bf16")
 
 
 @pytest.mark.parametrize(
@@ -42,7 +42,7 @@ def test_the_precisions_that_are_worth_it(
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("membrane.precision.bf16_instructions", lambda: instructions)
+    monkeypatch.setattr("membrane.config.precision.bf16_instructions", lambda: instructions)
     chosen = ["W2", "--peers", "membrane m,relu", "--rounds", "1", "--out", str(tmp_path)]
     assert main([*chosen, *TINY, *(f"--precision={each}" for each in said)]) == 0
     [case] = [Case.read(plain) for plain in json.loads((tmp_path / "cpu.json").read_text())["cases"]]

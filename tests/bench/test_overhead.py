@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 import torch
 
-from membrane.assembly import build_learner
 from membrane.bench import overhead
-from membrane.config import check
+from membrane.config.check import check
+from membrane.training.assembly import build_learner
 
 SMALL = ["model=smlp", "model.units=[8]", "timesteps=2", "threads=1"]
 

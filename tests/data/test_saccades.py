@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from membrane.data.digits import Digits, bundled
-from membrane.data.frames import Events
+from membrane.data.events.frames import Events
 from membrane.data.saccades import Camera, DigitsEvents
 from membrane.errors import ConfigError
 

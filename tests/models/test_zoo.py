@@ -12,8 +12,8 @@ from spikingjelly.activation_based import neuron, surrogate
 from spikingjelly.activation_based.model import parametric_lif_net
 from torch import Tensor, nn
 
-from membrane.composition import Composer
-from membrane.config import admitted, build, check, resolved
+from membrane.config.check import admitted, build, check, resolved
+from membrane.config.composer import Composer
 from membrane.errors import ConfigError
 from membrane.framework import MultiStep, MultiStepTID, SingleStep, SingleStepTID
 from membrane.models.plif_net import PLIFNet

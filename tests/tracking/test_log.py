@@ -16,7 +16,7 @@ def test_our_lines_reach_both_and_a_librarys_only_the_file(tmp_path: Path, capsy
     library.addHandler(own)
     try:
         with terminal(), run_log(tmp_path / "run.log"):
-            logging.getLogger("membrane.train").info("training begins")
+            logging.getLogger("membrane.training.run").info("training begins")
             library.warning("a tip")
             warnings.warn("deprecated", stacklevel=1)
         printed, written = capsys.readouterr().out, (tmp_path / "run.log").read_text()
@@ -40,8 +40,8 @@ def test_nothing_stays_behind(tmp_path: Path) -> None:
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
 def test_a_log_file_on_a_full_disk_is_told_once_and_ends_nothing(capsys: pytest.CaptureFixture[str]) -> None:
     with terminal(), run_log(Path("/dev/full")):
-        logging.getLogger("membrane.train").info("training begins")
-        logging.getLogger("membrane.train").info("training goes on")
+        logging.getLogger("membrane.training.run").info("training begins")
+        logging.getLogger("membrane.training.run").info("training goes on")
     printed = capsys.readouterr()
     assert printed.out == "training begins\ntraining goes on\n"
     assert printed.err == "membrane: /dev/full cannot be written: [Errno 28] No space left on device\n"

@@ -66,7 +66,7 @@ def test_tensorboard_has_the_same_numbers(small: Callable[..., int]) -> None:
     run = next(Path("runs").glob("digits/*/seed0"))
     events = reading.EventAccumulator(str(next(run.rglob("events.out.*")).parent))
     events.Reload()
-    from membrane.tracking.table import rows
+    from membrane.runs.table import rows
 
     expected = [row["val/acc"] for row in rows(run / "metrics.csv") if "val/acc" in row]
     assert [event.value for event in events.Scalars("val/acc")][:2] == pytest.approx(expected, abs=1e-6)
@@ -74,7 +74,7 @@ def test_tensorboard_has_the_same_numbers(small: Callable[..., int]) -> None:
 
 def test_the_csv_choice_does_not_import_wandb(tmp_path: Path) -> None:
     code = (
-        "import sys; from membrane.command import main\n"
+        "import sys; from membrane.cli.train import main\n"
         "code = main(['logger=csv', 'debug=fast', 'model=smlp'])\n"
         "sys.exit(10 * code + ('wandb' in sys.modules))"
     )

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from membrane.assembly import build_learner
-from membrane.config import check
+from membrane.config.check import check
 from membrane.tracking import profile
 from membrane.tracking.profile import StepProfile
+from membrane.training.assembly import build_learner
 
 
 class Clock:

@@ -13,7 +13,7 @@ from rich.console import Console
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
-from membrane.data.batch import Batch
+from membrane.data.feed.batch import Batch
 from membrane.tracking.progress import Pace, Progress, clock_time
 
 

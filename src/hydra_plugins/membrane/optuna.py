@@ -1,4 +1,4 @@
-"""Hydra's sweeper for `sweep=optuna`; what it does is in `membrane.search`."""
+"""Hydra's sweeper for `sweep=optuna`; what it does is in `membrane.sweep.search`."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -30,10 +30,10 @@ class OptunaSweeper(Sweeper):
 
     def sweep(self, arguments: list[str]) -> None:
         """Hydra's second call: the whole sweep. ConfigError where it is none."""
-        from membrane.composition import Composer
-        from membrane.processes import Processes
-        from membrane.search.plan import Plan
-        from membrane.search.trials import search
+        from membrane.config.composer import Composer
+        from membrane.sweep.processes import Processes
+        from membrane.sweep.search.plan import Plan
+        from membrane.sweep.search.trials import search
 
         assert self.config is not None
         assert self.hydra_context is not None

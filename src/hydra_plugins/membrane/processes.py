@@ -13,17 +13,17 @@ from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
 
+from membrane.config.redaction import masked_override
 from membrane.errors import ConfigError, DataError
-from membrane.job import skipped
-from membrane.processes import Child, cores, run, settings_of
-from membrane.published import masked_override
-from membrane.runs import PRUNE, RunFolder
+from membrane.runs.folder import PRUNE, RunFolder
+from membrane.runs.stopping import Stopped
 from membrane.schema import Config
-from membrane.stopping import Stopped
-from membrane.sweeps import own
-from membrane.task import Task, checked, record_failure
+from membrane.sweep.folder import own
+from membrane.sweep.processes import Child, cores, run, settings_of
+from membrane.sweep.task import Task, checked, record_failure
+from membrane.training.job import skipped
 
-log = logging.getLogger("membrane.processes")  # what is membrane's goes to the terminal
+log = logging.getLogger("membrane.sweep.processes")  # what is membrane's goes to the terminal
 
 OF_THE_SWEEP = ("hydra.mode", "hydra.sweep", "hydra.sweeper", "hydra.launcher", "hydra/sweeper", "hydra/launcher")
 """Hydra's settings that a job in it is not given."""

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from membrane import randomness
 from membrane.augment.augmentation import Augmentation
-from membrane.data.batch import Batch
+from membrane.data.feed.batch import Batch
 from membrane.errors import ConfigError
 
 

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 from membrane.bench.peers import PEERS, Peer
 from membrane.bench.record import Case, WholeRun
 from membrane.bench.workloads import NAMES, SWEPT, WHOLE_RUN, WORKLOADS, Workload, chosen
+from membrane.config.messages import nearest
 from membrane.errors import ConfigError
-from membrane.mistakes import nearest
 
 if TYPE_CHECKING:
     import torch
@@ -111,7 +111,7 @@ def peers_of(asked: list[str] | None) -> list[Peer]:
 
 def timed_on(device: str, peers: list[Peer], precision: str | None) -> list[Peer]:
     """Those that are timed on such a device, at the precisions it is worth it. ConfigError where none is."""
-    from membrane.precision import bf16_instructions
+    from membrane.config.precision import bf16_instructions
 
     found = [peer for peer in peers if device in peer.devices]
     if not found:
@@ -215,8 +215,8 @@ def write(
     asked: Namespace, device: str, text: str, about: dict[str, str], cases: list[Case], whole: WholeRun | None
 ) -> None:
     """`cpu.md`, `cpu.json` and `cpu.png`, or `cuda…`; of a sweep `cpu_timesteps…`."""
-    from membrane import durable
     from membrane.bench import figure
+    from membrane.files import durable
 
     place = asked.out / "_".join([device, *([asked.sweep] if asked.sweep else [])])
     durable.write(place.with_suffix(".md"), lambda file: file.write(text.encode()))

@@ -6,8 +6,8 @@ from importlib import metadata
 
 import torch
 
-from membrane.precision import bf16_instructions
-from membrane.tracking import provenance
+from membrane.config.precision import bf16_instructions
+from membrane.runs import provenance
 
 LIBRARIES = ("torch", "spikingjelly", "snntorch", "norse", "lightning", "numpy")
 

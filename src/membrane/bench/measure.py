@@ -15,7 +15,7 @@ from membrane.bench.record import Case, Timing, label
 from membrane.bench.step import Step, data, layer_step, training_step
 from membrane.bench.timing import Rounds, nothing
 from membrane.bench.workloads import Workload
-from membrane.memory import out_of_memory
+from membrane.training.memory import out_of_memory
 
 Batch = tuple[Tensor, Tensor]
 

@@ -14,17 +14,17 @@ from typing import Any
 
 import lightning as L
 
-from membrane.assembly import build_data, build_learner, build_trainer, set_arithmetic
 from membrane.bench.record import Spread, spread
-from membrane.composition import Composer
-from membrane.config import check, resolved
-from membrane.data.batch import Batch
+from membrane.config.check import check, resolved
+from membrane.config.composer import Composer
+from membrane.data.feed.batch import Batch
 from membrane.learner import Learner
-from membrane.memory import reuse_large_memory
 from membrane.schema import Config
 from membrane.tracking.log import quiet
 from membrane.tracking.loggers import tracker
 from membrane.tracking.recorder import Recorder
+from membrane.training.assembly import build_data, build_learner, build_trainer, set_arithmetic
+from membrane.training.memory import reuse_large_memory
 
 STEPS = 200
 

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from membrane.bench.peers import CHANNELS_LAST
 from membrane.bench.workloads import Workload
-from membrane.channels_last import lay_channels_last
+from membrane.fast.channels_last import lay_channels_last
 
 
 def context(precision: str, device: torch.device) -> AbstractContextManager[Any]:

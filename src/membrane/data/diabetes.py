@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from membrane.data.feed.splits import stratified
 from membrane.data.samples import Samples
-from membrane.data.splits import stratified
 
 TEST_SIZE = 89
 TEST_SEED = 20240229

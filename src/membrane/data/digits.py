@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from membrane.data.feed.splits import stratified
 from membrane.data.samples import Samples
-from membrane.data.splits import stratified
 from membrane.errors import DataError
 
 TEST_SIZE = 360

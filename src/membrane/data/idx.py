@@ -12,8 +12,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from membrane.data.download import READ_SECONDS, damaged, obtain, verified
 from membrane.data.samples import Samples
+from membrane.data.store.download import READ_SECONDS, damaged, obtain, verified
 
 UNSIGNED_BYTES = 0x0800  # plus the number of dimensions: the magic number
 GZIP = 16 + zlib.MAX_WBITS

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from membrane.data.digits import bundled, parts
-from membrane.data.frames import Events, Split, check, frames
+from membrane.data.events.frames import Events, Split, check, frames
 from membrane.data.samples import Samples
 from membrane.errors import ConfigError
 from membrane.randomness import derive

@@ -4,6 +4,7 @@ from typing import Any, Literal
 
 from pydantic import Field, PositiveInt, SerializeAsAny, field_validator
 
+from membrane.runs.stopping import seconds
 from membrane.schema.augmentation import AUGMENTATIONS, Augmentation
 from membrane.schema.dataset import DATASETS, Dataset
 from membrane.schema.model import MODELS, Model
@@ -27,7 +28,6 @@ from membrane.schema.training import (
     Trainer,
 )
 from membrane.schema.zoo import ZOO
-from membrane.stopping import seconds
 
 __all__ = ["GROUPS", "MANY", "Config", "Debug", "Node", "Paths", "Settings", "Trusted"]
 

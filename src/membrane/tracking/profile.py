@@ -15,7 +15,7 @@ from rich.text import Text
 from torch.utils.hooks import RemovableHandle
 
 from membrane.learner import Learner
-from membrane.tracking.tables import console, listed
+from membrane.report.tables import console, listed
 
 BEFORE: dict[str, tuple[str, ...]] = {
     "data": ("train_dataloader_next",),

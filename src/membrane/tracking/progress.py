@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, TextColumn
 from rich.progress import Progress as Bar
 
-from membrane.tracking.tables import console as standard_console
+from membrane.report.tables import console as standard_console
 
 SCORES = ("acc", "mae")  # of which a task has one
 REFRESH = 0.2  # seconds between two looks at the metrics: reading one can wait for the device

@@ -8,12 +8,12 @@ from typing import Any
 import lightning as L
 import torch
 
-from membrane.data.batch import Batch
+from membrane.analysis.firing import FiringRates, odd_layers
+from membrane.data.feed.batch import Batch
 from membrane.learner import EVALUATION, Learner
 from membrane.models.norms import mixes_timesteps
-from membrane.tracking.firing import FiringRates, odd_layers
+from membrane.runs.table import MetricsTable
 from membrane.tracking.loggers import Tracker
-from membrane.tracking.table import MetricsTable
 
 log = logging.getLogger(__name__)
 SETTLED = 100

@@ -8,14 +8,14 @@ from torch import Tensor, nn
 
 from membrane.bench.peers.net import Net
 from membrane.bench.workloads import Workload
-from membrane.compilation import compile_training
+from membrane.fast.fused import fuse
+from membrane.fast.stem_once import run_stem_once
+from membrane.fast.torch_compile import compile_training
 from membrane.framework import MultiStep, MultiStepTID, SingleStep, SingleStepTID
 from membrane.losses import single
 from membrane.models.scnn import SCNN
 from membrane.models.smlp import SMLP
 from membrane.neurons import NeuronFactory
-from membrane.neurons.fused import fuse
-from membrane.stem import run_stem_once
 
 SOFT_RESET = {"v_reset": None}
 

@@ -1,0 +1,222 @@
+"""`membrane-status RUNS`: which runs are finished, running, failed, missing; how long the rest will take."""
+
+import dataclasses
+import json
+import math
+import sys
+import time
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from textwrap import wrap
+from typing import TYPE_CHECKING, Any, TextIO
+
+from membrane.errors import ConfigError
+from membrane.runs.standing import Run
+from membrane.runs.survey import Survey, survey
+
+if TYPE_CHECKING:
+    from rich.console import Console, RenderableType
+    from rich.segment import Segments
+
+USAGE = "usage: membrane-status RUNS [--watch | --json]   for example: membrane-status runs --watch"
+STATUSES = ("finished", "running", "failed", "damaged", "stopped", "broken off", "pruned", "missing")
+STYLES = {"finished": "green", "running": "cyan", "failed": "red", "damaged": "red", "missing": "yellow"}
+URGENT = ("running", "failed", "damaged", "stopped", "broken off", "missing", "pruned", "finished")
+"""What a screen that is too small for all shows first."""
+HEADER = ("run", "status", "epoch", "test", "left")
+ROOM = 30
+"""Columns that a remark needs to stand behind the others."""
+LOOKS = 3
+"""So many looks in a row may find nothing running before a watch ends: a sweep needs a moment between two jobs."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command line and return its exit code: 0, or 1 where a run failed, or 2 where it was refused."""
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    if not arguments or {"-h", "--help"} & set(arguments):
+        print(USAGE)
+        return 0 if arguments else 2
+    try:
+        runs, options = parse(arguments)
+        if "--watch" in options:
+            return watch(runs)
+        found = survey(runs, time.time())
+    except ConfigError as error:
+        print(f"membrane: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 0
+    if "--json" in options:
+        print(json.dumps([plain(run) for run in found.runs], indent=2, allow_nan=False))
+        for line in found.unread:
+            print(f"membrane: {line}", file=sys.stderr)
+    else:
+        screen = console()
+        screen.print(page(found, screen.width))
+    return code(found)
+
+
+def parse(arguments: Sequence[str]) -> tuple[Path, set[str]]:
+    """The folder and the options. ConfigError for anything else."""
+    options = {argument for argument in arguments if argument.startswith("--")}
+    folders = [Path(argument) for argument in arguments if argument not in options]
+    if wrong := sorted(options - {"--watch", "--json"}):
+        raise ConfigError(f"{wrong[0]}: no such option; {USAGE}")
+    if len(folders) != 1:
+        raise ConfigError(f"one folder of runs is needed, got {len(folders)}; {USAGE}")
+    if len(options) > 1:
+        raise ConfigError("--watch draws tables, --json does not; leave one of them out")
+    if not folders[0].is_dir():
+        raise ConfigError(f"{folders[0]}: no such folder; name one that holds runs, such as runs")
+    return folders[0], options
+
+
+def plain(run: Run) -> dict[str, Any]:
+    """A run for JSON, which knows no NaN: null stands for it."""
+    metrics = {name: value if math.isfinite(value) else None for name, value in run.metrics.items()}
+    return {**dataclasses.asdict(run), "metrics": metrics}
+
+
+def code(found: Survey) -> int:
+    """The exit code of what was found."""
+    return 1 if found.of("failed", "damaged") else 0
+
+
+def console(file: TextIO | None = None) -> "Console":
+    """A console on ``file`` (default: standard output): 100 columns of plain text where that is no terminal."""
+    from rich.console import Console
+
+    found = Console(file=file)
+    return found if found.is_terminal else Console(file=file, width=100)
+
+
+def watch(runs: Path, interval: float = 2.0, onto: "Console | None" = None) -> int:
+    """Draw the page anew every ``interval`` seconds until nothing runs or Ctrl-C."""
+    from rich.live import Live
+
+    screen = onto or console()
+    idle = 0
+    with Live(console=screen, auto_refresh=False) as live:
+        try:
+            while True:
+                found = survey(runs, time.time())
+                live.update(page(found, screen.width, screen.height if screen.is_terminal else None), refresh=True)
+                idle = 0 if found.of("running") else idle + 1
+                if idle == LOOKS or not found.of("running", "missing", "stopped", "broken off"):
+                    return code(found)
+                time.sleep(interval)
+        except KeyboardInterrupt:
+            return 0
+
+
+def page(found: Survey, width: int, room: int | None = None) -> "RenderableType":
+    """The table, what could not be read, and the summary; in ``room`` lines, if said, the most urgent runs alone."""
+    from rich.console import Group
+    from rich.text import Text
+
+    runs, below = found.runs, [Text(line, style="red") for line in found.unread]
+    fit = None if room is None else max(room - len(below) - 5, 1)
+    if fit is not None and len(runs) > fit:
+        below.append(Text(f"and {len(runs) - fit} more"))
+        runs = sorted(runs, key=lambda run: URGENT.index(run.status))[:fit]  # sorting keeps the order within each
+    below.append(Text(summary(found)))
+    return Group(*([table(runs, width, one_line=room is not None)] if runs else []), *below)
+
+
+def table(runs: Sequence[Run], width: int, one_line: bool = False) -> "Segments":
+    """A row for each run, its remark wrapped, or, in ``one_line``, left for the console to crop.
+
+    Laid out here, as rich's own table would be: that takes a millisecond a row, and there may be thousands.
+    """
+    from rich.cells import cell_len
+    from rich.segment import Segment, Segments
+    from rich.style import Style
+
+    rows = [HEADER, *((run.folder, run.status, epoch(run), score(run), left(run)) for run in runs)]
+    widths = [max(map(cell_len, column)) for column in zip(*rows, strict=True)]
+    begin = sum(widths) + 2 * len(widths)
+    remarks = [[""], *([remark(run)] if one_line else placed(remark(run), begin, width) for run in runs)]
+    styles = ["bold", *("yellow" if run.silent else STYLES.get(run.status, "") for run in runs)]
+    drawn = []
+    for (name, status, *numbers), said, style in zip(rows, remarks, styles, strict=True):
+        behind = [f"{each:>{size}}  " for each, size in zip(numbers, widths[2:], strict=True)]
+        drawn.append(Segment(name + " " * (widths[0] - cell_len(name) + 2)))
+        drawn.append(Segment(f"{status:<{widths[1]}}  ", Style.parse(style)))
+        drawn.append(Segment("".join([*behind, "\n".join(said), "\n"])))
+    drawn.insert(3, Segment("─" * min(begin + ROOM, width) + "\n"))
+    return Segments(drawn)
+
+
+def placed(said: str, begin: int, width: int) -> list[str]:
+    """A remark's lines: what stands behind the other columns, which take ``begin``, and the lines below it."""
+    if begin + ROOM > width:
+        return ["", *wrap(said, width - 4, initial_indent=" " * 4, subsequent_indent=" " * 4)]
+    first, *more = wrap(said, width - begin) or [""]
+    return [first, *(" " * begin + line for line in more)]
+
+
+def epoch(run: Run) -> str:
+    """``3/20``; the number alone of a finished run, which may have ended early."""
+    if run.status == "finished":
+        return str(run.epoch)
+    return "" if run.epoch is None and run.status != "running" else f"{run.epoch or '–'}/{run.epochs or '?'}"
+
+
+def left(run: Run) -> str:
+    """``1:20``."""
+    return "" if run.left is None else clock(run.left)
+
+
+def score(run: Run) -> str:
+    """``acc 94.17 %`` or ``mae 41.2345``."""
+    found = run.score()
+    if found is None:
+        return ""
+    name, value = found
+    return f"{name} {value * 100:.2f} %" if name == "acc" else f"{name} {value:.4f}"
+
+
+def remark(run: Run) -> str:
+    """What a person should know of a run: who works at it, why it failed, what is damaged, what it is."""
+    said = list(run.damaged)
+    if run.status == "running":
+        said += [life(run), run.process or ""]
+    if run.error:
+        said.append(run.error)
+    if run.status in ("stopped", "broken off"):
+        said.append("starting it again resumes it" if run.status == "stopped" else "starting it again begins anew")
+    if run.overrides:
+        said.append(" ".join(run.overrides))
+    return "".join(sign if sign.isprintable() else " " for sign in "; ".join(each for each in said if each))
+
+
+def life(run: Run) -> str:
+    """When a running run last gave a sign of life."""
+    age = run.age or 0.0
+    if run.silent:
+        return f"silent for {in_words(age)}"
+    return f"no row for {in_words(age)}" if run.epoch is None else f"last sign of life {in_words(age)} ago"
+
+
+def summary(found: Survey) -> str:
+    """``12 finished, 2 running, 1 failed, 3 missing; about 1:20 left``."""
+    counts = Counter(run.status for run in found.runs)
+    silent = sum(run.silent for run in found.runs)
+    said = [f"{counts[status]} {status}" for status in STATUSES if counts[status]]
+    said = [f"{each} ({silent} silent)" if silent and each.endswith("running") else each for each in said]
+    left = found.left()
+    return (", ".join(said) or "no runs") + ("" if left is None else f"; about {clock(left)} left")
+
+
+def clock(seconds: float) -> str:
+    """80 → ``1:20``, 3725 → ``1:02:05``."""
+    minutes, second = divmod(round(seconds), 60)
+    hours, minute = divmod(minutes, 60)
+    return f"{hours}:{minute:02}:{second:02}" if hours else f"{minute}:{second:02}"
+
+
+def in_words(seconds: float) -> str:
+    """40 → ``40 s``, 750 → ``12 min``, 7300 → ``2 h``."""
+    unit, size = next(((unit, size) for unit, size in (("h", 3600), ("min", 60)) if seconds >= size), ("s", 1))
+    return f"{seconds // size:.0f} {unit}"

@@ -1,0 +1,1 @@
+"""From words on a command line to a checked configuration, and from its nodes to objects."""

@@ -1,0 +1,98 @@
+"""A finished run continued as a new one: `extend=RUN epochs=200`."""
+
+import copy
+import json
+import re
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
+
+from membrane.config.messages import one_line
+from membrane.errors import ConfigError
+from membrane.runs.folder import UNSHAPING, UNSHAPING_TRAINER, sha256
+from membrane.schema import Config, Extend
+from membrane.schema.training import Trainer
+
+OF_ONE_COMMAND = ("paths", "rerun", "keep_going", "max_time")
+"""Settings that are said of a command, and not of the experiment that is continued."""
+CHECKPOINTS = ("best.ckpt", "last.ckpt")  # `last` comes last: with it the new run has begun
+
+
+def extended(raw: dict[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
+    """The configuration of the run that is continued, with what may be said anew; as it is where none is.
+
+    ConfigError where there is no finished run, or where an override speaks of what the run has decided already.
+    """
+    said = raw.get("extend")
+    if not isinstance(said, Mapping) or not isinstance(said.get("path"), str):
+        return raw
+    run = Path(said["path"])
+    whole, done, digest = finished(run)
+    whole |= {key: raw[key] for key in OF_ONE_COMMAND if key in raw} | {"trust": raw.get("trust", [])}
+    whole["extend"] = {"sha256": digest, **said}
+    for key in (re.split(r"[./]", line.lstrip("+").partition("=")[0]) for line in overrides):
+        if key[0] in ("extend", "paths", "hydra", "sweep"):
+            continue
+        if not may_change(key):
+            raise ConfigError(f"{'.'.join(key)}: extend={run} takes it from that run; epochs can be said anew")
+        whole[key[0]] = (
+            copy.deepcopy(raw.get(key[0])) if len(key) == 1 else {**whole[key[0]], key[1]: raw[key[0]][key[1]]}
+        )
+    if int(whole["epochs"]) <= done:
+        raise ConfigError(f"epochs={whole['epochs']}: extend={run} begins after epoch {done}: say more than that")
+    return whole
+
+
+def finished(run: Path) -> tuple[dict[str, Any], int, str]:
+    """A finished run's configuration, epochs and last checkpoint's digest. ConfigError where one cannot be had."""
+    if not (run / "result.json").is_file() or not (run / "config.yaml").is_file():
+        raise ConfigError(f"extend={run}: no finished run lies there; one that is unfinished goes on by itself")
+    try:
+        former = OmegaConf.to_container(OmegaConf.load(run / "config.yaml"), resolve=True)
+        done = int(json.loads((run / "result.json").read_text())["epochs"])
+        digest = sha256(run / "checkpoints" / "last.ckpt")
+    except OSError as error:
+        raise ConfigError(f"extend={run}: {error.filename}: {error.strerror}") from None
+    except (ValueError, KeyError, TypeError, YAMLError, OmegaConfBaseException) as error:
+        raise ConfigError(f"extend={run}: its config.yaml or result.json cannot be used: {one_line(error)}") from None
+    if not isinstance(former, dict):
+        raise ConfigError(f"extend={run}: its config.yaml is damaged")
+    if "trust" in former:
+        raise ConfigError(f"extend={run}: its config.yaml says trust, which only you may: trust=[…]")
+    return {str(key): value for key, value in former.items()}, done, digest
+
+
+def may_change(key: Sequence[str]) -> bool:
+    """Whether a setting does not shape the result, or is the number of epochs."""
+    if key[0] == "trainer" and len(key) > 1:
+        return key[1] in UNSHAPING_TRAINER or unshaping(Trainer, key[1])
+    return key[0] == "epochs" or (key[0] in UNSHAPING and key[0] != "seed") or unshaping(Config, key[0])
+
+
+def unshaping(settings: type[Any], name: str) -> bool:
+    """Whether a field is declared UNSHAPING."""
+    field = settings.model_fields.get(name)
+    return (
+        field is not None
+        and isinstance(field.json_schema_extra, dict)
+        and bool(field.json_schema_extra.get("unshaping"))
+    )
+
+
+def copy_from(extend: Extend, folder: Path) -> None:
+    """Let a new run's folder hold what it continues: the table, the best and the last checkpoint."""
+    former = Path(extend.path)
+    if sha256(former / "checkpoints" / "last.ckpt") != extend.sha256:
+        raise ConfigError(f"extend={former} is not the run that it was: its last checkpoint is another")
+    (folder / "checkpoints").mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(former / "metrics.csv", folder / "metrics.csv")
+    for name in CHECKPOINTS:
+        if (former / "checkpoints" / name).exists():
+            for file in (f"{name}.sha256", name):
+                shutil.copyfile(former / "checkpoints" / file, folder / "checkpoints" / f".{file}.tmp")
+                (folder / "checkpoints" / f".{file}.tmp").replace(folder / "checkpoints" / file)

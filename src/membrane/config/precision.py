@@ -1,0 +1,44 @@
+"""`precision=auto`: the fastest precision that is safe for a network on this machine. Without torch."""
+
+import re
+import subprocess
+from pathlib import Path
+
+BF16 = ("amx_bf16", "avx512_bf16", "bf16")
+"""What processors call their instructions that multiply in bfloat16, the fastest first; the last is ARM's."""
+FLOAT32_INSIDE = ("if", "lif", "plif", "relu")
+"""The neurons whose membrane stays float32 under autocast: those that can run fused, and the one that has none."""
+CPUINFO = Path("/proc/cpuinfo")
+GPUS = (Path("/proc/driver/nvidia/version"), Path("/dev/kfd"), Path("/dev/dxg"))
+"""What is there where `accelerator=auto` may take a GPU: NVIDIA's driver, AMD's, and that of Linux under Windows."""
+CAPABILITIES = ("nvidia-smi", "--query-gpu=compute_cap", "--format=csv,noheader")
+AMPERE = 8.0
+"""The compute capability from which on NVIDIA's GPUs multiply in bfloat16."""
+
+
+def fastest(neuron: str, fused: bool, accelerator: str) -> str:
+    """`bf16-mixed` where the device multiplies in bfloat16 and the neurons' state stays float32; else `32-true`.
+
+    ``fused``: the neuron is one that `membrane.fast.fused` looks after, with its surrogate.
+    """
+    safe = neuron == "relu" or (neuron in FLOAT32_INSIDE and fused)
+    on_gpu = accelerator == "gpu" or (accelerator == "auto" and any(gpu.exists() for gpu in GPUS))
+    return "bf16-mixed" if safe and (gpu_multiplies() if on_gpu else bf16_instructions() != "no") else "32-true"
+
+
+def gpu_multiplies() -> bool:
+    """Whether every GPU here multiplies in bfloat16, as NVIDIA's driver has it; no, where it does not say so."""
+    try:
+        said = subprocess.run(CAPABILITIES, capture_output=True, text=True, timeout=10, check=True).stdout.split()
+        return bool(said) and min(map(float, said)) >= AMPERE
+    except (OSError, subprocess.SubprocessError, ValueError):
+        return False
+
+
+def bf16_instructions() -> str:
+    """The processor's fastest instructions for bfloat16; ``no``, where it does not say that it has any."""
+    try:
+        line = re.search(r"^(?:flags|Features)\s*:(.*)$", CPUINFO.read_text(), re.MULTILINE)
+    except OSError:
+        return "no"
+    return next((each for each in BF16 if line and each in line[1].split()), "no")

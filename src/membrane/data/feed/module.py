@@ -1,0 +1,198 @@
+"""A data set under a protocol: which samples train, validate and test, and who may read which when."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+import lightning as L
+import torch
+from torch import Tensor
+
+from membrane.data.feed.batch import Batch
+from membrane.data.feed.loader import Batches
+from membrane.data.feed.splits import digest, stratified
+from membrane.data.feed.workers import Workers
+from membrane.data.samples import Samples, digest_of
+from membrane.errors import DataError, ProtocolError
+from membrane.randomness import generator
+
+VALIDATION_FRACTION = 0.15
+RATE_SAMPLES = 512
+
+
+class DataSet(Protocol):
+    """A family of data: reads its files and returns (train, test), the test set fixed for ever."""
+
+    def load(self, root: Path, timesteps: int) -> tuple[Samples, Samples]:
+        """x [n,C,…] or, with timesteps in the data, [n,T,C,…]."""
+        ...
+
+
+class DataModule(L.LightningDataModule):
+    """Batches of x [N,*shape] or [N,T,*shape] under a protocol.
+
+    Under ``val_best`` 15 % of the training data validates, stratified (in ``task`` regression a plain draw); under
+    ``last`` nothing does; under ``paper_best_on_test`` the test set is read after every epoch. Under the first two,
+    reading the test set while fitting raises ProtocolError. ``before(batch, training, epoch, step)`` runs on a batch
+    before it goes to the accelerator. ``overfit`` keeps only so many batches of the training part, which validate too.
+    Training batches come in so many ``pieces`` each. ``workers`` is the number of processes that build batches (0: this
+    one does), ``worker_timeout`` how many seconds a batch is waited for.
+    """
+
+    def __init__(
+        self,
+        dataset: DataSet,
+        *,
+        root: Path,
+        shape: Sequence[int],
+        classes: int,
+        timesteps: int,
+        timesteps_in_data: bool,
+        task: str = "classification",
+        protocol: str,
+        batch_size: int,
+        pieces: int = 1,
+        seed: int,
+        split_seed: int = 0,
+        before: Callable[[Batch, bool, int, int], Batch] | None = None,
+        overfit: int | None = None,
+        workers: int = 0,
+        worker_timeout: float = 25.0,
+    ) -> None:
+        super().__init__()
+        self.dataset = dataset
+        self.root = root
+        self.sample_shape = [timesteps, *shape] if timesteps_in_data else list(shape)
+        self.classes = classes
+        self.task = task
+        self.timesteps = timesteps
+        self.protocol = protocol
+        self.batch_size = batch_size
+        self.pieces = pieces
+        self.seed = seed
+        self.split_seed = split_seed
+        self.before = before
+        self.overfit = overfit
+        self.workers = workers
+        self.worker_timeout = worker_timeout
+        self.parts: dict[str, tuple[Samples, Tensor]] = {}
+        self.split_hash = ""
+        self.data_hash = ""
+
+    def setup(self, stage: str | None = None) -> None:
+        """Read the data set and cut it into parts, once."""
+        if self.parts:
+            return
+        whole, test = self.dataset.load(self.root, self.timesteps)
+        for name, samples in (("training", whole), ("test", test)):
+            if not isinstance(samples, Samples):
+                kind = type(samples).__name__
+                raise DataError(f"load must return two membrane.data.samples.Samples, the {name} part is a {kind}")
+            self.check(name, samples)
+        train, val = torch.arange(len(whole)), torch.arange(0)
+        if self.protocol == "val_best":
+            strata = whole.y if self.task == "classification" else torch.zeros(len(whole), dtype=torch.int64)
+            train, val = stratified(strata, VALIDATION_FRACTION, self.split_seed)
+        if self.overfit is not None:
+            train = val = train[: self.overfit * self.batch_size]
+        self.split_hash = digest(train, val)
+        self.data_hash = digest_of(whole, test)
+        self.parts = {
+            "train": (whole.take(train), train),
+            "val": (whole.take(val), val),
+            "test": (test, torch.arange(len(test))),
+        }
+
+    def check(self, name: str, samples: Samples) -> None:
+        """DataError unless the samples are what the configuration says of the data set."""
+        if list(samples.x.shape[1:]) != self.sample_shape:
+            raise DataError(
+                f"{name} samples are {list(samples.x.shape[1:])}, the configuration says {self.sample_shape}"
+            )
+        if self.task == "regression":
+            self.check_targets(name, samples.y)
+        elif samples.y.is_floating_point() or samples.y.dim() != 1:
+            found = f"{samples.y.dtype} {list(samples.y.shape)}".removeprefix("torch.")
+            raise DataError(f"{name} labels are {found}, classification needs whole numbers [{len(samples)}]")
+        elif len(samples.y) and not 0 <= int(samples.y.min()) <= int(samples.y.max()) < self.classes:
+            raise DataError(
+                f"{name} labels reach {int(samples.y.max())}, the configuration says {self.classes} classes"
+            )
+
+    def check_targets(self, name: str, y: Tensor) -> None:
+        """DataError unless y is finite float [n,K], K the number of outputs that the configuration says."""
+        if not y.is_floating_point() or list(y.shape[1:]) != [self.classes]:
+            found = f"{y.dtype} {list(y.shape)}".removeprefix("torch.")
+            raise DataError(f"{name} targets are {found}, the configuration says float [{len(y)}, {self.classes}]")
+        if not y.isfinite().all():
+            raise DataError(f"{name} targets must be finite, {int((~y.isfinite()).any(1).sum())} of {len(y)} are not")
+
+    @property
+    def training_part(self) -> Samples:
+        """The training part, from which alone statistics may come."""
+        return self.part("train")[0]
+
+    def part(self, name: str) -> tuple[Samples, Tensor]:
+        """A part and its places in the data set. ProtocolError for the test set while fitting, where it is barred."""
+        self.setup()
+        if name == "test" and self.protocol != "paper_best_on_test" and self.fitting:
+            raise ProtocolError(f"the test set may not be read while fitting under protocol={self.protocol}")
+        return self.parts[name]
+
+    @property
+    def fitting(self) -> bool:
+        """Whether a trainer is fitting on this data at the moment."""
+        state: Any = getattr(self.trainer, "state", None)
+        return state is not None and state.fn == "fit" and state.status == "running"
+
+    def transfer_batch_to_device(self, batch: Batch, device: torch.device, dataloader_idx: int) -> Batch:
+        """The batch on the device. Lightning's own way looks for tensors in it, at every step."""
+        ahead = device.type == "cuda"
+        return Batch._make(each if each is None else each.to(device, non_blocking=ahead) for each in batch)
+
+    def epoch(self) -> int:
+        """The trainer's epoch."""
+        return int(getattr(self.trainer, "current_epoch", 0))
+
+    def batches(self, name: str, training: bool = False, at_most: int | None = None) -> Batches:
+        """The part as batches, on the device it trains on unless workers build them or something runs before that."""
+        samples, index = self.part(name)
+        device = torch.device("cpu") if self.trainer is None else self.trainer.strategy.root_device
+        workers = None
+        if at_most is not None:
+            samples, index = samples.take(torch.arange(min(at_most, len(index)))), index[:at_most]
+        elif self.workers:
+            workers = Workers(self.workers, self.worker_timeout, pinned=device.type == "cuda")
+        before = self.before
+        if before is None and workers is None:
+            samples = samples.to(device)
+        order = transform = None
+        if training:
+            order = lambda epoch: torch.randperm(len(index), generator=generator(self.seed, "order", epoch))  # noqa: E731
+        if before is not None:
+            transform = lambda batch, epoch, step: before(batch, training, epoch, step)  # noqa: E731
+        epoch = self.epoch if training else lambda: -1
+        pieces = self.pieces if training else 1
+        return Batches(samples, index, self.batch_size, order, transform, epoch, workers, pieces)
+
+    def share(self, step: int, samples: int) -> float:
+        """What the loss of a training batch's piece counts for, so that the pieces' mean is the batch's."""
+        length = len(self.training_part)
+        whole = min(self.batch_size, length - step // self.pieces * self.batch_size)
+        return samples * self.pieces / whole
+
+    def train_dataloader(self) -> Batches:
+        """The training part, in a new order every epoch."""
+        return self.batches("train", training=True)
+
+    def val_dataloader(self) -> Batches:
+        """The part that is read after every epoch: the validation part, or the test set where the protocol says so."""
+        return self.batches("test" if self.protocol == "paper_best_on_test" else "val")
+
+    def test_dataloader(self) -> Batches:
+        """The test set."""
+        return self.batches("test")
+
+    def fixed_training_samples(self) -> Batches:
+        """At most 512 samples of the training part, the same ones always, as evaluation sees them."""
+        return self.batches("train", at_most=RATE_SAMPLES)

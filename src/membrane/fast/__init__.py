@@ -1,0 +1,1 @@
+"""The same functions, sooner: fused neurons, memory layout, compilation."""

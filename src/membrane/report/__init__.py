@@ -1,0 +1,1 @@
+"""Pictures, tables and pages from a run's files. Without torch."""

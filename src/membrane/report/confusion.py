@@ -1,0 +1,88 @@
+"""The confusion matrix as a picture."""
+
+from collections.abc import Sequence
+from textwrap import fill
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from membrane.report.panels import panels, settle, width_of
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from matplotlib.image import AxesImage
+
+UNBROKEN = "\u00a0"
+MOST_WRITTEN = 20  # classes up to which counts and names are readable in print
+
+
+def confusion_matrix(labels: np.ndarray, predictions: np.ndarray, classes: int | Sequence[str]) -> "Figure":
+    """Labels and predictions [n] → a row for each class: what its samples were taken for, coloured by their share.
+
+    Up to 20 classes the counts stand in the cells; above that a scale shows small shares and the most frequent
+    confusions are listed.
+    """
+    from matplotlib.colors import PowerNorm
+
+    names = [str(k) for k in range(classes)] if isinstance(classes, int) else list(classes)
+    counts = np.bincount(labels * len(names) + predictions, minlength=len(names) ** 2).reshape(len(names), -1)
+    share = counts / np.maximum(counts.sum(1, keepdims=True), 1)
+    small = len(names) <= MOST_WRITTEN
+    side = min(max(1.9 + 0.36 * len(names), 3.5), 6.8) if small else 5.5
+    figure, [[axes]] = panels(side, side, margin=width_of(names))
+    picture = axes.imshow(share, cmap="Blues", norm=PowerNorm(1 if small else 0.5, 0, 1), interpolation="nearest")
+    title = f"accuracy {100 * np.trace(counts) / counts.sum():.1f} % of {counts.sum():,} samples"
+    axes.set_title(title, loc="left", fontsize=11, fontweight="bold", y=1)
+    name_classes(axes, names)
+    if small:
+        write_counts(axes, counts, share)
+    else:
+        add_scale(axes, picture)
+        axes.set_xlabel(f"{axes.get_xlabel()}\n\n{frequent_confusions(counts, names)}")
+    return figure
+
+
+def add_scale(axes: "Axes", picture: "AxesImage") -> None:
+    """What the colours mean, to the right of the panel."""
+    beside = axes.inset_axes((1.05, 0.1, 0.04, 0.8))
+    ticks = [0, 0.01, 0.05, 0.1, 0.25, 0.5, 1]
+    bar = axes.figure.colorbar(picture, cax=beside, ticks=ticks, format=lambda value, _: f"{100 * value:g} %")
+    bar.set_label("share of the true class", fontsize=8.5)
+    bar.ax.tick_params(labelsize=8)
+
+
+def name_classes(axes: "Axes", names: Sequence[str]) -> None:
+    """Class names at the ticks: every one up to 20 classes, every tenth above."""
+    step = 1 if len(names) <= MOST_WRITTEN else 10
+    ticks, shown = range(0, len(names), step), names[::step]
+    slanted = max(map(len, names)) > 3
+    axes.set_xticks(ticks, shown, fontsize=8.5, rotation=45 * slanted, ha="right" if slanted else "center")
+    axes.set_yticks(ticks, shown, fontsize=8.5)
+    if not slanted:
+        settle(axes, 0.27, 0.31)
+    axes.set_xlabel("predicted class")
+    axes.set_ylabel("true class")
+    axes.spines[:].set_visible(step > 1)
+    if step == 1:
+        axes.tick_params(length=0)
+        borders = np.arange(1, len(names)) - 0.5
+        axes.hlines(borders, -0.5, len(names) - 0.5, colors="white", lw=1.6)
+        axes.vlines(borders, -0.5, len(names) - 0.5, colors="white", lw=1.6)
+
+
+def write_counts(axes: "Axes", counts: np.ndarray, share: np.ndarray) -> None:
+    """The number of samples in every cell that has any."""
+    for row, column in np.argwhere(counts):
+        colour = "white" if share[row, column] > 0.55 else "black"
+        size = 9.5 if len(counts) <= 10 else 7
+        axes.text(column, row, str(counts[row, column]), ha="center", va="center", fontsize=size, color=colour)
+
+
+def frequent_confusions(counts: np.ndarray, names: Sequence[str], most: int = 4) -> str:
+    """Counts [K,K] → ``most often confused: 3 as 5 (12 of 100), …``, lines of whole pairs; empty where nothing was."""
+    wrong = counts - np.diag(np.diag(counts))
+    cells = [divmod(int(cell), len(counts)) for cell in np.argsort(-wrong, axis=None, kind="stable")[:most]]
+    listed = [f"{names[i]} as {names[j]} ({wrong[i, j]} of {counts[i].sum()})" for i, j in cells if wrong[i, j]]
+    pairs = ", ".join(pair.replace(" ", UNBROKEN) for pair in listed)
+    return fill(f"most often confused: {pairs}", 80).replace(UNBROKEN, " ") if listed else ""

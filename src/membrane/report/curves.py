@@ -1,0 +1,219 @@
+"""Learning curves and firing rates over the epochs of a run."""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from membrane.report.panels import panels, settle, width_of
+from membrane.report.raster import evenly
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+Row = Mapping[str, float]
+Line = tuple[np.ndarray, np.ndarray]  # epochs [e], values [e]
+
+TRAINED, MEASURED = "#0072B2", "#D55E00"
+TITLES = {"loss": "loss", "acc": "accuracy", "mae": "mean absolute error"}
+MOST_LINES = 12  # layers up to which lines can be told apart; above, the rates are a map
+MOST_NAMES = 60
+
+
+class NothingToDraw(ValueError):
+    """What a figure needs is not there: what, in one line."""
+
+
+def by_epoch(rows: Sequence[Row], column: str) -> Line:
+    """The column's mean in each epoch that has a finite value; a row counts for the steps since the row before it.
+
+    So the rest of an epoch, after the last full ``log_every`` steps, weighs no more than it should.
+    """
+    cells: dict[int, list[tuple[float, float]]] = {}
+    before = 0.0
+    for row in rows:
+        if column in row:
+            step = row.get("step", before + 1)
+            weight, before = step - before, step
+            if np.isfinite(row[column]):
+                cells.setdefault(int(row["epoch"]), []).append((row[column], max(weight, 1.0)))
+    epochs = sorted(cells)
+    means = [
+        np.average([value for value, _ in each], weights=[w for _, w in each]) for _, each in sorted(cells.items())
+    ]
+    return np.array(epochs, dtype=int), np.array(means, dtype=float)
+
+
+def learning_curves(rows: Sequence[Row]) -> "Figure":
+    """Loss and score against the epoch (from 0, as in metrics.csv): training, and what is measured after it.
+
+    The score is accuracy, in regression the mean absolute error.
+    """
+    part = "oracle" if any("oracle/loss" in row for row in rows) else "val"
+    parts = ("train", part)
+    curves = {metric: {name: by_epoch(rows, f"{name}/{metric}") for name in parts} for metric in TITLES}
+    shown = [metric for metric, lines in curves.items() if any(len(epochs) for epochs, _ in lines.values())]
+    if not shown:
+        raise NothingToDraw("metrics.csv has no loss and no accuracy yet")
+    figure, axes_of = panels(3.8, 2.7, columns=len(shown))
+    best = best_epoch(curves["acc"][part], curves["loss"][part])
+    for axes, metric in zip(axes_of[0], shown, strict=True):
+        for colour, (name, line) in zip((TRAINED, MEASURED), curves[metric].items(), strict=True):
+            plot(axes, line, colour, name)
+        over_epochs(axes, TITLES[metric])
+        scale_values(axes, metric, np.concatenate([values for _, values in curves[metric].values()]))
+        if best is not None:
+            mark_best(axes, best, f"best epoch {best}: {part}", metric, curves[metric][part])
+        label_ends(axes, 9.5)
+    return figure
+
+
+def plot(axes: "Axes", line: Line, colour: Any, name: str) -> None:
+    """A line over epochs, with dots where there is room for them."""
+    if len(line[0]):
+        axes.plot(*line, color=colour, lw=1.8, marker="o" if len(line[0]) <= 40 else "", ms=3.5, label=name)
+
+
+def over_epochs(axes: "Axes", title: str) -> None:
+    """The look of a panel over epochs: its name above, two spines, a faint grid."""
+    from matplotlib.ticker import MaxNLocator
+
+    settle(axes)
+    axes.set_title(title, loc="left", fontsize=11, fontweight="bold", y=1)
+    axes.set_xlabel("epoch")
+    axes.margins(x=0.02)
+    if np.ptp(axes.get_xlim()) < 1:
+        axes.set_xlim(-0.5, 0.5)
+    axes.xaxis.set_major_locator(MaxNLocator("auto", integer=True, min_n_ticks=1))
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.grid(axis="y", color="#e4e4e4", lw=0.7)
+    axes.set_axisbelow(True)
+    axes.tick_params(labelsize=9)
+
+
+def scale_values(axes: "Axes", metric: str, values: np.ndarray) -> None:
+    """Accuracies in percent; a loss that falls by more than 30 times on a logarithmic axis."""
+    from matplotlib.ticker import LogLocator, NullLocator
+
+    if metric == "acc":
+        axes.yaxis.set_major_formatter(lambda value, _: f"{100 * value:.4g} %")
+    elif 0 < 30 * values.min() < values.max():
+        axes.set_yscale("log")
+        axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 3.0) if values.max() < 1000 * values.min() else (1.0,)))
+        axes.yaxis.set_minor_locator(NullLocator())
+        axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
+
+
+def best_epoch(accuracy: Line, loss: Line) -> int | None:
+    """The first epoch of the highest accuracy, else of the lowest loss; None where neither was measured."""
+    for epochs, values in (accuracy, (loss[0], -loss[1])):
+        if len(epochs):
+            return int(epochs[np.argmax(values)])
+    return None
+
+
+def mark_best(axes: "Axes", best: int, title: str, metric: str, line: Line) -> None:
+    """A vertical line at the best epoch, a ring around its value, and the value itself above the panel."""
+    axes.axvline(best, color="dimgrey", lw=0.8, ls=":", zorder=0)
+    for value in line[1][line[0] == best]:
+        axes.plot(best, value, "o", ms=8, mfc="none", mec=MEASURED, mew=1.3)
+        shown = f"{100 * value:.1f} %" if metric == "acc" else f"{value:.3g}"
+        axes.set_title(f"{title} {shown}", loc="right", fontsize=8.5, color="dimgrey", y=1)
+
+
+def label_ends(axes: "Axes", size: float) -> None:
+    """Write each labelled line's name beside its last value, moved apart where names would touch."""
+    axes.get_ylim()  # limits are settled only when asked for, and the ends depend on them
+    to_axes = axes.transData + axes.transAxes.inverted()
+    named = [line for line in axes.lines if not str(line.get_label()).startswith("_")]
+    ends = [float(to_axes.transform((0.0, np.asarray(line.get_ydata(), dtype=float)[-1]))[1]) for line in named]
+    gap = 1.3 * size * axes.figure.dpi / 72 / axes.bbox.height
+    for line, end, place in zip(named, ends, apart(ends, gap), strict=True):
+        style: dict[str, Any] = {"color": line.get_color(), "transform": axes.transAxes}
+        axes.plot([1.005, 1.03], [end, place], lw=0.7, clip_on=False, **style)
+        axes.text(1.04, place, str(line.get_label()), fontsize=size, va="center", **style)
+
+
+def apart(positions: Sequence[float], gap: float) -> list[float]:
+    """Positions in [0,1] → the nearest ones (least squares) in the same order with a gap between neighbours.
+
+    Isotonic regression of the positions less their rank times the gap, by pooling adjacent violators.
+    """
+    order = sorted(range(len(positions)), key=lambda index: positions[index])
+    pools: list[tuple[float, int]] = []
+    for rank, index in enumerate(order):
+        total, size = positions[index] - rank * gap, 1
+        while pools and pools[-1][0] * size > total * pools[-1][1]:
+            total, size = total + pools[-1][0], size + pools[-1][1]
+            pools.pop()
+        pools.append((total, size))
+    highest = max(0.0, 1 - gap * (len(order) - 1))
+    levels = [min(max(total / size, 0.0), highest) for total, size in pools for _ in range(size)]
+    places = {index: level + rank * gap for rank, (index, level) in enumerate(zip(order, levels, strict=True))}
+    return [places[index] for index in range(len(positions))]
+
+
+def firing_rates(rows: Sequence[Row]) -> "Figure":
+    """Every layer's rate against the epoch: lines for up to 12 layers, else a map with a row for each."""
+    columns = dict.fromkeys(name for row in rows for name in row if name.startswith("rate/"))
+    measured = {name.removeprefix("rate/"): by_epoch(rows, name) for name in columns}
+    lines = {layer: line for layer, line in measured.items() if len(line[0])}
+    if not lines:
+        raise NothingToDraw("metrics.csv has no firing rates")
+    return rate_lines(lines) if len(lines) <= MOST_LINES else rate_map(lines)
+
+
+def rate_lines(lines: Mapping[str, Line]) -> "Figure":
+    """Rates on a logit axis, on which 0.1 % and 99.9 % are equally far from one half; early layers are dark."""
+    from matplotlib import colormaps
+
+    from membrane.analysis.firing import SATURATED, SILENT
+
+    figure, [[axes]] = panels(5.5, 3.3, margin=width_of(lines))
+    low, high = 2e-4, 1 - 2e-4
+    colours = colormaps["plasma"](np.linspace(0, 0.72, len(lines)))
+    for colour, (layer, (epochs, rates)) in zip(colours, lines.items(), strict=True):
+        plot(axes, (epochs, np.clip(rates, 1.4 * low, 1 - 1.4 * low)), colour, layer)
+    over_epochs(axes, "firing rate (non-zero outputs)")
+    axes.set_yscale("logit")
+    axes.set_ylim(low, high)
+    ticks = (0.001, 0.01, 0.1, 0.5, 0.9, 0.99, 0.999)
+    axes.set_yticks(ticks, [f"{100 * tick:g} %" for tick in ticks])
+    axes.set_yticks([], minor=True)
+    axes.axhspan(low, SILENT, color="#efefef", lw=0, zorder=0)
+    axes.axhspan(SATURATED, high, color="#efefef", lw=0, zorder=0)
+    style: dict[str, Any] = {"fontsize": 8, "color": "dimgrey", "ha": "right", "transform": axes.get_yaxis_transform()}
+    axes.text(0.99, 0.85 * SILENT, "silent", va="top", **style)
+    axes.text(0.99, 1 - 0.85 * (1 - SATURATED), "saturated", va="bottom", **style)
+    label_ends(axes, 8.5)
+    return figure
+
+
+def rate_map(lines: Mapping[str, Line]) -> "Figure":
+    """Rates as colours, a row for each layer, the first on top; silent and saturated ones leave the scale."""
+    from matplotlib import colormaps
+    from matplotlib.colors import LogNorm
+
+    from membrane.analysis.firing import SATURATED, SILENT
+
+    epochs = sorted({int(epoch) for line in lines.values() for epoch in line[0]})
+    rates = np.full((len(lines), epochs[-1] + 1), np.nan)
+    for row, (at, values) in enumerate(lines.values()):
+        rates[row, at] = np.maximum(values, SILENT / 10)
+    figure, [[axes]] = panels(5.0, min(0.6 + 0.17 * len(lines), 8.2), margin=width_of(lines))
+    colours = colormaps["viridis"].with_extremes(under="#c9c9c9", over="#D55E00", bad="white")
+    norm = LogNorm(SILENT, SATURATED)
+    picture = axes.imshow(rates, cmap=colours, norm=norm, aspect="auto", interpolation="nearest")
+    over_epochs(axes, "firing rate (non-zero outputs)")
+    axes.set_xlim(epochs[0] - 0.5, epochs[-1] + 0.5)
+    named = evenly(len(lines), MOST_NAMES)
+    axes.set_yticks(named, [list(lines)[row] for row in named], fontsize=7.5)
+    axes.grid(visible=False)
+    beside = axes.inset_axes((1.03, 0.0, 0.03, 1.0))
+    bar = figure.colorbar(picture, cax=beside, extend="both", extendfrac=0.05)
+    bar.ax.yaxis.set_major_formatter(lambda rate, _: f"{100 * rate:g} %")
+    bar.ax.tick_params(labelsize=8)
+    bar.ax.set_title("saturated", fontsize=8)
+    bar.ax.set_xlabel("silent", fontsize=8, labelpad=14)
+    return figure

@@ -1,0 +1,67 @@
+"""What the neurons of every layer do over time, as a picture."""
+
+import math
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from membrane.report.panels import label_all, panels, settle
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+MOST_NEURONS = 200  # rows of one dot each at 150 dpi
+
+
+def raster(spikes: Mapping[str, np.ndarray]) -> "Figure":
+    """Spikes [T,neurons] by layer → a panel for each: time to the right, neurons upwards, at most 200 of a layer."""
+    columns = min(1 + (len(spikes) - 1) // 6, 3)
+    lines = math.ceil(len(spikes) / columns)
+    figure, grid = panels(6.5 if columns == 1 else 3.7, 1.45, lines=lines, columns=columns, across=0.7)
+    ordered = grid.T.ravel()
+    for index, (axes, (name, values)) in enumerate(zip(ordered, spikes.items(), strict=False)):
+        raster_panel(axes, name, values)
+        lowest = index % lines == lines - 1 or index == len(spikes) - 1
+        axes.tick_params(labelsize=8, labelbottom=lowest)
+    for axes in ordered[len(spikes) :]:
+        axes.set_visible(False)
+    capped = any(values.shape[1] > MOST_NEURONS for values in spikes.values())
+    neuron = f"neuron (at most {MOST_NEURONS} of a layer, evenly chosen)" if capped else "neuron"
+    label_all(figure, grid, "timestep", neuron)
+    return figure
+
+
+def raster_panel(axes: "Axes", name: str, values: np.ndarray) -> None:
+    """One layer's outputs [T,neurons]: black where largest, lighter for less, white for none."""
+    from matplotlib.ticker import MaxNLocator
+
+    timesteps, neurons = values.shape
+    rows = evenly(neurons, MOST_NEURONS)
+    size = np.abs(values).astype(float)
+    axes.imshow(
+        size[:, rows].T / max(size.max(initial=0.0), 1e-12),
+        cmap="Greys",
+        vmin=0,
+        vmax=1,
+        aspect="auto",
+        origin="lower",
+        extent=(-0.5, timesteps - 0.5, -0.5, len(rows) - 0.5),
+        interpolation="nearest" if timesteps <= 800 else "antialiased",  # more would fall between the dots
+    )
+    if timesteps <= 32:
+        axes.vlines(np.arange(1, timesteps) - 0.5, -0.5, len(rows) - 0.5, colors="lightgrey", lw=0.6)
+    ticks = evenly(len(rows), 3)
+    axes.set_yticks(ticks, [f"{rows[tick]:,}" for tick in ticks])
+    axes.xaxis.set_major_locator(MaxNLocator("auto", integer=True, min_n_ticks=1))
+    shown = f"{len(rows)} of {neurons:,}" if len(rows) < neurons else str(neurons)
+    rate = 100 * np.count_nonzero(values) / max(values.size, 1)
+    settle(axes)
+    axes.set_title(name, loc="left", fontsize=9.5, fontweight="bold", y=1)
+    axes.set_title(f"{shown} neurons, {rate:.1f} % non-zero", loc="right", fontsize=8.5, color="dimgrey", y=1)
+
+
+def evenly(count: int, most: int) -> list[int]:
+    """At most ``most`` of ``count`` indices, evenly spread, the first and the last among them."""
+    return [int(index) for index in np.unique(np.linspace(0, count - 1, min(count, most)).round())]

@@ -1,0 +1,1 @@
+"""One run's folder: where it is, what it holds, where it stands. Without torch."""

@@ -1,0 +1,244 @@
+"""What a configuration means: the objects that a run is put together from."""
+
+import logging
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+from inspect import signature
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+import torch
+from lightning.fabric.plugins.environments.slurm import SLURMEnvironment
+from lightning.fabric.utilities.exceptions import MisconfigurationException
+from lightning.pytorch.callbacks import Checkpoint
+from torch import nn
+from torch.optim import Optimizer
+
+from membrane.augment.pipeline import Pipeline
+from membrane.config.check import admitted, build
+from membrane.config.messages import one_line
+from membrane.data.feed.module import DataModule
+from membrane.errors import ConfigError
+from membrane.fast.channels_last import lay_channels_last
+from membrane.fast.fused import fuse
+from membrane.fast.stem_once import run_stem_once
+from membrane.fast.torch_compile import compile_training
+from membrane.learner import Learner, Loss
+from membrane.metrics import BY_TASK
+from membrane.neurons import NeuronFactory
+from membrane.randomness import scoped
+from membrane.readout import Readout
+from membrane.runs.folder import RunFolder
+from membrane.runs.stopping import Stop
+from membrane.schema import Config
+from membrane.tracking.log import quiet
+from membrane.training import checkpoints
+from membrane.training.checkpointing import KeepBestAndLast
+from membrane.training.initial import start_from
+from membrane.training.schedules import schedule
+
+log = logging.getLogger(__name__)
+
+
+def set_arithmetic(config: Config) -> None:
+    """Torch's own settings for the whole process, said anew by every run: threads, TF32, memory, how a GPU is found."""
+    torch.set_num_threads(config.threads)
+    torch.backends.cuda.matmul.allow_tf32 = config.trainer.tf32
+    # Under `trainer.deterministic` torch would write NaN into all memory that it hands out, a twentieth of a step and
+    # more, in case that somebody reads what nobody has written.
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
+    if not torch.cuda.is_available():
+        # Lightning lets torch ask NVIDIA's library whether there is a GPU, which without one is looked for on the disk
+        # again at every step of an optimiser
+        os.environ["PYTORCH_NVML_BASED_CUDA_CHECK"] = "0"
+
+
+def rehearse(config: Config) -> None:
+    """Build what a run needs, but for its data. ConfigError for what cannot be built."""
+    learner = build_learner(config)
+    if config.init is not None:
+        start_from(config.init, learner.model)
+    build_data(config, learner)
+    with quiet():
+        build_trainer(config, Path(), build_callbacks(config))
+
+
+def build_callbacks(config: Config) -> list[L.Callback]:
+    """What the person put beside the training loop."""
+    return [build(node, config.trust) for node in config.callbacks.values()]
+
+
+def keep_best_and_last(
+    config: Config, said: dict[str, Any], folder: RunFolder, stop: Stop, pieces: int
+) -> KeepBestAndLast:
+    """The run's checkpoints; a model is rebuilt from the configuration in them, in whatever folder they lie."""
+    about = {
+        "schema": 1,
+        "config": {key: value for key, value in said.items() if key != "paths"},
+        "fingerprint": folder.fingerprint,
+        "seed": config.seed,
+        "pieces": pieces,
+    }
+    settings = config.trainer
+    return KeepBestAndLast(
+        folder.path / "checkpoints",
+        settings.monitor if config.protocol == "val_best" else None,
+        about,
+        stop,
+        steps=settings.checkpoint_steps,
+        minutes=settings.checkpoint_minutes,
+    )
+
+
+def build_learner(config: Config, pieces: int = 1) -> Learner:
+    """The model in its strategy, with initial weights that depend on the seed alone."""
+    dataset = config.dataset
+    with scoped(config.seed, "initialisation"):
+        model = build(
+            config.model,
+            config.trust,
+            input_shape=dataset.shape,
+            classes=dataset.classes,
+            timesteps=config.timesteps,
+            neuron=neuron_factory(config),
+        )
+    if config.trainer.fused:
+        fuse(model)
+    if config.trainer.stem_once:
+        run_stem_once(model)
+    if config.trainer.channels_last:
+        lay_channels_last(model)
+    if config.trainer.compile:
+        compile_training(model)
+    readout = build(config.readout, config.trust)
+    return Learner(
+        model=model,
+        framework=build(config.framework, config.trust, timesteps=config.timesteps),
+        readout=readout,
+        loss=build_loss(config, readout),
+        regularizer=None if config.regularizer is None else build(config.regularizer, config.trust, model=model),
+        augmentation=Pipeline(
+            {name: build(node, config.trust) for name, node in config.augmentation.items()},
+            classes=dataset.classes,
+            timesteps_in_data=config.framework.timesteps_in_data,
+            seed=config.seed,
+        ),
+        metrics=partial(BY_TASK[dataset.task], dataset.classes),
+        seed=config.seed,
+        optimize=partial(optimizer, config),
+        schedule=partial(schedule_for, config),
+        validation="oracle" if config.protocol == "paper_best_on_test" else "val",
+        collect_outputs=config.save_outputs,
+        pieces=pieces,
+    )
+
+
+def build_loss(config: Config, readout: Readout) -> Loss:
+    """The loss, with the readout if it is one on the prediction: those on each timestep have no such parameter."""
+    parameters = signature(admitted(config.loss.target, config.trust)).parameters
+    loss: Loss = build(config.loss, config.trust, **({"readout": readout} if "readout" in parameters else {}))
+    return loss
+
+
+def neuron_factory(config: Config) -> NeuronFactory:
+    """A fresh neuron at every call, each with a surrogate object of its own."""
+    surrogate = None if config.surrogate is None else partial(build, config.surrogate, config.trust)
+    kind = admitted(config.neuron.target, config.trust)
+    node = config.neuron
+    return NeuronFactory(kind, surrogate, node.parameters(), config.timesteps, config.seed, node.spiking)
+
+
+def optimizer(config: Config, parameters: Iterable[nn.Parameter]) -> Optimizer:
+    """The optimiser over the model's parameters; on a GPU fused, where torch's own can be.
+
+    Not with clipping: Lightning takes a fused one for one that unscales gradients by itself, and refuses.
+    """
+    params = list(parameters)
+    known = signature(admitted(config.optimizer.target, config.trust)).parameters
+    can = config.optimizer.choice and "fused" in known and config.trainer.clip_norm is None
+    fused = {"fused": True} if can and all(each.is_cuda for each in params) else {}
+    made: Optimizer = build(config.optimizer, config.trust, params=params, **fused)
+    return made
+
+
+def schedule_for(config: Config, optimizer: Optimizer, steps: int, epochs: int) -> dict[str, Any]:
+    """The schedule in Lightning's terms, over ``steps`` or ``epochs`` as the configuration counts."""
+    node = config.scheduler
+    per_epoch = steps / epochs if node.interval == "step" else 1
+    made = schedule(
+        optimizer,
+        admitted(node.target, config.trust),
+        node.parameters(),
+        length=steps if node.interval == "step" else epochs,
+        warmup=round(node.warmup * per_epoch),
+    )
+    return {"scheduler": made, "interval": node.interval}
+
+
+def build_data(config: Config, learner: Learner, pieces: int = 1) -> DataModule:
+    """The data set under the protocol."""
+    dataset, pipeline = config.dataset, learner.augmentation
+    before = any(augmentation.before for _, augmentation in pipeline.entries())
+    return DataModule(
+        build(dataset, config.trust),
+        root=Path(config.paths.data),
+        shape=dataset.shape,
+        classes=dataset.classes,
+        task=dataset.task,
+        timesteps=config.timesteps,
+        timesteps_in_data=dataset.timesteps_in_data,
+        protocol=config.protocol,
+        batch_size=config.batch_size,
+        pieces=pieces,
+        seed=config.seed,
+        split_seed=dataset.split_seed,
+        before=(lambda batch, *where: pipeline.run(batch, "before", *where)) if before else None,
+        overfit=config.debug.overfit if config.debug else None,
+        workers=config.trainer.workers,
+        worker_timeout=config.trainer.worker_timeout,
+    )
+
+
+def build_trainer(config: Config, folder: Path, callbacks: Sequence[L.Callback] = (), pieces: int = 1) -> L.Trainer:
+    """Lightning's trainer, with everything switched off that membrane does itself."""
+    settings, few = config.trainer, config.debug.batches if config.debug else None
+    plugins: list[Any] = [checkpoints.WholeFiles()]
+    if SLURMEnvironment.detect():
+        plugins.append(SLURMEnvironment(auto_requeue=False))
+    with refused_by_lightning(settings.accelerator):
+        trainer = L.Trainer(
+            accelerator=settings.accelerator,
+            devices=settings.devices,
+            precision=config.precision,
+            max_epochs=config.epochs,
+            accumulate_grad_batches=settings.accumulate * pieces,
+            gradient_clip_val=settings.clip_norm,
+            deterministic=settings.deterministic,
+            limit_train_batches=few,
+            limit_val_batches=0 if config.protocol == "last" else few,
+            limit_test_batches=few,
+            callbacks=list(callbacks),
+            plugins=plugins,
+            default_root_dir=folder,
+            logger=False,
+            enable_checkpointing=any(isinstance(each, Checkpoint) for each in callbacks),
+            enable_progress_bar=False,
+            enable_model_summary=False,
+            num_sanity_val_steps=0,
+        )
+    if trainer.precision != config.precision:  # Lightning takes what the device has, and only warns
+        raise ConfigError(f"this device has no precision={config.precision}: use precision={trainer.precision}")
+    return trainer
+
+
+@contextmanager
+def refused_by_lightning(accelerator: str) -> Iterator[None]:
+    """Inside, what Lightning cannot run on this machine is a ConfigError."""
+    try:
+        yield
+    except MisconfigurationException as error:
+        way_out = "; trainer.accelerator=auto takes what there is" if accelerator == "gpu" else ""
+        raise ConfigError(f"trainer: {one_line(error).rstrip('.!')}{way_out}") from None

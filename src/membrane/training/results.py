@@ -1,0 +1,212 @@
+"""What a run says before and after training, and what it leaves behind."""
+
+import logging
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from membrane import neurons
+from membrane.analysis.firing import record_spikes
+from membrane.data.feed.module import DataModule
+from membrane.errors import DataError
+from membrane.files import durable
+from membrane.learner import EVALUATION, Learner
+from membrane.models.norms import mixes_timesteps
+from membrane.report import figures
+from membrane.report.tables import console, model_table, results_table
+from membrane.runs import provenance
+from membrane.runs.folder import RunFolder
+from membrane.runs.table import rows
+from membrane.schema import Config
+from membrane.schema.training import LOWER_IS_BETTER
+from membrane.tracking.loggers import Tracker
+
+COMPARED = ("acc", "mae", "corr")  # under the paper's protocol, where the task has them
+log = logging.getLogger(__name__)
+MACHINE = ("processor", "device", "kernels")
+"""What else of provenance.json can change the last bits."""
+
+
+@dataclass(frozen=True)
+class Fit:
+    """What fitting took, and what validation said of the checkpoint that is kept."""
+
+    seconds: float
+    samples: int
+    epochs: int
+    validation: dict[str, float]
+
+
+def write_provenance(
+    folder: RunFolder,
+    config: Config,
+    data: DataModule,
+    learner: Learner,
+    device: torch.device,
+    resumed: bool = False,
+) -> None:
+    """`provenance.json`: where the result will come from; where it was broken off, the beginning too."""
+    earlier = (folder.read("provenance.json") or {}) if resumed else {}
+    kernels = provenance.kernels(device, config.neuron.name_of_choice, learner.model, config.precision)
+    if config.trainer.compile:
+        kernels += "; in training the model is compiled by torch"
+    if neurons.is_snn(learner.model):
+        log.info("%s", kernels)
+    content = {
+        "fingerprint": folder.fingerprint,
+        "seed": config.seed,
+        "git": provenance.git(),
+        "code_digest": provenance.code_digest(),
+        "versions": provenance.versions(),
+        "processor": provenance.processor(),
+        "device": str(device) if device.type == "cpu" else torch.cuda.get_device_name(device),
+        "kernels": kernels,
+        "threads": torch.get_num_threads(),
+        "deterministic": config.trainer.deterministic,
+        "precision": config.precision,
+        "data_hash": data.data_hash,
+        "split_hash": data.split_hash,
+        "command": provenance.command(),
+        "rerun": config.rerun,
+    }
+    if earlier.get("versions"):
+        compare(earlier, content)
+    parts = [*earlier.pop("earlier", []), earlier] if earlier else []
+    if parts:
+        content["earlier"] = parts
+    folder.write("provenance.json", content)
+
+
+def compare(earlier: dict[str, Any], now: dict[str, Any]) -> None:
+    """A line where a run goes on under other conditions. DataError where the data are others."""
+    for name in ("data_hash", "split_hash"):
+        if earlier.get(name) not in (None, now[name]):
+            changed = f"{name} {str(earlier[name])[:12]} → {str(now[name])[:12]}"
+            raise DataError(f"the data are not those that the run began with ({changed}); rerun=true runs it anew")
+    changes = provenance.differences(earlier)
+    changes += [f"{name} {earlier.get(name)} → {now[name]}" for name in MACHINE if earlier.get(name) != now[name]]
+    if changes:
+        log.warning("resumed under other conditions (%s): the result is no longer that of one code", ", ".join(changes))
+
+
+def announce(folder: RunFolder, config: Config, data: DataModule, learner: Learner) -> None:
+    """What is about to be trained: the model's table, the data's parts, the augmentation."""
+    samples = data.training_part
+    x = torch.zeros(2, *samples.x.shape[1:])
+    console().print(model_table(learner.model, learner.framework, x))
+    sizes = ", ".join(f"{len(part)} {name}" for name, (part, _) in data.parts.items() if len(part))
+    log.info("data: %s (%s), protocol %s, split %s", config.dataset.name, sizes, config.protocol, data.split_hash[:12])
+    if config.surrogate is None:
+        log.info("surrogate: none, %s takes none", config.neuron.name_of_choice)
+    log.info("augmentation: %s", learner.augmentation.describe())
+    log.info("precision: %s%s", config.precision, ", channels last" if config.trainer.channels_last else "")
+    if mixes_timesteps(learner.model) and config.framework.name_of_choice.startswith("multistep"):
+        log.info("batch norm: in training, multi-step normalises over T·N at once, single-step at each timestep")
+    log.info("folder: %s", folder.path)
+
+
+def result(
+    folder: RunFolder, config: Config, learner: Learner, data: DataModule, fit: Fit, metrics: Mapping[str, float]
+) -> dict[str, Any]:
+    """The content of `result.json`."""
+    is_snn = neurons.is_snn(learner.model)
+    repeats = is_snn or config.framework.timesteps_in_data
+    return {
+        "schema": 1,
+        "status": "finished",
+        "name": config.name,
+        "fingerprint": folder.fingerprint,
+        "seed": config.seed,
+        "protocol": config.protocol,
+        "framework": config.framework.name_of_choice,
+        "model": config.model.name_of_choice,
+        "neuron": config.neuron.name_of_choice,
+        "surrogate": None
+        if config.surrogate is None
+        else config.surrogate.model_dump(exclude={"target"}) | {"kind": config.surrogate.name_of_choice},
+        "is_snn": is_snn,
+        "dataset": config.dataset.name,
+        "task": config.dataset.task,
+        "split_hash": data.split_hash,
+        "timesteps": config.timesteps,
+        "forward_passes_per_sample": config.timesteps if repeats else 1,
+        "precision": config.precision,
+        "parameters": sum(parameter.numel() for parameter in learner.model.parameters()),
+        "epochs": fit.epochs,
+        "fit_seconds": round(fit.seconds, 3),
+        "samples_per_second": round(fit.samples / fit.seconds, 1),
+        "metrics": dict(metrics),
+    }
+
+
+def all_metrics(fit: Fit, tests: Mapping[str, Any], table: Path) -> dict[str, float]:
+    """`val/*`, `test/*` and `test_last/*`, and under the paper's protocol what its readers compare."""
+    metrics = dict(fit.validation)
+    for name, test in tests.items():
+        metrics |= {f"{name}/{metric}": value for metric, value in test.metrics.items()}
+    written = rows(table)
+    for name in COMPARED:
+        if oracle := [row[f"oracle/{name}"] for row in written if f"oracle/{name}" in row]:
+            metrics[f"test/{name}_mean_last10"] = float(np.mean(oracle[-10:]))
+            metrics[f"test/{name}_best_oracle"] = (min if name in LOWER_IS_BETTER else max)(oracle)
+    return metrics
+
+
+def finish(
+    folder: RunFolder,
+    config: Config,
+    learner: Learner,
+    data: DataModule,
+    fit: Fit,
+    tests: Mapping[str, Any],
+    tracker: Tracker,
+    micro_batch: int,
+) -> None:
+    """Outputs, figures, tracker, and last of all `result.json`; then what a person wants to know."""
+    metrics = all_metrics(fit, tests, folder.path / "metrics.csv")
+    outputs = tests["test"].outputs
+    durable.write(folder.path / "outputs" / "test.npz", lambda file: np.savez_compressed(file, **outputs))
+    tracker.result(metrics, drawn(folder, config, learner, data) if config.figures else [])
+    tracker.finish("success")
+    console().print(
+        results_table(metrics, samples={"val": len(data.parts["val"][0]), "test": len(data.parts["test"][0])})
+    )
+    if folder.debug:
+        log.info("debug run: no result is kept; its files are in %s", folder.path)
+        return
+    (folder.path / "FAILED.json").unlink(missing_ok=True)
+    folder.write("result.json", result(folder, config, learner, data, fit, metrics) | {"micro_batch": micro_batch})
+    log.info("folder: %s", folder.path)
+    # no run says by itself whom to trust
+    trust = f" 'trust=[{','.join(config.trust)}]'" if config.trust else ""
+    log.info("next:   membrane-evaluate %s%s", folder.path, trust)
+    if (command := under_seeds(provenance.command()[1:])) is not None:
+        log.info("        %s   for the spread over five seeds", command)
+
+
+def under_seeds(typed: Sequence[str]) -> str | None:
+    """The command that runs what was typed under five seeds; None where that was a sweep, or is bound to one run."""
+    said = [line.lstrip("+") for line in typed]
+    bound = ("sweep=", "hydra.mode=", "paths.run=", "extend=", "extend.")
+    if any(line in ("-m", "--multirun") or line.startswith(bound) for line in said):
+        return None
+    kept = [line for line in typed if not line.lstrip("+").startswith(("seed=", "rerun="))]
+    return shlex.join([*provenance.program(), "sweep=seeds", *kept])
+
+
+def drawn(folder: RunFolder, config: Config, learner: Learner, data: DataModule) -> list[Path]:
+    """The figures, in the run's folder."""
+    spikes = record_spikes(learner.model, learner.framework, one_sample(learner, data))
+    return figures.draw(folder.path, {layer: each.numpy() for layer, each in spikes.items()}, config.dataset.task)
+
+
+def one_sample(learner: Learner, data: DataModule) -> torch.Tensor:
+    """x [1,…] of the first test sample, as the model sees it."""
+    batch = next(iter(data.test_dataloader()))
+    seen = learner.augmented(batch, False, EVALUATION, 0)
+    return seen.x[:1].to(learner.device)

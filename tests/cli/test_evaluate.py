@@ -1,0 +1,112 @@
+"""A finished run gives its numbers again, from its folder alone, wherever that lies."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+
+import membrane as package
+from membrane.cli.evaluate import main as evaluate
+from membrane.cli.train import main
+from membrane.errors import ConfigError, DataError
+from membrane.runs.folder import sha256
+from membrane.training import checkpoints
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One finished run, for all tests here to copy."""
+    runs = tmp_path_factory.mktemp("runs")
+    settings = ("logger=csv", "epochs=1", "model=smlp", "model.units=[16]", "timesteps=2")
+    assert main([*settings, "augmentation=[normalise,shift]", f"paths.runs={runs}"]) == 0
+    return next(runs.glob("digits/*/seed0"))
+
+
+@pytest.fixture
+def run(finished: Path, tmp_path: Path) -> Path:
+    """A copy of the finished run."""
+    return Path(shutil.copytree(finished, tmp_path / "copy"))
+
+
+def test_the_test_numbers_come_back_to_the_last_digit_in_a_moved_folder(run: Path, tmp_path: Path) -> None:
+    moved = tmp_path / "elsewhere" / "a run"
+    moved.parent.mkdir()
+    shutil.move(run, moved)
+    assert evaluate([str(moved)]) == 0
+    recorded = json.loads((moved / "result.json").read_text())
+    file = moved / "evaluations" / f"{recorded['fingerprint']}.json"
+    again = json.loads(file.read_text())
+    for name, value in again["metrics"].items():
+        assert value == recorded["metrics"][name], name
+    assert again["checkpoint_sha256"] == sha256(moved / "checkpoints" / "best.ckpt")
+    assert again["parent"] == {"fingerprint": recorded["fingerprint"], "seed": 0}
+
+
+def test_other_numbers_than_recorded_are_noticed(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    result = json.loads((run / "result.json").read_text())
+    result["metrics"]["test/acc"] += 1 / 360
+    (run / "result.json").write_text(json.dumps(result))
+    assert evaluate([str(run)]) == 1
+    assert "test/acc: the run recorded" in capsys.readouterr().out
+
+
+def test_other_settings_are_recorded_beside_each_other(run: Path) -> None:
+    assert evaluate([str(run), "timesteps=1,3"]) == 0
+    found = [json.loads(path.read_text()) for path in (run / "evaluations").glob("*.json")]
+    assert sorted(each["overrides"] for each in found) == [["timesteps=1"], ["timesteps=3"]]
+    assert {each["config"]["timesteps"] for each in found} == {1, 3}
+
+
+def test_a_refused_override_and_a_missing_run_are_one_line(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert evaluate([str(run), "timesteps=0"]) == 2
+    assert evaluate(["nowhere"]) == 1
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 2
+    assert "timesteps" in lines[0]
+    assert "nowhere: no finished run" in lines[1]
+
+
+def test_a_loaded_model_predicts_what_the_run_saved(run: Path) -> None:
+    import numpy as np
+
+    from membrane.data.digits import Digits
+
+    learner = package.load(run)
+    _, test = Digits().load(Path(), 2)
+    saved = np.load(run / "outputs" / "test.npz")
+    with torch.no_grad():
+        prediction = learner(test.x[:5] * test.scale)
+    np.testing.assert_allclose(prediction.numpy(), saved["output"][:5], atol=1e-5)
+    assert not learner.training
+
+
+def test_only_files_of_ours_are_loaded(run: Path, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="only files on this machine"):
+        package.load("https://example.org/best.ckpt")
+    with pytest.raises(DataError, match="neither a run folder"):
+        package.load(tmp_path)
+
+
+def test_a_checkpoint_cannot_trust_itself(run: Path, tmp_path: Path) -> None:
+    checkpoint = checkpoints.load(run / "checkpoints" / "best.ckpt")
+    checkpoint["membrane"]["config"]["trust"] = ["os.system"]
+    checkpoints.save(checkpoint, tmp_path / "evil.ckpt")
+    with pytest.raises(ConfigError, match="trust"):
+        package.load(tmp_path / "evil.ckpt")
+    del checkpoint["membrane"]["config"]["trust"]
+    checkpoint["membrane"]["config"]["model"] = {"_target_": "os.system", "command": "true"}
+    checkpoints.save(checkpoint, tmp_path / "evil.ckpt")
+    with pytest.raises(ConfigError, match="not on membrane's list"):
+        package.load(tmp_path / "evil.ckpt")
+
+
+@pytest.mark.parametrize(("name", "content"), [("result.json", "{"), ("config.yaml", "a: [")])
+def test_a_damaged_file_of_a_run_is_named(
+    run: Path, name: str, content: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (run / name).write_text(content)
+    assert evaluate([str(run)]) == 1
+    [line] = capsys.readouterr().err.splitlines()
+    assert name in line

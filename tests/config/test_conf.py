@@ -1,0 +1,176 @@
+"""Every file of conf/ composes and is admitted; the written list names what it says; no default is stated twice."""
+
+import inspect
+from pathlib import Path
+from typing import Any
+
+import pytest
+from omegaconf import OmegaConf
+
+from membrane.cli.help import choices
+from membrane.config.check import ADMITTED, admitted, check, resolved
+from membrane.config.composer import Composer
+from membrane.errors import ConfigError
+from membrane.schema import GROUPS, MANY, Config, Node
+from membrane.sweep.processes import LAUNCHER, Processes, settings_of
+
+CONF = Path(__file__).parents[2] / "conf"
+CHOICES = {group: names for group, names in choices(CONF).items() if group in GROUPS or group == "trainer"}
+APART = ("dataset", "framework")  # they depend on each other
+EVENTS = ("digits_events",)
+NOTHING = {"augmentation": "none", "callbacks": "none", "logger": "csv", "regularizer": "none"}
+NEEDS_NEURONS = {"readout": ("first_spike", "membrane"), "regularizer": ("firing_rate",)}
+"""What the ANN twin has no use for."""
+FILLED_IN = {
+    "torch.optim.lr_scheduler.CosineAnnealingLR": {"T_max": "the run's length"},
+    "torch.optim.lr_scheduler.ConstantLR": {"factor": "no change: torch's third is a warm-up of five epochs"},
+    "lightning.pytorch.loggers.WandbLogger": {"project": "membrane's own: Lightning's is lightning_logs"},
+}
+"""Where the schema's default is not the class's, and why."""
+
+
+@pytest.fixture(scope="module")
+def composer() -> Composer:
+    return Composer()
+
+
+def checked(composer: Composer, *overrides: str) -> Config:
+    [job], _ = composer.jobs(composer.free(overrides), multirun=False)
+    return check(resolved(job.config))
+
+
+def node(kind: type[Node]) -> dict[str, Any]:
+    """A node's optional constructor arguments, with the schema's defaults."""
+    return kind.model_construct(target=kind.public).parameters()
+
+
+def plain(value: Any) -> Any:
+    return list(value) if isinstance(value, tuple) else value
+
+
+def test_every_file_is_looked_at_here() -> None:
+    files = {
+        path.relative_to(CONF).as_posix() for path in CONF.rglob("*") if path.is_file() and "local" not in path.parts
+    }
+    known = {f"{group}/{name}.yaml" for group, names in choices(CONF).items() for name in names}
+    assert files == known | {"train.yaml", "hydra/launcher/processes.yaml", "hydra/sweeper/optuna.yaml"}
+    assert set(choices(CONF)) <= {*GROUPS, "trainer", "experiment", "sweep", "debug"}
+
+
+@pytest.mark.parametrize("group", list(GROUPS))
+def test_a_group_has_one_file_for_each_choice_of_the_schema(group: str) -> None:
+    names = {kind.choice for kind in GROUPS[group][1] if kind.choice} | (
+        {NOTHING[group]} if group in NOTHING else set()
+    )
+    assert set(CHOICES[group]) == names
+
+
+@pytest.mark.parametrize("turn", range(max(len(names) for names in CHOICES.values())))
+def test_every_choice_composes_and_is_what_its_file_is_called(turn: int, composer: Composer) -> None:
+    chosen = {group: names[turn % len(names)] for group, names in CHOICES.items() if group not in APART}
+    [model] = [kind for kind in GROUPS["model"][1] if kind.choice == chosen["model"]]
+    if chosen["neuron"] == "relu" and not model.ann_twin:
+        chosen["neuron"] = "lif"
+    if chosen["neuron"] == "relu":
+        chosen = {group: name for group, name in chosen.items() if name not in NEEDS_NEURONS.get(group, ())}
+    chosen |= {"regularizer": "none"} if chosen["trainer"] == "gpu" else {}  # it listens to what is compiled there
+    spikes = chosen.get("readout") == "first_spike"
+    chosen |= {"model": "smlp"} if spikes else {}
+    typed = [f"{group}={name}" for group, name in chosen.items()]
+    config = checked(composer, *typed, *(["model.head_neuron=true"] if spikes else []))
+    for group, name in chosen.items():
+        if group == "trainer":
+            continue
+        if name == NOTHING.get(group):
+            assert not getattr(config, group)
+        elif group in MANY:
+            assert [entry.name_of_choice for entry in getattr(config, group).values()] == [name]
+        elif not (group == "surrogate" and chosen["neuron"] == "relu"):
+            assert getattr(config, group).name_of_choice == name
+
+
+@pytest.mark.parametrize("framework", CHOICES["framework"])
+@pytest.mark.parametrize("dataset", CHOICES["dataset"])
+def test_every_data_set_runs_under_the_frameworks_that_fit(dataset: str, framework: str, composer: Composer) -> None:
+    typed = (f"dataset={dataset}", f"framework={framework}")
+    if (dataset in EVENTS) != framework.endswith("_tid"):
+        other = framework.removesuffix("_tid") if framework.endswith("_tid") else f"{framework}_tid"
+        with pytest.raises(ConfigError, match=f"use framework={other}( |$)"):
+            checked(composer, *typed)
+        return
+    config = checked(composer, *typed)
+    assert (config.dataset.name, config.dataset.name_of_choice, config.name) == (dataset, dataset, dataset)
+    assert config.framework.name_of_choice == framework
+
+
+@pytest.mark.parametrize(
+    "path", sorted([*CONF.glob("experiment/*.yaml"), *CONF.glob("debug/*.yaml")]), ids=lambda p: p.stem
+)
+def test_an_experiment_or_debug_file_composes(path: Path, composer: Composer) -> None:
+    config = checked(composer, f"{path.parent.name}={path.stem}")
+    assert (config.debug is not None) == (path.parent.name == "debug")
+    assert path.read_text().startswith("# @package _global_\n")
+
+
+def test_the_sweep_of_seeds_composes(composer: Composer) -> None:
+    def swept(*typed: str, multirun: bool = False) -> list[tuple[int, float]]:
+        jobs, sweep = composer.jobs(composer.free(["sweep=seeds", *typed]), multirun)
+        assert sweep
+        configs = [check(resolved(job.config)) for job in jobs]
+        return [(config.seed, config.optimizer.lr) for config in configs]
+
+    lr = checked(composer).optimizer.lr
+    assert swept() == [(seed, lr) for seed in range(5)]
+    assert swept("optimizer.lr=0.1,0.2", "seed=7,8") == [(7, 0.1), (7, 0.2), (8, 0.1), (8, 0.2)]
+    assert swept("seed=3", multirun=True) == [(3, lr)]
+
+
+def test_the_launcher_of_processes_composes(composer: Composer) -> None:
+    overrides = composer.free(["hydra/launcher=processes", "hydra.launcher.n_jobs=3"])
+    node = composer.whole(overrides, "hydra")["hydra"]["launcher"]
+    assert node == {"_target_": LAUNCHER, "n_jobs": 3, "job_timeout": None}
+    assert settings_of(node) == Processes(n_jobs=3)
+    assert set(node) == {"_target_", *Processes.model_fields}
+
+
+def test_all_augmentations_and_callbacks_at_once(composer: Composer) -> None:
+    several = {group: [name for name in CHOICES[group] if name != "none"] for group in MANY}
+    config = checked(composer, *(f"{group}=[{','.join(names)}]" for group, names in several.items()))
+    assert [entry.name_of_choice for entry in config.augmentation.values()] == several["augmentation"]
+    assert [entry.name_of_choice for entry in config.callbacks.values()] == several["callbacks"]
+
+
+@pytest.mark.parametrize("path", sorted(CONF.glob("*/*.yaml")), ids=lambda path: f"{path.parent.name}/{path.stem}")
+def test_a_file_states_only_what_differs_from_the_default(path: Path) -> None:
+    content = OmegaConf.to_container(OmegaConf.load(path))
+    assert isinstance(content, dict)
+    group = path.parent.name
+    nodes = content.values() if group in MANY else [content.get(group, content)]
+    for said in nodes if group in GROUPS else ():
+        if "_target_" not in said:
+            continue
+        kind = ADMITTED[said["_target_"]]
+        fields = {field.alias or name: field for name, field in kind.model_fields.items()}
+        assert [key for key, value in said.items() if fields[key].get_default() == value] == []
+
+
+@pytest.mark.parametrize("target", ADMITTED)
+def test_a_name_of_the_list_is_a_class_that_says_it_is_defined_there(target: str) -> None:
+    kind = admitted(target)
+    assert inspect.isclass(kind)
+    assert f"{kind.__module__}.{kind.__qualname__}" == (ADMITTED[target].defined or target)
+    assert ADMITTED[target].defined != target
+
+
+@pytest.mark.parametrize("target", ADMITTED)
+def test_the_schemas_defaults_are_the_classs(target: str) -> None:
+    kind, filled = ADMITTED[target], FILLED_IN.get(target, {})
+    signature = inspect.signature(admitted(target)).parameters
+    theirs = {name: plain(parameter.default) for name, parameter in signature.items()}
+    ours = {name: value for name, value in node(kind).items() if name not in filled}
+    if not any(parameter.kind is parameter.VAR_KEYWORD for parameter in signature.values()):
+        assert set(ours) <= set(theirs)
+    assert {name: theirs.get(name, value) for name, value in ours.items()} == ours
+    required = {field.alias or name for name, field in kind.model_fields.items() if field.is_required()}
+    facts = {"_target_", "name", "shape", "classes"}
+    assert required - facts <= {name for name, default in theirs.items()}

@@ -1,0 +1,107 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from membrane.data.events.frames import Events, Split, frames
+from membrane.errors import ConfigError
+
+HEIGHT, WIDTH = 3, 5
+SPLITS: tuple[Split, ...] = ("time", "number")
+EVENT = st.tuples(st.integers(0, 50), st.integers(0, WIDTH - 1), st.integers(0, HEIGHT - 1), st.integers(0, 1))
+
+
+def recording(rows: list[tuple[int, int, int, int]], dtype: type = np.int64) -> Events:
+    table = np.array(rows, dtype=dtype).reshape(-1, 4)
+    return Events(*(table[:, column] for column in range(4)))
+
+
+def loop(rows: list[tuple[int, int, int, int]], timesteps: int, split: Split) -> np.ndarray:
+    """The obvious way: event by event, asking every slice whether the event is its own."""
+    counts = np.zeros((timesteps, 2, HEIGHT, WIDTH), dtype=np.int64)
+    rows = sorted(rows, key=lambda row: row[0])
+    for number, (t, x, y, p) in enumerate(rows):
+        if split == "time":
+            position, whole = t - rows[0][0], rows[-1][0] - rows[0][0] + 1
+        else:
+            position, whole = number, len(rows)
+        own = [k for k in range(timesteps) if k * whole <= position * timesteps < (k + 1) * whole]
+        assert len(own) == 1
+        counts[own[0], p, y, x] += 1
+    return counts
+
+
+@given(rows=st.lists(EVENT, max_size=40), timesteps=st.integers(1, 9), split=st.sampled_from(SPLITS))
+def test_equals_the_loop_and_conserves_the_events(
+    rows: list[tuple[int, int, int, int]], timesteps: int, split: Split
+) -> None:
+    counts = frames(recording(rows), timesteps, HEIGHT, WIDTH, split)
+    np.testing.assert_array_equal(counts, loop(rows, timesteps, split))
+    assert counts.sum() == len(rows)
+
+
+@given(rows=st.lists(EVENT, min_size=1, max_size=40), timesteps=st.integers(1, 9))
+def test_numbers_of_events_differ_by_at_most_one(rows: list[tuple[int, int, int, int]], timesteps: int) -> None:
+    per_slice = frames(recording(rows), timesteps, HEIGHT, WIDTH, "number").sum((1, 2, 3))
+    assert per_slice.max() - per_slice.min() <= 1
+
+
+def test_by_hand() -> None:
+    # Span 0…99 µs. By time, in two: 0…49 and 50…99. By number: two events and two.
+    rows = [(0, 4, 2, 1), (10, 0, 0, 0), (49, 4, 2, 1), (99, 3, 1, 0)]
+    time = frames(recording(rows), 2, HEIGHT, WIDTH, "time")
+    assert time.shape == (2, 2, 3, 5)
+    assert time[0, 1, 2, 4] == 2
+    assert time[0, 0, 0, 0] == time[1, 0, 1, 3] == 1
+    number = frames(recording(rows), 2, HEIGHT, WIDTH, "number")
+    assert number[0, 1, 2, 4] == number[0, 0, 0, 0] == number[1, 1, 2, 4] == number[1, 0, 1, 3] == 1
+    assert time.sum() == number.sum() == 4
+
+
+@pytest.mark.parametrize("split", SPLITS)
+def test_empty_recording(split: Split) -> None:
+    counts = frames(recording([]), 4, HEIGHT, WIDTH, split)
+    assert counts.shape == (4, 2, HEIGHT, WIDTH)
+    assert counts.sum() == 0
+
+
+def test_single_timestamp() -> None:
+    rows = [(7, 1, 1, 1)] * 6
+    assert frames(recording(rows), 3, HEIGHT, WIDTH, "time").sum((1, 2, 3)).tolist() == [6, 0, 0]
+    assert frames(recording(rows), 3, HEIGHT, WIDTH, "number").sum((1, 2, 3)).tolist() == [2, 2, 2]
+
+
+def test_empty_slices() -> None:
+    rows = [(0, 0, 0, 0), (1, 0, 0, 0), (1000, 0, 0, 0)]
+    assert frames(recording(rows), 4, HEIGHT, WIDTH, "time").sum((1, 2, 3)).tolist() == [2, 0, 0, 1]
+    assert frames(recording(rows[:1]), 4, HEIGHT, WIDTH, "number").sum() == 1
+
+
+def test_narrow_and_unsigned_columns_do_not_overflow() -> None:
+    # As files hold them: the flat index and t·T leave uint8 and uint32 far behind.
+    t = np.array([2**32 - 101, 2**32 - 1], dtype=np.uint32)
+    small = np.array([200, 100], dtype=np.uint8)
+    counts = frames(Events(t, small, small, np.array([True, False])), 16, 256, 256, "time")
+    assert counts[0, 1, 200, 200] == counts[15, 0, 100, 100] == 1
+    assert counts.sum() == 2
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        ((0, WIDTH, 0, 0), r"x 5…5, but 0…4"),
+        ((0, 0, HEIGHT, 0), r"y 3…3, but 0…2"),
+        ((0, -1, 0, 0), r"x -1…-1"),
+        ((0, 0, 0, -1), r"polarity -1…-1, but 0…1"),
+    ],
+)
+def test_events_off_the_sensor_are_refused(row: tuple[int, int, int, int], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        frames(recording([row]), 2, HEIGHT, WIDTH, "time")
+
+
+def test_what_cannot_be_done_is_refused() -> None:
+    with pytest.raises(ConfigError, match="timesteps must be at least 1, not 0"):
+        frames(recording([]), 0, HEIGHT, WIDTH, "time")
+    with pytest.raises(ConfigError, match="split must be one of time, number, not 'duration'"):
+        frames(recording([]), 1, HEIGHT, WIDTH, "duration")  # type: ignore[arg-type]

@@ -1,0 +1,210 @@
+"""The model compiled while it trains: the same network, and eager wherever the compiler would miss something."""
+
+import copy
+import json
+import logging
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from membrane.config.check import check, resolved
+from membrane.config.composer import Composer
+from membrane.errors import ConfigError
+from membrane.fast.torch_compile import compile_training
+from membrane.framework import MultiStep, SingleStep
+from membrane.schema import Config
+from membrane.training import assembly
+
+DIGITS = (1, 8, 8)
+FRAMEWORKS: dict[str, Any] = {"singlestep": SingleStep, "multistep": MultiStep}
+
+
+class Counting:
+    """A backend that runs graphs as they are, and counts them and how often they run."""
+
+    def __init__(self) -> None:
+        self.graphs, self.runs = 0, 0
+
+    def __call__(self, graph: Any, inputs: list[Tensor]) -> Callable[..., Any]:
+        self.graphs += 1
+
+        def run(*arguments: Any) -> Any:
+            self.runs += 1
+            return graph.forward(*arguments)
+
+        return run
+
+
+@pytest.fixture(autouse=True)
+def fresh_compiler() -> Any:
+    """What one test compiled is not the next one's."""
+    torch.compiler.reset()
+    yield
+    torch.compiler.reset()
+
+
+SMALL = {
+    "scnn": ["model=scnn", "model.filters=[4,6]", "model.fc_units=[12]"],
+    "smlp": ["model=smlp", "model.units=[12]"],
+}
+
+
+def configuration(*said: str) -> Config:
+    """The default configuration, but for what is said."""
+    composer = Composer()
+    [job], _ = composer.jobs(composer.free(said), multirun=False)
+    return check(resolved(job.config))
+
+
+def network(*said: str) -> nn.Module:
+    """A network as a run builds it."""
+    return assembly.build_learner(configuration(*said)).model
+
+
+def gradients(model: nn.Module, framework: Any, x: Tensor) -> list[Tensor]:
+    """The outputs, and the gradient of every parameter, of a training step."""
+    model.zero_grad()
+    outputs = framework(model, x)
+    (outputs * torch.linspace(-1, 1, outputs.numel()).view_as(outputs)).sum().backward()
+    return [outputs.detach(), *(each.grad for each in model.parameters() if each.grad is not None)]
+
+
+@pytest.mark.parametrize("name", ["smlp", "scnn"])
+@pytest.mark.parametrize("framework", list(FRAMEWORKS))
+def test_a_compiled_step_is_the_step_as_written(framework: str, name: str) -> None:
+    written, backend = network(*SMALL[name]), Counting()
+    compiled = copy.deepcopy(written)
+    compile_training(compiled, backend)
+    x = torch.randn(5, *DIGITS)
+    pairs = zip(*(gradients(each, FRAMEWORKS[framework](4), x) for each in (written, compiled)), strict=True)
+    for expected, found in pairs:
+        torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-6)
+    assert backend.runs
+    if framework == "multistep":
+        assert backend.graphs == 1
+    assert [*compiled.state_dict()] == [*written.state_dict()]
+    for key, value in written.state_dict().items():  # batch norm's statistics too
+        torch.testing.assert_close(compiled.state_dict()[key], value, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("register", ["register_forward_hook", "register_full_backward_hook"])
+def test_evaluation_and_hooks_run_as_written(register: str, caplog: pytest.LogCaptureFixture) -> None:
+    model, backend, seen = network(*SMALL["smlp"]), Counting(), []
+    compile_training(model, backend)
+    framework, x = MultiStep(3), torch.randn(2, *DIGITS)
+    framework(model.eval(), x)
+    assert not backend.runs
+    framework(model.train(), x)
+    once = backend.runs
+    assert once
+    layer = next(each for each in model.modules() if isinstance(each, nn.Linear))
+    handle = getattr(layer, register)(lambda *_: seen.append(1))
+    with caplog.at_level(logging.WARNING):
+        framework(model, x).sum().backward()
+        framework(model, x).sum().backward()
+    assert backend.runs == once
+    assert len(seen) == 2
+    assert [each.message for each in caplog.records if each.name == "membrane.fast.torch_compile"] == [
+        "trainer.compile: hooks listen to layers, such steps run as written"
+    ]
+    handle.remove()
+    framework(model, x)
+    assert backend.runs > once
+
+
+def test_a_copy_goes_its_own_way() -> None:
+    model = network(*SMALL["smlp"])
+    compile_training(model, Counting())
+    averaged = copy.deepcopy(model)
+    for parameter in averaged.parameters():
+        parameter.data.zero_()
+    framework, x = MultiStep(3), torch.randn(2, *DIGITS)
+    for training in (True, False):
+        assert not framework(averaged.train(training), x).any()
+    assert framework(model.train(), x).any()
+
+
+def test_images_lie_channels_last_where_that_is_said() -> None:
+    plain, last = network(*SMALL["scnn"]), network(*SMALL["scnn"], "trainer.channels_last=true")
+    convs = [each for each in last.modules() if isinstance(each, nn.Conv2d)]
+    assert convs
+    assert all(each.weight.is_contiguous(memory_format=torch.channels_last) for each in convs)
+    x = torch.randn(3, *DIGITS)
+    for framework in (SingleStep(4), MultiStep(4)):
+        torch.testing.assert_close(framework(last.eval(), x), framework(plain.eval(), x), rtol=0, atol=1e-5)
+
+
+def test_more_sizes_than_the_compiler_takes_are_no_silent_fallback() -> None:
+    for _ in range(2):  # what one run has compiled does not count for the next
+        model, backend = network(*SMALL["smlp"]), Counting()
+        compile_training(model, backend)
+        for timesteps in range(2, 10):
+            MultiStep(timesteps)(model, torch.randn(2, *DIGITS))
+        assert backend.graphs == 8
+    with pytest.raises(ConfigError, match=r"trainer\.compile: .* use framework=multistep or trainer\.compile=false"):
+        MultiStep(10)(model, torch.randn(2, *DIGITS))
+
+
+def test_a_run_trains_compiled_where_that_is_said(
+    small: Callable[..., int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    backend = Counting()
+    monkeypatch.setattr(assembly, "compile_training", partial(compile_training, backend=backend))
+    said = ("trainer.compile=true", "callbacks=ema", "precision=bf16-mixed")
+    assert small(*said) == 0
+    assert backend.graphs == 2  # whole batches, and the rest of an epoch
+    [provenance] = tmp_path.glob("runs/digits/*/seed0/provenance.json")
+    assert "in training the model is compiled by torch" in json.loads(provenance.read_text())["kernels"]
+    assert small("seed=1") == 0
+    assert backend.graphs == 2
+
+
+@pytest.mark.parametrize("said", ["regularizer=firing_rate", "trainer=profile"])
+def test_what_listens_to_layers_is_refused(said: str) -> None:
+    with pytest.raises(ConfigError, match=r"layers, which a compiled model has not: use trainer\.compile=false"):
+        configuration(said, "trainer.compile=true")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("framework", "name"), [("multistep", "scnn"), ("singlestep", "smlp")])
+def test_torch_compiles_a_whole_training_step(framework: str, name: str) -> None:
+    written = network(*SMALL[name])
+    compiled = copy.deepcopy(written)
+    compile_training(compiled)
+    for samples in (6, 5):  # the last batch of an epoch is smaller
+        x = torch.randn(samples, *DIGITS)
+        pairs = zip(*(gradients(each, FRAMEWORKS[framework](4), x) for each in (written, compiled)), strict=True)
+        for expected, found in pairs:
+            torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
+
+
+class OnGPU:
+    """A parameter, as far as the choice of the optimiser's kernels looks at it."""
+
+    is_cuda = True
+
+
+@pytest.mark.parametrize(("choice", "kernels"), [("adamw", {"fused": True}), ("sgd", {"fused": True}), ("rmsprop", {})])
+def test_optimisers_are_fused_on_a_gpu_where_torch_has_them_so(
+    choice: str, kernels: dict[str, bool], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config, clipped = (configuration(f"optimizer={choice}", *more) for more in ([], ["trainer.clip_norm=1"]))
+    on_cpu = assembly.optimizer(config, [nn.Parameter(torch.zeros(1))])
+    assert not on_cpu.defaults.get("fused")
+    handed: list[dict[str, Any]] = []
+    monkeypatch.setattr(assembly, "build", lambda node, trust, params, **more: handed.append(more))
+    assembly.optimizer(config, [OnGPU(), OnGPU()])  # type: ignore[list-item]
+    assembly.optimizer(config, [OnGPU(), nn.Parameter(torch.zeros(1))])  # type: ignore[list-item]
+    assembly.optimizer(clipped, [OnGPU()])  # type: ignore[list-item]
+    assert handed == [kernels, {}, {}]
+
+
+def test_each_run_says_whether_linear_layers_multiply_in_tf32(small: Callable[..., int]) -> None:
+    for said, expected in (("trainer.tf32=true", True), ("seed=1", False)):
+        assert small(said) == 0
+        assert torch.backends.cuda.matmul.allow_tf32 is expected

@@ -1,0 +1,143 @@
+"""Every model with every neuron, as configured: what is allowed is one function in both step modes, and trains."""
+
+import copy
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from membrane.cli.models import FRAMEWORKS, refusals, yaml_of
+from membrane.config.check import check, resolved
+from membrane.config.composer import Composer
+from membrane.framework import MultiStep
+from membrane.neurons import is_neuron, neuron_layers
+from membrane.randomness import generator, scoped
+from membrane.schema import GROUPS
+from membrane.training.assembly import build_learner
+
+MODELS, NEURONS = ([kind.choice for kind in GROUPS[group][1] if kind.choice] for group in ("model", "neuron"))
+REFUSED = dict(refusals())
+PAIRS = [(model, neuron) for model in MODELS for neuron in NEURONS]
+# A parity that breaks, breaks for a neuron in every model or for a model with every neuron: all neurons in the small
+# templates and some in the large models find it in every run of the suite, all pairs in the slow one.
+EXAMPLES = ("lif", "masked_psn", "relu")
+N, T = 3, 4
+
+
+def each_pair() -> Iterator[Any]:
+    """Every pair; those that say little more than others are slow."""
+    for model, neuron in PAIRS:
+        quick = model in ("smlp", "scnn", "sresnet", "sresnet_stride") or neuron in EXAMPLES
+        yield pytest.param(model, neuron, marks=[] if quick else pytest.mark.slow)
+
+
+def allowed(model: str, neuron: str) -> list[str]:
+    """The frameworks that take a pair."""
+    return [framework for framework in FRAMEWORKS if (model, neuron, framework) not in REFUSED]
+
+
+@pytest.fixture(scope="module")
+def bases() -> dict[str, dict[str, Any]]:
+    """Each framework's configuration on its bundled data."""
+    composer, found = Composer(), {}
+    for framework in FRAMEWORKS:
+        [job], _ = composer.jobs([f"framework={framework}"], multirun=False)
+        found[framework] = resolved(job.config)
+    return found
+
+
+def learner(bases: dict[str, dict[str, Any]], framework: str, model: str, neuron: str) -> Any:
+    """The pair under a framework, in float64: a potential at its threshold must not be a matter of rounding."""
+    nodes = {
+        group: yaml_of(next(kind for kind in GROUPS[group][1] if kind.choice == choice))
+        for group, choice in (("model", model), ("neuron", neuron))
+    }
+    return build_learner(check({**copy.deepcopy(bases[framework]), **nodes})).double().eval()
+
+
+def enliven(model: nn.Module, x: Tensor) -> None:
+    """Scale the weights so that every layer puts out something of its neurons' size, in one warm-up forward."""
+
+    def scale(module: nn.Module, _inputs: object, output: Tensor) -> Tensor:
+        factor = 2 / output.std().clamp(min=1e-3)
+        for parameter in module.parameters():
+            parameter.mul_(factor)
+        return output * factor
+
+    for layer in neuron_layers(model).values():  # parallel neurons start too quiet for the depth of a VGG
+        own = dict(layer.named_parameters(recurse=False))
+        if {"weight", "bias"} <= own.keys():
+            nn.init.uniform_(own["weight"], 0.2, 1.0)
+            nn.init.constant_(own["bias"], -0.5)
+    kinds = (nn.Conv1d, nn.Conv2d, nn.Linear)
+    handles = [module.register_forward_hook(scale) for module in model.modules() if isinstance(module, kinds)]
+    with torch.no_grad():
+        MultiStep(T)(model, x)
+    for handle in handles:
+        handle.remove()
+
+
+def data(shape: list[int]) -> Tensor:
+    """x [N,…]."""
+    return torch.randn(N, *shape, generator=generator(0, "data"), dtype=torch.float64)
+
+
+@pytest.mark.parametrize(("model", "neuron"), each_pair())
+def test_an_allowed_pair_is_one_function_under_all_its_frameworks(
+    model: str, neuron: str, bases: dict[str, dict[str, Any]]
+) -> None:
+    taken = allowed(model, neuron)
+    assert {"multistep", "multistep_tid"} <= set(taken) or not taken
+    for kind in ("", "_tid"):
+        both = [framework for framework in (f"multistep{kind}", f"singlestep{kind}") if framework in taken]
+        if not both:
+            continue
+        reference = learner(bases, both[0], model, neuron)
+        shape = bases[both[0]]["dataset"]["shape"]
+        with scoped(0, "model"):
+            enliven(reference.model, data(shape))
+            x = data([T, *shape] if kind else shape)
+            with torch.no_grad():
+                expected = reference.framework(reference.model, x)
+        once = neuron == "relu" and not kind
+        assert expected.shape == (1 if once else T, N, 10)
+        assert expected.std() > 1e-3
+        for framework in both[1:]:
+            other = learner(bases, framework, model, neuron)
+            other.load_state_dict(reference.state_dict())
+            with torch.no_grad():
+                assert (other.framework(other.model, x) - expected).abs().max() <= 1e-5
+
+
+@pytest.mark.parametrize(("model", "neuron"), each_pair())
+def test_a_pair_shares_topology_and_initial_weights_with_its_ann_twin(
+    model: str, neuron: str, bases: dict[str, dict[str, Any]]
+) -> None:
+    if not allowed(model, neuron) or not allowed(model, "relu"):
+        assert REFUSED
+        return
+    snn, ann = (learner(bases, "multistep", model, kind).model for kind in (neuron, "relu"))
+    own = tuple(f"{name}." for name, module in snn.named_modules() if is_neuron(module))
+    shared = {name: value for name, value in snn.state_dict().items() if not name.startswith(own)}
+    assert list(shared) == list(ann.state_dict())
+    assert all(torch.equal(value, ann.state_dict()[name]) for name, value in shared.items())
+
+
+def test_every_refusal_is_one_line_with_a_way_out() -> None:
+    assert all(line and "\n" not in line for line in REFUSED.values())
+    assert all("use " in line for line in REFUSED.values())
+
+
+def commands() -> Iterator[tuple[str, str, str]]:
+    """Every allowed combination on the command line."""
+    for model, neuron in PAIRS:
+        yield from ((model, neuron, framework) for framework in allowed(model, neuron))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("model", "neuron", "framework"), list(commands()))
+def test_an_allowed_pair_trains(model: str, neuron: str, framework: str, membrane: Callable[..., int]) -> None:
+    typed = (f"model={model}", f"neuron={neuron}", f"framework={framework}")
+    assert membrane(*typed, "debug=fast", "threads=1", "batch_size=8") == 0

@@ -1,0 +1,79 @@
+"""Signals and time: when they raise at once, and when they wait."""
+
+import os
+import signal
+
+import pytest
+
+from membrane.runs.stopping import Stop, Stopped, seconds
+
+
+@pytest.mark.parametrize(
+    ("said", "meant"), [("45s", 45), ("10m", 600), ("1h30m", 5400), ("1.5h", 5400), ("2d", 172800), ("1m30s", 90)]
+)
+def test_times(said: str, meant: float) -> None:
+    assert seconds(said) == meant
+
+
+@pytest.mark.parametrize("said", ["", "10", "m", "10 m", "-5m", "1h30", "ten"])
+def test_what_is_no_time(said: str) -> None:
+    with pytest.raises(ValueError, match="expected a time such as 45s, 10m or 1h30m"):
+        seconds(said)
+
+
+@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2])
+def test_outside_a_fit_a_signal_ends_the_process(signum: int) -> None:
+    before = signal.getsignal(signum)
+    with pytest.raises(Stopped) as stopped, Stop().listening():
+        os.kill(os.getpid(), signum)
+    assert stopped.value.code == 128 + signum
+    assert not stopped.value.saved
+    assert signal.getsignal(signum) == before
+
+
+def test_inside_a_fit_a_signal_waits_and_others_change_nothing() -> None:
+    stop = Stop()
+    with stop.listening(), stop.deferred():
+        assert stop.asked() is None
+        for signum in (signal.SIGUSR1, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2):
+            os.kill(os.getpid(), signum)
+        asked = stop.asked()
+    assert asked is not None
+    assert (asked.why, asked.code, asked.saved) == ("SIGUSR1", 75, True)
+
+
+def test_a_second_ctrl_c_insists_but_not_while_a_checkpoint_is_written() -> None:
+    stop = Stop()
+    with stop.listening(), stop.deferred():
+        os.kill(os.getpid(), signal.SIGINT)
+        with pytest.raises(Stopped) as stopped:
+            os.kill(os.getpid(), signal.SIGINT)
+        assert stopped.value.code == 130
+        assert stop.insisted  # so that an earlier checkpoint does not make it 75
+    stop, written = Stop(), []
+
+    def write() -> None:
+        with stop.undisturbed():
+            os.kill(os.getpid(), signal.SIGINT)
+            written.append("whole")
+
+    with stop.listening(), stop.deferred():
+        os.kill(os.getpid(), signal.SIGINT)
+        with pytest.raises(Stopped) as stopped:
+            write()
+    assert written == ["whole"]
+    assert stopped.value.code == 130
+
+
+def test_time_is_up_so_long_after_the_start_of_the_process() -> None:
+    now = 100.0
+    stop = Stop(clock=lambda: now)
+    stop.within("1m")
+    now = 159.9
+    assert stop.asked() is None
+    now = 160.0
+    asked = stop.asked()
+    assert asked is not None
+    assert (asked.why, asked.code) == ("max_time=1m", 75)
+    stop.within(None)
+    assert stop.asked() is None

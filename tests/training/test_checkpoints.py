@@ -1,0 +1,188 @@
+"""Checkpoints: whole or not at all, plain data only."""
+
+import hashlib
+import os
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from membrane.errors import DataError
+from membrane.training import checkpoints
+
+
+def content() -> dict:
+    return {"membrane": {"schema": 1}, "state_dict": {"weight": torch.arange(6.0).reshape(2, 3)}, "epoch": 3}
+
+
+def test_what_is_saved_comes_back_with_its_digest(tmp_path: Path) -> None:
+    path = tmp_path / "checkpoints" / "best.ckpt"
+    checkpoints.save(content(), path)
+    found = checkpoints.load(path)
+    assert torch.equal(found["state_dict"]["weight"], torch.arange(6.0).reshape(2, 3))
+    assert found["epoch"] == 3
+    digest = (path.parent / "best.ckpt.sha256").read_text().split()[0]
+    assert digest == hashlib.sha256(path.read_bytes()).hexdigest()
+    assert sorted(each.name for each in path.parent.iterdir()) == ["best.ckpt", "best.ckpt.sha256"]
+
+
+@given(st.integers(0, 10_000), st.integers(0, 7))
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_any_flipped_bit_is_noticed(tmp_path: Path, place: int, bit: int) -> None:
+    path = tmp_path / "last.ckpt"
+    checkpoints.save(content(), path)
+    damaged = bytearray(path.read_bytes())
+    damaged[place % len(damaged)] ^= 1 << bit
+    path.write_bytes(damaged)
+    with pytest.raises(DataError, match=r"last\.ckpt: damaged"):
+        checkpoints.load(path)
+
+
+class Harm:
+    def __init__(self, witness: Path) -> None:
+        self.witness = witness
+
+    def __reduce__(self):
+        return (Path.touch, (self.witness,))
+
+
+def test_code_in_a_checkpoint_is_not_run(tmp_path: Path) -> None:
+    witness = tmp_path / "harmed"
+    torch.save({"membrane": {}, "state_dict": Harm(witness)}, tmp_path / "evil.ckpt")
+    with pytest.raises(DataError, match="not a checkpoint of plain data"):
+        checkpoints.load(tmp_path / "evil.ckpt")
+    assert not witness.exists()
+
+
+@pytest.mark.parametrize("content", [{"state_dict": {}}, [1, 2], torch.zeros(3)])
+def test_a_file_of_something_else_is_refused(tmp_path: Path, content) -> None:
+    torch.save(content, tmp_path / "other.ckpt")
+    with pytest.raises(DataError, match="not a checkpoint of membrane"):
+        checkpoints.load(tmp_path / "other.ckpt")
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"gone\.ckpt: no such checkpoint"):
+        checkpoints.load(tmp_path / "gone.ckpt")
+
+
+class Killed(BaseException):
+    """Stands for a SIGKILL: nothing after it is done, and nothing cleans up."""
+
+
+def killed_at(monkeypatch: pytest.MonkeyPatch, moment: int, work: Callable[[], None]) -> bool:
+    """Do the work until the ``moment``-th touch of the disk, which does not happen; whether it came that far."""
+    touches = 0
+
+    def dying(call: Callable[..., Any]) -> Callable[..., Any]:
+        def instead(*arguments: Any, **named: Any) -> Any:
+            nonlocal touches
+            touches += 1
+            if touches >= moment:
+                raise Killed
+            return call(*arguments, **named)
+
+        return instead
+
+    with monkeypatch.context() as patched:
+        for owner, name in ((os, "fsync"), (os, "link"), (Path, "replace"), (Path, "write_bytes"), (torch, "save")):
+            patched.setattr(owner, name, dying(getattr(owner, name)))
+        patched.setattr(Path, "unlink", dying(Path.unlink))
+        try:
+            work()
+        except Killed:
+            return True
+    return False
+
+
+def test_killed_at_any_moment_of_saving_the_last_checkpoint_is_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    last, previous = tmp_path / "last.ckpt", tmp_path / "previous.ckpt"
+
+    def save(epoch: int) -> None:
+        if last.exists():
+            checkpoints.keep_as(last, previous)
+        checkpoints.save({**content(), "epoch": epoch}, last)
+
+    save(0)
+    save(1)
+    moment, epoch = 0, 1
+    while True:
+        moment, before = moment + 1, epoch
+        if not killed_at(monkeypatch, moment, partial(save, before + 1)):
+            break
+        epoch = checkpoints.load(last)["epoch"]
+        assert checkpoints.digests(last)
+        assert epoch in (before, before + 1)
+        assert checkpoints.load(previous)["epoch"] in (before - 1, before)
+        assert checkpoints.newest(tmp_path)[0] == last
+    assert moment > 8
+    assert checkpoints.load(last)["epoch"] == before + 1
+    assert len(checkpoints.digests(last)) == len(checkpoints.digests(previous)) == 1
+
+
+@given(st.integers(0, 10_000), st.integers(0, 7), st.booleans())
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_the_previous_checkpoint_stands_in_for_a_damaged_one(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, place: int, bit: int, cut: bool
+) -> None:
+    last, previous = tmp_path / "last.ckpt", tmp_path / "previous.ckpt"
+    checkpoints.save(content(), last)
+    checkpoints.keep_as(last, previous)
+    checkpoints.save({**content(), "epoch": 4}, last)
+    damaged = bytearray(last.read_bytes())
+    damaged[place % len(damaged)] ^= 1 << bit
+    last.write_bytes(damaged[: place % len(damaged)] if cut else damaged)
+    path, found = checkpoints.newest(tmp_path)
+    assert path == previous
+    assert found["epoch"] == 3
+    assert f"{last}: damaged" in caplog.text
+    assert "previous.ckpt is used instead" in caplog.text
+    assert not last.exists()  # saving now makes the good one `previous` of nothing
+    assert checkpoints.newest(tmp_path)[0] == previous
+    (tmp_path / "damaged.ckpt").replace(last)
+    checkpoints.digest_file(last).write_text("0  last.ckpt\n")
+    previous.write_bytes(b"")
+    with pytest.raises(DataError, match=r"last\.ckpt: damaged .*previous\.ckpt: damaged .* rerun=true runs it anew"):
+        checkpoints.newest(tmp_path)
+
+
+def test_a_checkpoint_without_its_digest_is_none_to_go_on_from(tmp_path: Path) -> None:
+    assert checkpoints.newest(tmp_path) is None
+    checkpoints.save(content(), tmp_path / "last.ckpt")
+    assert checkpoints.newest(tmp_path)[0] == tmp_path / "last.ckpt"
+    (tmp_path / "last.ckpt.sha256").unlink()
+    with pytest.raises(DataError, match=r"its digest file last\.ckpt\.sha256 is missing"):
+        checkpoints.newest(tmp_path)
+
+
+def test_where_hard_links_are_unknown_a_checkpoint_is_copied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def unknown(*_: object) -> None:
+        raise OSError("not supported")
+
+    checkpoints.save(content(), tmp_path / "last.ckpt")
+    monkeypatch.setattr(os, "link", unknown)
+    checkpoints.keep_as(tmp_path / "last.ckpt", tmp_path / "best.ckpt")
+    assert (tmp_path / "best.ckpt").read_bytes() == (tmp_path / "last.ckpt").read_bytes()
+    assert checkpoints.load(tmp_path / "best.ckpt")["epoch"] == 3
+
+
+def test_the_digest_of_a_state_sees_every_bit_but_paths_and_times() -> None:
+    state = {**content(), "callbacks": {"a": {"best": 0.5, "seconds": 1.0}}}
+    same = {**content(), "callbacks": {"a": {"best": 0.5, "seconds": 2.0}}, "membrane": {"other": 1}}
+    assert checkpoints.digest(state) == checkpoints.digest(same)
+    for other in (
+        {**state, "epoch": 4},
+        {**state, "callbacks": {"a": {"best": 0.25, "seconds": 1.0}}},
+        {**state, "state_dict": {"weight": torch.arange(6.0).reshape(3, 2)}},
+        {**state, "state_dict": {"weight": torch.arange(6.0).reshape(2, 3).double()}},
+        {**state, "state_dict": {"weight": torch.nextafter(torch.arange(6.0), torch.ones(6)).reshape(2, 3)}},
+        {**state, "more": 1},
+    ):
+        assert checkpoints.digest(other) != checkpoints.digest(state)

@@ -1,0 +1,162 @@
+"""Starting from another run's weights: what is taken, what is not, and what is refused."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+import membrane as package
+from membrane.config.check import check, resolved
+from membrane.config.composer import Composer
+from membrane.errors import ConfigError
+from membrane.runs.folder import fingerprint, sha256
+from membrane.schema import Init
+from membrane.training import checkpoints
+from membrane.training.initial import start_from
+
+Run = Callable[..., int]
+
+
+def saved(path: Path, **tensors: torch.Tensor) -> Path:
+    """A checkpoint that holds these tensors of a model."""
+    state = {f"model.{name.replace('__', '.')}": tensor for name, tensor in tensors.items()}
+    checkpoints.save({"membrane": {}, "state_dict": {**state, "loss.weight": torch.ones(1)}}, path)
+    return path
+
+
+def init(path: Path, *skip: str) -> Init:
+    return Init(path=str(path), skip=list(skip), sha256=sha256(path))
+
+
+@pytest.fixture
+def tiny() -> nn.Module:
+    """fc1 → neuron1 (a learned τ) → head."""
+    from spikingjelly.activation_based import neuron
+
+    made = nn.Sequential()
+    made.add_module("fc1", nn.Linear(2, 3))
+    made.add_module("neuron1", neuron.ParametricLIFNode())
+    made.add_module("head", nn.Linear(3, 4))
+    return made
+
+
+FITTING = {
+    "fc1__weight": torch.full((3, 2), 5.0),
+    "fc1__bias": torch.full((3,), 6.0),
+    "head__weight": torch.full((4, 3), 7.0),
+    "head__bias": torch.full((4,), 8.0),
+}
+
+
+def test_weights_are_taken_and_a_neurons_own_parameter_may_be_missing(tiny: nn.Module, tmp_path: Path) -> None:
+    tau = tiny.get_parameter("neuron1.w").item()
+    start_from(init(saved(tmp_path / "a.ckpt", **FITTING)), tiny)
+    assert {name: parameter.unique().item() for name, parameter in tiny.named_parameters()} == {
+        "fc1.weight": 5, "fc1.bias": 6, "neuron1.w": tau, "head.weight": 7, "head.bias": 8,
+    }  # fmt: skip
+
+
+def test_a_neurons_own_parameter_is_taken_where_both_have_it_and_left_where_this_one_has_not(
+    tiny: nn.Module, tmp_path: Path
+) -> None:
+    path = saved(tmp_path / "a.ckpt", **FITTING, neuron1__w=torch.tensor(0.75), neuron1__k=torch.tensor(2.0))
+    start_from(init(path), tiny)
+    assert tiny.get_parameter("neuron1.w").item() == 0.75
+
+
+def test_a_skipped_module_begins_anew_whatever_its_shape(tiny: nn.Module, tmp_path: Path) -> None:
+    before = tiny.get_parameter("head.weight").clone()
+    for head in (torch.zeros(4, 3), torch.zeros(9, 3)):
+        path = saved(tmp_path / f"{len(head)}.ckpt", **{**FITTING, "head__weight": head})
+        start_from(init(path, "head"), tiny)
+        assert torch.equal(tiny.get_parameter("head.weight"), before)
+        assert (tiny.get_parameter("fc1.weight") == 5).all()
+
+
+@pytest.mark.parametrize(
+    ("changes", "skip", "said"),
+    [
+        ({"head__weight": torch.zeros(9, 3)}, (), r"init: head.weight is \[9, 3\] in the checkpoint and is \[4, 3\]"),
+        (
+            {"fc2__weight": torch.zeros(2)},
+            (),
+            r"fc2.weight is \[2\] in the checkpoint and does not exist in this model",
+        ),
+        ({"head__bias": None}, (), r"head.bias does not exist in the checkpoint and is \[4\] .*: init.skip=\[head\]"),
+        ({}, ("tail",), r"init.skip: neither the model nor the checkpoint has tail; the model has fc1, neuron1, head"),
+    ],
+)
+def test_what_does_not_fit_is_one_line(
+    changes: dict[str, Any], skip: tuple[str, ...], said: str, tiny: nn.Module, tmp_path: Path
+) -> None:
+    tensors = {name: tensor for name, tensor in {**FITTING, **changes}.items() if tensor is not None}
+    with pytest.raises(ConfigError, match=said):
+        start_from(init(saved(tmp_path / "a.ckpt", **tensors), *skip), tiny)
+
+
+def test_a_checkpoint_that_changed_is_refused(tiny: nn.Module, tmp_path: Path) -> None:
+    path = saved(tmp_path / "a.ckpt", **FITTING)
+    known = init(path)
+    saved(path, **{**FITTING, "head__bias": torch.zeros(4)})
+    with pytest.raises(ConfigError, match="is not the checkpoint that it was"):
+        start_from(known, tiny)
+
+
+def composed(*overrides: str) -> Any:
+    composer = Composer()
+    [job], _ = composer.jobs(composer.free(overrides), multirun=False)
+    return check(resolved(job.config))
+
+
+def test_the_fingerprint_knows_the_digest_and_not_the_path(tmp_path: Path) -> None:
+    first, second, other = (tmp_path / name for name in ("first.ckpt", "second.ckpt", "other.ckpt"))
+    saved(first, **FITTING)
+    second.write_bytes(first.read_bytes())
+    saved(other, **{**FITTING, "head__bias": torch.zeros(4)})
+    prints = [fingerprint(composed(f"init={path}")) for path in (first, second, other)]
+    assert prints[0] == prints[1]
+    without = fingerprint(composed())
+    skipping = fingerprint(composed(f"init={first}", "init.skip=[head]"))
+    assert len({*prints, without, skipping}) == 4
+    assert composed(f"init={first}").init.sha256 == sha256(first)
+    with pytest.raises(ConfigError, match=r"init: .*nowhere: neither a run folder with checkpoints nor a checkpoint"):
+        composed(f"init={tmp_path}/nowhere")
+    with pytest.raises(ConfigError, match=r"init: https.*: only files on this machine"):
+        composed("init='https://example.org/a.ckpt'")
+
+
+def test_an_anns_weights_start_its_snn_and_the_run_remembers(small: Run, tmp_path: Path) -> None:
+    assert small("name=ann", "neuron=relu", "paths.run=ann") == 0
+    assert small("name=snn", "neuron=plif", "paths.run=snn", "init=ann", "optimizer.lr=1e-12") == 0
+    ann, snn = package.load("ann").model, package.load("snn").model
+    for name, parameter in ann.named_parameters():
+        torch.testing.assert_close(snn.get_parameter(name), parameter, atol=1e-6, rtol=1e-4)
+    assert "begun anew: neuron1.w" in (tmp_path / "snn" / "run.log").read_text()
+    # what it started from may be gone: the run needs it no more
+    (tmp_path / "ann").rename(tmp_path / "elsewhere")
+    assert isinstance(package.load("snn").model, nn.Module)
+
+
+def test_weights_that_do_not_fit_are_refused_before_a_folder_is_made(
+    small: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert small("paths.run=first") == 0
+    assert small("paths.run=second", "init=first", "model.units=[17]") == 2
+    assert "init: fc1" in capsys.readouterr().err
+    assert not (tmp_path / "second").exists()
+
+
+def test_what_only_the_checkpoint_has_is_refused_unless_it_is_skipped(tiny: nn.Module, tmp_path: Path) -> None:
+    path = saved(tmp_path / "a.ckpt", **FITTING, neuron1__rc__weight=torch.zeros(3, 6))
+    with pytest.raises(ConfigError, match=r"neuron1.rc.weight is .* does not exist .*: init.skip=\[neuron1.rc\]"):
+        start_from(init(path), tiny)
+    assert "left: neuron1.rc.weight" in start_from(init(path, "neuron1.rc"), tiny)
+
+
+def test_a_neurons_parameter_of_another_shape_is_refused(tiny: nn.Module, tmp_path: Path) -> None:
+    path = saved(tmp_path / "a.ckpt", **FITTING, neuron1__w=torch.zeros(4, 4))
+    with pytest.raises(ConfigError, match=r"neuron1.w is \[4, 4\] .* init.skip=\[neuron1\] leaves it out"):
+        start_from(init(path), tiny)

@@ -1,0 +1,175 @@
+"""A run that is broken off anywhere and started again is, to the last bit, the run that was not."""
+
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from membrane.runs.stopping import Stop, Stopped
+from membrane.runs.table import rows
+
+Run = Callable[..., int]
+WHOLE = (
+    "logger=csv",
+    "model=smlp",
+    "model.units=[16]",
+    "timesteps=2",
+    "threads=1",
+    "epochs=3",
+    "log_every=3",
+    "figures=false",
+)
+EVERYTHING = (
+    "logger=csv",
+    "model=scnn",
+    "model.filters=[4]",
+    "model.kernel_sizes=[3]",
+    "model.pool_sizes=[2]",
+    "model.dropouts=[0.2]",
+    "timesteps=2",
+    "threads=1",
+    "figures=false",
+    "epochs=3",
+    "batch_size=128",
+    "log_every=1",
+    "augmentation=[shift,noise,mixup]",
+    "callbacks=[ema,early_stop]",
+    "callbacks.ema.decay=0.5",
+    "neuron.v_threshold=0.5",
+    "optimizer.lr=0.01",
+    "scheduler=cosine",
+    "scheduler.interval=step",
+    "scheduler.warmup=1",
+    "trainer.accumulate=2",
+)
+
+
+def only(pattern: str) -> Path:
+    [found] = Path("runs").glob(pattern)
+    return found
+
+
+@pytest.fixture
+def broken_off(membrane: Run, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Path]:
+    """Run a command line that is told to stop at every so many-th look at whether it is, until it ends."""
+
+    def run(every: int, *arguments: str) -> Path:
+        looks = 0
+
+        def asked(self: Stop) -> Stopped | None:
+            nonlocal looks
+            looks += 1
+            return Stopped("the test", 1, saved=True) if looks % every == 0 else None
+
+        with monkeypatch.context() as patched:
+            patched.setattr(Stop, "asked", asked)
+            codes = []
+            while not codes or codes[-1] == 75:
+                codes.append(membrane(*arguments, "name=broken"))
+        assert codes[-1] == 0
+        assert len(codes) > 1
+        return only("broken/*/seed0")
+
+    return run
+
+
+@pytest.mark.parametrize(
+    "every", [pytest.param(5, marks=pytest.mark.slow), 7, pytest.param(17, marks=pytest.mark.slow)]
+)
+@pytest.mark.parametrize(
+    "arguments", [pytest.param(WHOLE, marks=pytest.mark.slow), EVERYTHING], ids=["plain", "everything"]
+)
+def test_stopped_again_and_again(
+    membrane: Run,
+    broken_off: Callable[..., Path],
+    remains: Callable[[Path], dict[str, Any]],
+    arguments: tuple[str, ...],
+    every: int,
+) -> None:
+    assert membrane(*arguments, "name=whole") == 0
+    assert remains(broken_off(every, *arguments)) == remains(only("whole/*/seed0"))
+
+
+@pytest.mark.parametrize("changes", [(), ("scheduler=cosine", "scheduler.interval=step", "callbacks=[ema]")])
+def test_a_run_extended_is_the_longer_run(
+    membrane: Run, remains: Callable[[Path], dict[str, Any]], changes: tuple[str, ...]
+) -> None:
+    constant = not changes
+    assert membrane(*WHOLE, *changes, "name=short", "rerun=true", "max_time=1h") == 0
+    short = only("short/*/seed0")
+    before = {path: path.read_bytes() for path in short.rglob("*") if path.is_file()}
+    assert membrane(f"extend={short}", "epochs=5", "name=extended", "logger=csv") == 0
+    assert {path: path.read_bytes() for path in short.rglob("*") if path.is_file()} == before
+    said = (only("extended/*/seed0") / "config.yaml").read_text()
+    assert "rerun: false\n" in said  # what was said of that command is not said of this one
+    assert "max_time: null\n" in said
+    assert membrane(*WHOLE, *changes, "epochs=5", "name=long") == 0
+    extended, long = only("extended/*/seed0"), only("long/*/seed0")
+    assert extended.parent.name != long.parent.name
+    if constant:
+        assert remains(extended) == remains(long)
+    else:  # the short run's schedule had another length; from where it ended on, the rates are the longer run's
+        rates = [[row["lr"] for row in rows(run / "metrics.csv") if row["epoch"] >= 3] for run in (extended, long)]
+        assert rates[0] == pytest.approx(rates[1], rel=1e-6)
+
+
+def test_a_run_that_was_stopped_early_has_its_whole_patience_when_extended(membrane: Run) -> None:
+    early = ("callbacks=early_stop", "callbacks.early_stop.patience=2", "callbacks.early_stop.min_delta=100")
+    assert membrane(*WHOLE, *early, "epochs=9", "name=short") == 0
+    assert json.loads((only("short/*/seed0") / "result.json").read_text())["epochs"] == 3  # the first, and two in vain
+    assert membrane(f"extend={only('short/*/seed0')}", "epochs=20", "name=extended", "logger=csv") == 0
+    assert json.loads((only("extended/*/seed0") / "result.json").read_text())["epochs"] == 5
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("epochs=3",), "epochs=3: extend=.* begins after epoch 3: say more than that"),
+        (("epochs=5", "optimizer.lr=1"), "optimizer.lr: extend=.* takes it from that run"),
+        (("epochs=5", "seed=1"), "seed: extend=.* takes it from that run"),
+        (("epochs=5", "framework=singlestep"), "framework: extend=.* takes it from that run"),
+    ],
+)
+def test_what_an_extended_run_may_not_say(
+    membrane: Run, capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...], said: str
+) -> None:
+    assert membrane(*WHOLE, "name=short") == 0
+    capsys.readouterr()
+    assert membrane(f"extend={only('short/*/seed0')}", *arguments) == 2
+    assert re.search(said, capsys.readouterr().err)
+
+
+def test_nothing_to_extend(membrane: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    assert membrane("extend=nowhere", "epochs=5") == 2
+    assert "extend=nowhere: no finished run lies there" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("checkpoints/last.ckpt", None, r"checkpoints/last\.ckpt: No such file"),
+        ("result.json", "{", r"its config\.yaml or result\.json cannot be used"),
+        ("config.yaml", "name: ${oc.env:NO_SUCH}\n", r"cannot be used: .*Environment variable 'NO_SUCH' not found"),
+        ("config.yaml", "a: [\n", r"cannot be used"),
+        ("config.yaml", "trust: [subprocess.Popen]\nepochs: 1\n", r"says trust, which only you may"),
+    ],
+)
+def test_a_run_that_cannot_be_extended_is_refused_in_one_line(
+    tmp_path: Path, membrane: Run, capsys: pytest.CaptureFixture[str], name: str, content: str | None, said: str
+) -> None:
+    run = tmp_path / "theirs"
+    (run / "checkpoints").mkdir(parents=True)
+    (run / "checkpoints" / "last.ckpt").touch()
+    (run / "result.json").write_text('{"epochs": 1}')
+    (run / "config.yaml").write_text("epochs: 1\n")
+    if content is None:
+        (run / name).unlink()
+    else:
+        (run / name).write_text(content)
+    assert membrane(f"extend={run}", "epochs=5") == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert re.search(f"extend={run}: .*{said}", error)
