@@ -102,7 +102,7 @@ def test_a_mistake_is_one_line_and_2(
 def test_mistakes_and_help_come_without_torch(tmp_path: Path) -> None:
     code = """
 import sys
-from membrane.command import main
+from membrane.cli.train import main
 codes = [main(arguments) for arguments in (["dataset=digitz"], ["optimizer.lr=abc"], ["--help"], ["--cfg", "job"])]
 print(codes, "torch" in sys.modules, "lightning" in sys.modules, "wandb" in sys.modules, "sklearn" in sys.modules)
 """

@@ -6,9 +6,9 @@ from pathlib import Path
 
 CODE = """
 import gc, sys
-from membrane.imports import quick_imports
+from membrane.training.imports import quick_imports
 with quick_imports():
-    import membrane.train
+    import membrane.training.run
     assert not gc.isenabled()
 assert gc.isenabled()
 imported = gc.get_freeze_count()
@@ -37,7 +37,7 @@ def test_scipy_signal_waits_until_it_is_asked_for() -> None:
 
 RUN = """
 import sys
-from membrane.command import main
+from membrane.cli.train import main
 said = "logger=csv model=smlp model.units=[8] timesteps=2 epochs=1 figures=false threads=1".split()
 assert main(said) == 0
 assert not [name for name in sys.modules if name.startswith(("scipy.signal", "scipy.stats", "sklearn"))]

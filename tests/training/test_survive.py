@@ -223,8 +223,8 @@ def test_every_truncation_and_flipped_bit_is_detected_and_the_fallback_used(
 
 EIGHT = """
 import os, sys
-import membrane.train  # imported once: each round forks eight from here, all in the same moment
-from membrane.command import main
+import membrane.training.run  # imported once: each round forks eight from here, all in the same moment
+from membrane.cli.train import main
 
 rounds, folder = int(sys.argv[1]), sys.argv[2]
 least = ["logger=csv", "model=smlp", "model.units=[8]", "timesteps=2", "threads=1", "epochs=1", "log_every=1"]

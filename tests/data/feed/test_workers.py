@@ -28,7 +28,7 @@ from membrane.training import checkpoints
 PARENT = """
 import os, sys, time
 import torch
-from membrane.data.workers import Workers
+from membrane.data.feed.workers import Workers
 
 def build(step):
     if step == 1:
