@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 import torch
 
+pytest_plugins = ["products"]
+
 CANARY = """
 import logging, pathlib
 from hydra.experimental.callback import Callback as Base
