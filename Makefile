@@ -14,7 +14,7 @@ ifneq ($(shell test -x .venv/bin/python && echo yes),yes)
 .PHONY: $(LOCKED)
 endif
 
-.PHONY: help setup run test coverage test-slow format lock
+.PHONY: help setup run test test-all coverage test-slow format lock
 .DEFAULT_GOAL := help
 
 help: ## Show this list
@@ -25,13 +25,16 @@ setup: $(INSTALLED) ## Create or refresh .venv (run and test do it themselves)
 run: $(INSTALLED) ## Train the default experiment, or another: make run ARGS="framework=singlestep"
 	@.venv/bin/python train.py $(ARGS)
 
-test: $(INSTALLED) ## Lint, type-check and run the tests, all but the slow ones
+test: $(INSTALLED) ## Lint, type-check and run the tests, every pair of each product of settings
 	.venv/bin/python -m ruff check .
 	.venv/bin/python -m ruff format --check .
 	.venv/bin/python -m mypy --strict src
 	.venv/bin/python -m pytest -n 2 --dist worksteal
 
-coverage: $(INSTALLED) ## Run the same tests once more, half as fast, to see what they cover: 90 % at least
+test-all: $(INSTALLED) ## Run what `make test` leaves out of the products of settings
+	.venv/bin/python -m pytest -n 2 --dist worksteal -m "whole and not slow"
+
+coverage: $(INSTALLED) ## Run the tests of `make test` once more, half as fast, to see what they cover: 90 % at least
 	.venv/bin/python -m pytest -n 2 --dist worksteal --cov --cov-report=term:skip-covered --cov-fail-under=90
 
 test-slow: $(INSTALLED) ## Run the slow tests: minutes of training
