@@ -11,9 +11,9 @@ from torch import nn
 from membrane.augment.pipeline import Pipeline
 from membrane.data.feed.batch import Batch
 from membrane.framework import MultiStep
-from membrane.learner import Learner, Running
+from membrane.learner import Learner
 from membrane.losses import CrossEntropy
-from membrane.metrics import Classification, Regression
+from membrane.metrics import Classification, Regression, Running
 from membrane.randomness import generator
 from membrane.readout import Mean
 

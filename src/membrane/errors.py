@@ -15,3 +15,9 @@ class ProtocolError(RuntimeError):
 
 class NotFinite(RuntimeError):
     """Training has left the finite numbers: where, and what helps (exit code 1)."""
+
+
+def one_line(error: BaseException) -> str:
+    """The first line of a library's error, or its kind where it says nothing."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[0] if lines else type(error).__name__

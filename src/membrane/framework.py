@@ -131,3 +131,10 @@ def checked(outputs: Outputs, steps: int, samples: int) -> Outputs:
         if output.shape[:2] != (steps, samples):
             raise ValueError(f"the model returned {list(output.shape)}, expected [T={steps}, N={samples}, …]")
     return outputs
+
+
+def single(prediction: Outputs) -> Tensor:
+    """The prediction [N,K] as it is; ValueError for a dict, in which no part is the one to compare with y."""
+    if isinstance(prediction, dict):
+        raise ValueError(f"this loss needs one prediction, the model returned several: {', '.join(prediction)}")
+    return prediction

@@ -1,5 +1,7 @@
 """The one LightningModule: a batch's way from x to the loss. Everything that varies is handed in."""
 
+import math
+from collections import deque
 from collections.abc import Callable, Iterable
 from contextlib import nullcontext
 from inspect import signature
@@ -12,10 +14,9 @@ from torch.optim import Optimizer
 
 from membrane.augment.pipeline import Pipeline
 from membrane.data.feed.batch import Batch
-from membrane.finite import FiniteLoss
-from membrane.framework import Framework, Outputs
-from membrane.losses import single
-from membrane.metrics import Measures
+from membrane.errors import NotFinite
+from membrane.framework import Framework, Outputs, single
+from membrane.metrics import Measures, Running
 from membrane.randomness import reseed
 from membrane.readout import Readout
 from membrane.regularizer import Regularizer
@@ -157,54 +158,33 @@ class Learner(L.LightningModule):
         return {"optimizer": optimizer, "lr_scheduler": self.schedule(optimizer, steps, epochs)}
 
 
-class Running:
-    """Loss and the task's score in training since last read, left on the device until then: no step waits for them."""
+WAY_OUT = "the last finite checkpoint is kept; lower optimizer.lr, set trainer.clip_norm, or look at these samples"
 
-    def __init__(self, judge: Measures) -> None:
-        self.score = judge.score
-        self.names = ["train/loss", f"train/{judge.scored}"]
-        self.unread: list[tuple[Tensor, Tensor, int]] = []
-        self.sums = [0.0, 0.0, 0.0]
-        self.epoch_sums = [0.0, 0.0, 0.0]
 
-    def state_dict(self) -> dict[str, Any]:
-        """What was summed up since it was last read, and in the epoch before that."""
-        self.add_up()
-        return {"sums": self.sums, "epoch_sums": self.epoch_sums}
+SHOWN = 8
 
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Go on from there; earlier versions kept the sums in a tensor, or None where there were none."""
-        sums = state_dict["sums"]
-        self.sums = [0.0] * 3 if sums is None else [float(each) for each in sums]
-        self.epoch_sums = list(state_dict["epoch_sums"])
 
-    def update(self, prediction: Tensor, y: Tensor, loss: Tensor) -> None:
-        """Add a batch: prediction [N,K], y [N] (or [N,K]: soft, or targets)."""
-        self.unread.append((loss.detach(), self.score(prediction.detach(), y).sum(), len(y)))
+class FiniteLoss:
+    """Looks at each step's loss: on the CPU at once, on a GPU as soon as it is known, so that no step waits for it."""
 
-    def add_up(self) -> None:
-        """Sum up what lies on the device, batch after batch, so that it does not matter when."""
-        if self.unread:
-            losses, scores, counts = zip(*self.unread, strict=True)
-            self.unread.clear()
-            for loss, score, count in zip(
-                torch.stack(losses).tolist(), torch.stack(scores).tolist(), counts, strict=True
-            ):
-                self.sums = [total + each for total, each in zip(self.sums, (loss * count, score, count), strict=True)]
+    def __init__(self) -> None:
+        self.waiting: deque[tuple[Tensor, Any, int, int, Tensor]] = deque()
 
-    def read(self) -> dict[str, float]:
-        """`train/loss` and the score since the last call; nothing where no batch came."""
-        self.add_up()
-        sums, self.sums = self.sums, [0.0, 0.0, 0.0]
-        self.epoch_sums = [total + each for total, each in zip(self.epoch_sums, sums, strict=True)]
-        return self.means(sums) if sums[-1] else {}
+    def look(self, loss: Tensor, epoch: int, batch: int, index: Tensor) -> None:
+        """The loss [] of a batch of an epoch, and its samples [N]. NotFinite names the first that is no number."""
+        value, known = loss.detach(), None
+        if value.is_cuda:
+            value = value.to("cpu", non_blocking=True)
+            known = torch.cuda.Event()  # type: ignore[no-untyped-call]
+            known.record()
+        self.waiting.append((value, known, epoch, batch, index))
+        while self.waiting and (self.waiting[0][1] is None or self.waiting[0][1].query()):
+            self.refuse(*self.waiting.popleft())
 
-    def read_epoch(self) -> dict[str, float]:
-        """`train/loss` and the score over all that was read since the last call."""
-        sums, self.epoch_sums = self.epoch_sums, [0.0, 0.0, 0.0]
-        return self.means(sums)
-
-    def means(self, sums: list[float]) -> dict[str, float]:
-        """Sums of loss and of scores over a number of samples as means."""
-        *totals, count = sums
-        return {name: total / count for name, total in zip(self.names, totals, strict=True)}
+    def refuse(self, value: Tensor, known: Any, epoch: int, batch: int, index: Tensor) -> None:
+        """NotFinite where the loss is none."""
+        if not math.isfinite(value.item()):
+            numbers = index.tolist()
+            named = ", ".join(map(str, numbers[:SHOWN])) + (", …" if len(numbers) > SHOWN else "")
+            where = f"epoch {epoch + 1}, batch {batch + 1} of the epoch"
+            raise NotFinite(f"the loss is {value.item()} in {where}, samples {named}; {WAY_OUT}")

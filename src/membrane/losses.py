@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from membrane.data.feed.batch import Batch
-from membrane.framework import Outputs
+from membrane.framework import Outputs, single
 from membrane.readout import Mean, Readout
 
 
@@ -85,10 +85,3 @@ def in_full(outputs: Tensor) -> Tensor:
 def mean_over_time(values: Tensor, lengths: Tensor | None) -> Tensor:
     """[T,N,…] → [N,…] over the valid timesteps."""
     return Mean().reduce(values, lengths)
-
-
-def single(prediction: Outputs) -> Tensor:
-    """The prediction [N,K] as it is; ValueError for a dict, in which no part is the one to compare with y."""
-    if isinstance(prediction, dict):
-        raise ValueError(f"this loss needs one prediction, the model returned several: {', '.join(prediction)}")
-    return prediction

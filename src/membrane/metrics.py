@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from math import nan
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -120,3 +121,56 @@ BY_TASK: Mapping[str, type[Classification | Regression]] = {
     "classification": Classification,
     "regression": Regression,
 }
+
+
+class Running:
+    """Loss and the task's score in training since last read, left on the device until then: no step waits for them."""
+
+    def __init__(self, judge: Measures) -> None:
+        self.score = judge.score
+        self.names = ["train/loss", f"train/{judge.scored}"]
+        self.unread: list[tuple[Tensor, Tensor, int]] = []
+        self.sums = [0.0, 0.0, 0.0]
+        self.epoch_sums = [0.0, 0.0, 0.0]
+
+    def state_dict(self) -> dict[str, Any]:
+        """What was summed up since it was last read, and in the epoch before that."""
+        self.add_up()
+        return {"sums": self.sums, "epoch_sums": self.epoch_sums}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on from there; earlier versions kept the sums in a tensor, or None where there were none."""
+        sums = state_dict["sums"]
+        self.sums = [0.0] * 3 if sums is None else [float(each) for each in sums]
+        self.epoch_sums = list(state_dict["epoch_sums"])
+
+    def update(self, prediction: Tensor, y: Tensor, loss: Tensor) -> None:
+        """Add a batch: prediction [N,K], y [N] (or [N,K]: soft, or targets)."""
+        self.unread.append((loss.detach(), self.score(prediction.detach(), y).sum(), len(y)))
+
+    def add_up(self) -> None:
+        """Sum up what lies on the device, batch after batch, so that it does not matter when."""
+        if self.unread:
+            losses, scores, counts = zip(*self.unread, strict=True)
+            self.unread.clear()
+            for loss, score, count in zip(
+                torch.stack(losses).tolist(), torch.stack(scores).tolist(), counts, strict=True
+            ):
+                self.sums = [total + each for total, each in zip(self.sums, (loss * count, score, count), strict=True)]
+
+    def read(self) -> dict[str, float]:
+        """`train/loss` and the score since the last call; nothing where no batch came."""
+        self.add_up()
+        sums, self.sums = self.sums, [0.0, 0.0, 0.0]
+        self.epoch_sums = [total + each for total, each in zip(self.epoch_sums, sums, strict=True)]
+        return self.means(sums) if sums[-1] else {}
+
+    def read_epoch(self) -> dict[str, float]:
+        """`train/loss` and the score over all that was read since the last call."""
+        sums, self.epoch_sums = self.epoch_sums, [0.0, 0.0, 0.0]
+        return self.means(sums)
+
+    def means(self, sums: list[float]) -> dict[str, float]:
+        """Sums of loss and of scores over a number of samples as means."""
+        *totals, count = sums
+        return {name: total / count for name, total in zip(self.names, totals, strict=True)}

@@ -11,7 +11,7 @@ import membrane as package
 from membrane.cli.evaluate import main as evaluate
 from membrane.cli.train import main
 from membrane.errors import ConfigError, DataError
-from membrane.runs.folder import sha256
+from membrane.files.digest import sha256
 from membrane.training import checkpoints
 
 

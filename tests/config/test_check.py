@@ -6,7 +6,8 @@ import pytest
 from omegaconf import OmegaConf
 from pydantic import ValidationError
 
-from membrane.config.check import ADMITTED, check, resolved
+from membrane.config.admission import ADMITTED
+from membrane.config.check import check, resolved
 from membrane.config.redaction import published
 from membrane.errors import ConfigError
 from membrane.schema import GROUPS, Config

@@ -8,7 +8,8 @@ import pytest
 from omegaconf import OmegaConf
 
 from membrane.cli.help import choices
-from membrane.config.check import ADMITTED, admitted, check, resolved
+from membrane.config.admission import ADMITTED, admitted
+from membrane.config.check import check, resolved
 from membrane.config.composer import Composer
 from membrane.errors import ConfigError
 from membrane.schema import GROUPS, MANY, Config, Node

@@ -58,10 +58,10 @@ TARGETS: dict[str, dict[str, Any]] = {
     # through our own package: what it imports is not what it offers
     "membrane.runs.folder.shutil.rmtree": {"path": "victim"},
     "membrane.x.shutil.copy": {"src": "victim/file", "dst": "TOUCHED"},
-    "membrane.config.check.importlib.import_module": {"name": "canary"},
+    "membrane.config.admission.importlib.import_module": {"name": "canary"},
     "membrane.cli.train.os.system": {"command": "touch TOUCHED"},
     "membrane.runs.folder.RunFolder.clear": {},
-    "membrane.config.check.build": {},
+    "membrane.config.build.build": {},
     "membrane.training.loading.load": {"path": "poison.npy"},
     # look-alikes
     "membrane.models.scnn.SCNNx": {},

@@ -13,8 +13,9 @@ from omegaconf import OmegaConf
 from membrane.cli import train as command
 from membrane.config.check import check, resolved
 from membrane.config.composer import Composer
-from membrane.config.redaction import MASK, as_yaml, masked, masked_override, published, secret
+from membrane.config.redaction import as_yaml, published
 from membrane.schema import GROUPS, Config, Settings
+from membrane.schema.secrets import MASK, masked, masked_override, secret
 
 THEIRS = """
 from membrane.models.smlp import SMLP

@@ -6,10 +6,12 @@ from typing import Any
 
 import pytest
 
-from membrane.config.check import admitted, build, check
+from membrane.config.admission import admitted
+from membrane.config.build import build
+from membrane.config.check import check
 from membrane.config.redaction import published
 from membrane.errors import ConfigError
-from membrane.runs.folder import fingerprint
+from membrane.runs.fingerprint import fingerprint
 from membrane.training.loading import config_of
 
 THEIRS = '''

@@ -12,7 +12,9 @@ from spikingjelly.activation_based import neuron, surrogate
 from spikingjelly.activation_based.model import parametric_lif_net
 from torch import Tensor, nn
 
-from membrane.config.check import admitted, build, check, resolved
+from membrane.config.admission import admitted
+from membrane.config.build import build
+from membrane.config.check import check, resolved
 from membrane.config.composer import Composer
 from membrane.errors import ConfigError
 from membrane.framework import MultiStep, MultiStepTID, SingleStep, SingleStepTID

@@ -17,7 +17,8 @@ from membrane.config.composer import Composer
 from membrane.errors import ConfigError
 from membrane.files.durable import write_json
 from membrane.files.lock import Occupied
-from membrane.runs.folder import RunFolder, entering, fingerprint
+from membrane.runs.fingerprint import entering, fingerprint
+from membrane.runs.folder import RunFolder
 from membrane.schema import Config, Settings
 
 FIXED = {

@@ -5,7 +5,8 @@ import signal
 
 import pytest
 
-from membrane.runs.stopping import Stop, Stopped, seconds
+from membrane.runs.stopping import Stop, Stopped
+from membrane.schema.duration import seconds
 
 
 @pytest.mark.parametrize(

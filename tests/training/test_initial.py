@@ -12,7 +12,8 @@ import membrane as package
 from membrane.config.check import check, resolved
 from membrane.config.composer import Composer
 from membrane.errors import ConfigError
-from membrane.runs.folder import fingerprint, sha256
+from membrane.files.digest import sha256
+from membrane.runs.fingerprint import fingerprint
 from membrane.schema import Init
 from membrane.training import checkpoints
 from membrane.training.initial import start_from

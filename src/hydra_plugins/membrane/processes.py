@@ -13,11 +13,11 @@ from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
 
-from membrane.config.redaction import masked_override
 from membrane.errors import ConfigError, DataError
 from membrane.runs.folder import PRUNE, RunFolder
 from membrane.runs.stopping import Stopped
 from membrane.schema import Config
+from membrane.schema.secrets import masked_override
 from membrane.sweep.folder import own
 from membrane.sweep.processes import Child, cores, run, settings_of
 from membrane.sweep.task import Task, checked, record_failure

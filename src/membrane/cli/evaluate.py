@@ -14,9 +14,10 @@ from yaml import YAMLError
 
 from membrane.cli.versions import check_versions
 from membrane.config.composer import Composer
-from membrane.config.redaction import masked_override, published
+from membrane.config.redaction import published
 from membrane.errors import ConfigError, DataError
 from membrane.schema import Config
+from membrane.schema.secrets import masked_override
 from membrane.tracking.log import quiet, terminal
 from membrane.training.imports import quick_imports
 
@@ -139,8 +140,9 @@ def record(
     checkpoint: Path,
 ) -> None:
     """`evaluations/<fingerprint>.json`: what was measured, under what, of which weights."""
+    from membrane.files.digest import sha256
     from membrane.files.durable import write_json
-    from membrane.runs.folder import fingerprint, sha256
+    from membrane.runs.fingerprint import fingerprint
 
     content = {
         "what": "test",

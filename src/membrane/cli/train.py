@@ -20,12 +20,12 @@ from membrane.cli.versions import check_versions
 from membrane.config.check import check, resolved
 from membrane.config.composer import PRIMARY, Composer, Job, folder
 from membrane.config.extension import extended
-from membrane.config.messages import one_line
-from membrane.config.redaction import as_yaml, masked_override, published
-from membrane.errors import ConfigError, DataError
+from membrane.config.redaction import as_yaml, published
+from membrane.errors import ConfigError, DataError, one_line
 from membrane.files.lock import Occupied
 from membrane.runs.stopping import Stop, Stopped
 from membrane.schema import Config
+from membrane.schema.secrets import masked_override
 from membrane.sweep.folder import begin
 from membrane.sweep.task import Task, buildable
 from membrane.tracking.log import terminal

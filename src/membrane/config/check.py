@@ -3,20 +3,20 @@
 Nothing here imports torch before a configuration has been checked, and no name is imported before it is admitted.
 """
 
-import importlib
-import inspect
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from pydantic import ValidationError, create_model
 
-from membrane.config.messages import explained, nearest, one_line, unknown
+from membrane.config.admission import ADMITTED, admissible, choices_in, targets, trusted
+from membrane.config.messages import explained, unknown
 from membrane.config.precision import fastest
-from membrane.errors import ConfigError, DataError
-from membrane.runs.folder import checkpoint_of, sha256
+from membrane.errors import ConfigError, DataError, one_line
+from membrane.files.digest import sha256
+from membrane.runs.folder import checkpoint_of
 from membrane.schema import GROUPS, MANY, Config, Node, Settings, Trusted
 from membrane.schema.refusals import refusal
 from membrane.schema.training import MONITORS, MSE, CrossEntropy, Loss, Trainer
@@ -25,9 +25,6 @@ S = TypeVar("S", bound=Settings)
 
 OF_FILES = ("experiment", "sweep")
 """Groups whose files set what others name, and that are no setting themselves."""
-
-ADMITTED: Mapping[str, type[Node]] = {node.public: node for _, nodes in GROUPS.values() for node in nodes}
-"""Every public name that a ``_target_`` may have, unless the user trusts another one on the command line."""
 
 
 OPTIONAL = ("surrogate", "regularizer", "logger")
@@ -137,18 +134,6 @@ def with_digest(init: Any) -> Any:
         raise ConfigError(f"init: {error}") from None
 
 
-def trusted(names: Any) -> list[str]:
-    """The classes that the user trusts, by their full names."""
-    for name in names if isinstance(names, list) else [names] if names is not None else []:
-        if (
-            not isinstance(names, list)
-            or not isinstance(name, str)
-            or not re.fullmatch(r"[^\W\d]\w*(\.[^\W\d]\w*)+", name)
-        ):
-            raise ConfigError(f"trust: expected a list of full names like [my_package.MyModel], got {names!r}")
-    return list(names or [])
-
-
 def entries(group: str, value: Any) -> list[tuple[str, Any]]:
     """The named entries of a group of which several choices may be made."""
     if not isinstance(value or {}, Mapping):
@@ -156,40 +141,6 @@ def entries(group: str, value: Any) -> list[tuple[str, Any]]:
             f"{group}: expected named entries such as {group}=[{GROUPS[group][1][0].choice}], got {value!r}"
         )
     return [(str(name), entry) for name, entry in (value or {}).items() if entry is not None]
-
-
-def targets(value: Any, place: str = "") -> Iterator[tuple[str, Any]]:
-    """Every ``_target_`` in a configuration, at any depth, with its place. ConfigError for Hydra's other such keys."""
-    if isinstance(value, Mapping):
-        if "_target_" in value:
-            yield place, value["_target_"]
-        for key, inner in value.items():
-            where = f"{place}.{key}".lstrip(".")
-            if re.fullmatch(r"_\w+_", str(key)) and key != "_target_":
-                raise ConfigError(f"{where}: objects are built from _target_ and settings by name, there is no {key}")
-            yield from targets(inner, where)
-    elif isinstance(value, list | tuple):
-        for index, inner in enumerate(value):
-            yield from targets(inner, f"{place}[{index}]")
-
-
-def admissible(place: str, target: Any, trust: Sequence[str]) -> None:
-    """Refuse a name that is neither on the written list nor trusted, before anything is imported."""
-    if isinstance(target, str) and (target in ADMITTED or target in trust):
-        return
-    _, choices = GROUPS.get(place.split(".")[0], (Node, ()))
-    public = [kind.public for kind in choices if kind.defined == target]
-    near = f"; did you mean {public[0]}?" if public else nearest(str(target), [kind.public for kind in choices])
-    names = f" {place.split('.')[0]}=… is one of {choices_in(choices)};" if choices else ""
-    where = f"{place}._target_".lstrip(".")
-    raise ConfigError(
-        f"{where}: {target!r} is not on membrane's list{near or ';'}{names} your own class needs trust=[its name]"
-    )
-
-
-def choices_in(choices: Sequence[type[Node]]) -> str:
-    """What may be typed after `group=`; other classes on the list are reached by `group._target_=` alone."""
-    return ", ".join(kind.choice for kind in choices if kind.choice)
 
 
 def node(place: str, kind: type[Node], choices: Sequence[type[Node]], value: Any) -> Node:
@@ -222,36 +173,3 @@ def validated(place: str, model: type[S], value: Mapping[str, Any]) -> S:
         return model.model_validate(dict(value))
     except ValidationError as error:
         raise ConfigError(explained(place, model, error)) from None
-
-
-def admitted(target: str, trust: Sequence[str] = ()) -> type[Any]:
-    """The class that ``target`` names. ConfigError unless it is on the list (or trusted) and is what it says it is."""
-    admissible("", target, trust)
-    module, _, name = target.rpartition(".")
-    try:
-        found = getattr(importlib.import_module(module), name)
-    except (ImportError, AttributeError) as error:
-        hint = "; is its folder on PYTHONPATH?" if isinstance(error, ModuleNotFoundError) else ""
-        raise ConfigError(f"{target} cannot be imported: {one_line(error)}{hint}") from None
-    expected = (ADMITTED[target].defined or target) if target in ADMITTED else target
-    actual = f"{getattr(found, '__module__', '?')}.{getattr(found, '__qualname__', '?')}"
-    if not inspect.isclass(found):
-        raise ConfigError(f"{target} is no class, but {type(found).__name__} {actual}")
-    if actual != expected:
-        raise ConfigError(f"{target} is really {actual}: name the class where it is defined")
-    return found
-
-
-def build(node: Node, trust: Sequence[str] = (), **arguments: Any) -> Any:
-    """The object that a node describes, with further constructor ``arguments`` where its class takes them.
-
-    ConfigError where the settings do not fit the class's signature.
-    """
-    kind, settings = admitted(node.target, trust), node.parameters()
-    try:
-        inspect.signature(kind).bind(**{**arguments, **settings})
-    except (TypeError, ValueError) as error:
-        raise ConfigError(f"{node.target}: {one_line(error)}") from None
-    for twice in arguments.keys() & settings.keys():
-        raise ConfigError(f"{node.target}: {twice} is given by membrane and cannot be set")
-    return kind(**arguments, **settings)

@@ -29,10 +29,10 @@ from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
 from membrane.config.files import BASIC_SWEEPER, ConfigFiles
-from membrane.config.messages import nearest, no_choice, one_line, unknown
-from membrane.config.redaction import masked, masked_override
-from membrane.errors import ConfigError
+from membrane.config.messages import nearest, no_choice, unknown
+from membrane.errors import ConfigError, one_line
 from membrane.schema import GROUPS, MANY, Config
+from membrane.schema.secrets import masked, masked_override
 from membrane.sweep.processes import LAUNCHER, settings_of
 from membrane.sweep.search.space import Dimension, examples, search_space
 

@@ -3,7 +3,6 @@
 import copy
 import json
 import re
-import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,15 +11,14 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
-from membrane.config.messages import one_line
-from membrane.errors import ConfigError
-from membrane.runs.folder import UNSHAPING, UNSHAPING_TRAINER, sha256
-from membrane.schema import Config, Extend
+from membrane.errors import ConfigError, one_line
+from membrane.files.digest import sha256
+from membrane.runs.fingerprint import UNSHAPING, UNSHAPING_TRAINER
+from membrane.schema import Config
 from membrane.schema.training import Trainer
 
 OF_ONE_COMMAND = ("paths", "rerun", "keep_going", "max_time")
 """Settings that are said of a command, and not of the experiment that is continued."""
-CHECKPOINTS = ("best.ckpt", "last.ckpt")  # `last` comes last: with it the new run has begun
 
 
 def extended(raw: dict[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
@@ -82,17 +80,3 @@ def unshaping(settings: type[Any], name: str) -> bool:
         and isinstance(field.json_schema_extra, dict)
         and bool(field.json_schema_extra.get("unshaping"))
     )
-
-
-def copy_from(extend: Extend, folder: Path) -> None:
-    """Let a new run's folder hold what it continues: the table, the best and the last checkpoint."""
-    former = Path(extend.path)
-    if sha256(former / "checkpoints" / "last.ckpt") != extend.sha256:
-        raise ConfigError(f"extend={former} is not the run that it was: its last checkpoint is another")
-    (folder / "checkpoints").mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(former / "metrics.csv", folder / "metrics.csv")
-    for name in CHECKPOINTS:
-        if (former / "checkpoints" / name).exists():
-            for file in (f"{name}.sha256", name):
-                shutil.copyfile(former / "checkpoints" / file, folder / "checkpoints" / f".{file}.tmp")
-                (folder / "checkpoints" / f".{file}.tmp").replace(folder / "checkpoints" / file)

@@ -19,12 +19,6 @@ EXPECTED = {
 """What the commonest errors of pydantic mean to the person at the keyboard."""
 
 
-def one_line(error: BaseException) -> str:
-    """The first line of a library's error, or its kind where it says nothing."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[0] if lines else type(error).__name__
-
-
 def nearest(name: str, names: Iterable[str], group: str = "") -> str:
     """`; did you mean …?` where a name is near, for the middle of a line."""
     near = difflib.get_close_matches(name, list(names), n=1)

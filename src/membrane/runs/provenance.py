@@ -9,7 +9,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from membrane.config.redaction import masked_override
+from membrane.schema.secrets import masked_override
 
 LIBRARIES = ("torch", "spikingjelly", "lightning", "torchmetrics", "numpy", "scikit-learn", "hydra-core", "omegaconf")
 

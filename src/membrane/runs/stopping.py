@@ -1,22 +1,14 @@
 """How a run is stopped: by a signal or by the time that it was given, at the next moment that can be saved."""
 
-import re
 import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from membrane.schema.duration import seconds
+
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)
-UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
-DURATION = re.compile(r"(\d+(?:\.\d+)?[smhd])+")
-
-
-def seconds(duration: str) -> float:
-    """``1h30m``, ``10m``, ``45s`` or ``2d`` → seconds. ValueError for anything else."""
-    if not DURATION.fullmatch(duration):
-        raise ValueError(f"expected a time such as 45s, 10m or 1h30m, got {duration!r}")
-    return sum(float(number) * UNITS[unit] for number, unit in re.findall(r"(\d+(?:\.\d+)?)([smhd])", duration))
 
 
 class Stopped(BaseException):

@@ -4,9 +4,9 @@ from typing import Any, Literal
 
 from pydantic import Field, PositiveInt, SerializeAsAny, field_validator
 
-from membrane.runs.stopping import seconds
 from membrane.schema.augmentation import AUGMENTATIONS, Augmentation
 from membrane.schema.dataset import DATASETS, Dataset
+from membrane.schema.duration import seconds
 from membrane.schema.model import MODELS, Model
 from membrane.schema.neuron import NEURONS, Neuron
 from membrane.schema.node import LATER, UNSHAPING, Count, Node, Settings, Trusted

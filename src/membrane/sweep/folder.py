@@ -10,11 +10,11 @@ from itertools import count
 from pathlib import Path
 
 from membrane.config.composer import Job
-from membrane.config.redaction import masked_override
 from membrane.errors import ConfigError
 from membrane.files.durable import write_json
 from membrane.runs.folder import RunFolder
 from membrane.schema import Config
+from membrane.schema.secrets import masked_override
 
 log = logging.getLogger(__name__)
 

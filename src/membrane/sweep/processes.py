@@ -15,8 +15,9 @@ from typing import Annotated, Any
 from pydantic import Field, PositiveInt, field_validator
 
 from membrane.config.check import validated
-from membrane.runs.stopping import Stop, seconds
+from membrane.runs.stopping import Stop
 from membrane.schema import Settings
+from membrane.schema.duration import seconds
 
 LAUNCHER = "hydra_plugins.membrane.processes.ProcessesLauncher"
 AFTER_TIMEOUT = 20.0

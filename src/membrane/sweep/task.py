@@ -12,8 +12,7 @@ from omegaconf import DictConfig
 from membrane.config.check import check, resolved
 from membrane.config.composer import Job
 from membrane.config.extension import extended
-from membrane.config.messages import one_line
-from membrane.errors import ConfigError, DataError
+from membrane.errors import ConfigError, DataError, one_line
 from membrane.files.lock import Occupied
 from membrane.runs.folder import RunFolder
 from membrane.runs.stopping import Pruned, Stop

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from lightning.pytorch.loggers import Logger, TensorBoardLogger, WandbLogger
 
-from membrane.config.messages import one_line
+from membrane.errors import one_line
 from membrane.schema import Config
 from membrane.schema.training import TensorBoard, Wandb
 

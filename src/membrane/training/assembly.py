@@ -18,10 +18,10 @@ from torch import nn
 from torch.optim import Optimizer
 
 from membrane.augment.pipeline import Pipeline
-from membrane.config.check import admitted, build
-from membrane.config.messages import one_line
+from membrane.config.admission import admitted
+from membrane.config.build import build
 from membrane.data.feed.module import DataModule
-from membrane.errors import ConfigError
+from membrane.errors import ConfigError, one_line
 from membrane.fast.channels_last import lay_channels_last
 from membrane.fast.fused import fuse
 from membrane.fast.stem_once import run_stem_once

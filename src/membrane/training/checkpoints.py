@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from membrane.errors import ConfigError, DataError
 from membrane.files import durable
-from membrane.runs.folder import sha256
+from membrane.files.digest import sha256
 
 log = logging.getLogger(__name__)
 

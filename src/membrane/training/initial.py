@@ -1,14 +1,16 @@
 """Starting from the weights of another run: strict, but for what is skipped and for the neurons' own parameters."""
 
+import shutil
 from collections.abc import Collection, Iterable
 from pathlib import Path
 
 from torch import Tensor, nn
 
 from membrane.errors import ConfigError
+from membrane.files.digest import sha256
 from membrane.neurons import neuron_layers
-from membrane.runs.folder import checkpoint_of, sha256
-from membrane.schema import Init
+from membrane.runs.folder import checkpoint_of
+from membrane.schema import Extend, Init
 from membrane.training import checkpoints
 
 PREFIX = "model."
@@ -65,3 +67,20 @@ def refuse(key: str, wanted: Tensor | None, found: Tensor | None, neurons: Colle
 def within(key: str, modules: Iterable[str]) -> bool:
     """Whether a tensor belongs to one of the modules."""
     return any(key.startswith(f"{name}.") for name in modules)
+
+
+CHECKPOINTS = ("best.ckpt", "last.ckpt")  # `last` comes last: with it the new run has begun
+
+
+def copy_from(extend: Extend, folder: Path) -> None:
+    """Let a new run's folder hold what it continues: the table, the best and the last checkpoint."""
+    former = Path(extend.path)
+    if sha256(former / "checkpoints" / "last.ckpt") != extend.sha256:
+        raise ConfigError(f"extend={former} is not the run that it was: its last checkpoint is another")
+    (folder / "checkpoints").mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(former / "metrics.csv", folder / "metrics.csv")
+    for name in CHECKPOINTS:
+        if (former / "checkpoints" / name).exists():
+            for file in (f"{name}.sha256", name):
+                shutil.copyfile(former / "checkpoints" / file, folder / "checkpoints" / f".{file}.tmp")
+                (folder / "checkpoints" / f".{file}.tmp").replace(folder / "checkpoints" / file)

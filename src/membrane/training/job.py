@@ -7,9 +7,8 @@ from typing import Any
 
 from omegaconf import DictConfig
 
-from membrane.config.messages import one_line
 from membrane.config.redaction import as_yaml, published
-from membrane.errors import ConfigError, DataError
+from membrane.errors import ConfigError, DataError, one_line
 from membrane.runs import provenance
 from membrane.runs.folder import PRUNE, RunFolder
 from membrane.runs.stopping import Pruned, Stop, Stopped

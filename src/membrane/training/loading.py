@@ -8,8 +8,7 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from membrane.config.check import check, resolved
-from membrane.config.messages import one_line
-from membrane.errors import ConfigError
+from membrane.errors import ConfigError, one_line
 from membrane.runs.folder import checkpoint_of
 from membrane.schema import Config
 from membrane.training import checkpoints

@@ -7,7 +7,7 @@ import sys
 
 import torch
 
-from membrane.config.messages import one_line
+from membrane.errors import one_line
 
 log = logging.getLogger(__name__)
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3

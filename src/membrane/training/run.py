@@ -9,7 +9,6 @@ import lightning as L
 import numpy as np
 import torch
 
-from membrane.config.extension import copy_from
 from membrane.data.feed.module import DataModule
 from membrane.learner import Learner
 from membrane.randomness import scoped
@@ -29,7 +28,7 @@ from membrane.training.assembly import (
     keep_best_and_last,
     set_arithmetic,
 )
-from membrane.training.initial import start_from
+from membrane.training.initial import copy_from, start_from
 from membrane.training.memory import halved, micro_batch, out_of_memory, reuse_large_memory
 
 log = logging.getLogger(__name__)

@@ -11,8 +11,7 @@ from membrane.bench.workloads import Workload
 from membrane.fast.fused import fuse
 from membrane.fast.stem_once import run_stem_once
 from membrane.fast.torch_compile import compile_training
-from membrane.framework import MultiStep, MultiStepTID, SingleStep, SingleStepTID
-from membrane.losses import single
+from membrane.framework import MultiStep, MultiStepTID, SingleStep, SingleStepTID, single
 from membrane.models.scnn import SCNN
 from membrane.models.smlp import SMLP
 from membrane.neurons import NeuronFactory

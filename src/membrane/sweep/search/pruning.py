@@ -8,7 +8,7 @@ from threading import Event, Thread
 from types import TracebackType
 from typing import Protocol, Self
 
-from membrane.config.messages import one_line
+from membrane.errors import one_line
 from membrane.runs.folder import PRUNE
 
 log = logging.getLogger(__name__)

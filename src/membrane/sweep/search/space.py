@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 from membrane.errors import ConfigError
-from membrane.runs.folder import UNSHAPING
+from membrane.runs.fingerprint import UNSHAPING
 
 FORMS = "write a,b,c, choice(a,b), range(1,5), interval(0.1,1) or tag(log,interval(1e-4,1e-2))"
 

@@ -14,8 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 
 from pydantic import Field, PositiveInt
 
-from membrane.config.messages import one_line
-from membrane.errors import ConfigError
+from membrane.errors import ConfigError, one_line
 from membrane.files.lock import held
 from membrane.schema.node import Count, Settings
 from membrane.sweep.search.space import Choices, Dimension

@@ -11,9 +11,9 @@ from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from membrane.config.redaction import masked_override
 from membrane.errors import ConfigError, DataError
 from membrane.runs.folder import RunFolder
+from membrane.schema.secrets import masked_override
 from membrane.sweep.search.plan import Plan
 from membrane.sweep.search.pruning import Progress, Watcher
 from membrane.sweep.search.study import Study, alone

@@ -5,10 +5,10 @@ import shlex
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from membrane.config.redaction import masked_override
 from membrane.errors import ConfigError
-from membrane.runs.folder import fingerprint
+from membrane.runs.fingerprint import fingerprint
 from membrane.runs.provenance import program
+from membrane.schema.secrets import masked_override
 from membrane.sweep.search.plan import Plan, configured
 from membrane.sweep.search.study import REPEATED, Study
 
