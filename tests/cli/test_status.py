@@ -24,7 +24,7 @@ HEADER = "epoch,step,seconds,lr,train/loss,train/acc,val/loss,val/acc"
 HOLDER = """
 import sys
 from pathlib import Path
-from membrane.runs import RunFolder
+from membrane.runs.folder import RunFolder
 place = RunFolder.__new__(RunFolder)
 place.path = Path(sys.argv[1])
 with place.held():

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from membrane.cli.train import main
-from membrane.config import check as admission
+from membrane.config import admission
 from membrane.config.check import check
 from membrane.errors import ConfigError
 from membrane.training.loading import config_of

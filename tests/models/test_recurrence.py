@@ -54,7 +54,7 @@ def test_linear_feedback_is_the_matrix_it_says(strategy: Callable[[int], Any], d
     model = make_recurrent("linear", SOFT(), dims, features).double()
     weight = next(p for name, p in model.named_parameters() if name.endswith("rc.weight"))
     bias = next(p for name, p in model.named_parameters() if name.endswith("rc.bias"))
-    nn.init.normal_(weight)
+    nn.init.normal_(weight, generator=generator(0, "weight"))
     assert weight.shape[:2] == (features, 2 * features)
     x = torch.randn(N, T, features, *size, generator=generator(0, "data"), dtype=torch.float64)
     y = v = torch.zeros(N, features, *size, dtype=torch.float64)

@@ -122,7 +122,7 @@ import sys
 from itertools import pairwise
 from pathlib import Path
 import numpy as np
-from membrane.tracking import figures
+from membrane.report import figures
 assert "matplotlib" not in sys.modules
 assert len(figures.draw(Path({str(run)!r}), {{"a": np.eye(3)}})) == 3
 assert "matplotlib.pyplot" not in sys.modules

@@ -36,8 +36,8 @@ SHIFT = {"_target_": "membrane.augment.image.Shift", "pixels": 1}
 FLIP = {"_target_": "membrane.augment.image.HorizontalFlip"}
 HOLDER = """
 import json, sys
-from membrane.config import check
-from membrane.runs import RunFolder
+from membrane.config.check import check
+from membrane.runs.folder import RunFolder
 with RunFolder(check(json.loads(sys.stdin.readline()))).held():
     print("held", flush=True)
     sys.stdin.readline()
