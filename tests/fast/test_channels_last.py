@@ -36,6 +36,7 @@ def laid_out(model: nn.Module) -> nn.Module:
     return copied
 
 
+@pytest.mark.product
 @pytest.mark.parametrize("framework", [SingleStep(T), MultiStep(T)], ids=["singlestep", "multistep"])
 @pytest.mark.parametrize("training", [False, True])
 @pytest.mark.parametrize("norm", NORMS)

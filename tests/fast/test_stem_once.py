@@ -36,6 +36,7 @@ MODELS = {
 }
 
 
+@pytest.mark.product
 @pytest.mark.parametrize("training", [False, True])
 @pytest.mark.parametrize("norm", ["batch", "none", "group", "tdbn", "tebn", "bntt"])
 @pytest.mark.parametrize("name", MODELS)

@@ -66,6 +66,7 @@ def test_eval_mode_is_one_function(kind: str, dims: int) -> None:
     torch.testing.assert_close(run(norm, x, "s"), multi, atol=1e-5, rtol=0)
 
 
+@pytest.mark.product
 @pytest.mark.parametrize("dims", [0, 1, 2])
 @pytest.mark.parametrize("mode", ["s", "m"])
 def test_training_normalises_over_what_the_paper_says(kind: str, dims: int, mode: str) -> None:
@@ -121,6 +122,7 @@ def test_which_norms_mix_timesteps(kind: str, mixes: bool, build_lively: Build, 
     assert mixes_timesteps(model) == mixes == bool(difference > 1e-6)
 
 
+@pytest.mark.product
 @pytest.mark.parametrize("dims", [1, 2])
 @pytest.mark.parametrize("template", ["smlp", "scnn", "scnn_separable"])
 def test_a_template_with_any_norm_has_parity(

@@ -61,6 +61,7 @@ def data(*lead: int) -> Tensor:
     return torch.randn(*lead, *SHAPE, generator=generator(0, "data")).double()
 
 
+@pytest.mark.product
 @pytest.mark.parametrize("kind", NEURONS)
 @pytest.mark.parametrize(("in_data", "timesteps"), [(False, 4), (True, 4), (True, N)])
 def test_single_step_and_multi_step_are_one_function(

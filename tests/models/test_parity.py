@@ -54,6 +54,7 @@ def rates(model: nn.Module, run: Callable[[], Tensor]) -> tuple[Tensor, dict[str
     return outputs, {name: torch.cat(fired).double().mean().item() for name, fired in heard.items()}
 
 
+@pytest.mark.product
 @pytest.mark.parametrize("timesteps", [N, 4])
 def test_outputs_are_equal_in_eval_mode(
     build_lively: Build, shapes: Any, model_name: str, neuron: str, dims: int, in_data: bool, timesteps: int
@@ -76,6 +77,7 @@ def test_outputs_are_equal_in_eval_mode(
     assert (outputs - expected).abs().max() <= 1e-5
 
 
+@pytest.mark.product
 @pytest.mark.parametrize("timesteps", [N, 4])
 def test_potentials_are_equal_too(
     build_lively: Build, shapes: Any, model_name: str, dims: int, in_data: bool, timesteps: int
@@ -104,6 +106,7 @@ def gradients(model: nn.Module, run: Any, x: Tensor) -> dict[str, Tensor]:
     return {name: grad.clone() for name, grad in {**found, "x": x.grad}.items() if grad is not None}
 
 
+@pytest.mark.product
 @pytest.mark.parametrize("neuron", ["if_soft", "lif_hard", "plif_soft", "relu"])
 def test_gradients_are_equal_where_no_layer_mixes_timesteps(
     build_lively: Build, shapes: Any, model_name: str, neuron: str, dims: int, in_data: bool
@@ -144,6 +147,7 @@ def test_batch_norm_in_training_mixes_timesteps_in_multistep_alone(
     assert updates == {4: 4, 1: 1}
 
 
+@pytest.mark.product
 def test_batches_are_independent(build_lively: Build, shapes: Any, model_name: str, dims: int, in_data: bool) -> None:
     first, second = (data(in_data, 4, shapes[dims]) * factor for factor in (1, -1))
     for run in pair(in_data, 4):
@@ -154,6 +158,7 @@ def test_batches_are_independent(build_lively: Build, shapes: Any, model_name: s
         assert torch.equal(run(model, second[:2]), run(model, second[:2]))
 
 
+@pytest.mark.product
 def test_repeated_input_gives_the_plain_strategies_outputs(
     build_lively: Build, shapes: Any, model_name: str, neuron: str, dims: int
 ) -> None:

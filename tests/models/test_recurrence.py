@@ -20,6 +20,7 @@ Build = Callable[..., nn.Module]
 SOFT = partial(make_neuron, neuron.IFNode, surrogate.ATan, v_reset=None)
 
 
+@pytest.mark.product
 @pytest.mark.parametrize("recurrent", ["elementwise", "linear"])
 @pytest.mark.parametrize("template", ["smlp", "scnn", "scnn_separable"])
 @pytest.mark.parametrize("kind", ["if_soft", "plif_hard"])

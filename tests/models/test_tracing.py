@@ -35,6 +35,7 @@ def tree(model: nn.Module) -> dict[str, nn.Module]:
     }
 
 
+@pytest.mark.product
 @pytest.mark.parametrize("neuron", ["lif_soft", "relu"])
 def test_the_graph_is_the_tree(build_lively: Callable[..., nn.Module], model_name: str, neuron: str, dims: int) -> None:
     model = build_lively(model_name, neuron, dims).eval()

@@ -27,6 +27,7 @@ def outline(model: nn.Module) -> dict[str, str]:
     }
 
 
+@pytest.mark.product
 def test_topology_is_the_same(build: Build, model_name: str, neuron: str, dims: int) -> None:
     snn, ann = build(model_name, neuron, dims), build(model_name, "relu", dims)
     assert is_snn(snn)
@@ -35,6 +36,7 @@ def test_topology_is_the_same(build: Build, model_name: str, neuron: str, dims: 
     assert outline(snn) == outline(ann)
 
 
+@pytest.mark.product
 def test_names_and_initial_weights_are_equal(build: Build, model_name: str, neuron: str, dims: int) -> None:
     snn, ann = build(model_name, neuron, dims).state_dict(), build(model_name, "relu", dims).state_dict()
     extra = [name for name in snn if name not in ann]
@@ -46,6 +48,7 @@ def test_names_and_initial_weights_are_equal(build: Build, model_name: str, neur
     assert not torch.equal(other["head.weight"], ann["head.weight"])
 
 
+@pytest.mark.product
 def test_a_checkpoint_of_one_loads_into_the_other(build: Build, model_name: str, neuron: str, dims: int) -> None:
     snn, ann = build(model_name, neuron, dims, seed=1), build(model_name, "relu", dims)
     missing, unexpected = ann.load_state_dict(snn.state_dict(), strict=False)
