@@ -120,7 +120,7 @@ def measure(run: Path, config: Config) -> tuple[dict[str, float], Path]:
     """`test/*` of the checkpoint that the run's protocol selects, under ``config``."""
     from membrane.runs.folder import checkpoint_of
     from membrane.training.assembly import build_data, build_learner, build_trainer, set_arithmetic
-    from membrane.training.run import test
+    from membrane.training.evaluation import test
 
     set_arithmetic(config)
     learner = build_learner(config)

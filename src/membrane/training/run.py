@@ -1,16 +1,9 @@
 """The experiment: build → fit → test → result. What its objects are: `assembly.py`."""
 
 import logging
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import lightning as L
-import numpy as np
-import torch
-
-from membrane.data.feed.module import DataModule
-from membrane.learner import Learner
 from membrane.randomness import scoped
 from membrane.runs.folder import RunFolder
 from membrane.runs.stopping import Stop
@@ -28,6 +21,7 @@ from membrane.training.assembly import (
     keep_best_and_last,
     set_arithmetic,
 )
+from membrane.training.evaluation import test_checkpoints
 from membrane.training.initial import copy_from, start_from
 from membrane.training.memory import halved, micro_batch, out_of_memory, reuse_large_memory
 
@@ -97,31 +91,3 @@ def resumed_from(begun: tuple[Path, dict[str, Any]] | None) -> Path | None:
     path, checkpoint = begun
     log.info("resumed: from step %d in epoch %d, %s", checkpoint["global_step"], checkpoint["epoch"] + 1, path)
     return path
-
-
-@dataclass(frozen=True)
-class Test:
-    """What one checkpoint scored on the test set: `loss`, `acc`, … and the arrays of `outputs/test.npz`."""
-
-    metrics: dict[str, float]
-    outputs: dict[str, np.ndarray]
-    checkpoint: Path
-
-
-def test_checkpoints(config: Config, learner: Learner, data: DataModule, folder: Path) -> dict[str, Test]:
-    """`test`: the checkpoint that the protocol selects; `test_last`: the last epoch's."""
-    trainer = build_trainer(config, folder)
-    last = test(trainer, learner, data, folder / "checkpoints" / "last.ckpt")
-    if config.protocol != "val_best":
-        return {"test": last, "test_last": last}
-    return {"test_last": last, "test": test(trainer, learner, data, folder / "checkpoints" / "best.ckpt")}
-
-
-def test(trainer: L.Trainer, learner: Learner, data: DataModule, checkpoint: Path) -> Test:
-    """The learner with a checkpoint's weights on the test set."""
-    checkpoints.load_into(learner, checkpoints.load(checkpoint)["state_dict"])
-    trainer.test(learner, datamodule=data, verbose=False)
-    metrics = {name.removeprefix("test/"): float(value) for name, value in trainer.callback_metrics.items()}
-    names = learner.collected[0]
-    outputs = {name: torch.cat([batch[name] for batch in learner.collected]).numpy() for name in names}
-    return Test(metrics, outputs, checkpoint)
