@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import torch
 
-pytest_plugins = ["products"]
+pytest_plugins = ["products", "run_folders"]
 
 CANARY = """
 import logging, pathlib
