@@ -6,11 +6,10 @@ import pytest
 from omegaconf import OmegaConf
 from pydantic import ValidationError
 
-from membrane.config.admission import ADMITTED
 from membrane.config.check import check, resolved
 from membrane.config.redaction import published
 from membrane.errors import ConfigError
-from membrane.schema import GROUPS, Config
+from membrane.schema import Config
 from membrane.schema.neuron import SpikingNeuron
 from membrane.training.loading import config_of
 
@@ -269,13 +268,6 @@ def test_resolved_follows_references_and_names_what_leads_nowhere(raw: dict[str,
         resolved(OmegaConf.create({**raw, "name": "${nope}"}))
     with pytest.raises(ConfigError, match=r"^dataset: nothing is chosen"):
         resolved(OmegaConf.create({"name": "${dataset.name}", "model": raw["model"]}))
-
-
-def test_every_name_of_the_list_is_one_of_a_kind() -> None:
-    assert len(ADMITTED) == sum(len(choices) for _, choices in GROUPS.values())
-    for _, choices in GROUPS.values():
-        named = [kind.choice for kind in choices if kind.choice]
-        assert len(set(named)) == len(named)
 
 
 @pytest.mark.parametrize(

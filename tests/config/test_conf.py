@@ -156,14 +156,6 @@ def test_a_file_states_only_what_differs_from_the_default(path: Path) -> None:
 
 
 @pytest.mark.parametrize("target", ADMITTED)
-def test_a_name_of_the_list_is_a_class_that_says_it_is_defined_there(target: str) -> None:
-    kind = admitted(target)
-    assert inspect.isclass(kind)
-    assert f"{kind.__module__}.{kind.__qualname__}" == (ADMITTED[target].defined or target)
-    assert ADMITTED[target].defined != target
-
-
-@pytest.mark.parametrize("target", ADMITTED)
 def test_the_schemas_defaults_are_the_classs(target: str) -> None:
     kind, filled = ADMITTED[target], FILLED_IN.get(target, {})
     signature = inspect.signature(admitted(target)).parameters

@@ -1,0 +1,63 @@
+"""Which settings are secret by their name, and that these are masked."""
+
+from typing import Any
+
+import pytest
+
+from membrane.schema import GROUPS, Config, Settings
+from membrane.schema.secrets import MASK, masked, masked_override, secret
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *(
+            (name, "x")
+            for name in ("key", "api_key", "apikey", "apiKey", "API_KEY", "token", "access-token", "accessToken")
+        ),
+        *(
+            (name, "x")
+            for name in ("secret", "client_secret", "password", "db.password", "passwd", "credentials", "keys")
+        ),
+        *(
+            (name, "x")
+            for name in ("wandb_api_key", "key_file", "secretKey", "login.token", "credentials.user", "HFToken")
+        ),
+        *((name, 12345) for name in ("password", "api_key", "token", "secret_number", "credentials.pin")),
+    ],
+)
+def test_a_setting_named_like_a_secret_is_masked(name: str, value: Any) -> None:
+    assert secret(name, value)
+    assert masked(name, value) == MASK
+    assert masked("model", {name: [value, {"deeper": value}]}) == {name: [MASK, {"deeper": MASK}]}
+    assert masked_override(f"++model.{name}={value}") == f"++model.{name}={MASK}"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *((name, 64) for name in ("key_dim", "num_tokens", "tokens", "keys", "n_keys", "token_length")),
+        *((name, "x") for name in ("monkey", "keyboard", "tokenizer", "name", "project", "compass", "secretary")),
+        ("password", None),
+        ("use_token", True),
+    ],
+)
+def test_what_only_looks_like_a_secret_is_not(name: str, value: Any) -> None:
+    assert not secret(name, value)
+    assert masked(name, {"inner": value}) == {"inner": value}
+
+
+def test_no_setting_of_ours_would_be_masked() -> None:
+    """A model could not be rebuilt from a masked setting."""
+    kinds: list[type[Settings]] = [Config, *(kind for _, kinds in GROUPS.values() for kind in kinds)]
+    names = [field.alias or name for kind in kinds for name, field in kind.model_fields.items()]
+    assert [name for name in names if secret(name, "text")] == []
+
+
+def test_an_override_is_masked_where_it_says_a_secret() -> None:
+    assert masked_override("seed=3") == "seed=3"
+    assert masked_override("++model.num_tokens=64") == "++model.num_tokens=64"
+    assert masked_override("--cfg") == "--cfg"
+    assert masked_override("model={width: 3, api_key: abc, deep: {token: def, key_dim: 3}}") == (
+        "model={width: 3, api_key: ***, deep: {token: ***, key_dim: 3}}"
+    )
