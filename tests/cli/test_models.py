@@ -1,5 +1,6 @@
 """`membrane-models` and the documentation's page: complete, true, and written without torch."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -8,8 +9,10 @@ import pytest
 
 from membrane.cli import models as catalogue
 from membrane.cli.models import FRAMEWORKS, main
+from membrane.config.choices import choices
 from membrane.schema import GROUPS
 
+CONF = Path(__file__).parents[2] / "conf"
 NAMED = {group: [kind for kind in GROUPS[group][1] if kind.choice] for group in catalogue.LISTED}
 CHOICES = [kind for kinds in NAMED.values() for kind in kinds]
 
@@ -26,22 +29,24 @@ def test_the_page_on_models_is_what_the_program_says(capsys: pytest.CaptureFixtu
     assert page.read_text() == capsys.readouterr().out, "write it anew: membrane-models --markdown > docs/models.md"
 
 
-def test_every_choice_says_what_it_is_and_what_can_be_set(
-    refused: dict[tuple[str, str, str], str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+def test_every_choice_says_what_it_is_for_and_what_can_be_set(
+    refused: dict[tuple[str, str, str], str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(catalogue, "refusals", lambda name: [each for each in refused.items() if name in each[0]])
     wrong = []
-    for kind in CHOICES:
-        assert main([kind.choice]) == 0
-        page = capsys.readouterr().out
-        own = [field.alias or name for name, field in kind.model_fields.items() if name != "target"]
-        wrong += [f"{kind.choice}: no setting {name}" for name in own if f"  {name} " not in page]
-        wrong += [
-            f"{kind.choice}: {line}" for triple, line in refused.items() if kind.choice in triple and line not in page
-        ]
-        wrong += [] if kind.__doc__ else [f"{kind.choice}: no docstring"]
+    for choice in (choice for listed in choices(CONF).values() for choice in listed):
+        page, word = catalogue.in_full(choice), f"{choice.group}={choice.name}"
+        comment = re.search(r"^# (?!@package)(.*)", choice.path.read_text(), re.MULTILINE)
+        wrong += [] if comment and page.splitlines()[0] == f"{word}: {comment[1]}" else [f"{word}: not its comment"]
+        fields = next(
+            (kind.model_fields for kind in GROUPS.get(choice.group, ((), ()))[1] if kind.choice == choice.name), {}
+        )
+        own = [field.alias or name for name, field in fields.items() if name != "target"]
+        wrong += [f"{word}: no setting {name}" for name in own if f"\n  {name} " not in page]
+        lines = [line for triple, line in refused.items() if word in (f"model={triple[0]}", f"neuron={triple[1]}")]
+        wrong += [f"{word}: {line}" for line in lines if line not in page]
         # every choice's file says what its class cannot know
-        wrong += [f"{kind.choice}: a setting without a default"] if "needed" in page else []
+        wrong += [f"{word}: a setting without a default"] if "needed" in page else []
     assert wrong == []
 
 
@@ -50,10 +55,43 @@ def test_the_refusals_of_one_choice_are_those_of_all_that_it_is_in(refused: dict
         assert dict(catalogue.refusals(name)) == {each: line for each, line in refused.items() if name in each}
 
 
+def test_a_choice_is_shown_with_what_it_refuses(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["psn"]) == 0
+    page = capsys.readouterr().out
+    assert page.startswith("neuron=psn: Parallel spiking neuron")
+    assert "needs all timesteps together, framework=singlestep gives them one by one" in page
+
+
+def test_a_name_in_several_groups_is_shown_for_each(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["none"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split(":")[0] for line in lines if line] == ["augmentation=none", "callbacks=none", "regularizer=none"]
+
+
+def test_a_file_of_several_groups_shows_what_it_sets(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["gpu"]) == 0
+    page = capsys.readouterr().out
+    assert "\nconf/trainer/gpu.yaml sets:\n  trainer:\n" in page
+    assert page.endswith("\n  precision: auto\n")
+    [compiled] = [line.split() for line in page.splitlines() if line.startswith("  compile ")]
+    assert compiled == ["compile", "true|false", "true"]
+
+
+def test_a_group_is_listed_with_a_line_for_each_choice(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["readout"]) == 0
+    first, *lines = capsys.readouterr().out.splitlines()
+    assert first == "readout="
+    assert sorted(line.split()[0] for line in lines) == sorted(path.stem for path in (CONF / "readout").iterdir())
+    assert "  sum          The sum of the outputs over the valid timesteps." in lines
+
+
 def test_the_list_names_all(capsys: pytest.CaptureFixture[str]) -> None:
     assert main([]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert [kind.choice for kind in CHOICES] == [line.split()[0] for line in lines if line.startswith("  ")]
+    [others] = [line.removeprefix("other groups: ") for line in lines if line.startswith("other groups: ")]
+    groups = {path.name for path in CONF.iterdir() if path.is_dir()} - {"hydra", "local"}
+    assert {*others.split(", "), *catalogue.LISTED} == groups
 
 
 def test_a_wrong_name_is_answered_in_one_line(capsys: pytest.CaptureFixture[str]) -> None:
@@ -96,5 +134,5 @@ def test_the_table_counts_them(refused: dict[tuple[str, str, str], str], capsys:
 
 def test_nothing_here_imports_torch() -> None:
     program = "import sys; from membrane.cli.models import main; main(['--table']); sys.exit('torch' in sys.modules)"
-    source = str(Path(catalogue.__file__).parents[1])
+    source = str(Path(catalogue.__file__).parents[2])
     assert subprocess.run([sys.executable, "-c", program], env={"PYTHONPATH": source}, check=False).returncode == 0

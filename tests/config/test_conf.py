@@ -1,22 +1,24 @@
 """Every file of conf/ composes and is admitted; the written list names what it says; no default is stated twice."""
 
 import inspect
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 from omegaconf import OmegaConf
 
-from membrane.cli.help import choices
 from membrane.config.admission import ADMITTED, admitted
 from membrane.config.check import check, resolved
+from membrane.config.choices import Choice, choices
 from membrane.config.composer import Composer
 from membrane.errors import ConfigError
 from membrane.schema import GROUPS, MANY, Config, Node
 from membrane.sweep.processes import LAUNCHER, Processes, settings_of
 
 CONF = Path(__file__).parents[2] / "conf"
-CHOICES = {group: names for group, names in choices(CONF).items() if group in GROUPS or group == "trainer"}
+FILES = {group: [choice.name for choice in listed] for group, listed in choices(CONF).items()}
+CHOICES = {group: names for group, names in FILES.items() if group in GROUPS or group == "trainer"}
 APART = ("dataset", "framework")  # they depend on each other
 EVENTS = ("digits_events",)
 NOTHING = {"augmentation": "none", "callbacks": "none", "logger": "csv", "regularizer": "none"}
@@ -53,9 +55,29 @@ def test_every_file_is_looked_at_here() -> None:
     files = {
         path.relative_to(CONF).as_posix() for path in CONF.rglob("*") if path.is_file() and "local" not in path.parts
     }
-    known = {f"{group}/{name}.yaml" for group, names in choices(CONF).items() for name in names}
+    known = {f"{group}/{name}.yaml" for group, names in FILES.items() for name in names}
     assert files == known | {"train.yaml", "hydra/launcher/processes.yaml", "hydra/sweeper/optuna.yaml"}
-    assert set(choices(CONF)) <= {*GROUPS, "trainer", "experiment", "sweep", "debug"}
+    assert set(FILES) <= {*GROUPS, "trainer", "experiment", "sweep", "debug"}
+
+
+def test_every_file_says_in_a_line_what_it_is_for() -> None:
+    files = [path for path in CONF.glob("*/**/*.yaml") if "local" not in path.parts]
+    assert len(files) > sum(map(len, FILES.values()))  # conf/hydra's too
+    wrong = {}
+    for path in files:
+        line = next(each for each in path.read_text().splitlines() if not each.startswith("# @package"))
+        if not re.fullmatch(r"# \S.{8,96}\.", line):
+            wrong[path.relative_to(CONF).as_posix()] = line
+    assert wrong == {}
+
+
+def test_a_comment_is_read_without_the_package_and_the_settings(tmp_path: Path) -> None:
+    path = tmp_path / "lif.yaml"
+    path.write_text("# @package _global_\n# One line.\n#   And another.\ntau: 2.0 # trailing\n# later\n")
+    assert Choice("neuron", "lif", path).comment == ["One line.", "And another."]
+    assert Choice("neuron", "lif", path).purpose == "One line."
+    path.write_text("tau: 2.0\n")
+    assert Choice("neuron", "lif", path).purpose == ""
 
 
 @pytest.mark.parametrize("group", list(GROUPS))

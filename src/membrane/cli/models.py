@@ -6,16 +6,18 @@ import sys
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from omegaconf import OmegaConf
-
 from membrane.config.check import check, resolved
+from membrane.config.choices import Choice, as_typed, choices
 from membrane.config.composer import Composer, folder
 from membrane.config.messages import nearest
 from membrane.errors import ConfigError
-from membrane.schema import GROUPS, Node
+from membrane.schema import GROUPS, Node, Settings
 from membrane.schema.model import Model
 
-USAGE = "usage: membrane-models [NAME | --table | --markdown]   a list, one choice in full, what fits what, all of it"
+USAGE = (
+    "usage: membrane-models [NAME | GROUP | --table | --markdown]   "
+    "a list, one choice in full, a group, what fits what, all of it"
+)
 LISTED = ("model", "neuron", "surrogate")
 FRAMEWORKS = ("singlestep", "multistep", "singlestep_tid", "multistep_tid")
 
@@ -28,65 +30,82 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0 if len(arguments) == 1 else 2
     pages = {"": overview, "--table": table, "--markdown": markdown}
     name = arguments[0] if arguments else ""
-    found = dict(choices())
-    if name not in pages and name not in found:
-        near = nearest(name, found)
-        print(f"membrane: {name}: no such model, neuron or surrogate{near or ';'} see membrane-models", file=sys.stderr)
+    groups = choices(folder())
+    named = [choice for listed in groups.values() for choice in listed if choice.name == name]
+    if name in pages:
+        print(pages[name]())
+    elif name in groups:
+        print("\n".join(lines_of(groups[name])))
+    elif named:
+        print("\n\n".join(map(in_full, named)))
+    else:
+        near = nearest(name, [*groups, *(choice.name for listed in groups.values() for choice in listed)])
+        print(f"membrane: {name}: no such group or choice{near or ';'} see membrane-models", file=sys.stderr)
         return 2
-    print(pages[name]() if name in pages else in_full(name, found[name]))
     return 0
 
 
-def choices() -> Iterator[tuple[str, type[Node]]]:
-    """Every named model, neuron and surrogate."""
-    for group in LISTED:
-        yield from ((kind.choice, kind) for kind in GROUPS[group][1] if kind.choice)
-
-
 def overview() -> str:
-    """A line for each choice."""
-    lines = []
-    for group in LISTED:
-        kinds = [kind for kind in GROUPS[group][1] if kind.choice]
-        width = max(len(kind.choice) for kind in kinds)
-        lines += [f"{group}=", *(f"  {kind.choice:<{width}}  {summary(kind)}" for kind in kinds), ""]
-    return "\n".join([*lines, USAGE])
+    """Return a line for each model, neuron and surrogate, and the names of the other groups."""
+    groups = choices(folder())
+    others = ", ".join(group for group in groups if group not in LISTED)
+    lines = [line for group in LISTED for line in (*lines_of(groups[group]), "")]
+    return "\n".join([*lines, f"other groups: {others}", "", USAGE])
 
 
-def in_full(name: str, kind: type[Node]) -> str:
-    """One choice: what it is, its settings, and what it may not be combined with."""
-    lines = [f"{name}: {description(kind)}".replace("``", ""), *shapes(kind), ""]
-    lines += [f"  {setting:<24} {said:<44} {default}" for setting, said, default in settings(kind)]
-    refused = [line for _, line in refusals(name)]
-    return "\n".join([*lines, *([""] if refused else []), *dict.fromkeys(refused)])
+def lines_of(group: list[Choice]) -> list[str]:
+    """Return a line for each choice of a group, under the group's name."""
+    width = max(len(choice.name) for choice in group)
+    return [f"{group[0].group}=", *(f"  {choice.name:<{width}}  {choice.purpose}" for choice in group)]
 
 
-def description(kind: type[Node]) -> str:
-    """What a choice is, and its source."""
-    return inspect.cleandoc(kind.__doc__ or "")
+def in_full(choice: Choice) -> str:
+    """Return one choice: what it is for, its settings, and what it cannot be combined with."""
+    refused = [line for _, line in refusals(choice.name)] if choice.group in ("model", "neuron") else []
+    return "\n".join([described(choice), *([""] if refused else []), *dict.fromkeys(refused)])
 
 
-def summary(kind: type[Node]) -> str:
-    """The first line of that."""
-    return description(kind).splitlines()[0].replace("``", "")
+def described(choice: Choice) -> str:
+    """Return what a choice is for, its settings, and what else its file sets."""
+    settings_class = choice.settings_class
+    lines = [f"{choice.group}={choice.name}: {choice.purpose}", *choice.comment[1:], *details(settings_class)]
+    rows = [f"  {name:<24} {values:<44} {default}" for name, values, default in settings(choice)]
+    lines += ["", *rows] if rows else []
+    if "# @package _global_" in choice.path.read_text():
+        lines += ["", f"conf/{choice.group}/{choice.name}.yaml sets:", *body(choice)]
+    return "\n".join(lines)
 
 
-def shapes(kind: type[Node]) -> list[str]:
-    """What a model takes and gives, in a line; nothing for what is no model."""
-    if not issubclass(kind, Model):
+def body(choice: Choice) -> list[str]:
+    """Return the lines of a choice's file without comments."""
+    return [f"  {line}" for line in choice.path.read_text().splitlines() if line and not line.startswith("#")]
+
+
+def details(settings_class: type[Settings] | None) -> list[str]:
+    """Return what the schema says of a class of settings, and the shapes of a model, each after an empty line."""
+    if settings_class is None:
         return []
-    takes = " or ".join({1: "[N,C,S]", 2: "[N,C,H,W]"}[rank] for rank in kind.ranks)
+    text = inspect.cleandoc(settings_class.__doc__ or "").replace("``", "`")
+    return [*(["", *text.splitlines()] if text else []), *shapes(settings_class)]
+
+
+def shapes(settings_class: type[Settings]) -> list[str]:
+    """Return what a model takes and gives, in a line; nothing for what is no model."""
+    if not issubclass(settings_class, Model):
+        return []
+    takes = " or ".join({1: "[N,C,S]", 2: "[N,C,H,W]"}[rank] for rank in settings_class.ranks)
     return ["", f"x {takes}, with timesteps in the data [N,T,…] → outputs [T,N,K]"]
 
 
-def settings(kind: type[Node]) -> Iterator[tuple[str, str, str]]:
-    """(name, what it may be, default) of every setting that a choice has."""
-    fields = kind.model_json_schema(by_alias=True)["properties"]
-    stated = yaml_of(kind)
+def settings(choice: Choice) -> Iterator[tuple[str, str, str]]:
+    """Yield (name, what it may be, default) of every setting that a choice has."""
+    if choice.settings_class is None:
+        return
+    fields = choice.settings_class.model_json_schema(by_alias=True)["properties"]
+    stated = choice.settings
     for name, field in fields.items():
-        if name == "_target_":
-            continue
-        yield name, kind_of(field), typed(stated.get(name, field.get("default", "needed")))
+        if name != "_target_":
+            yield name, kind_of(field), as_typed(stated.get(name, field.get("default", "needed")))
 
 
 def kind_of(field: dict[str, Any]) -> str:
@@ -94,7 +113,7 @@ def kind_of(field: dict[str, Any]) -> str:
     if "anyOf" in field:
         return " or ".join(kind_of(each) for each in field["anyOf"])
     if "const" in field or "enum" in field:
-        return "|".join(typed(each) for each in field.get("enum", [field.get("const")]))
+        return "|".join(as_typed(each) for each in field.get("enum", [field.get("const")]))
     if field.get("type") == "array":
         return f"list of {kind_of(field['items'])}"
     names = {"integer": "int", "number": "float", "boolean": "true|false", "string": "text", "object": "settings"}
@@ -104,19 +123,10 @@ def kind_of(field: dict[str, Any]) -> str:
     return " ".join([name, *bounds]).replace("int > 0", "int ≥ 1")
 
 
-def typed(value: Any) -> str:
-    """A value as it is typed on the command line."""
-    if value is None or isinstance(value, bool):
-        return {None: "null", True: "true", False: "false"}[value]
-    return f"[{','.join(map(typed, value))}]" if isinstance(value, list) else str(value)
-
-
 def yaml_of(kind: type[Node]) -> dict[str, Any]:
-    """What the file of a choice says."""
+    """Return what the file of a choice says."""
     group = next(group for group in LISTED if kind in GROUPS[group][1])
-    said = OmegaConf.to_container(OmegaConf.load(folder() / group / f"{kind.choice}.yaml"))
-    assert isinstance(said, dict)
-    return {str(key): value for key, value in said.items()}
+    return Choice(group, kind.choice, folder() / group / f"{kind.choice}.yaml").settings
 
 
 def refusals(name: str | None = None) -> Iterator[tuple[tuple[str, str, str], str]]:
@@ -174,20 +184,19 @@ def cell(why: list[str | None], reasons: list[str]) -> str:
 
 
 def markdown() -> str:
-    """The documentation's page on models, whole."""
+    """Return the documentation's page on models, whole."""
     lines = [
         "# Models, neurons, surrogates",
         "",
         "Written by `membrane-models --markdown`; a test compares it with what the program knows.",
     ]
+    groups = choices(folder())
     for group in LISTED:
         lines += ["", f"## `{group}=`"]
-        for kind in GROUPS[group][1]:
-            if not kind.choice:
-                continue
-            lines += ["", f"### {kind.choice}", "", description(kind).replace("``", "`"), *shapes(kind), ""]
+        for choice in groups[group]:
+            lines += ["", f"### {choice.name}", "", *choice.comment, *details(choice.settings_class), ""]
             rows = [
-                f"| `{name}` | {said.replace('|', ' / ')} | `{default}` |" for name, said, default in settings(kind)
+                f"| `{name}` | {said.replace('|', ' / ')} | `{default}` |" for name, said, default in settings(choice)
             ]
             lines += ["| setting | may be | default |", "|---|---|---|", *rows] if rows else ["No settings."]
         further = [f"`{kind.public}`" for kind in GROUPS[group][1] if not kind.choice]

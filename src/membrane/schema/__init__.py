@@ -1,4 +1,7 @@
-"""What can be said in a configuration: every setting with its type and default, without importing torch."""
+"""What can be said in a configuration: every setting with its type and default, without importing torch.
+
+The ``description`` of a setting is its line in `--help`.
+"""
 
 from typing import Any, Literal
 
@@ -55,9 +58,9 @@ MANY = ("augmentation", "callbacks")
 class Paths(Settings):
     """Where data is found, where runs go; ``run`` names one run's folder outright."""
 
-    data: str = "data"
-    runs: str = "runs"
-    run: str | None = None
+    data: str = Field(default="data", description="where data sets lie; or the environment variable MEMBRANE_DATA")
+    runs: str = Field(default="runs", description="where runs go")
+    run: str | None = Field(default=None, description="one run's folder, outright")
 
 
 class Init(Settings):
@@ -88,22 +91,34 @@ class Debug(Settings):
 class Config(Settings):
     """One experiment, whole."""
 
-    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")
-    seed: Count = 0
-    timesteps: PositiveInt = 4
-    epochs: PositiveInt = 20
-    batch_size: PositiveInt = 64
-    protocol: Literal["val_best", "last", "paper_best_on_test"] = "val_best"
-    precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true"
-    threads: PositiveInt = 2
-    log_every: PositiveInt = 10
-    save_outputs: Literal["readout", "all"] = "readout"
-    figures: bool = UNSHAPING(default=True)
-    rerun: bool = False
-    keep_going: bool = False
-    max_time: str | None = UNSHAPING(default=None)
-    trust: list[str] = []
-    on_oom: Literal["fail", "halve"] = LATER(default="fail")
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", description="the folder under paths.runs")
+    seed: Count = Field(default=0, description="of everything random but the split, which dataset.split_seed fixes")
+    timesteps: PositiveInt = Field(default=4, description="T, how often a neuron is stepped for one sample")
+    epochs: PositiveInt = Field(default=20, description="passes over the training part")
+    batch_size: PositiveInt = Field(default=64, description="samples a step, over all devices")
+    protocol: Literal["val_best", "last", "paper_best_on_test"] = Field(
+        default="val_best", description="val_best, last or paper_best_on_test"
+    )
+    precision: Literal["32-true", "bf16-mixed", "16-mixed"] = Field(
+        default="32-true", description="32-true, bf16-mixed, 16-mixed or auto, the fastest that is safe here"
+    )
+    threads: PositiveInt = Field(
+        default=2, description="of the processor; part of what makes a run repeatable to the bit"
+    )
+    log_every: PositiveInt = Field(default=10, description="steps between training rows of metrics.csv")
+    save_outputs: Literal["readout", "all"] = Field(
+        default="readout", description="readout, or all for every timestep's outputs of the test set"
+    )
+    figures: bool = UNSHAPING(default=True, description="draw the run's figures at its end; a second's work")
+    rerun: bool = Field(default=False, description="move a finished run aside and run it again")
+    keep_going: bool = Field(default=False, description="start a sweep's good jobs though others were refused")
+    max_time: str | None = UNSHAPING(
+        default=None, description="stop with a checkpoint so long after the start, as 45s, 10m or 1h30m"
+    )
+    trust: list[str] = Field(default=[], description="your own classes that may be built, as [package.Class]")
+    on_oom: Literal["fail", "halve"] = LATER(
+        default="fail", description="fail, or halve: cut batches that do not fit the memory, and accumulate"
+    )
     paths: Paths = Paths()
     dataset: SerializeAsAny[Dataset]
     model: SerializeAsAny[Model]
@@ -120,8 +135,8 @@ class Config(Settings):
     logger: SerializeAsAny[Logger] | None = None
     framework: SerializeAsAny[Framework]
     debug: Debug | None = None
-    init: Init | None = LATER(default=None)
-    extend: Extend | None = LATER(default=None)
+    init: Init | None = LATER(default=None, description="a run or checkpoint whose weights this one starts from")
+    extend: Extend | None = LATER(default=None, description="a finished run that this one continues, with more epochs")
 
     @field_validator("max_time", mode="before")
     @classmethod

@@ -1,4 +1,4 @@
-"""Models: their settings, and in one line what cannot be built."""
+"""Models: their settings, and in one line what cannot be built. What each is for, and its paper: conf/model."""
 
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal, Self
@@ -106,8 +106,7 @@ class SCNN(Model):
 class SResNet(Model):
     """Spiking ResNet that shrinks by max pooling: stem → groups of basic blocks → global pool → linear.
 
-    A block adds its main path and its shortcut with no neuron after (He et al. 2016, arXiv:1512.03385; as spikes: Fang
-    et al. 2021, arXiv:2102.04159).
+    A block adds its main path and its shortcut with no neuron after.
     """
 
     choice = "sresnet"
@@ -134,7 +133,7 @@ class SResNetStride(Model):
     """Spiking ResNet that shrinks by the strides of its convolutions, as an ANN's does; ``pool_sizes`` pool besides.
 
     A block adds its main path and its shortcut with no neuron after. ``postpool=sum`` is a head of a 1×1 convolution, a
-    neuron and a sum over all positions (He et al. 2016, arXiv:1512.03385).
+    neuron and a sum over all positions.
     """
 
     choice = "sresnet_stride"

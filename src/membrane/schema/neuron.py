@@ -1,4 +1,4 @@
-"""Neurons, and what stands in their place in the ANN twin."""
+"""Neurons, and what stands in their place in the ANN twin. What each is for, and its paper: conf/neuron."""
 
 from typing import Annotated, Any, ClassVar, Literal, Self
 
@@ -30,7 +30,7 @@ class SpikingNeuron(Neuron):
 
 
 class IF(SpikingNeuron):
-    """Integrate-and-fire: h[t] = v[t−1] + x[t], a spike where h reaches the threshold (Abbott 1999)."""
+    """Integrate-and-fire: h[t] = v[t−1] + x[t], a spike where h reaches the threshold."""
 
     choice = "if"
     public = "spikingjelly.activation_based.neuron.IFNode"
@@ -38,10 +38,7 @@ class IF(SpikingNeuron):
 
 
 class LIF(SpikingNeuron):
-    """Leaky integrate-and-fire: the potential decays towards rest with τ; ``decay_input`` divides the input by τ too.
-
-    Abbott 1999, Brain Research Bulletin 50.
-    """
+    """Leaky integrate-and-fire: the potential decays to rest with τ; ``decay_input`` divides the input by τ too."""
 
     choice = "lif"
     public = "spikingjelly.activation_based.neuron.LIFNode"
@@ -51,7 +48,7 @@ class LIF(SpikingNeuron):
 
 
 class PLIF(SpikingNeuron):
-    """LIF that learns one τ for each layer, 1/τ = sigmoid(w) (Fang et al. 2021, arXiv:2007.05785)."""
+    """LIF that learns one τ for each layer, 1/τ = sigmoid(w)."""
 
     choice = "plif"
     public = "spikingjelly.activation_based.neuron.ParametricLIFNode"
@@ -61,7 +58,7 @@ class PLIF(SpikingNeuron):
 
 
 class KLIF(LIF):
-    """LIF that learns a slope k for each layer; max(0, k·h) fires and resets (Jiang, Zhang 2023, arXiv:2302.09238)."""
+    """LIF that learns a slope k for each layer; max(0, k·h) fires and resets."""
 
     choice = "klif"
     public = "spikingjelly.activation_based.neuron.KLIFNode"
@@ -85,7 +82,7 @@ class Nonlinear(SpikingNeuron):
 
 
 class QIF(Nonlinear):
-    """Quadratic integrate-and-fire: a0·(v − v_rest)·(v − v_c) drives it (Gerstner et al. 2014, section 5.3)."""
+    """Quadratic integrate-and-fire: a0·(v − v_rest)·(v − v_c) drives it."""
 
     choice = "qif"
     public = "spikingjelly.activation_based.neuron.QIFNode"
@@ -95,7 +92,7 @@ class QIF(Nonlinear):
 
 
 class EIF(Nonlinear):
-    """Exponential integrate-and-fire: Δ·exp((v − θ)/Δ) makes the upstroke (Gerstner et al. 2014, section 5.2)."""
+    """Exponential integrate-and-fire: Δ·exp((v − θ)/Δ) makes the upstroke."""
 
     choice = "eif"
     public = "spikingjelly.activation_based.neuron.EIFNode"
@@ -108,7 +105,7 @@ Open = Annotated[float, Field(gt=0, lt=1)]
 
 
 class GLIF(Neuron):
-    """Gated LIF: learned gates mix two ways to leak, to integrate and to reset (Yao et al. 2022, arXiv:2210.13768)."""
+    """Gated LIF: learned gates mix two ways to leak, to integrate and to reset."""
 
     choice = "glif"
     public = "membrane.neurons.gated_lif.GatedLIF"
@@ -121,10 +118,7 @@ class GLIF(Neuron):
 
 
 class CUBALIF(Neuron):
-    """Current-based LIF: a current that decays charges a potential that decays, each by its own factor a timestep.
-
-    Gerstner et al. 2014, section 1.3, with exponential synapses.
-    """
+    """Current-based LIF: a current that decays charges a potential that decays, each by its own factor a timestep."""
 
     choice = "cuba_lif"
     public = "spikingjelly.activation_based.neuron.CUBALIFNode"
@@ -138,7 +132,7 @@ class CUBALIF(Neuron):
 class PSN(Neuron):
     """Parallel spiking neuron: a learned T×T matrix over all timesteps, a threshold for each, no reset.
 
-    It sees the future and learns for one T (Fang et al. 2023, arXiv:2304.12760).
+    It sees the future and learns for one T.
     """
 
     choice = "psn"
@@ -150,7 +144,7 @@ class PSN(Neuron):
 class MaskedPSN(Neuron):
     """PSN masked to the last k timesteps where ``lambda_init`` is 1; less lets the rest of the matrix in by 1 − λ.
 
-    Fang et al. 2023, arXiv:2304.12760. λ stays as it starts.
+    λ stays as it starts.
     """
 
     choice = "masked_psn"
@@ -162,7 +156,7 @@ class MaskedPSN(Neuron):
 
 
 class SlidingPSN(Neuron):
-    """PSN with one weight for each of the last k timesteps, the same at every t, for any T (Fang et al. 2023)."""
+    """PSN with one weight for each of the last k timesteps, the same at every t, for any T."""
 
     choice = "sliding_psn"
     public = "spikingjelly.activation_based.neuron.SlidingPSN"
@@ -173,10 +167,7 @@ class SlidingPSN(Neuron):
 
 
 class IFSRL(Neuron):
-    """Soft-reset IF that learns one threshold for each layer, from U(0.8, 1)·``v_threshold``; spikes are 0 and 1.
-
-    Made for surrogate=sigmoid surrogate.alpha=1.
-    """
+    """Soft-reset IF that learns one threshold for each layer, from U(0.8, 1)·``v_threshold``; spikes are 0 and 1."""
 
     choice = "ifsrl"
     public = "membrane.neurons.learnable_threshold.IFSRL"
@@ -185,10 +176,7 @@ class IFSRL(Neuron):
 
 
 class ATIF(IFSRL):
-    """IFSRL whose spikes are scaled by the learned threshold: 0 and θ.
-
-    Made for surrogate=sigmoid surrogate.alpha=1.
-    """
+    """IFSRL whose spikes are scaled by the learned threshold: 0 and θ."""
 
     choice = "atif"
     public = "membrane.neurons.learnable_threshold.ATIF"

@@ -1,4 +1,4 @@
-"""SpikingJelly's model zoo: its settings, and in one line what cannot be built."""
+"""SpikingJelly's model zoo: its settings, and in one line what cannot be built. The papers: conf/model."""
 
 from typing import Literal, Self
 
@@ -18,7 +18,7 @@ class Zoo(Model):
 
 
 class SpikingVGG(Zoo):
-    """VGG with spiking neurons: 11 to 19 layers, with and without norm (Simonyan, Zisserman 2015, arXiv:1409.1556).
+    """VGG with spiking neurons: 11 to 19 layers, with and without norm.
 
     A 2×2 pool is left out once a single pixel is left. ``head`` null is imagenet (two layers of 4096) from 64 pixels
     up, else cifar (one linear layer).
@@ -32,7 +32,7 @@ class SpikingVGG(Zoo):
 
 
 class SpikingResNet(Zoo):
-    """ResNet with spiking neurons: a neuron follows every sum (He et al. 2016, arXiv:1512.03385).
+    """ResNet with spiking neurons: a neuron follows every sum.
 
     ``stem`` null is imagenet (7×7, stride 2, max pool) from 64 pixels up, else cifar (3×3, stride 1).
     """
@@ -46,7 +46,7 @@ class SpikingResNet(Zoo):
 class SEWResNet(Zoo):
     """Spike-element-wise ResNet: ``cnf`` joins the spikes of both paths, with no neuron after.
 
-    Fang et al. 2021, arXiv:2102.04159. ``stem`` as spiking_resnet.
+    ``stem`` as spiking_resnet.
     """
 
     choice = "sew_resnet"
@@ -59,7 +59,7 @@ class SEWResNet(Zoo):
 class MSResNet(Zoo):
     """Membrane-shortcut ResNet: neurons stand before the convolutions, the sum is of potentials.
 
-    Hu et al. 2021, arXiv:2112.08954. ``stem`` as spiking_resnet; ``channels`` is the first stage's width.
+    ``stem`` as spiking_resnet; ``channels`` is the first stage's width.
     """
 
     choice = "ms_resnet"
@@ -73,7 +73,7 @@ class MSResNet(Zoo):
 class PLIFNet(Zoo):
     """The networks of the PLIF paper for its six data sets, with ten voting neurons a class.
 
-    Fang et al. 2021, arXiv:2007.05785. ``channels`` null is the paper's.
+    ``channels`` null is the paper's.
     """
 
     choice = "plif_net"
@@ -90,7 +90,7 @@ class Transformer(Zoo):
 
 
 class Spikformer(Transformer):
-    """Transformer with spiking self-attention (Zhou et al. 2023, arXiv:2209.15425).
+    """Transformer with spiking self-attention.
 
     ``patch_size`` null is 16 from 64 pixels up, else 4.
     """
@@ -113,8 +113,7 @@ class Spikformer(Transformer):
 class QKFormer(Transformer):
     """Hierarchical transformer of three stages, with Q-K attention in the first two.
 
-    Zhou et al. 2024, arXiv:2403.16552. ``stem`` null is imagenet (a quarter of the pixels) from 64 pixels up, else
-    cifar.
+    ``stem`` null is imagenet (a quarter of the pixels) from 64 pixels up, else cifar.
     """
 
     choice = "qkformer"
@@ -136,7 +135,7 @@ class QKFormer(Transformer):
 class SpikeDrivenTransformer(Transformer):
     """Transformer whose attention masks and adds spikes, without a product of matrices.
 
-    Yao et al. 2023, arXiv:2307.01694. ``stem`` null pools four times from 64 pixels up, else twice.
+    ``stem`` null pools four times from 64 pixels up, else twice.
     """
 
     choice = "sdt"
