@@ -59,8 +59,7 @@ def plain() -> dict[str, Any]:
     from membrane.config.check import resolved
     from membrane.config.composer import Composer
 
-    [job], _ = Composer().jobs([], multirun=False)
-    return resolved(job.config)
+    return resolved(Composer().compose([]))
 
 
 @pytest.fixture

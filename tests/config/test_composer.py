@@ -12,8 +12,9 @@ from packaging.version import Version
 
 from membrane.cli import train as command
 from membrane.config.check import check, resolved
-from membrane.config.composer import Composer, Job
+from membrane.config.composer import Composer
 from membrane.errors import ConfigError
+from membrane.sweep.jobs import Job, jobs_of
 
 ROOT = Path(__file__).parents[2]
 WHOLE = "# @package _global_\n"
@@ -68,7 +69,7 @@ def composer() -> Composer:
 
 
 def single(composer: Composer, *overrides: str) -> Job:
-    [job], sweep = composer.jobs(composer.free(overrides), multirun=False)
+    [job], sweep = jobs_of(composer, composer.free(overrides), multirun=False)
     assert not sweep
     return job
 
@@ -173,7 +174,7 @@ def test_a_regression_set_brings_its_loss_and_what_is_watched_unless_someone_els
         assert chosen(*typed) == ("CrossEntropy", "val/loss")
     assert chosen("dataset=diabetes", "trainer.monitor=val/corr") == ("MSE", "val/corr")
     assert chosen("experiment=regression", "dataset=mnist") == ("CrossEntropy", "val/acc")
-    jobs, _ = mine.jobs(mine.free(["dataset=digits,diabetes"]), multirun=True)
+    jobs, _ = jobs_of(mine, mine.free(["dataset=digits,diabetes"]), multirun=True)
     found = [check(resolved(job.config)) for job in jobs]
     assert [(config.name, config.loss.name_of_choice) for config in found] == [
         ("digits", "cross_entropy"),
@@ -238,14 +239,14 @@ def test_settings_that_no_file_says_can_be_set_and_referred_to(composer: Compose
 
 def test_a_sweep_is_every_combination_in_order(composer: Composer) -> None:
     typed = ["framework=singlestep,multistep", "optimizer.lr=0.1,0.2", "epochs=3"]
-    jobs, sweep = composer.jobs(composer.free(typed), multirun=True)
+    jobs, sweep = jobs_of(composer, composer.free(typed), multirun=True)
     assert sweep
     said = [(job.config.framework["_target_"].rpartition(".")[2], job.config.optimizer.lr) for job in jobs]
     assert said == [("SingleStep", 0.1), ("SingleStep", 0.2), ("MultiStep", 0.1), ("MultiStep", 0.2)]
     assert jobs[1].overrides == ["framework=singlestep", "optimizer.lr=0.2", "epochs=3"]
     assert {job.config.epochs for job in jobs} == {3}
-    assert len(composer.jobs(composer.free(["seed=range(5)"]), multirun=True)[0]) == 5
-    by_mode, sweep = composer.jobs(composer.free(["seed=1,2", "hydra.mode=MULTIRUN"]), multirun=False)
+    assert len(jobs_of(composer, composer.free(["seed=range(5)"]), multirun=True)[0]) == 5
+    by_mode, sweep = jobs_of(composer, composer.free(["seed=1,2", "hydra.mode=MULTIRUN"]), multirun=False)
     assert (sweep, [job.config.seed for job in by_mode]) == (True, [1, 2])
 
 

@@ -14,6 +14,7 @@ from membrane.config.choices import Choice, choices
 from membrane.config.composer import Composer
 from membrane.errors import ConfigError
 from membrane.schema import GROUPS, MANY, Config, Node
+from membrane.sweep.jobs import jobs_of
 from membrane.sweep.processes import LAUNCHER, Processes, settings_of
 
 CONF = Path(__file__).parents[2] / "conf"
@@ -38,7 +39,7 @@ def composer() -> Composer:
 
 
 def checked(composer: Composer, *overrides: str) -> Config:
-    [job], _ = composer.jobs(composer.free(overrides), multirun=False)
+    [job], _ = jobs_of(composer, composer.free(overrides), multirun=False)
     return check(resolved(job.config))
 
 
@@ -137,7 +138,7 @@ def test_an_experiment_or_debug_file_composes(path: Path, composer: Composer) ->
 
 def test_the_sweep_of_seeds_composes(composer: Composer) -> None:
     def swept(*typed: str, multirun: bool = False) -> list[tuple[int, float]]:
-        jobs, sweep = composer.jobs(composer.free(["sweep=seeds", *typed]), multirun)
+        jobs, sweep = jobs_of(composer, composer.free(["sweep=seeds", *typed]), multirun)
         assert sweep
         configs = [check(resolved(job.config)) for job in jobs]
         return [(config.seed, config.optimizer.lr) for config in configs]

@@ -13,6 +13,7 @@ from omegaconf import OmegaConf
 from membrane.config.composer import Composer
 from membrane.config.files import ConfigFiles
 from membrane.errors import ConfigError
+from membrane.sweep.jobs import jobs_of
 
 LINES: list[list[str]] = [
     [],
@@ -28,7 +29,7 @@ LINES: list[list[str]] = [
 def composed(composer: Composer, line: list[str]) -> list[Any]:
     """Every job of a command line, as plain values; what the composer gave is changed afterwards."""
     typed = [each for each in line if each != "-m"]
-    jobs, _ = composer.jobs(composer.free(typed), multirun="-m" in line)
+    jobs, _ = jobs_of(composer, composer.free(typed), multirun="-m" in line)
     plain = [OmegaConf.to_container(job.config) for job in jobs]
     for job in jobs:
         job.config.paths.runs = job.config.dataset.name = job.config.name = "changed"
@@ -63,7 +64,7 @@ def test_a_file_that_says_what_it_may_not_is_refused_again(tmp_path: Any) -> Non
     composer = Composer(str(tmp_path))
     for _ in range(2):
         with pytest.raises(ConfigError, match=r"experiment/bad\.yaml: hydra may be set"):
-            composer.jobs(composer.free(["experiment=bad"]), multirun=False)
+            jobs_of(composer, composer.free(["experiment=bad"]), multirun=False)
 
 
 def test_a_job_is_composed_once_to_be_validated_and_run(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -108,7 +109,7 @@ def test_a_job_is_composed_once_to_be_validated_and_run(monkeypatch: pytest.Monk
 def test_what_the_composer_made_is_what_hydra_would_make_of_it(line: list[str]) -> None:
     composer = Composer()
     lines = composer.free(line)
-    jobs, sweep = composer.jobs(lines, multirun=True)
+    jobs, sweep = jobs_of(composer, lines, multirun=True)
     assert sweep
     run = ["hydra.sweep.dir=elsewhere", *lines, "hydra.mode=MULTIRUN"]
     master = composer.loader.load_configuration("train", run, run_mode=RunMode.MULTIRUN)

@@ -13,6 +13,7 @@ from membrane.cli.train import main
 from membrane.config import composer as composition
 from membrane.config.composer import Composer
 from membrane.errors import ConfigError
+from membrane.sweep.jobs import jobs_of
 
 pytestmark = pytest.mark.usefixtures("trap")
 
@@ -148,7 +149,7 @@ def written(folder: Path, files: dict[str, str]) -> str:
 def refusal_of(composer: Composer, overrides: list[str], multirun: bool = False) -> str:
     """Why a command line is refused, in one line, with nothing imported or run."""
     with pytest.raises(ConfigError) as refusal:
-        composer.jobs(composer.free(overrides), multirun)
+        jobs_of(composer, composer.free(overrides), multirun)
     assert "\n" not in str(refusal.value)
     assert "canary" not in sys.modules
     assert not Path("TOUCHED").exists()
@@ -167,7 +168,7 @@ def test_what_a_file_may_say_it_may(tmp_path: Path) -> None:
         "foo/units": "units: [7]",
     }
     composer = Composer(written(tmp_path / "mine", files))
-    [job], sweep = composer.jobs(composer.free(["experiment=good"]), multirun=False)
+    [job], sweep = jobs_of(composer, composer.free(["experiment=good"]), multirun=False)
     assert (sweep, job.config.seed, job.config.model.units) == (False, 3, [7])
     assert "hydra" not in job.config
 
@@ -209,7 +210,7 @@ def test_a_sweep_is_refused_for_what_hydra_composes_before_its_jobs(tmp_path: Pa
     for overrides in (["experiment=evil", "dataset=digits,mnist"], ["experiment=evil", "dataset=glob(nothing*)"]):
         assert re.search(HYDRA, refusal_of(composer, overrides, multirun=True))
     assert re.search("the sweep has no job", refusal_of(composer, ["dataset=glob(nothing*)"], multirun=True))
-    jobs, _ = composer.jobs(["experiment=missing", "foo=evil,evil"], multirun=True)
+    jobs, _ = jobs_of(composer, ["experiment=missing", "foo=evil,evil"], multirun=True)
     assert len(jobs) == 2
 
 
@@ -221,7 +222,7 @@ def test_a_search_path_of_the_command_line_brings_no_rights(tmp_path: Path) -> N
 def test_a_folder_of_the_users_replaces_none_of_our_files(tmp_path: Path) -> None:
     files = {"train": "hydra: {job: {env_set: {A: b}}}\nseed: 5", "dataset/digits": "name: theirs", **EVIL}
     composer = Composer(written(tmp_path / "mine", files))
-    [job], _ = composer.jobs([], multirun=False)
+    [job], _ = jobs_of(composer, [], multirun=False)
     assert job.config.dataset.name == "digits"
     assert composer.load([], RunMode.RUN).hydra.job.env_set == {}
 
@@ -235,9 +236,9 @@ def conf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_local_may_trust_but_not_set_hydra(conf: Path) -> None:
-    Composer().jobs([], multirun=False)  # there is none: fine
+    jobs_of(Composer(), [], multirun=False)  # there is none: fine
     written(conf, {"local/default": f"{WHOLE}trust: [canary.Callback]\nthreads: 1"})
-    [job], _ = Composer().jobs([], multirun=False)
+    [job], _ = jobs_of(Composer(), [], multirun=False)
     assert (job.config.trust, job.config.threads) == (["canary.Callback"], 1)
     for content in ("hydra: {job: {env_set: {A: b}}}", "defaults: [override /hydra/job_logging: stdout]"):
         written(conf, {"local/default": WHOLE + content})
@@ -246,10 +247,10 @@ def test_local_may_trust_but_not_set_hydra(conf: Path) -> None:
 
 def test_conf_sweep_and_conf_hydra_may_set_hydra_and_experiments_there_may_not(conf: Path) -> None:
     written(conf, {"sweep/seeds": f"{WHOLE}hydra: {{mode: MULTIRUN, sweeper: {{params: {{++seed: '1,2,3'}}}}}}"})
-    jobs, sweep = Composer().jobs(["sweep=seeds"], multirun=False)
+    jobs, sweep = jobs_of(Composer(), ["sweep=seeds"], multirun=False)
     assert (sweep, [job.config.seed for job in jobs]) == (True, [1, 2, 3])
     written(conf, {"hydra/job_logging/quiet": "version: 1\ndisable_existing_loggers: true"})
-    Composer().jobs(["hydra/job_logging=quiet"], multirun=False)
+    jobs_of(Composer(), ["hydra/job_logging=quiet"], multirun=False)
     written(conf, EVIL)
     assert re.search(HYDRA, refusal_of(Composer(), ["experiment=evil"]))
     written(conf, {"sweep/seeds": f"{WHOLE}trust: [canary.Callback]"})

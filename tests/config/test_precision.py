@@ -17,6 +17,7 @@ from membrane.fast.fused import fuse, way
 from membrane.neurons import NeuronFactory
 from membrane.runs.folder import RunFolder
 from membrane.schema import GROUPS
+from membrane.sweep.jobs import jobs_of
 from membrane.training.assembly import neuron_factory, set_arithmetic
 
 
@@ -75,11 +76,11 @@ def test_what_is_chosen_is_what_the_run_is_known_by(
 def test_channels_lie_last_where_nothing_else_is_said(line: list[str], last: bool, processor: Any) -> None:
     processor("avx2")
     composer = Composer()
-    [job], _ = composer.jobs(composer.free(line), multirun=False)
+    [job], _ = jobs_of(composer, composer.free(line), multirun=False)
     config = check(resolved(job.config))
     assert config.trainer.channels_last is last
     outright = [*(each for each in line if "=auto" not in each), f"trainer.channels_last={str(last).lower()}"]
-    [job], _ = composer.jobs(composer.free(outright), multirun=False)
+    [job], _ = jobs_of(composer, composer.free(outright), multirun=False)
     assert RunFolder(check(resolved(job.config))).fingerprint == RunFolder(config).fingerprint
 
 

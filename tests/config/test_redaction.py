@@ -15,6 +15,7 @@ from membrane.config.check import check, resolved
 from membrane.config.composer import Composer
 from membrane.config.redaction import as_yaml, published
 from membrane.schema.secrets import MASK
+from membrane.sweep.jobs import jobs_of
 
 THEIRS = """
 from membrane.models.smlp import SMLP
@@ -40,7 +41,7 @@ def theirs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
 
 def said(composer: Composer, *typed: str) -> dict[str, Any]:
     """What is saved of a command line."""
-    [job], _ = composer.jobs(composer.free(typed), multirun=False)
+    [job], _ = jobs_of(composer, composer.free(typed), multirun=False)
     config = check(resolved(job.config))
     return published(config, job.config)
 

@@ -16,6 +16,7 @@ from membrane.config.check import check, resolved
 from membrane.config.composer import Composer
 from membrane.learner import Learner
 from membrane.schema import Config
+from membrane.sweep.jobs import jobs_of
 from membrane.training import checkpoints
 from membrane.training.assembly import build_data, build_learner, build_trainer, set_arithmetic
 
@@ -30,7 +31,7 @@ FIRST, LAST = 5, 15  # steps that are looked at: the first ones choose algorithm
 def configuration(*said: str) -> Config:
     """The default configuration, but for what is said."""
     composer = Composer()
-    [job], _ = composer.jobs(composer.free(said), multirun=False)
+    [job], _ = jobs_of(composer, composer.free(said), multirun=False)
     return check(resolved(job.config))
 
 

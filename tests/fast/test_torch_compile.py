@@ -18,6 +18,7 @@ from membrane.errors import ConfigError
 from membrane.fast.torch_compile import compile_training
 from membrane.framework import MultiStep, SingleStep
 from membrane.schema import Config
+from membrane.sweep.jobs import jobs_of
 from membrane.training import assembly
 
 DIGITS = (1, 8, 8)
@@ -57,7 +58,7 @@ SMALL = {
 def configuration(*said: str) -> Config:
     """The default configuration, but for what is said."""
     composer = Composer()
-    [job], _ = composer.jobs(composer.free(said), multirun=False)
+    [job], _ = jobs_of(composer, composer.free(said), multirun=False)
     return check(resolved(job.config))
 
 

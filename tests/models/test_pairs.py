@@ -16,6 +16,7 @@ from membrane.framework import MultiStep
 from membrane.neurons import is_neuron, neuron_layers
 from membrane.randomness import generator, scoped
 from membrane.schema import GROUPS
+from membrane.sweep.jobs import jobs_of
 from membrane.training.assembly import build_learner
 
 MODELS, NEURONS = ([kind for kind in GROUPS[group][1] if kind.choice] for group in ("model", "neuron"))
@@ -53,7 +54,7 @@ def bases() -> dict[str, dict[str, Any]]:
     """Each framework's configuration on its bundled data."""
     composer, found = Composer(), {}
     for framework in FRAMEWORKS:
-        [job], _ = composer.jobs([f"framework={framework}"], multirun=False)
+        [job], _ = jobs_of(composer, [f"framework={framework}"], multirun=False)
         found[framework] = resolved(job.config)
     return found
 

@@ -25,6 +25,7 @@ from membrane.models.spiking_vgg import SpikingVGG
 from membrane.neurons import is_neuron, make_neuron
 from membrane.randomness import generator, scoped
 from membrane.schema.zoo import ZOO
+from membrane.sweep.jobs import jobs_of
 
 NAMES = [kind.choice for kind in ZOO]
 CONVOLUTIONAL = {
@@ -50,7 +51,7 @@ N, K, SHAPE = 2, 3, (2, 4, 6)
 def composed() -> dict[str, dict[str, Any]]:
     """Model → the default configuration with it."""
     composer = Composer()
-    jobs = {name: composer.jobs(composer.free([f"model={name}"]), multirun=False)[0][0] for name in NAMES}
+    jobs = {name: jobs_of(composer, composer.free([f"model={name}"]), multirun=False)[0][0] for name in NAMES}
     return {name: resolved(job.config) for name, job in jobs.items()}
 
 

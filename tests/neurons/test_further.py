@@ -13,6 +13,7 @@ from membrane.framework import MultiStepTID, SingleStepTID
 from membrane.neurons import neuron_layers
 from membrane.randomness import generator
 from membrane.schema import GROUPS
+from membrane.sweep.jobs import jobs_of
 from membrane.training.assembly import build_learner
 
 FURTHER = {kind.public.rpartition(".")[2]: kind for kind in GROUPS["neuron"][1] if not kind.choice}
@@ -32,7 +33,7 @@ def composer() -> Composer:
 
 def learner(composer: Composer, *typed: str) -> Any:
     """What a command line builds."""
-    [job], _ = composer.jobs(composer.free(["model=smlp", *typed]), multirun=False)
+    [job], _ = jobs_of(composer, composer.free(["model=smlp", *typed]), multirun=False)
     return build_learner(check(resolved(job.config)))
 
 

@@ -10,6 +10,7 @@ from membrane.config.check import check, resolved
 from membrane.config.composer import Composer
 from membrane.runs.fingerprint import entering, fingerprint
 from membrane.schema import Config, Settings
+from membrane.sweep.jobs import jobs_of
 
 FIXED = {
     (): "238df87eae0d",
@@ -51,7 +52,7 @@ def replaced(config: Any, place: tuple[str, ...], value: Any) -> Any:
 
 @pytest.mark.parametrize("typed", FIXED, ids=" ".join)
 def test_fixed_fingerprints(typed: tuple[str, ...], composer: Composer) -> None:
-    [job], _ = composer.jobs(composer.free(typed), multirun=False)
+    [job], _ = jobs_of(composer, composer.free(typed), multirun=False)
     assert fingerprint(check(resolved(job.config))) == FIXED[typed]
 
 

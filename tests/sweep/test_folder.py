@@ -11,11 +11,12 @@ from typing import Any
 import pytest
 
 from membrane.config.check import check, resolved
-from membrane.config.composer import Composer, Job
+from membrane.config.composer import Composer
 from membrane.errors import ConfigError
 from membrane.runs.stopping import Pruned, Stopped
 from membrane.sweep import folder as sweeps
 from membrane.sweep.folder import Tally, begin, claimed
+from membrane.sweep.jobs import Job, jobs_of
 from membrane.training import run as train
 
 Run = Callable[..., int]
@@ -41,9 +42,9 @@ def left() -> dict[str, str]:
     return {path.parent.name.removeprefix("seed"): path.stem for path in found}
 
 
-def jobs_of(*typed: str, raw: dict[str, Any] | None = None) -> list[tuple[Job, Any]]:
+def checked_jobs(*typed: str, raw: dict[str, Any] | None = None) -> list[tuple[Job, Any]]:
     composer = Composer()
-    jobs, _ = composer.jobs(composer.free(typed), multirun=True)
+    jobs, _ = jobs_of(composer, composer.free(typed), multirun=True)
     return [(job, check(resolved(job.config))) for job in jobs]
 
 
@@ -75,13 +76,13 @@ def test_the_record_names_every_job_and_where_its_run_lies(small: Run, ends: dic
 
 
 def test_a_run_folder_that_was_said_outright_is_recorded_as_said(tmp_path: Path) -> None:
-    jobs = jobs_of("seed=1,2", f"paths.runs={tmp_path}", "paths.run=mine/${seed}")
+    jobs = checked_jobs("seed=1,2", f"paths.runs={tmp_path}", "paths.run=mine/${seed}")
     record = json.loads((begin([], jobs) / "jobs.json").read_text())
     assert [job["folder"] for job in record["jobs"]] == [str(Path.cwd() / "mine" / seed) for seed in "12"]
 
 
 def test_nothing_secret_is_recorded(tmp_path: Path) -> None:
-    [(job, config)] = jobs_of("seed=1", f"paths.runs={tmp_path}")
+    [(job, config)] = checked_jobs("seed=1", f"paths.runs={tmp_path}")
     spied = Job([*job.overrides, "logger.api_key=abcdef"], job.config)
     text = (begin(["logger.api_key=abcdef", "-m"], [(spied, config)]) / "jobs.json").read_text()
     assert "abcdef" not in text
@@ -89,7 +90,7 @@ def test_nothing_secret_is_recorded(tmp_path: Path) -> None:
 
 
 def test_jobs_that_a_sweeper_decides_on_later_are_not_recorded(tmp_path: Path) -> None:
-    [(job, config)] = jobs_of("seed=1", f"paths.runs={tmp_path}")
+    [(job, config)] = checked_jobs("seed=1", f"paths.runs={tmp_path}")
     folder = begin([], [(Job(job.overrides, job.config, typical=True), config)])
     assert folder.is_dir()
     assert not list(folder.iterdir())
@@ -107,7 +108,7 @@ def test_sweeps_that_begin_in_the_same_second_share_no_folder(tmp_path: Path, mo
 
 
 def test_a_folder_that_cannot_be_made_is_refused_in_one_line(tmp_path: Path) -> None:
-    jobs = jobs_of("seed=1", f"paths.runs={tmp_path}")
+    jobs = checked_jobs("seed=1", f"paths.runs={tmp_path}")
     (tmp_path / ".sweeps").touch()
     with pytest.raises(ConfigError, match=f"^paths.runs={tmp_path}: .*: (File exists|Not a directory)$"):
         begin([], jobs)

@@ -15,6 +15,7 @@ from membrane.errors import ConfigError
 from membrane.files.digest import sha256
 from membrane.runs.fingerprint import fingerprint
 from membrane.schema import Init
+from membrane.sweep.jobs import jobs_of
 from membrane.training import checkpoints
 from membrane.training.initial import start_from
 
@@ -108,7 +109,7 @@ def test_a_checkpoint_that_changed_is_refused(tiny: nn.Module, tmp_path: Path) -
 
 def composed(*overrides: str) -> Any:
     composer = Composer()
-    [job], _ = composer.jobs(composer.free(overrides), multirun=False)
+    [job], _ = jobs_of(composer, composer.free(overrides), multirun=False)
     return check(resolved(job.config))
 
 

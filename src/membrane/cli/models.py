@@ -140,9 +140,7 @@ def refusals(name: str | None = None) -> Iterator[tuple[tuple[str, str, str], st
         return
     bases = {}
     for framework in FRAMEWORKS:
-        composer = Composer()
-        [job], _ = composer.jobs([f"framework={framework}"], multirun=False)
-        bases[framework] = resolved(job.config)
+        bases[framework] = resolved(Composer().compose([f"framework={framework}"]))
     nodes = {kind.choice: yaml_of(kind) for kind in (*models, *neurons)}
     for model, neuron in pairs:
         for framework, base in bases.items():

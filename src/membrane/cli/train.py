@@ -18,7 +18,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from membrane.cli.versions import check_versions
 from membrane.config.check import check, resolved
-from membrane.config.composer import PRIMARY, Composer, Job, folder
+from membrane.config.composer import PRIMARY, Composer, folder
 from membrane.config.extension import extended
 from membrane.config.redaction import as_yaml, published
 from membrane.errors import ConfigError, DataError, one_line
@@ -27,6 +27,7 @@ from membrane.runs.stopping import Stop, Stopped
 from membrane.schema import Config
 from membrane.schema.secrets import masked_override
 from membrane.sweep.folder import begin
+from membrane.sweep.jobs import Job, jobs_of
 from membrane.sweep.task import Task, buildable
 from membrane.tracking.log import terminal
 from membrane.training.job import RunFailed
@@ -77,7 +78,7 @@ def launch(arguments: list[str], stop: Stop) -> int:
     overrides = composer.free(known.overrides)
     if known.cfg in ("hydra", "all"):
         return print_part(composer.whole(overrides, known.cfg), known.package)
-    jobs, sweep = composer.jobs(overrides, known.multirun)
+    jobs, sweep = jobs_of(composer, overrides, known.multirun)
     checked = [(job, outcome(job)) for job in jobs]
     if known.cfg == "job":
         return print_config(checked[0], known.package)

@@ -7,16 +7,14 @@ command line and `conf/local` may name trusted classes.
 
 import posixpath
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from hydra import version
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra._internal.config_repository import IConfigRepository
-from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra._internal.utils import create_automatic_config_search_path
 from hydra.core.config_search_path import SearchPathQuery
 from hydra.core.default_element import ResultDefault
@@ -28,18 +26,15 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
-from membrane.config.files import BASIC_SWEEPER, ConfigFiles
+from membrane.config.files import ConfigFiles
 from membrane.config.messages import nearest, no_choice, unknown
 from membrane.errors import ConfigError, one_line
 from membrane.schema import GROUPS, MANY, Config
 from membrane.schema.secrets import masked, masked_override
-from membrane.sweep.processes import LAUNCHER, settings_of
-from membrane.sweep.search.space import Dimension, examples, search_space
 
 PRIMARY = "train"
 HYDRA_VERSION = "1.3"
 """Whose rules of composition hold, here and in Hydra's main."""
-OPTUNA_SWEEPER = "hydra_plugins.membrane.optuna.OptunaSweeper"
 SAYS_HYDRA = re.compile(r"(^|[/.@:\[])hydra($|[/.@:\]\[])")
 WHOLE = ("experiment", "sweep", "debug", "local")
 """Groups whose files speak of the whole configuration."""
@@ -49,18 +44,6 @@ def folder() -> Path:
     """The configuration folder: beside the package where it was installed, in the repository otherwise."""
     installed = Path(__file__).parents[1] / "conf"
     return installed if installed.is_dir() else Path(__file__).parents[3] / "conf"
-
-
-@dataclass(frozen=True)
-class Job:
-    """One run to come: its overrides as they were typed and what they compose to, the ``hydra`` node left out.
-
-    ``typical``: a sweeper decides later on what is swept.
-    """
-
-    overrides: list[str]
-    config: DictConfig
-    typical: bool = False
 
 
 class Composer:
@@ -113,66 +96,16 @@ class Composer:
         reason = next(reasons, "a stray character")
         return f"{line!r} cannot be read ({reason}): quote what is special, as in key='\"a b\"'"
 
-    def jobs(self, overrides: Sequence[str], multirun: bool) -> tuple[list[Job], bool]:
-        """Every job that a command line asks for, and whether it is a sweep. ConfigError for the first bad one."""
-        parsed = self.parsed(overrides)
-        if not multirun and not any(override.is_sweep_override() for override in parsed):
-            job, mode = self.job(overrides)
-            if mode is not RunMode.MULTIRUN:
-                return [job], False
-        master = self.load(overrides, RunMode.MULTIRUN)
-        if not multirun and master.hydra.mode is not RunMode.MULTIRUN:
-            swept = next(override for override in parsed if override.is_sweep_override())
-            key, _, values = swept.input_line.lstrip("+").partition("=")
-            raise ConfigError(f"{key}={values}: several values need -m, a sweep; a list is {key}=[{values}]")
-        with composing(self):
-            if master.hydra.launcher.get("_target_") == LAUNCHER:
-                settings_of(master.hydra.launcher)
-        fixed = [line for line, override in zip(overrides, parsed, strict=True) if not override.is_sweep_override()]
-        if master.hydra.sweeper.get("_target_") == OPTUNA_SWEEPER:
-            space = self.search_space(master.hydra.sweeper.get("params"), parsed)
-            return [replace(self.job(job)[0], typical=True) for job in examples(fixed, space)], True
-        if master.hydra.sweeper.get("_target_") != BASIC_SWEEPER:
-            return [self.typical_job(fixed, parsed)], True
-        params = self.parsed([f"{key}={value}" for key, value in (master.hydra.sweeper.get("params") or {}).items()])
-        if any(override.key_or_group.split(".")[0] == "trust" for override in params):
-            raise ConfigError("hydra.sweeper.params: trust may be said on the command line and in conf/local only")
-        for override in (each for each in (*params, *parsed) if each.is_interval_sweep()):
-            raise ConfigError(f"{override.key_or_group}: an interval is no list of values; sweep=optuna searches in it")
-        with composing(self):
-            ours = [each for each in parsed if not each.key_or_group.startswith(("hydra.", "hydra/"))]
-            [jobs] = BasicSweeper.split_arguments([*params, *ours], max_batch_size=None)
-        if not jobs:
-            raise ConfigError("the sweep has no job: one of its settings has no value")
-        return [self.swept(master, job) for job in jobs], True
+    def compose(self, overrides: Sequence[str]) -> DictConfig:
+        """Return the configuration of a single run, without Hydra's node."""
+        return without_hydra(self.load(overrides, RunMode.RUN))
 
-    def search_space(self, params: Mapping[str, Any] | None, typed: Sequence[Any]) -> dict[str, Dimension]:
-        """What `sweep=optuna` may choose, from ``hydra.sweeper.params`` and the overrides that were typed."""
-        lines = self.free([f"{key}={value}" for key, value in (params or {}).items()])
-        return search_space(self.parsed(lines), typed)
-
-    def typical_job(self, fixed: Sequence[str], parsed: Sequence[Any]) -> Job:
-        """The job without what is swept, for sweepers that decide later; what they may choose is inspected."""
-        repository = self.repository(parsed)
-        for override in parsed:
-            if override.is_discrete_sweep() and repository.group_exists(override.key_or_group):
-                for value in override.sweep_string_iterator():
-                    self.load([*fixed, f"{override.get_key_element()}={value}"], RunMode.RUN)
-        return replace(self.job(fixed)[0], typical=True)
-
-    def job(self, overrides: Sequence[str]) -> tuple[Job, RunMode | None]:
-        """One job, composed, and what Hydra would make of it."""
-        config = self.load(overrides, RunMode.RUN)
-        mode = config.hydra.mode
-        return job_of(overrides, config), mode
-
-    def swept(self, master: DictConfig, overrides: Sequence[str]) -> Job:
-        """One job of a sweep, composed as Hydra will."""
+    def compose_sweep_job(self, master: DictConfig, overrides: Sequence[str]) -> DictConfig:
+        """Return the configuration of one job of a sweep as Hydra will compose it, without Hydra's node."""
         parsed = self.parsed(overrides)
         refuse_no_names(parsed, self.repository(parsed))
         with composing(self):
-            config = self.loader.load_sweep_config(master, list(overrides))
-        return job_of(overrides, config)
+            return without_hydra(self.loader.load_sweep_config(master, list(overrides)))
 
     def load(self, overrides: Sequence[str], mode: RunMode) -> DictConfig:
         """The whole composed configuration; what names nothing is refused, and what its files may not say."""
@@ -224,11 +157,11 @@ class Composer:
             return self.loader._parse_overrides_and_create_caching_repo(PRIMARY, lines)[1]
 
 
-def job_of(overrides: Sequence[str], config: DictConfig) -> Job:
-    """A job, of what was composed for it."""
+def without_hydra(config: DictConfig) -> DictConfig:
+    """Return a composed configuration after removing Hydra's node from it."""
     OmegaConf.set_struct(config, False)
     del config["hydra"]
-    return Job([line.removeprefix("++") for line in overrides], config)
+    return config
 
 
 def in_full(line: str, override: Any) -> str:

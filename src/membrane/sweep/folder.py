@@ -9,12 +9,12 @@ from datetime import datetime
 from itertools import count
 from pathlib import Path
 
-from membrane.config.composer import Job
 from membrane.errors import ConfigError
 from membrane.files.durable import write_json
 from membrane.runs.folder import RunFolder
 from membrane.schema import Config
 from membrane.schema.secrets import masked_override
+from membrane.sweep.jobs import Job
 
 log = logging.getLogger(__name__)
 

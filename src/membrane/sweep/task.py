@@ -10,7 +10,6 @@ from typing import Any
 from omegaconf import DictConfig
 
 from membrane.config.check import check, resolved
-from membrane.config.composer import Job
 from membrane.config.extension import extended
 from membrane.errors import ConfigError, DataError, one_line
 from membrane.files.lock import Occupied
@@ -18,6 +17,7 @@ from membrane.runs.folder import RunFolder
 from membrane.runs.stopping import Pruned, Stop
 from membrane.schema import Config
 from membrane.sweep.folder import Tally, own
+from membrane.sweep.jobs import Job
 from membrane.training.imports import quick_imports
 from membrane.training.job import RunFailed, perform
 

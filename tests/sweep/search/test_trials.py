@@ -21,6 +21,7 @@ from membrane.runs.folder import PRUNE, RunFolder
 from membrane.runs.stopping import Stopped
 from membrane.runs.table import rows
 from membrane.schema import Config
+from membrane.sweep.jobs import jobs_of
 from membrane.sweep.search import trials as module
 from membrane.sweep.search.plan import Plan
 from membrane.sweep.search.pruning import Watcher
@@ -122,7 +123,7 @@ def test_the_best_is_of_validation_and_its_command_is_its_run(
     words = shlex.split(typed)
     assert f"optimizer.lr={lr!r}" in words
     composer = Composer()
-    [job], sweep = composer.jobs(composer.free([word for word in words if "=" in word]), multirun=False)
+    [job], sweep = jobs_of(composer, composer.free([word for word in words if "=" in word]), multirun=False)
     assert not sweep
     assert job.config.optimizer.lr == lr
 

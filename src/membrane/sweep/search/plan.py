@@ -15,6 +15,7 @@ from membrane.errors import ConfigError
 from membrane.runs.folder import RunFolder
 from membrane.schema import Config
 from membrane.schema.training import LOWER_IS_BETTER, MONITORS
+from membrane.sweep.jobs import space_of
 from membrane.sweep.search.space import Choices, Dimension, examples
 from membrane.sweep.search.study import SearchSettings, digest, refuse_without_optuna
 
@@ -40,7 +41,7 @@ class Plan:
         settings = validated("hydra.sweeper", SearchSettings, {str(key): value for key, value in said.items()})
         refuse_without_optuna()
         parsed = composer.parsed(typed)
-        space = composer.search_space(settings.params, parsed)
+        space = space_of(composer, settings.params, parsed)
         fixed = [line for line, each in zip(typed, parsed, strict=True) if not each.is_sweep_override()]
         hydra = [str(line) for line in master.hydra.overrides.hydra]
         typical = first_that_runs(composer, [[*hydra, *job] for job in examples(fixed, space)])
@@ -94,7 +95,7 @@ def values(found: Dimension) -> list[Any]:
 def configured(composer: Composer, overrides: Sequence[str]) -> Config:
     """The checked configuration of one job. ConfigError where it cannot run."""
     own = [line for line in overrides if not line.startswith("hydra")]
-    return check(extended(resolved(composer.job(overrides)[0].config), own))
+    return check(extended(resolved(composer.compose(overrides)), own))
 
 
 def first_that_runs(composer: Composer, jobs: Sequence[Sequence[str]]) -> Config:

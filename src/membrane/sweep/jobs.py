@@ -1,0 +1,95 @@
+"""The jobs that a command line asks for: one run, or those of a sweep."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+from hydra.types import RunMode
+from omegaconf import DictConfig
+
+from membrane.config.composer import Composer, composing, without_hydra
+from membrane.config.files import BASIC_SWEEPER
+from membrane.errors import ConfigError
+from membrane.sweep.processes import LAUNCHER, settings_of
+from membrane.sweep.search.space import Dimension, examples, search_space
+
+OPTUNA_SWEEPER = "hydra_plugins.membrane.optuna.OptunaSweeper"
+
+
+@dataclass(frozen=True)
+class Job:
+    """A run to come: its overrides as they were typed, and what they compose to, without Hydra's node.
+
+    ``typical``: an example of the jobs of a sweeper that decides later on what it sweeps.
+    """
+
+    overrides: list[str]
+    config: DictConfig
+    typical: bool = False
+
+
+def jobs_of(composer: Composer, overrides: Sequence[str], multirun: bool) -> tuple[list[Job], bool]:
+    """Return every job of a command line, and whether it is a sweep. Raises ConfigError for the first bad one."""
+    parsed = composer.parsed(overrides)
+    if not multirun and not any(override.is_sweep_override() for override in parsed):
+        config = composer.load(overrides, RunMode.RUN)
+        if config.hydra.mode is not RunMode.MULTIRUN:
+            return [job_of(overrides, without_hydra(config))], False
+    master = composer.load(overrides, RunMode.MULTIRUN)
+    if not multirun and master.hydra.mode is not RunMode.MULTIRUN:
+        swept = next(override for override in parsed if override.is_sweep_override())
+        key, _, values = swept.input_line.lstrip("+").partition("=")
+        raise ConfigError(f"{key}={values}: several values need -m, a sweep; a list is {key}=[{values}]")
+    with composing(composer):
+        if master.hydra.launcher.get("_target_") == LAUNCHER:
+            settings_of(master.hydra.launcher)
+    return sweep_jobs(composer, master, overrides, parsed), True
+
+
+def sweep_jobs(composer: Composer, master: DictConfig, overrides: Sequence[str], parsed: Sequence[Any]) -> list[Job]:
+    """Return the jobs of a sweep, or examples of those that its sweeper will decide on later."""
+    fixed = [line for line, override in zip(overrides, parsed, strict=True) if not override.is_sweep_override()]
+    sweeper = master.hydra.sweeper.get("_target_")
+    if sweeper == OPTUNA_SWEEPER:
+        space = space_of(composer, master.hydra.sweeper.get("params"), parsed)
+        return [job_of(job, composer.compose(job), typical=True) for job in examples(fixed, space)]
+    if sweeper != BASIC_SWEEPER:
+        return [typical_job(composer, fixed, parsed)]
+    return [job_of(job, composer.compose_sweep_job(master, job)) for job in split(composer, master, parsed)]
+
+
+def split(composer: Composer, master: DictConfig, parsed: Sequence[Any]) -> list[Sequence[str]]:
+    """Return the overrides of each job that Hydra's own sweeper makes. Raises ConfigError if there is none."""
+    params = composer.parsed([f"{key}={value}" for key, value in (master.hydra.sweeper.get("params") or {}).items()])
+    if any(override.key_or_group.split(".")[0] == "trust" for override in params):
+        raise ConfigError("hydra.sweeper.params: trust may be said on the command line and in conf/local only")
+    for override in (each for each in (*params, *parsed) if each.is_interval_sweep()):
+        raise ConfigError(f"{override.key_or_group}: an interval is no list of values; sweep=optuna searches in it")
+    with composing(composer):
+        ours = [override for override in parsed if not override.key_or_group.startswith(("hydra.", "hydra/"))]
+        [jobs] = BasicSweeper.split_arguments([*params, *ours], max_batch_size=None)
+    if not jobs:
+        raise ConfigError("the sweep has no job: one of its settings has no value")
+    return list(jobs)
+
+
+def space_of(composer: Composer, params: Mapping[str, Any] | None, typed: Sequence[Any]) -> dict[str, Dimension]:
+    """Return what `sweep=optuna` searches, from ``hydra.sweeper.params`` and the overrides that were typed."""
+    lines = composer.free([f"{key}={value}" for key, value in (params or {}).items()])
+    return search_space(composer.parsed(lines), typed)
+
+
+def typical_job(composer: Composer, fixed: Sequence[str], parsed: Sequence[Any]) -> Job:
+    """Return the job without what is swept, after composing every choice that a sweeper may make later."""
+    repository = composer.repository(parsed)
+    for override in parsed:
+        if override.is_discrete_sweep() and repository.group_exists(override.key_or_group):
+            for value in override.sweep_string_iterator():
+                composer.load([*fixed, f"{override.get_key_element()}={value}"], RunMode.RUN)
+    return job_of(fixed, composer.compose(fixed), typical=True)
+
+
+def job_of(overrides: Sequence[str], config: DictConfig, typical: bool = False) -> Job:
+    """Return the job of a composed configuration, its overrides without the ``++`` that the composer adds."""
+    return Job([line.removeprefix("++") for line in overrides], config, typical)
