@@ -9,7 +9,7 @@ from sklearn import metrics as reference
 from torch.nn import functional
 
 from membrane.metrics import BY_TASK, Classification, Regression
-from membrane.schema.training import MONITORS
+from membrane.scores import MONITORS
 
 
 @given(st.integers(2, 12), st.integers(3, 60), st.integers(1, 17), st.integers(0, 10_000))

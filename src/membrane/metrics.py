@@ -10,6 +10,8 @@ from torchmetrics import MeanMetric, Metric, MetricCollection
 from torchmetrics.classification import MulticlassAccuracy, MulticlassF1Score, MulticlassStatScores
 from torchmetrics.regression import MeanAbsoluteError, MeanSquaredError, PearsonCorrCoef
 
+from membrane.scores import PRINCIPAL
+
 
 class Measures(nn.Module):
     """Accumulates prediction [N,K], y and the batch's mean loss.
@@ -57,7 +59,7 @@ class Classification(Measures):
     exists from ten classes on.
     """
 
-    scored = "acc"
+    scored = PRINCIPAL["classification"]
 
     def __init__(self, classes: int) -> None:
         scores: dict[str, Metric | MetricCollection] = {
@@ -97,7 +99,7 @@ class Regression(Measures):
     samples, the mean of the K outputs'. A constant prediction has none by the formula (0/0): here it counts 0.
     """
 
-    scored = "mae"
+    scored = PRINCIPAL["regression"]
 
     def __init__(self, outputs: int) -> None:
         super().__init__({"mse": MeanSquaredError(), "mae": MeanAbsoluteError(), "corr": PearsonCorrCoef(outputs)})

@@ -18,6 +18,7 @@ from membrane.runs.folder import PRUNE, RunFolder
 from membrane.runs.stopping import Stopped
 from membrane.schema import Config
 from membrane.schema.secrets import masked_override
+from membrane.scores import principal_score
 from membrane.sweep.folder import own
 from membrane.sweep.processes import Child, cores, run, settings_of
 from membrane.sweep.task import Task, checked, record_failure
@@ -178,8 +179,8 @@ def belongs(key: str, places: Sequence[str]) -> bool:
 
 def scored(result: dict[str, Any] | None) -> str:
     """What a finished run scored on the test set."""
-    metrics = result["metrics"] if result else {}
-    return next((f", {name} {metrics[name]:.4f}" for name in ("test/acc", "test/mae") if name in metrics), "")
+    found = principal_score(result["metrics"]) if result else None
+    return "" if found is None else f", {found[0]} {found[1]:.4f}"
 
 
 def when_failed(place: RunFolder) -> int | None:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 from membrane.errors import ConfigError
 from membrane.runs.standing import Run
 from membrane.runs.survey import Survey, survey
+from membrane.scores import score_text
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -174,7 +175,7 @@ def score(run: Run) -> str:
     if found is None:
         return ""
     name, value = found
-    return f"{name} {value * 100:.2f} %" if name == "acc" else f"{name} {value:.4f}"
+    return f"{name} {score_text(name, value)}"
 
 
 def remark(run: Run) -> str:

@@ -19,7 +19,8 @@ from membrane.files.digest import sha256
 from membrane.runs.folder import checkpoint_of
 from membrane.schema import GROUPS, MANY, Config, Node, Settings, Trusted
 from membrane.schema.refusals import refusal
-from membrane.schema.training import MONITORS, MSE, CrossEntropy, Loss, Trainer
+from membrane.schema.training import MSE, CrossEntropy, Loss, Trainer
+from membrane.scores import MONITORS
 
 S = TypeVar("S", bound=Settings)
 

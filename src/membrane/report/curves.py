@@ -7,6 +7,7 @@ import numpy as np
 
 from membrane.report.panels import panels, settle, width_of
 from membrane.report.raster import evenly
+from membrane.scores import PRINCIPAL, SCORES
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -16,7 +17,7 @@ Row = Mapping[str, float]
 Line = tuple[np.ndarray, np.ndarray]  # epochs [e], values [e]
 
 TRAINED, MEASURED = "#0072B2", "#D55E00"
-TITLES = {"loss": "loss", "acc": "accuracy", "mae": "mean absolute error"}
+SHOWN = ("loss", *PRINCIPAL.values())
 MOST_LINES = 12  # layers up to which lines can be told apart; above, the rates are a map
 MOST_NAMES = 60
 
@@ -52,7 +53,7 @@ def learning_curves(rows: Sequence[Row]) -> "Figure":
     """
     part = "oracle" if any("oracle/loss" in row for row in rows) else "val"
     parts = ("train", part)
-    curves = {metric: {name: by_epoch(rows, f"{name}/{metric}") for name in parts} for metric in TITLES}
+    curves = {metric: {name: by_epoch(rows, f"{name}/{metric}") for name in parts} for metric in SHOWN}
     shown = [metric for metric, lines in curves.items() if any(len(epochs) for epochs, _ in lines.values())]
     if not shown:
         raise NothingToDraw("metrics.csv has no loss and no accuracy yet")
@@ -61,7 +62,7 @@ def learning_curves(rows: Sequence[Row]) -> "Figure":
     for axes, metric in zip(axes_of[0], shown, strict=True):
         for colour, (name, line) in zip((TRAINED, MEASURED), curves[metric].items(), strict=True):
             plot(axes, line, colour, name)
-        over_epochs(axes, TITLES[metric])
+        over_epochs(axes, SCORES[metric].title)
         scale_values(axes, metric, np.concatenate([values for _, values in curves[metric].values()]))
         if best is not None:
             mark_best(axes, best, f"best epoch {best}: {part}", metric, curves[metric][part])
@@ -96,7 +97,7 @@ def scale_values(axes: "Axes", metric: str, values: np.ndarray) -> None:
     """Accuracies in percent; a loss that falls by more than 30 times on a logarithmic axis."""
     from matplotlib.ticker import LogLocator, NullLocator
 
-    if metric == "acc":
+    if SCORES[metric].proportion:
         axes.yaxis.set_major_formatter(lambda value, _: f"{100 * value:.4g} %")
     elif 0 < 30 * values.min() < values.max():
         axes.set_yscale("log")
@@ -118,7 +119,7 @@ def mark_best(axes: "Axes", best: int, title: str, metric: str, line: Line) -> N
     axes.axvline(best, color="dimgrey", lw=0.8, ls=":", zorder=0)
     for value in line[1][line[0] == best]:
         axes.plot(best, value, "o", ms=8, mfc="none", mec=MEASURED, mew=1.3)
-        shown = f"{100 * value:.1f} %" if metric == "acc" else f"{value:.3g}"
+        shown = f"{100 * value:.1f} %" if SCORES[metric].proportion else f"{value:.3g}"
         axes.set_title(f"{title} {shown}", loc="right", fontsize=8.5, color="dimgrey", y=1)
 
 
@@ -175,7 +176,7 @@ def rate_lines(lines: Mapping[str, Line]) -> "Figure":
     colours = colormaps["plasma"](np.linspace(0, 0.72, len(lines)))
     for colour, (layer, (epochs, rates)) in zip(colours, lines.items(), strict=True):
         plot(axes, (epochs, np.clip(rates, 1.4 * low, 1 - 1.4 * low)), colour, layer)
-    over_epochs(axes, "firing rate (non-zero outputs)")
+    over_epochs(axes, f"{SCORES['rate'].title} (non-zero outputs)")
     axes.set_yscale("logit")
     axes.set_ylim(low, high)
     ticks = (0.001, 0.01, 0.1, 0.5, 0.9, 0.99, 0.999)
@@ -205,7 +206,7 @@ def rate_map(lines: Mapping[str, Line]) -> "Figure":
     colours = colormaps["viridis"].with_extremes(under="#c9c9c9", over="#D55E00", bad="white")
     norm = LogNorm(SILENT, SATURATED)
     picture = axes.imshow(rates, cmap=colours, norm=norm, aspect="auto", interpolation="nearest")
-    over_epochs(axes, "firing rate (non-zero outputs)")
+    over_epochs(axes, f"{SCORES['rate'].title} (non-zero outputs)")
     axes.set_xlim(epochs[0] - 0.5, epochs[-1] + 0.5)
     named = evenly(len(lines), MOST_NAMES)
     axes.set_yticks(named, [list(lines)[row] for row in named], fontsize=7.5)

@@ -15,9 +15,8 @@ from torch import Tensor, nn
 from membrane.analysis.firing import observing, step_mode
 from membrane.framework import Framework
 from membrane.neurons import is_neuron
+from membrane.scores import SCORES, score_text
 
-PROPORTIONS = ("acc", "precision", "recall", "f1", "top5")
-COUNTED = ("acc", "top5")
 NORMAL_95 = 1.959964
 
 
@@ -158,11 +157,9 @@ def results_table(metrics: Mapping[str, float], samples: Mapping[str, int] | Non
 
 def metric_text(name: str, value: float, samples: int | None = None) -> str:
     """``94.17 ± 2.42 %`` for an accuracy of so many samples, ``94.17 %`` for a proportion, else four decimals."""
-    if name in COUNTED and samples:
+    if samples and name in SCORES and SCORES[name].counted:
         return f"{value * 100:.2f} ± {wilson_half_width(value, samples) * 100:.2f} %"
-    if any(word in name for word in PROPORTIONS):
-        return f"{value * 100:.2f} %"
-    return str(value) if isinstance(value, int) else f"{value:.4f}"
+    return str(value) if isinstance(value, int) else score_text(name, value)
 
 
 def wilson_half_width(proportion: float, samples: int) -> float:

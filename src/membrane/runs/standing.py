@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from membrane.runs.tail import Advance, advance
+from membrane.scores import principal_score
 
-SCORES = ("test/acc", "test/mae")
 TELLING = {"result.json", "FAILED.json", "metrics.csv", "checkpoints"}
 EPOCHS = re.compile(rb"^epochs: (\d+)\s*$", re.MULTILINE)
 HOLDER = re.compile(r"process (\d+) on (\S+)")
@@ -60,8 +60,8 @@ class Run:
 
     def score(self) -> tuple[str, float] | None:
         """The number that a run is known by: `acc` or `mae` on the test set."""
-        name = next((name for name in SCORES if name in self.metrics), None)
-        return None if name is None else (name.removeprefix("test/"), self.metrics[name])
+        found = principal_score(self.metrics)
+        return None if found is None else (found[0].removeprefix("test/"), found[1])
 
 
 def stand(folder: Path, shown: str, overrides: list[str] | None, now: float) -> Run:

@@ -5,7 +5,8 @@ from collections.abc import Callable
 from membrane.schema import Config, Trusted
 from membrane.schema.neuron import MaskedPSN, Neuron
 from membrane.schema.optimizer import SGD
-from membrane.schema.training import LOWER_IS_BETTER, MONITORS, EarlyStop
+from membrane.schema.training import EarlyStop
+from membrane.scores import MONITORS, score_of
 
 
 def refusal(config: Config) -> str | None:
@@ -139,7 +140,7 @@ def watched_is_measured(config: Config) -> str | None:
             measured = f"not measured in {task} (dataset {config.dataset.name})"
             return f"{place}.monitor={metric}: {measured}; use one of {', '.join(MONITORS[task])}"
     for place, stop in stops.items():
-        right, moves = ("min", "falls") if stop.monitor.endswith(LOWER_IS_BETTER) else ("max", "rises")
+        right, moves = ("min", "falls") if score_of(stop.monitor).lower_is_better else ("max", "rises")
         if stop.mode != right:
             return f"{place}.mode={stop.mode} would stop because {stop.monitor} {moves}: use {place}.mode={right}"
     return None

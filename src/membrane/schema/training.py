@@ -1,19 +1,16 @@
 """How a network is trained: framework, readout, loss, regulariser, trainer, callbacks, logger."""
 
-from typing import Annotated, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, PositiveInt, model_validator
 
 from membrane.schema.node import LATER, UNSHAPING, Count, Fraction, Node, NotNegative, Positive, Settings
+from membrane.scores import MONITORS
 
-Monitor = Literal["val/acc", "val/loss", "val/balanced_acc", "val/f1", "val/mse", "val/mae", "val/corr"]
-MONITORS = {
-    "classification": ("val/acc", "val/loss", "val/balanced_acc", "val/f1"),
-    "regression": ("val/loss", "val/mse", "val/mae", "val/corr"),
-}
-"""Task → what of it can be watched."""
-LOWER_IS_BETTER = ("loss", "mse", "mae")
-"""The metrics of which the smallest value is the best; of all others it is the largest."""
+if TYPE_CHECKING:  # a Literal of names from a table is for pydantic only
+    Monitor = str
+else:
+    Monitor = Literal[tuple(dict.fromkeys(key for keys in MONITORS.values() for key in keys))]
 
 
 class Framework(Node):

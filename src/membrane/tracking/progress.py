@@ -13,8 +13,8 @@ from rich.progress import BarColumn, TextColumn
 from rich.progress import Progress as Bar
 
 from membrane.report.tables import console as standard_console
+from membrane.scores import PRINCIPAL, score_of
 
-SCORES = ("acc", "mae")  # of which a task has one
 REFRESH = 0.2  # seconds between two looks at the metrics: reading one can wait for the device
 
 
@@ -194,8 +194,8 @@ def bar_numbers(trainer: pl.Trainer, pace: Pace) -> str:
     """``loss 0.5123 acc 83.1% val 85.0% 1,234/s 1:20 left``."""
     metrics = trainer.callback_metrics
     part = measured_part(trainer)
-    shown = [("loss", "train/loss"), *((name, f"train/{name}") for name in SCORES)]
-    shown += [(part, f"{part}/{name}") for name in SCORES]
+    shown = [("loss", "train/loss"), *((name, f"train/{name}") for name in PRINCIPAL.values())]
+    shown += [(part, f"{part}/{name}") for name in PRINCIPAL.values()]
     numbers = [f"{name} {number(key, metrics[key])}" for name, key in shown if key in metrics]
     return " ".join([*numbers, f"{pace.speed():,.0f}/s", f"{clock_time(pace.left())} left"])
 
@@ -205,7 +205,9 @@ def epoch_line(trainer: pl.Trainer, pace: Pace, validated: bool) -> str:
     metrics = trainer.callback_metrics
     groups = [heading(trainer).partition(" step")[0]]
     for part in ("train", measured_part(trainer)) if validated else ("train",):
-        named = {name: metrics[f"{part}/{name}"] for name in ("loss", *SCORES) if f"{part}/{name}" in metrics}
+        named = {
+            name: metrics[f"{part}/{name}"] for name in ("loss", *PRINCIPAL.values()) if f"{part}/{name}" in metrics
+        }
         if named:
             groups.append(" ".join([part, *(f"{name} {number(name, value)}" for name, value in named.items())]))
     return "  ".join([*groups, f"{pace.speed():,.0f} samples/s", f"{clock_time(pace.left())} left"])
@@ -218,7 +220,7 @@ def measured_part(trainer: pl.Trainer) -> str:
 
 def number(name: str, value: Any) -> str:
     """An accuracy in percent, anything else with four decimals."""
-    return f"{float(value):.1%}" if name.endswith("acc") else f"{float(value):.4f}"
+    return f"{float(value):.1%}" if score_of(name).proportion else f"{float(value):.4f}"
 
 
 def clock_time(seconds: float) -> str:

@@ -14,7 +14,7 @@ from lightning.pytorch.callbacks import Checkpoint, WeightAveraging
 from membrane.errors import NotFinite
 from membrane.runs.folder import PRUNE
 from membrane.runs.stopping import Pruned, Stop
-from membrane.schema.training import LOWER_IS_BETTER
+from membrane.scores import score_of
 from membrane.training import checkpoints
 
 VALIDATION = "epoch_loop.val_loop.batch_progress"
@@ -157,7 +157,7 @@ class KeepBestAndLast(Checkpoint):
         if self.monitor is None:
             return False
         score = float(trainer.callback_metrics[self.monitor])
-        score = -score if self.monitor.endswith(LOWER_IS_BETTER) else score
+        score = -score if score_of(self.monitor).lower_is_better else score
         score = score if isfinite(score) else -inf  # NaN would never be beaten
         if self.best is not None and score <= self.best:
             return False

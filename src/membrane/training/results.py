@@ -23,10 +23,9 @@ from membrane.runs import provenance
 from membrane.runs.folder import RunFolder
 from membrane.runs.table import rows
 from membrane.schema import Config
-from membrane.schema.training import LOWER_IS_BETTER
+from membrane.scores import SCORES
 from membrane.tracking.loggers import Tracker
 
-COMPARED = ("acc", "mae", "corr")  # under the paper's protocol, where the task has them
 log = logging.getLogger(__name__)
 MACHINE = ("processor", "device", "kernels")
 """What else of provenance.json can change the last bits."""
@@ -150,10 +149,10 @@ def all_metrics(fit: Fit, tests: Mapping[str, Any], table: Path) -> dict[str, fl
     for name, test in tests.items():
         metrics |= {f"{name}/{metric}": value for metric, value in test.metrics.items()}
     written = rows(table)
-    for name in COMPARED:
+    for name in (name for name, score in SCORES.items() if score.compared):
         if oracle := [row[f"oracle/{name}"] for row in written if f"oracle/{name}" in row]:
             metrics[f"test/{name}_mean_last10"] = float(np.mean(oracle[-10:]))
-            metrics[f"test/{name}_best_oracle"] = (min if name in LOWER_IS_BETTER else max)(oracle)
+            metrics[f"test/{name}_best_oracle"] = (min if SCORES[name].lower_is_better else max)(oracle)
     return metrics
 
 

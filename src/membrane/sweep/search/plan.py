@@ -14,7 +14,7 @@ from membrane.config.messages import nearest
 from membrane.errors import ConfigError
 from membrane.runs.folder import RunFolder
 from membrane.schema import Config
-from membrane.schema.training import LOWER_IS_BETTER, MONITORS
+from membrane.scores import MONITORS, score_of
 from membrane.sweep.jobs import space_of
 from membrane.sweep.search.space import Choices, Dimension, examples
 from membrane.sweep.search.study import SearchSettings, digest, refuse_without_optuna
@@ -52,7 +52,7 @@ class Plan:
     @property
     def direction(self) -> Literal["minimize", "maximize"]:
         """Optuna's word for what is better."""
-        return "minimize" if self.metric.endswith(LOWER_IS_BETTER) else "maximize"
+        return "minimize" if score_of(self.metric).lower_is_better else "maximize"
 
     def identity(self) -> str:
         """What is searched: the same for the same experiment, seed, space and metric, however they are typed."""

@@ -1,0 +1,62 @@
+"""The scores of a run: which way is better, how each is shown, and the one that a run is known by.
+
+Imports no library, so that the schema, the commands and the reports read the same table. In files a score stands under
+``part/name``, such as ``test/acc``; the name may end with how it was taken, as in ``acc_mean_last10``.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Score:
+    """The properties of a score; the defaults are those of one that is unknown.
+
+    title: as in figures. proportion: in [0,1] and shown in percent. counted: a share of samples, which therefore has a
+    binomial confidence interval. compared: papers report its best and its last epochs on the test set.
+    """
+
+    title: str = ""
+    lower_is_better: bool = False
+    proportion: bool = False
+    counted: bool = False
+    compared: bool = False
+
+
+SCORES: Mapping[str, Score] = {
+    "loss": Score("loss", lower_is_better=True),
+    "acc": Score("accuracy", proportion=True, counted=True, compared=True),
+    "balanced_acc": Score("balanced accuracy", proportion=True),
+    "f1": Score("F1 score", proportion=True),
+    "top5": Score("top-5 accuracy", proportion=True, counted=True),
+    "mse": Score("mean squared error", lower_is_better=True),
+    "mae": Score("mean absolute error", lower_is_better=True, compared=True),
+    "corr": Score("correlation", compared=True),
+    "rate": Score("firing rate", proportion=True),
+}
+PRINCIPAL = {"classification": "acc", "regression": "mae"}
+"""Task → the score that training shows beside the loss, and that a run is known by."""
+MONITORS = {
+    "classification": ("val/acc", "val/loss", "val/balanced_acc", "val/f1"),
+    "regression": ("val/loss", "val/mse", "val/mae", "val/corr"),
+}
+"""Task → the scores that can select a checkpoint or stop a run; the first is the default."""
+
+
+def score_of(key: str) -> Score:
+    """Return the score that ``test/acc``, ``acc`` or ``test/acc_mean_last10`` names."""
+    name = key.rpartition("/")[2]
+    while name and name not in SCORES:
+        name = name.rpartition("_")[0]
+    return SCORES.get(name, Score())
+
+
+def score_text(key: str, value: float) -> str:
+    """Return ``94.17 %`` for a proportion, else four decimals."""
+    return f"{value * 100:.2f} %" if score_of(key).proportion else f"{value:.4f}"
+
+
+def principal_score(metrics: Mapping[str, float]) -> tuple[str, float] | None:
+    """Return the key and the value that a run is known by, such as ``test/acc``; None if it has none."""
+    keys = (f"test/{name}" for name in PRINCIPAL.values())
+    return next(((key, metrics[key]) for key in keys if key in metrics), None)
