@@ -1,12 +1,12 @@
-"""What can be said to the person at the keyboard in one line."""
+"""Errors that a command answers with one line for the person at the keyboard."""
 
 
 class ConfigError(ValueError):
-    """The configuration cannot run: what was wrong and what would be right, in one line (exit code 2)."""
+    """The configuration cannot run; the message says in a line what is wrong and what would be right (exit code 2)."""
 
 
 class DataError(RuntimeError):
-    """Data is missing, damaged or malformed: which file, why, and what to do, in one line (exit code 1)."""
+    """Data are missing, damaged or malformed; the message says in a line which file, why, what helps (exit code 1)."""
 
 
 class ProtocolError(RuntimeError):
@@ -14,10 +14,10 @@ class ProtocolError(RuntimeError):
 
 
 class NotFinite(RuntimeError):
-    """Training has left the finite numbers: where, and what helps (exit code 1)."""
+    """A loss or a weight is NaN or infinite. The message says where, and what helps (exit code 1)."""
 
 
 def one_line(error: BaseException) -> str:
-    """The first line of a library's error, or its kind where it says nothing."""
+    """Return the first line of a library's error, or the name of its class if its message is empty."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return lines[0] if lines else type(error).__name__

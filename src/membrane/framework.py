@@ -14,6 +14,18 @@ once and return [1,N,…]; the *tid* ones run every frame on its own.
 
 In training, multi-step batch norm normalises over T·N at once and updates its running statistics once; single-step
 does so at every timestep. In eval mode the two are the same function.
+
+An integrate-and-fire neuron with a threshold of 1 that receives 0.5 at each of four timesteps fires at every second:
+
+>>> import torch
+>>> from spikingjelly.activation_based import neuron
+>>> model = torch.nn.Sequential(neuron.IFNode(v_threshold=1.0))
+>>> x = torch.tensor([[0.5]])  # [N,F] = [1,1]
+>>> outputs = MultiStep(timesteps=4)(model, x)  # [T,N,F] = [4,1,1]
+>>> outputs.flatten()
+tensor([0., 1., 0., 1.])
+>>> torch.equal(SingleStep(timesteps=4)(model, x), outputs)
+True
 """
 
 from collections.abc import Callable
@@ -29,7 +41,7 @@ Outputs = Tensor | dict[str, Tensor]
 
 
 class SingleStep:
-    """x [N,…] → outputs [T,N,…]: the model sees the same x at each of T calls."""
+    """x [N,…] → outputs [T,N,…]: T calls of the model, each on the same x."""
 
     timesteps_in_data = False
 
@@ -39,7 +51,7 @@ class SingleStep:
     def __call__(self, model: nn.Module, x: Tensor, lengths: Tensor | None = None) -> Outputs:
         prepare(model, step_mode="s")
         steps = self.timesteps if is_snn(model) else 1
-        return stacked([model(x) for _ in range(steps)], steps, len(x))
+        return stack_timesteps([model(x) for _ in range(steps)], steps, len(x))
 
 
 class MultiStep:
@@ -53,7 +65,7 @@ class MultiStep:
     def __call__(self, model: nn.Module, x: Tensor, lengths: Tensor | None = None) -> Outputs:
         prepare(model, step_mode="m")
         steps = self.timesteps if is_snn(model) else 1
-        return checked(model(x.unsqueeze(0).expand(steps, *x.shape)), steps, len(x))
+        return check_outputs(model(x.unsqueeze(0).expand(steps, *x.shape)), steps, len(x))
 
 
 class SingleStepTID:
@@ -67,7 +79,7 @@ class SingleStepTID:
     def __call__(self, model: nn.Module, x: Tensor, lengths: Tensor | None = None) -> Outputs:
         x = time_first(x, self.timesteps, lengths)
         prepare(model, step_mode="s")
-        return stacked([model(frame) for frame in x], self.timesteps, x.shape[1])
+        return stack_timesteps([model(frame) for frame in x], self.timesteps, x.shape[1])
 
 
 class MultiStepTID:
@@ -81,18 +93,19 @@ class MultiStepTID:
     def __call__(self, model: nn.Module, x: Tensor, lengths: Tensor | None = None) -> Outputs:
         x = time_first(x, self.timesteps, lengths)
         prepare(model, step_mode="m")
-        return checked(model(x), self.timesteps, x.shape[1])
+        return check_outputs(model(x), self.timesteps, x.shape[1])
 
 
 Framework = Callable[..., Outputs]
+"""``(model, x, lengths=None)`` → outputs [T,N,…]; lengths [N] counts the valid timesteps of each sample (None: all)."""
 
 
 def prepare(model: nn.Module, step_mode: str) -> None:
-    """Reset every neuron and switch every layer to ``step_mode``.
+    """Reset every neuron and switch every layer to ``step_mode``; of a model that owns time, the model alone.
 
-    SpikingJelly's ``functional.reset_net`` caches the modules it found and would never reset one added later. Its
-    ``functional.set_step_mode`` knows the containers that run their children step by step in either mode. Of a model
-    that owns time only the model itself is switched.
+    Modules are walked through at every call: SpikingJelly's ``functional.reset_net`` remembers those of its first call
+    and would not reset a layer that was added later. Its ``functional.set_step_mode`` leaves the children of
+    containers that run step by step in either mode as they must be.
     """
     modules = list(model.modules())
     if isinstance(model, OwnsTime):
@@ -106,7 +119,10 @@ def prepare(model: nn.Module, step_mode: str) -> None:
 
 
 def time_first(x: Tensor, timesteps: int, lengths: Tensor | None) -> Tensor:
-    """[N,T,C,S] or [N,T,C,H,W] → [T,N,…]. ValueError for another rank, time axis or number of lengths."""
+    """Move time of [N,T,C,S] or [N,T,C,H,W] to the front → [T,N,…].
+
+    Raises ValueError if x has another rank or another T, or if there is not one length for each sample.
+    """
     if x.dim() not in (4, 5):
         raise ValueError(f"timesteps in the data need x as [N,T,C,S] or [N,T,C,H,W], got {list(x.shape)}")
     if x.shape[1] != timesteps:
@@ -116,25 +132,25 @@ def time_first(x: Tensor, timesteps: int, lengths: Tensor | None) -> Tensor:
     return x.transpose(0, 1)
 
 
-def stacked(outputs: list[Outputs], steps: int, samples: int) -> Outputs:
-    """T outputs [N,…] → [T,N,…], checked."""
+def stack_timesteps(outputs: list[Outputs], steps: int, samples: int) -> Outputs:
+    """Stack T outputs [N,…] → [T,N,…]. Raises ValueError as `check_outputs`."""
     dicts = [output for output in outputs if isinstance(output, dict)]
     if dicts:
-        return checked({key: torch.stack([output[key] for output in dicts]) for key in dicts[0]}, steps, samples)
+        return check_outputs({key: torch.stack([output[key] for output in dicts]) for key in dicts[0]}, steps, samples)
     tensors = [output for output in outputs if isinstance(output, Tensor)]
-    return checked(torch.stack(tensors), steps, samples)
+    return check_outputs(torch.stack(tensors), steps, samples)
 
 
-def checked(outputs: Outputs, steps: int, samples: int) -> Outputs:
-    """Outputs as they are; ValueError unless every tensor has exactly (T, N) in front."""
+def check_outputs(outputs: Outputs, steps: int, samples: int) -> Outputs:
+    """Return the outputs [T,N,…] unchanged. Raises ValueError unless every tensor begins with exactly (T, N)."""
     for output in outputs.values() if isinstance(outputs, dict) else (outputs,):
         if output.shape[:2] != (steps, samples):
             raise ValueError(f"the model returned {list(output.shape)}, expected [T={steps}, N={samples}, …]")
     return outputs
 
 
-def single(prediction: Outputs) -> Tensor:
-    """The prediction [N,K] as it is; ValueError for a dict, in which no part is the one to compare with y."""
+def require_tensor(prediction: Outputs) -> Tensor:
+    """Return the prediction [N,K]. Raises ValueError for a dict: no part of it is the one to compare with y."""
     if isinstance(prediction, dict):
         raise ValueError(f"this loss needs one prediction, the model returned several: {', '.join(prediction)}")
     return prediction

@@ -1,4 +1,4 @@
-"""The one LightningModule: a batch's way from x to the loss. Everything that varies is handed in."""
+"""The one LightningModule: from a batch to the loss, the metrics and the optimiser. All that varies is passed in."""
 
 import math
 from collections import deque
@@ -15,14 +15,16 @@ from torch.optim import Optimizer
 from membrane.augment.pipeline import Pipeline
 from membrane.data.feed.batch import Batch
 from membrane.errors import NotFinite
-from membrane.framework import Framework, Outputs, single
+from membrane.framework import Framework, Outputs, require_tensor
 from membrane.metrics import Measures, Running
 from membrane.randomness import reseed
 from membrane.readout import Readout
 from membrane.regularizer import Regularizer
 
 EVALUATION = -1
-"""The epoch from which evaluation draws, so that it shares nothing with training."""
+"""The epoch that evaluation draws for, so that it shares no draws with training."""
+NAMED_SAMPLES = 8
+WAY_OUT = "the last finite checkpoint is kept; lower optimizer.lr, set trainer.clip_norm, or look at these samples"
 
 Loss = Callable[[Outputs, Batch], Tensor]
 
@@ -30,11 +32,22 @@ Loss = Callable[[Outputs, Batch], Tensor]
 class Learner(L.LightningModule):
     """x [N,…] or [N,T,…] → augmentation → framework → outputs [T,N,K] → loss; the readout gives predictions [N,K].
 
-    ``validation`` is the prefix of what is measured after every epoch (``val``, or ``oracle`` where that is the test
-    set). ``regularizer`` adds to the loss in training, and so to `train/loss`, but to no evaluation's.
-    ``optimize(parameters)`` gives the optimiser, ``schedule(optimizer, steps, epochs)`` Lightning's description of a
-    schedule, ``metrics()`` what predictions are judged by. ``collect_outputs`` is ``readout`` or ``all`` (every
-    timestep). A batch comes in so many ``pieces``, whose losses add up to its own.
+    Arguments:
+        model: the network, with its initial weights.
+        framework: unrolls time: (model, x, lengths) → outputs [T,N,K].
+        readout: (outputs, lengths) → prediction [N,K], for metrics and saved outputs.
+        loss: (outputs, batch) → scalar; a loss on the prediction holds a readout of its own.
+        augmentation: the pipeline. What it does ``after`` the transfer to the device is done here.
+        metrics: builds an accumulator of metrics; called once for validation and once for the test.
+        seed: the run's seed. Dropout draws from the stream (seed, ``model``, epoch, step).
+        regularizer: penalty added to the training loss, and so to `train/loss`, but not in evaluation. None: none.
+        optimize: parameters → optimiser.
+        schedule: (optimizer, steps, epochs) → Lightning's description of a schedule over the whole training.
+        validation: prefix of the metrics after every epoch: ``val``, or ``oracle`` if they are the test set's.
+        collect_outputs: what a test keeps of each sample: ``readout`` its prediction [K], ``all`` the outputs [T,K]
+            too. The default is T times smaller.
+        pieces: parts in which each batch arrives, more than 1 if a whole batch does not fit into memory. The parts'
+            losses are weighted so that they add up to the batch's.
     """
 
     def __init__(
@@ -67,25 +80,21 @@ class Learner(L.LightningModule):
         self.validation = validation
         self.collect_outputs = collect_outputs
         self.pieces = pieces
-        self.finite = FiniteLoss()
+        self.finite_loss = FiniteLoss()
         self.validation_metrics, self.test_metrics = metrics(), metrics()
         self.training_metrics = Running(self.validation_metrics)
         self.collected: list[dict[str, Tensor]] = []
 
     def forward(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
-        """x [N,…] or [N,T,…], as the data set gives it → prediction [N,K]; evaluation's augmentation is applied."""
-        none = torch.zeros(len(x), dtype=torch.int64, device=x.device)
-        batch = Batch(x, none, lengths, none, none)
+        """Predict x [N,…] or [N,T,…], as the data set gives it, with evaluation's augmentation → [N,K]."""
+        unused = torch.zeros(len(x), dtype=torch.int64, device=x.device)
+        batch = Batch(x, unused, lengths, unused, unused)
         for where in ("before", "after"):
             batch = self.augmentation.run(batch, where, False, EVALUATION, 0)
-        return single(self.readout(self.framework(self.model, batch.x, batch.lengths), batch.lengths))
-
-    def augmented(self, batch: Batch, training: bool, epoch: int, step: int) -> Batch:
-        """The batch after what runs on the accelerator."""
-        return self.augmentation.run(batch, "after", training, epoch, step)
+        return self.read_out(self.framework(self.model, batch.x, batch.lengths), batch)
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        """One loss [] of a batch; dropout draws from the stream (seed, model, epoch, step)."""
+        """Return the loss [] of a batch; dropout draws from the stream (seed, model, epoch, step)."""
         epoch = self.current_epoch
         batch = self.augmented(batch, True, epoch, batch_idx)
         listening = self.regularizer.listening(batch.lengths) if self.regularizer else nullcontext()
@@ -95,96 +104,102 @@ class Learner(L.LightningModule):
         loss = self.loss(outputs, batch)
         if penalty is not None:
             loss = loss + penalty()
-        self.finite.look(loss, epoch, batch_idx, batch.index)
-        self.training_metrics.update(single(self.readout(outputs, batch.lengths)), batch.y, loss)
-        # Lightning divides by the number of pieces: with their shares the sum is the whole batch's mean
+        self.finite_loss.watch(loss, epoch, batch_idx, batch.index)
+        self.training_metrics.update(self.read_out(outputs, batch), batch.y, loss)
+        # Lightning divides by the number of pieces: weighted by their shares they add up to the whole batch's mean
         return loss if self.pieces == 1 else loss * self.trainer.datamodule.share(batch_idx, len(batch.y))  # type: ignore[attr-defined]
 
-    training_step.__signature__ = signature(training_step)  # type: ignore[attr-defined]  # asked for at every step
+    training_step.__signature__ = signature(training_step)  # type: ignore[attr-defined]  # Lightning reads it at each step
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
-        """Add a batch to what is measured after the epoch."""
+        """Add a batch to the metrics of this epoch's validation."""
         self.measure(batch, batch_idx, self.validation_metrics)
 
     def on_validation_epoch_end(self) -> None:
         """Publish `val/*` (or `oracle/*`) for callbacks and loggers."""
-        values = self.validation_metrics.compute()
-        self.log_dict({f"{self.validation}/{name}": value for name, value in values.items()})
-        self.validation_metrics.reset()
+        self.publish(self.validation, self.validation_metrics)
 
     def on_test_epoch_start(self) -> None:
-        """Forget an earlier evaluation."""
+        """Drop the outputs of an earlier test."""
         self.collected.clear()
 
     def test_step(self, batch: Batch, batch_idx: int) -> None:
-        """Add a batch to the test's measures and keep its outputs."""
+        """Add a batch to the test's metrics and keep its outputs."""
         batch, outputs = self.measure(batch, batch_idx, self.test_metrics)
-        kept = {
+        columns = {
             "index": batch.index,
             "recording": batch.recording,
             "label": batch.y,
-            "output": single(self.readout(outputs, batch.lengths)),
+            "output": self.read_out(outputs, batch),
         }
         if self.collect_outputs == "all":
-            kept["outputs"] = single(outputs).transpose(0, 1)
+            columns["outputs"] = require_tensor(outputs).transpose(0, 1)
         self.collected.append(
-            {name: value.float().cpu() if value.is_floating_point() else value.cpu() for name, value in kept.items()}
+            {name: value.float().cpu() if value.is_floating_point() else value.cpu() for name, value in columns.items()}
         )
 
     def on_test_epoch_end(self) -> None:
         """Publish `test/*`."""
-        self.log_dict({f"test/{name}": value for name, value in self.test_metrics.compute().items()})
-        self.test_metrics.reset()
+        self.publish("test", self.test_metrics)
 
     def measure(self, batch: Batch, step: int, metrics: Measures) -> tuple[Batch, Outputs]:
-        """Evaluate a batch: what it became, and its outputs [T,N,…]."""
+        """Evaluate a batch, add it to ``metrics``, and return the augmented batch with its outputs [T,N,…]."""
         batch = self.augmented(batch, False, EVALUATION, step)
         outputs = self.framework(self.model, batch.x, batch.lengths)
-        metrics.update(single(self.readout(outputs, batch.lengths)), batch.y, self.loss(outputs, batch))
+        metrics.update(self.read_out(outputs, batch), batch.y, self.loss(outputs, batch))
         return batch, outputs
 
+    def augmented(self, batch: Batch, training: bool, epoch: int, step: int) -> Batch:
+        """Apply the augmentations that run on the device."""
+        return self.augmentation.run(batch, "after", training, epoch, step)
+
+    def read_out(self, outputs: Outputs, batch: Batch) -> Tensor:
+        """Reduce outputs [T,N,K] over the batch's valid timesteps → prediction [N,K]."""
+        return require_tensor(self.readout(outputs, batch.lengths))
+
+    def publish(self, prefix: str, metrics: Measures) -> None:
+        """Log the metrics as `prefix/*` and start them anew."""
+        self.log_dict({f"{prefix}/{name}": value for name, value in metrics.compute().items()})
+        metrics.reset()
+
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Add what training has summed up and nobody has read yet."""
+        """Add the sums of the training metrics that nobody has read yet."""
         checkpoint["training_metrics"] = self.training_metrics.state_dict()
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Go on summing."""
+        """Restore these sums."""
         self.training_metrics.load_state_dict(checkpoint["training_metrics"])
 
     def configure_optimizers(self) -> Any:
-        """The optimiser, and its schedule over the whole training."""
+        """Return the optimiser, and its schedule over the whole training, in Lightning's terms."""
         optimizer = self.optimize(self.parameters())
         steps, epochs = int(self.trainer.estimated_stepping_batches), int(self.trainer.max_epochs or 1)
         return {"optimizer": optimizer, "lr_scheduler": self.schedule(optimizer, steps, epochs)}
 
 
-WAY_OUT = "the last finite checkpoint is kept; lower optimizer.lr, set trainer.clip_norm, or look at these samples"
-
-
-SHOWN = 8
-
-
 class FiniteLoss:
-    """Looks at each step's loss: on the CPU at once, on a GPU as soon as it is known, so that no step waits for it."""
+    """Watches each step's loss: on the CPU at once, on a GPU as soon as it is there, so that no step waits for it."""
 
     def __init__(self) -> None:
-        self.waiting: deque[tuple[Tensor, Any, int, int, Tensor]] = deque()
+        self.pending: deque[tuple[Tensor, Any, int, int, Tensor]] = deque()
 
-    def look(self, loss: Tensor, epoch: int, batch: int, index: Tensor) -> None:
-        """The loss [] of a batch of an epoch, and its samples [N]. NotFinite names the first that is no number."""
-        value, known = loss.detach(), None
+    def watch(self, loss: Tensor, epoch: int, batch: int, index: Tensor) -> None:
+        """Note the loss [] of a batch with samples ``index`` [N]. Raises NotFinite for the first that is not finite."""
+        value, copied = loss.detach(), None
         if value.is_cuda:
             value = value.to("cpu", non_blocking=True)
-            known = torch.cuda.Event()  # type: ignore[no-untyped-call]
-            known.record()
-        self.waiting.append((value, known, epoch, batch, index))
-        while self.waiting and (self.waiting[0][1] is None or self.waiting[0][1].query()):
-            self.refuse(*self.waiting.popleft())
+            copied = torch.cuda.Event()  # type: ignore[no-untyped-call]
+            copied.record()
+        self.pending.append((value, copied, epoch, batch, index))
+        while self.pending and (self.pending[0][1] is None or self.pending[0][1].query()):
+            value, _, epoch, batch, index = self.pending.popleft()
+            require_finite(value, epoch, batch, index)
 
-    def refuse(self, value: Tensor, known: Any, epoch: int, batch: int, index: Tensor) -> None:
-        """NotFinite where the loss is none."""
-        if not math.isfinite(value.item()):
-            numbers = index.tolist()
-            named = ", ".join(map(str, numbers[:SHOWN])) + (", …" if len(numbers) > SHOWN else "")
-            where = f"epoch {epoch + 1}, batch {batch + 1} of the epoch"
-            raise NotFinite(f"the loss is {value.item()} in {where}, samples {named}; {WAY_OUT}")
+
+def require_finite(loss: Tensor, epoch: int, batch: int, index: Tensor) -> None:
+    """Raises NotFinite, naming the batch and its first samples, if the loss [] is NaN or infinite."""
+    if not math.isfinite(loss.item()):
+        samples = index.tolist()
+        listed = ", ".join(map(str, samples[:NAMED_SAMPLES])) + (", …" if len(samples) > NAMED_SAMPLES else "")
+        where = f"epoch {epoch + 1}, batch {batch + 1} of the epoch"
+        raise NotFinite(f"the loss is {loss.item()} in {where}, samples {listed}; {WAY_OUT}")

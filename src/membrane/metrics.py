@@ -1,4 +1,4 @@
-"""What predictions are judged by, sample-weighted over a whole part: a short last batch biases nothing."""
+"""Metrics of predictions, weighted by samples over a whole part, so that a short last batch causes no bias."""
 
 from collections.abc import Mapping
 from math import nan
@@ -14,7 +14,7 @@ from membrane.scores import PRINCIPAL
 
 
 class Measures(nn.Module):
-    """Accumulates prediction [N,K], y and the batch's mean loss.
+    """Accumulates metrics of prediction [N,K] and y, and the batches' mean loss.
 
     ``scored`` names the metric that training shows beside the loss.
     """
@@ -24,30 +24,30 @@ class Measures(nn.Module):
     def __init__(self, scores: Mapping[str, Metric | MetricCollection]) -> None:
         super().__init__()
         self.scores = MetricCollection(dict(scores), compute_groups=False)
-        self.loss = MeanMetric(nan_strategy=nan)  # it would leave a loss that is no number out
+        self.loss = MeanMetric(nan_strategy=nan)  # the default would leave out a loss that is NaN
         self.names = ["loss", *scores]
-        """The metrics in the order of their columns: the collection would sort them."""
+        """The metrics in the order of their columns, which the collection would sort."""
 
     def score(self, prediction: Tensor, y: Tensor) -> Tensor:
-        """prediction [N,K], y → what each sample [N] adds to the mean ``scored``."""
+        """Score prediction [N,K] against y → each sample's [N] term of the mean ``scored``."""
         raise NotImplementedError
 
     def target(self, y: Tensor) -> Tensor:
-        """y as predictions are compared with it."""
+        """Convert y to what predictions are compared with."""
         return y
 
     def update(self, prediction: Tensor, y: Tensor, loss: Tensor) -> None:
-        """Add one batch."""
+        """Add a batch: prediction [N,K], y [N] or [N,K], and its mean loss []."""
         self.scores.update(prediction, self.target(y))
         self.loss.update(loss.detach(), weight=len(y))
 
     def compute(self) -> dict[str, Tensor]:
-        """The metrics of all that was added since the last reset."""
+        """Return the metrics of all batches since the last reset."""
         values: dict[str, Tensor] = {**self.scores.compute(), "loss": self.loss.compute()}
         return {name: values[name] for name in self.names}
 
     def reset(self) -> None:
-        """Forget all that was added."""
+        """Start anew."""
         self.scores.reset()
         self.loss.reset()
 
@@ -55,8 +55,8 @@ class Measures(nn.Module):
 class Classification(Measures):
     """prediction [N,K], y [N] (or soft [N,K]) → ``loss``, ``acc``, ``balanced_acc``, ``f1``.
 
-    ``acc`` is over samples, ``balanced_acc`` the mean of the classes' recalls, ``f1`` their mean F1 score; ``top5``
-    exists from ten classes on.
+    ``acc`` is over samples, ``balanced_acc`` the mean of the classes' recalls, ``f1`` their mean F1 score; with ten
+    classes or more there is ``top5`` too.
     """
 
     scored = PRINCIPAL["classification"]
@@ -72,31 +72,19 @@ class Classification(Measures):
         super().__init__(scores)
 
     def score(self, prediction: Tensor, y: Tensor) -> Tensor:
-        """prediction [N,K], y [N] (or soft [N,K]) → whether each sample [N] is right."""
+        """Compare the largest of prediction [N,K] with the class y [N] (or soft [N,K]) → right or not [N]."""
         return prediction.argmax(1) == self.target(y)
 
     def target(self, y: Tensor) -> Tensor:
-        """y [N] or soft [N,K] → the class [N], of a soft label that with the largest share."""
+        """Convert y [N], or soft [N,K], to classes [N]: of a soft label the one with the largest share."""
         return y.argmax(1) if y.dim() == 2 else y
-
-
-class BalancedAccuracy(MulticlassStatScores):
-    """prediction [N,K], y [N] → the mean recall of the classes that occur; torchmetrics counts 0 for a class that is
-    predicted and does not.
-    """
-
-    def compute(self) -> Tensor:
-        """The mean over classes with support of true positives / support."""
-        scores: Tensor = super().compute()
-        hits, support = scores[:, 0], scores[:, 4]
-        return (hits[support > 0] / support[support > 0]).mean()
 
 
 class Regression(Measures):
     """prediction [N,K], y [N,K] → ``loss``, ``mse``, ``mae``, ``corr``.
 
-    ``mse`` and ``mae`` are means over samples and outputs, in units of y; ``corr`` is Pearson's correlation over the
-    samples, the mean of the K outputs'. A constant prediction has none by the formula (0/0): here it counts 0.
+    ``mse`` and ``mae`` are means over samples and outputs, in (squared) units of y. ``corr`` is Pearson's correlation
+    over the samples, averaged over the K outputs; that of a constant prediction, 0/0, counts as 0.
     """
 
     scored = PRINCIPAL["regression"]
@@ -105,15 +93,15 @@ class Regression(Measures):
         super().__init__({"mse": MeanSquaredError(), "mae": MeanAbsoluteError(), "corr": PearsonCorrCoef(outputs)})
 
     def score(self, prediction: Tensor, y: Tensor) -> Tensor:
-        """prediction [N,K], y [N,K] → each sample's [N] mean absolute error over the outputs."""
+        """Average |prediction − y| [N,K] over the outputs → [N]."""
         return (prediction.to(y.dtype) - y).abs().mean(1)
 
     def update(self, prediction: Tensor, y: Tensor, loss: Tensor) -> None:
-        """Add one batch; half-precision predictions are compared in y's precision."""
+        """Add a batch; predictions in half precision are compared in y's precision."""
         super().update(prediction.to(y.dtype), y, loss)
 
     def compute(self) -> dict[str, Tensor]:
-        """The metrics of all that was added since the last reset."""
+        """Return the metrics of all batches since the last reset."""
         values = super().compute()
         corr = torch.where(values["mse"].isfinite(), values["corr"].nan_to_num(0.0), torch.nan)
         return {**values, "corr": corr.mean()}
@@ -125,54 +113,69 @@ BY_TASK: Mapping[str, type[Classification | Regression]] = {
 }
 
 
-class Running:
-    """Loss and the task's score in training since last read, left on the device until then: no step waits for them."""
+class BalancedAccuracy(MulticlassStatScores):
+    """prediction [N,K], y [N] → the mean recall over the classes that occur in y.
 
-    def __init__(self, judge: Measures) -> None:
-        self.score = judge.score
-        self.names = ["train/loss", f"train/{judge.scored}"]
+    torchmetrics' own counts a recall of 0 for a class that is predicted but does not occur.
+    """
+
+    def compute(self) -> Tensor:
+        """Return the mean of true positives / support over the classes with support."""
+        scores: Tensor = super().compute()
+        hits, support = scores[:, 0], scores[:, 4]
+        return (hits[support > 0] / support[support > 0]).mean()
+
+
+class Running:
+    """Training loss and score since they were last read. They stay on the device until then, so that no step waits."""
+
+    def __init__(self, measures: Measures) -> None:
+        self.score = measures.score
+        self.names = ["train/loss", f"train/{measures.scored}"]
         self.unread: list[tuple[Tensor, Tensor, int]] = []
         self.sums = [0.0, 0.0, 0.0]
+        """Of loss and score over the samples, and the number of samples; so is ``epoch_sums``."""
         self.epoch_sums = [0.0, 0.0, 0.0]
 
-    def state_dict(self) -> dict[str, Any]:
-        """What was summed up since it was last read, and in the epoch before that."""
-        self.add_up()
-        return {"sums": self.sums, "epoch_sums": self.epoch_sums}
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Go on from there; earlier versions kept the sums in a tensor, or None where there were none."""
-        sums = state_dict["sums"]
-        self.sums = [0.0] * 3 if sums is None else [float(each) for each in sums]
-        self.epoch_sums = list(state_dict["epoch_sums"])
-
     def update(self, prediction: Tensor, y: Tensor, loss: Tensor) -> None:
-        """Add a batch: prediction [N,K], y [N] (or [N,K]: soft, or targets)."""
+        """Add a batch: prediction [N,K], y [N] (or [N,K]: soft, or targets), mean loss []."""
         self.unread.append((loss.detach(), self.score(prediction.detach(), y).sum(), len(y)))
 
+    def read(self) -> dict[str, float]:
+        """Return `train/loss` and the score since the last call; an empty dict if no batch was added."""
+        self.add_up()
+        sums, self.sums = self.sums, [0.0, 0.0, 0.0]
+        self.epoch_sums = [total + value for total, value in zip(self.epoch_sums, sums, strict=True)]
+        return self.means(sums) if sums[-1] else {}
+
+    def read_epoch(self) -> dict[str, float]:
+        """Return `train/loss` and the score of all that `read` has returned since the last call."""
+        sums, self.epoch_sums = self.epoch_sums, [0.0, 0.0, 0.0]
+        return self.means(sums)
+
     def add_up(self) -> None:
-        """Sum up what lies on the device, batch after batch, so that it does not matter when."""
+        """Fetch what lies on the device and add it one batch at a time: the sums do not depend on when this is done."""
         if self.unread:
             losses, scores, counts = zip(*self.unread, strict=True)
             self.unread.clear()
             for loss, score, count in zip(
                 torch.stack(losses).tolist(), torch.stack(scores).tolist(), counts, strict=True
             ):
-                self.sums = [total + each for total, each in zip(self.sums, (loss * count, score, count), strict=True)]
-
-    def read(self) -> dict[str, float]:
-        """`train/loss` and the score since the last call; nothing where no batch came."""
-        self.add_up()
-        sums, self.sums = self.sums, [0.0, 0.0, 0.0]
-        self.epoch_sums = [total + each for total, each in zip(self.epoch_sums, sums, strict=True)]
-        return self.means(sums) if sums[-1] else {}
-
-    def read_epoch(self) -> dict[str, float]:
-        """`train/loss` and the score over all that was read since the last call."""
-        sums, self.epoch_sums = self.epoch_sums, [0.0, 0.0, 0.0]
-        return self.means(sums)
+                terms = (loss * count, score, count)
+                self.sums = [total + term for total, term in zip(self.sums, terms, strict=True)]
 
     def means(self, sums: list[float]) -> dict[str, float]:
-        """Sums of loss and of scores over a number of samples as means."""
+        """Divide the sums by their number of samples."""
         *totals, count = sums
         return {name: total / count for name, total in zip(self.names, totals, strict=True)}
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the sums since the last `read`, and those of the epoch before that."""
+        self.add_up()
+        return {"sums": self.sums, "epoch_sums": self.epoch_sums}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Restore the sums; earlier versions kept them in a tensor, or None if there were none."""
+        sums = state_dict["sums"]
+        self.sums = [0.0] * 3 if sums is None else [float(value) for value in sums]
+        self.epoch_sums = list(state_dict["epoch_sums"])

@@ -1,7 +1,7 @@
 """Randomness as a function of (seed, stream, epoch, step or index), never of how much was drawn before.
 
 Streams are names: ``initialisation``, ``order``, ``augmentation.<name>``, ``model``. Two streams, or two indices of
-one stream, share nothing, so adding a draw in one place changes no draw in another.
+one stream, are independent, so that adding a draw in one place changes no draw in another.
 """
 
 import hashlib
@@ -14,21 +14,21 @@ import torch
 
 
 def derive(seed: int, stream: str, *indices: int) -> int:
-    """A 63-bit seed from (seed, stream, indices): the head of the SHA-256 of their text."""
+    """Return a 63-bit seed for (seed, stream, indices): the first bits of the SHA-256 of their text."""
     text = ":".join([str(seed), stream, *map(str, indices)])
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1
 
 
 def generator(seed: int, stream: str, *indices: int, device: torch.device | str = "cpu") -> torch.Generator:
-    """A fresh generator at the start of its stream."""
+    """Build a generator at the start of the stream."""
     return torch.Generator(device=device).manual_seed(derive(seed, stream, *indices))
 
 
 def reseed(seed: int, stream: str, *indices: int) -> None:
-    """Start the global generators (torch, numpy, python) at a stream, for good; inside a `scoped` until its end.
+    """Seed the global generators (torch, numpy, python) from a stream; nothing restores them but a `scoped` around it.
 
-    numpy alone takes a hundred times as long to restore its generator as to seed it, so each step of training is
-    seeded only, and the whole of it scoped.
+    numpy takes a hundred times as long to restore its generator as to seed it. So each step of training is seeded
+    alone, inside one `scoped` for the whole of it.
     """
     value = derive(seed, stream, *indices)
     torch.default_generator.manual_seed(value)  # torch.manual_seed asks every kind of device, at each step
@@ -42,9 +42,9 @@ def reseed(seed: int, stream: str, *indices: int) -> None:
 
 @contextmanager
 def scoped(seed: int, stream: str, *indices: int) -> Iterator[None]:
-    """Re-seed the global generators (torch, numpy, python) inside the block and restore them after it.
+    """Seed the global generators (torch, numpy, python) from a stream inside the block and restore them after it.
 
-    For library code that offers no generator of its own: weight initialisation, dropout.
+    For library code that takes no generator: weight initialisation, dropout.
     """
     on_cuda = torch.cuda.is_initialized()  # type: ignore[no-untyped-call]
     devices = list(range(torch.cuda.device_count())) if on_cuda else []

@@ -1,4 +1,4 @@
-"""Penalties on what the layers do while training, added to any loss; an evaluation's loss does not contain them."""
+"""Penalties on the activity of layers, added to any loss in training and to none in evaluation."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
@@ -16,19 +16,21 @@ Penalty = Callable[[], Tensor]
 
 
 class Regularizer(Protocol):
-    """``with regularizer.listening(lengths) as penalty: framework(model, x, lengths)``; then ``loss + penalty()``."""
+    """To be used as ``with regularizer.listening(lengths) as penalty: framework(model, x, lengths)``, then
+    ``loss + penalty()``.
+    """
 
     def listening(self, lengths: Tensor | None) -> AbstractContextManager[Penalty]:
-        """Listen to one training forward; the penalty [] has a gradient."""
+        """Listen to the layers during one forward pass; the context's value returns the penalty [], with a gradient."""
 
 
 class FiringRate:
     """weight · Σ_layers relu(lower − r)² + relu(r − upper)², r the layer's mean output.
 
-    The mean is over neurons, valid timesteps and samples: the firing rate where spikes are 0 or 1, and differentiable
-    through the surrogate. After the bounds on activity of Zenke and Vogels 2021 (doi:10.1162/neco_a_01367), as a band
-    on rates. ``layers`` gives a layer, by its dotted name, a band [lower, upper] of its own. ConfigError for a name
-    that is no neuron layer, and for a model that has none.
+    The mean is over neurons, valid timesteps and samples. It equals the firing rate if spikes are 0 or 1, and is
+    differentiable through the surrogate. The bounds on activity follow Zenke and Vogels 2021
+    (doi:10.1162/neco_a_01367), as a band on rates. ``layers`` maps the dotted names of single layers to a band
+    [lower, upper] of their own. Raises ConfigError if such a name is not a neuron layer, or if the model has none.
     """
 
     def __init__(
@@ -50,38 +52,38 @@ class FiringRate:
 
     @contextmanager
     def listening(self, lengths: Tensor | None) -> Iterator[Penalty]:
-        """Hooks on every neuron layer while the block runs; what is yielded gives the penalty [] of all it heard."""
-        heard: dict[str, list[Tensor]] = {name: [] for name in self.layers}
+        """Hook every neuron layer inside the block; the value yielded returns the penalty [] of what was recorded."""
+        records: dict[str, list[Tensor]] = {name: [] for name in self.layers}
         steps = dict.fromkeys(self.layers, 0)
 
-        def hear(name: str, layer: nn.Module, _inputs: tuple[Tensor, ...], output: Tensor) -> None:
+        def record(name: str, layer: nn.Module, _inputs: tuple[Tensor, ...], output: Tensor) -> None:
             mode = str(getattr(layer, "step_mode", "s"))
-            heard[name].append(summed(output, lengths, steps[name], mode))
+            records[name].append(sum_and_count(output, lengths, steps[name], mode))
             steps[name] += len(output) if mode == "m" else 1
 
-        handles = [layer.register_forward_hook(partial(hear, name)) for name, layer in self.layers.items()]
+        handles = [layer.register_forward_hook(partial(record, name)) for name, layer in self.layers.items()]
         try:
-            yield lambda: self.penalty(heard)
+            yield lambda: self.penalty(records)
         finally:
             for handle in handles:
                 handle.remove()
 
-    def penalty(self, heard: Mapping[str, Sequence[Tensor]]) -> Tensor:
-        """Layer → (sum, number) of each call's outputs, [2] → the penalty []."""
+    def penalty(self, records: Mapping[str, Sequence[Tensor]]) -> Tensor:
+        """Reduce each layer's records, one (sum, count) [2] for each call, to the penalty []."""
         costs = []
-        for name, calls in heard.items():
+        for name, calls in records.items():
             lower, upper = self.bands[name]
-            total, number = torch.stack(list(calls)).sum(0)
-            rate = total / number
+            total, count = torch.stack(list(calls)).sum(0)
+            rate = total / count
             costs.append((lower - rate).relu().square() + (rate - upper).relu().square())
         return self.weight * torch.stack(costs).sum()
 
 
-def summed(output: Tensor, lengths: Tensor | None, step: int, mode: str) -> Tensor:
-    """Outputs of timesteps from ``step`` on, [T,N,…] ('m') or [N,…] ('s') → their sum and number, [2], where valid."""
-    kind = torch.promote_types(output.dtype, torch.float32)
+def sum_and_count(output: Tensor, lengths: Tensor | None, step: int, mode: str) -> Tensor:
+    """Sum and count valid outputs, [T,N,…] (mode 'm') or [N,…] ('s') of the timesteps from ``step`` on → [2]."""
+    dtype = torch.promote_types(output.dtype, torch.float32)
     if lengths is None:
-        return torch.stack([output.sum(dtype=kind), output.new_tensor(output.numel(), dtype=kind)])
+        return torch.stack([output.sum(dtype=dtype), output.new_tensor(output.numel(), dtype=dtype)])
     valid = valid_timesteps(output, lengths, step, mode)
-    number = valid.sum(dtype=kind) * (output.numel() // valid.numel())
-    return torch.stack([output.masked_fill(~valid, 0).sum(dtype=kind), number])
+    count = valid.sum(dtype=dtype) * (output.numel() // valid.numel())
+    return torch.stack([output.masked_fill(~valid, 0).sum(dtype=dtype), count])

@@ -9,7 +9,7 @@ from torch import nn
 
 from membrane.data.feed.batch import Batch
 from membrane.data.feed.module import DataModule, DataSet
-from membrane.data.samples import Samples, digest_of
+from membrane.data.samples import Samples, dataset_digest
 from membrane.errors import DataError, ProtocolError
 
 
@@ -217,6 +217,6 @@ def test_the_hash_of_the_data_knows_the_test_set_and_the_scale() -> None:
     samples = Samples(torch.zeros(3, 1, 2), torch.zeros(3, dtype=torch.int64), torch.arange(3))
     other = Samples(samples.x + 1, samples.y, samples.recording)
     scaled = Samples(samples.x, samples.y, samples.recording, scale=0.5)
-    hashes = {digest_of(samples, part) for part in (samples, other, scaled)}
+    hashes = {dataset_digest(samples, part) for part in (samples, other, scaled)}
     assert len(hashes) == 3
-    assert digest_of(samples, samples) in hashes
+    assert dataset_digest(samples, samples) in hashes

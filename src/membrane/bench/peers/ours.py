@@ -11,7 +11,7 @@ from membrane.bench.workloads import Workload
 from membrane.fast.fused import fuse
 from membrane.fast.stem_once import run_stem_once
 from membrane.fast.torch_compile import compile_training
-from membrane.framework import MultiStep, MultiStepTID, SingleStep, SingleStepTID, single
+from membrane.framework import MultiStep, MultiStepTID, SingleStep, SingleStepTID, require_tensor
 from membrane.models.scnn import SCNN
 from membrane.models.smlp import SMLP
 from membrane.neurons import NeuronFactory
@@ -41,7 +41,7 @@ def in_framework(workload: Workload, kind: type[MultiStep | MultiStepTID | Singl
     model, framework = built(workload), kind(workload.timesteps)
 
     def forward(x: Tensor) -> Tensor:
-        return single(framework(model, x))
+        return require_tensor(framework(model, x))
 
     return Net(model, forward)
 

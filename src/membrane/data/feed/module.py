@@ -12,7 +12,7 @@ from membrane.data.feed.batch import Batch
 from membrane.data.feed.loader import Batches
 from membrane.data.feed.splits import digest, stratified
 from membrane.data.feed.workers import Workers
-from membrane.data.samples import Samples, digest_of
+from membrane.data.samples import Samples, dataset_digest
 from membrane.errors import DataError, ProtocolError
 from membrane.randomness import generator
 
@@ -96,7 +96,7 @@ class DataModule(L.LightningDataModule):
         if self.overfit is not None:
             train = val = train[: self.overfit * self.batch_size]
         self.split_hash = digest(train, val)
-        self.data_hash = digest_of(whole, test)
+        self.data_hash = dataset_digest(whole, test)
         self.parts = {
             "train": (whole.take(train), train),
             "val": (whole.take(val), val),
