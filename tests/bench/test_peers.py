@@ -1,6 +1,7 @@
 """Peers' nets: the same function as membrane's on the same weights, where their libraries allow it."""
 
 from dataclasses import replace
+from functools import partial
 
 import pytest
 import torch
@@ -8,11 +9,12 @@ from spikingjelly.activation_based import neuron
 from torch import Tensor, nn
 
 from membrane.bench.measure import worth_it
-from membrane.bench.peers import CHANNELS_LAST, PEERS, Peer
+from membrane.bench.peers import CHANNELS_LAST, PEERS, Peer, ours
 from membrane.bench.peers.net import Net, copy_weights, weighted
 from membrane.bench.precision import laid_out
 from membrane.bench.step import data
 from membrane.bench.workloads import WORKLOADS, Workload
+from membrane.fast.torch_compile import compile_training
 
 CPU = torch.device("cpu")
 NETS = {each.name: each for each in WORKLOADS if each.classes}
@@ -112,8 +114,8 @@ def test_gradients_of_snntorch_are_those_of_spikingjelly_with_a_detached_reset()
             each.module.eval()  # in training the statistics are those of a step in the one, of all in the other
             each.forward(x).square().mean().backward()
             gradients.append([layer.weight.grad for layer in weighted(each.module)])
-        for ours, theirs in zip(*gradients, strict=True):
-            torch.testing.assert_close(theirs, ours, atol=1e-5, rtol=1e-3)
+        for our, their in zip(*gradients, strict=True):
+            torch.testing.assert_close(their, our, atol=1e-5, rtol=1e-3)
 
 
 @pytest.mark.parametrize("name", NETS)
@@ -130,8 +132,8 @@ def test_the_floor_is_a_plain_relu_net_on_all_images(name: str) -> None:
     assert not any(isinstance(module, neuron.BaseNode) for module in floor.module.modules())
 
 
-@pytest.mark.parametrize("peer", PEERS, ids=lambda peer: peer.name)
-def test_a_neuron_alone(peer: Peer) -> None:
+def spikes_as_worked_out(peer: Peer) -> None:
+    """Compare a neuron alone with its equation, step by step."""
     workload = replace(next(each for each in WORKLOADS if not each.classes), shape=(2, 3, 3), batch=2)
     net, (x, _) = built(peer, workload), data(workload, CPU)
     found = net.forward(net.arrange(x))
@@ -142,6 +144,18 @@ def test_a_neuron_alone(peer: Peer) -> None:
         v = v * (1 - spikes) if peer.name == "Norse" else v - spikes
         expected.append(x[:, t].relu() if peer.role == "floor" else spikes)
     torch.testing.assert_close(found, torch.stack(expected))
+
+
+@pytest.mark.parametrize("peer", PEERS, ids=lambda peer: peer.name)
+def test_a_neuron_alone(peer: Peer, monkeypatch: pytest.MonkeyPatch) -> None:
+    # for the CPU torch's own compiler would start a C++ compiler for every header and vector width
+    monkeypatch.setattr(ours, "compile_training", partial(compile_training, backend="aot_eager"))
+    spikes_as_worked_out(peer)
+
+
+@pytest.mark.slow
+def test_torch_compiles_a_neuron_alone() -> None:
+    spikes_as_worked_out(next(peer for peer in PEERS if peer.name == "membrane compiled"))
 
 
 def test_other_weights_are_refused() -> None:
