@@ -2,13 +2,12 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from functools import partial
 from typing import Protocol
 
 import torch
 from torch import Tensor, nn
 
-from membrane.analysis.firing import valid_timesteps
+from membrane.analysis.listening import listening, valid_timesteps
 from membrane.errors import ConfigError
 from membrane.neurons import neuron_layers
 
@@ -56,17 +55,13 @@ class FiringRate:
         records: dict[str, list[Tensor]] = {name: [] for name in self.layers}
         steps = dict.fromkeys(self.layers, 0)
 
-        def record(name: str, layer: nn.Module, _inputs: tuple[Tensor, ...], output: Tensor) -> None:
+        def record(name: str, layer: nn.Module, output: Tensor) -> None:
             mode = str(getattr(layer, "step_mode", "s"))
             records[name].append(sum_and_count(output, lengths, steps[name], mode))
             steps[name] += len(output) if mode == "m" else 1
 
-        handles = [layer.register_forward_hook(partial(record, name)) for name, layer in self.layers.items()]
-        try:
+        with listening(self.layers, record):
             yield lambda: self.penalty(records)
-        finally:
-            for handle in handles:
-                handle.remove()
 
     def penalty(self, records: Mapping[str, Sequence[Tensor]]) -> Tensor:
         """Reduce each layer's records, one (sum, count) [2] for each call, to the penalty []."""

@@ -41,6 +41,8 @@ MONITORS = {
     "regression": ("val/loss", "val/mse", "val/mae", "val/corr"),
 }
 """Task → the scores that can select a checkpoint or stop a run; the first is the default."""
+SILENT, SATURATED = 0.001, 0.99
+"""Firing rates below and above which a layer is worth a warning."""
 
 
 def score_of(key: str) -> Score:

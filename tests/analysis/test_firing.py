@@ -8,7 +8,7 @@ import torch
 from spikingjelly.activation_based import layer, monitor, neuron
 from torch import Tensor, nn
 
-from membrane.analysis.firing import FiringRates, observing, odd_layers, record_spikes
+from membrane.analysis.firing import FiringRates, odd_layers, record_spikes
 from membrane.framework import Framework, MultiStep, MultiStepTID, SingleStep, SingleStepTID
 from membrane.models.own_time import OwnsTime
 
@@ -184,24 +184,6 @@ def test_recorded_spikes_are_those_by_hand_and_leave_the_model_alone(framework: 
 def test_only_one_sample_is_recorded() -> None:
     with pytest.raises(ValueError, match=r"one sample, x \[1,…\], got \[2, 3\]"):
         record_spikes(accumulators(), SingleStep(2), torch.ones(2, 3))
-
-
-def test_observing_restores_flags_and_random_state_and_resets_neurons() -> None:
-    net = convolutional().train()
-    net[1].eval()
-    flags = [module.training for module in net.modules()]
-    before = {name: value.clone() for name, value in net.state_dict().items()}
-    torch.manual_seed(3)
-    expected = torch.rand(2)
-    torch.manual_seed(3)
-    with observing(net):
-        assert not any(module.training for module in net.modules())
-        MultiStep(2)(net, torch.rand(3, 1, 5, 5))
-        assert net[2].v.abs().sum() > 0
-    assert torch.equal(torch.rand(2), expected)
-    assert [module.training for module in net.modules()] == flags
-    assert net[2].v == 0.0
-    assert all(torch.equal(value, before[name]) for name, value in net.state_dict().items())
 
 
 def test_odd_layers_are_told_with_what_helps() -> None:

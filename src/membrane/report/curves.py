@@ -7,7 +7,7 @@ import numpy as np
 
 from membrane.report.panels import panels, settle, width_of
 from membrane.report.raster import evenly
-from membrane.scores import PRINCIPAL, SCORES
+from membrane.scores import PRINCIPAL, SATURATED, SCORES, SILENT
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -169,8 +169,6 @@ def rate_lines(lines: Mapping[str, Line]) -> "Figure":
     """Rates on a logit axis, on which 0.1 % and 99.9 % are equally far from one half; early layers are dark."""
     from matplotlib import colormaps
 
-    from membrane.analysis.firing import SATURATED, SILENT
-
     figure, [[axes]] = panels(5.5, 3.3, margin=width_of(lines))
     low, high = 2e-4, 1 - 2e-4
     colours = colormaps["plasma"](np.linspace(0, 0.72, len(lines)))
@@ -195,8 +193,6 @@ def rate_map(lines: Mapping[str, Line]) -> "Figure":
     """Rates as colours, a row for each layer, the first on top; silent and saturated ones leave the scale."""
     from matplotlib import colormaps
     from matplotlib.colors import LogNorm
-
-    from membrane.analysis.firing import SATURATED, SILENT
 
     epochs = sorted({int(epoch) for line in lines.values() for epoch in line[0]})
     rates = np.full((len(lines), epochs[-1] + 1), np.nan)

@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Iterable, Mapping
-from functools import partial
 from typing import Any, TextIO
 
 from rich import box
@@ -12,7 +11,7 @@ from rich.text import Text
 from spikingjelly.activation_based.layer import SeqToANNContainer
 from torch import Tensor, nn
 
-from membrane.analysis.firing import observing, step_mode
+from membrane.analysis.listening import listening, observing, step_mode
 from membrane.framework import Framework
 from membrane.neurons import is_neuron
 from membrane.scores import SCORES, score_text
@@ -72,17 +71,12 @@ def called_shapes(
     """Name → the shape of each call's output, in one observed forward."""
     shapes: dict[str, list[tuple[int, ...]]] = {name: [] for name in layers}
 
-    def hook(name: str, _module: nn.Module, _inputs: Any, output: Any) -> None:
+    def add(name: str, _layer: nn.Module, output: Any) -> None:
         if isinstance(output, Tensor):
             shapes[name].append(tuple(output.shape))
 
-    handles = [layer.register_forward_hook(partial(hook, name)) for name, layer in layers.items()]
-    try:
-        with observing(model):
-            framework(model, x)
-    finally:
-        for handle in handles:
-            handle.remove()
+    with listening(layers, add), observing(model):
+        framework(model, x)
     return shapes
 
 

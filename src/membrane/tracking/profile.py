@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Callable
+from contextlib import ExitStack
 from time import perf_counter
 from typing import Any
 
@@ -12,8 +13,8 @@ from lightning.pytorch.profilers import Profiler
 from rich import box
 from rich.table import Table
 from rich.text import Text
-from torch.utils.hooks import RemovableHandle
 
+from membrane.analysis.listening import listening
 from membrane.learner import Learner
 from membrane.report.tables import console, listed
 
@@ -48,7 +49,7 @@ class StepProfile(Profiler):
         self.steps = -1  # the first is none
         self.open: list[str] = []
         self.since = 0.0
-        self.handles: list[RemovableHandle] = []
+        self.hooks = ExitStack()
         self.wait: Callable[[], None] = torch.cuda.synchronize if torch.cuda.is_available() else lambda: None
 
     def start(self, action_name: str) -> None:
@@ -82,18 +83,14 @@ class StepProfile(Profiler):
         self.framework = learner.framework
         learner.augmented = self.timed("augmentation", learner.augmented)  # type: ignore[method-assign]
         learner.framework = self.timed(FORWARD, learner.framework)
-        for name, layer in listed(learner.model):
-            action = f"{LAYER}{name or '(model)'}"
-            begin, end = (lambda *_, action=action, turn=turn: turn(action) for turn in (self.start, self.stop))
-            self.handles.append(layer.register_forward_pre_hook(begin))
-            self.handles.append(layer.register_forward_hook(end, always_call=True))
+        layers = {f"{LAYER}{name or '(model)'}": layer for name, layer in listed(learner.model)}
+        self.hooks.enter_context(listening(layers, lambda action, *_: self.stop(action), begin=self.start))
 
     def leave(self, learner: Learner) -> None:
         """The learner as it was."""
         del learner.augmented  # the class's own is behind it
         learner.framework = self.framework
-        for handle in self.handles:
-            handle.remove()
+        self.hooks.close()
 
     def timed(self, action: str, call: Callable[..., Any]) -> Callable[..., Any]:
         """The call as an action."""
