@@ -148,7 +148,7 @@ class JobsInProcesses:
             result = job.folder.result()
         if code == 0 and (result is not None or job.folder.debug):
             tally.finished += 1
-            log.info("%s: finished%s: %s", job.name, score_text(result), job.folder.path)
+            log.info("%s: finished%s: %s", job.name, score_suffix(result), job.folder.path)
         elif code == 0 and (job.folder.path / PRUNE).exists():
             tally.pruned += 1
             log.info("%s: pruned: %s", job.name, job.folder.path)
@@ -179,7 +179,7 @@ def is_below(key: str, parents: Sequence[str]) -> bool:
     return any(key == parent or key.startswith(f"{parent}.") for parent in parents)
 
 
-def score_text(result: dict[str, Any] | None) -> str:
+def score_suffix(result: dict[str, Any] | None) -> str:
     """Return a finished run's score on the test set as text behind a comma, nothing where there is none."""
     score = principal_score(result["metrics"]) if result else None
     return "" if score is None else f", {score[0]} {score[1]:.4f}"
