@@ -2,7 +2,6 @@
 
 import copy
 import csv
-import gc
 import json
 import sys
 from collections.abc import Callable, Iterator
@@ -26,12 +25,6 @@ class Callback(Base):
 class Handler(logging.StreamHandler):
     pass
 """
-
-
-def pytest_collection_finish() -> None:
-    """Keep the garbage collector from looking through all that was imported and collected, again and again."""
-    gc.collect()
-    gc.freeze()
 
 
 @pytest.fixture(autouse=True)

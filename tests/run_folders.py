@@ -19,7 +19,7 @@ from pathlib import Path
 from membrane.runs.folder import RunFolder
 run_folder = RunFolder.__new__(RunFolder)
 run_folder.path = Path(sys.argv[1])
-with run_folder.held():
+with run_folder.locked():
     print("held", flush=True)
     sys.stdin.readline()
 """

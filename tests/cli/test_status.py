@@ -151,7 +151,7 @@ def test_a_watch_ends_when_nothing_runs(runs: Path, monkeypatch: pytest.MonkeyPa
         looks.append(None)
         return ("process 1 on x" if len(looks) <= status.LOOKS + 1 else None), NOW
 
-    monkeypatch.setattr("membrane.runs.standing.holder", look)
+    monkeypatch.setattr("membrane.runs.standing.lock_holder", look)
     shown = screen(40)
     assert status.watch(runs, interval=0, onto=shown) == 1
     assert len(looks) == status.LOOKS + 2

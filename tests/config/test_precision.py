@@ -15,6 +15,7 @@ from membrane.config.composer import Composer
 from membrane.errors import ConfigError
 from membrane.fast.fused import fuse, way
 from membrane.neurons import NeuronFactory
+from membrane.runs import processor as processor_module
 from membrane.runs.folder import RunFolder
 from membrane.schema import GROUPS
 from membrane.sweep.jobs import jobs_of
@@ -31,7 +32,7 @@ def processor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
             cpu.write_text(f"processor\t: 0\nflags\t\t: fpu {flags} sse\nbugs\t\t: amx_bf16\n")
         if gpu:
             driver.touch()
-        monkeypatch.setattr(precision, "CPUINFO", cpu)
+        monkeypatch.setattr(processor_module, "CPUINFO", cpu)
         monkeypatch.setattr(precision, "CAPABILITIES", ("printf", "%s", says) if gpu else (str(tmp_path / "none"),))
         monkeypatch.setattr(precision, "GPUS", (tmp_path / "other", driver))
 
@@ -136,9 +137,9 @@ def test_what_a_processor_multiplies_with(
     line: str, found: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "cpuinfo").write_text(f"processor\t: 0\n{line}\n\nprocessor\t: 1\n")
-    monkeypatch.setattr(precision, "CPUINFO", tmp_path / "cpuinfo")
+    monkeypatch.setattr(processor_module, "CPUINFO", tmp_path / "cpuinfo")
     assert precision.bf16_instructions() == found
-    monkeypatch.setattr(precision, "CPUINFO", tmp_path / "none")
+    monkeypatch.setattr(processor_module, "CPUINFO", tmp_path / "none")
     assert precision.bf16_instructions() == "no"
 
 

@@ -33,5 +33,5 @@ def test_file_and_folder_are_on_the_disk_before_the_write_returns(
 ) -> None:
     flushed = []
     monkeypatch.setattr(os, "fsync", lambda descriptor: flushed.append(Path(f"/proc/self/fd/{descriptor}").readlink()))
-    durable.write(tmp_path / "a", lambda file: file.write(b"content"))
+    durable.write_whole(tmp_path / "a", lambda file: file.write(b"content"))
     assert flushed == [tmp_path / ".a.tmp", tmp_path]

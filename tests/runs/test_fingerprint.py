@@ -8,7 +8,7 @@ from pydantic import Field
 
 from membrane.config.check import check, resolved
 from membrane.config.composer import Composer
-from membrane.runs.fingerprint import entering, fingerprint
+from membrane.runs.fingerprint import fingerprint, hashed_settings
 from membrane.schema import Config, Settings
 from membrane.sweep.jobs import jobs_of
 
@@ -92,7 +92,7 @@ def test_a_setting_that_came_later_enters_only_where_it_differs_from_its_default
         b: list[int] = Field(default=[2], json_schema_extra={"later": True})
         inner: Before = Field(default=Before(), json_schema_extra={"later": True})
 
-    assert entering(After()) == entering(Before()) == {"a": 1}
-    assert entering(After(b=[2], inner=Before(a=1))) == {"a": 1}
-    assert entering(After(b=[3])) == {"a": 1, "b": [3]}
-    assert entering(After(inner=Before(a=5))) == {"a": 1, "inner": {"a": 5}}
+    assert hashed_settings(After()) == hashed_settings(Before()) == {"a": 1}
+    assert hashed_settings(After(b=[2], inner=Before(a=1))) == {"a": 1}
+    assert hashed_settings(After(b=[3])) == {"a": 1, "b": [3]}
+    assert hashed_settings(After(inner=Before(a=5))) == {"a": 1, "inner": {"a": 5}}

@@ -22,7 +22,7 @@ HOLDER = """
 import json, sys
 from membrane.config.check import check
 from membrane.runs.folder import RunFolder
-with RunFolder(check(json.loads(sys.stdin.readline()))).held():
+with RunFolder(check(json.loads(sys.stdin.readline()))).locked():
     print("held", flush=True)
     sys.stdin.readline()
 """
@@ -58,17 +58,17 @@ def test_one_process_at_a_time_and_a_dead_one_lets_go(raw: dict[str, Any]) -> No
     place = RunFolder(check(raw))
     other = held_by_another(raw)
     try:
-        with pytest.raises(Occupied, match=f"{place.path} is being run by process {other.pid} on "), place.held():
+        with pytest.raises(Occupied, match=f"{place.path} is being run by process {other.pid} on "), place.locked():
             pytest.fail("two hold it")
-        with RunFolder(check({**raw, "seed": 1})).held():  # another seed is another folder
+        with RunFolder(check({**raw, "seed": 1})).locked():  # another seed is another folder
             pass
     finally:
         other.kill()
         other.communicate()
-    with place.held():
+    with place.locked():
         lock = place.path.parent / ".seed0.lock"
         assert lock.read_text().startswith(f"process {os.getpid()} on ")
-    with place.held():
+    with place.locked():
         pass
 
 
@@ -131,11 +131,11 @@ def test_earlier_runs_are_moved_aside_and_numbered(raw: dict[str, Any]) -> None:
         place.write("result.json", {"n": n})
         assert place.move_aside().name == f"seed0.{n}"
         assert not place.path.exists()
-        assert place.reruns() == n
+        assert place.count_reruns() == n
     assert json.loads((place.path.parent / "seed0.3" / "result.json").read_text()) == {"n": 3}
     (place.path.parent / "seed0.txt").touch()
     (place.path.parent / "seed01.40").mkdir()
-    assert place.reruns() == 11
+    assert place.count_reruns() == 11
     odd = RunFolder(check({**raw, "paths": {"run": str(place.path.parent / "run[1]")}}))
     for n in (1, 2):
         odd.write("result.json", {})
@@ -154,7 +154,7 @@ def test_what_a_run_was_writing_when_it_died_is_no_other_content(raw: dict[str, 
     raw["paths"]["run"] = str(tmp_path / "mine")
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / ".provenance.json.tmp").touch()
-    assert RunFolder(check(raw)).begun() is False
+    assert RunFolder(check(raw)).has_checkpoint() is False
     (tmp_path / "mine" / ".notes.tmp").touch()
     with pytest.raises(ConfigError, match="holds something else than a run"):
         RunFolder(check(raw))

@@ -23,7 +23,7 @@ from run_folders import (
     write_metrics,
 )
 
-from membrane.runs.standing import failure, holder
+from membrane.runs.standing import failure_line, lock_holder
 from membrane.runs.survey import survey
 
 
@@ -98,15 +98,15 @@ def test_a_run_before_its_first_row(runs: Path, hold: Callable[..., int]) -> Non
 
 def test_a_lock_is_looked_at_and_neither_taken_nor_changed(runs: Path, hold: Callable[..., int]) -> None:
     folder = runs / "a" / "f0" / "seed0"
-    assert holder(lock_of(folder)) == (None, 0.0)
+    assert lock_holder(lock_of(folder)) == (None, 0.0)
     folder.parent.mkdir(parents=True)
     process = hold(folder)
     said = f"process {process} on {socket.gethostname()}"
-    assert holder(lock_of(folder)) == (said, NOW - 10_000)
+    assert lock_holder(lock_of(folder)) == (said, NOW - 10_000)
     assert lock_of(folder).read_text() == said
     os.kill(process, 9)
     os.waitpid(process, 0)
-    assert holder(lock_of(folder))[0] is None
+    assert lock_holder(lock_of(folder))[0] is None
     assert lock_of(folder).read_text() == said
 
 
@@ -128,7 +128,7 @@ def test_the_lock_of_a_process_that_is_gone_is_not_even_tried(runs: Path, monkey
         (f"process {ended.pid} on elsewhere", f"process {ended.pid} on elsewhere"),
     ):
         lock.write_text(text)
-        assert holder(lock)[0] == found, text
+        assert lock_holder(lock)[0] == found, text
 
 
 def test_a_run_that_finishes_while_it_is_looked_at_is_finished(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -139,12 +139,12 @@ def test_a_run_that_finishes_while_it_is_looked_at_is_finished(runs: Path, monke
         (folder / "result.json").write_text(json.dumps(result))
         return None, 0.0
 
-    monkeypatch.setattr("membrane.runs.standing.holder", ending)
+    monkeypatch.setattr("membrane.runs.standing.lock_holder", ending)
     assert statuses(runs) == {"a/f0/seed0": "finished"}
 
 
 def test_why_a_run_failed_in_one_line() -> None:
-    assert failure({"error": "it broke", "traceback": TRACEBACK}) == "RuntimeError: it broke (learner.py:12)"
-    assert failure({"error": "killed by signal 9", "traceback": ""}) == "killed by signal 9"
-    assert failure({"error": "two\nlines"}) == "two"
-    assert failure({"error": ""}) == "unknown"
+    assert failure_line({"error": "it broke", "traceback": TRACEBACK}) == "RuntimeError: it broke (learner.py:12)"
+    assert failure_line({"error": "killed by signal 9", "traceback": ""}) == "killed by signal 9"
+    assert failure_line({"error": "two\nlines"}) == "two"
+    assert failure_line({"error": ""}) == "unknown"

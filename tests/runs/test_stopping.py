@@ -11,7 +11,7 @@ from membrane.runs.stopping import Stop, Stopped
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2])
 def test_outside_a_fit_a_signal_ends_the_process(signum: int) -> None:
     before = signal.getsignal(signum)
-    with pytest.raises(Stopped) as stopped, Stop().listening():
+    with pytest.raises(Stopped) as stopped, Stop().handling_signals():
         os.kill(os.getpid(), signum)
     assert stopped.value.code == 128 + signum
     assert not stopped.value.saved
@@ -20,18 +20,18 @@ def test_outside_a_fit_a_signal_ends_the_process(signum: int) -> None:
 
 def test_inside_a_fit_a_signal_waits_and_others_change_nothing() -> None:
     stop = Stop()
-    with stop.listening(), stop.deferred():
-        assert stop.asked() is None
+    with stop.handling_signals(), stop.deferred():
+        assert stop.requested() is None
         for signum in (signal.SIGUSR1, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2):
             os.kill(os.getpid(), signum)
-        asked = stop.asked()
+        asked = stop.requested()
     assert asked is not None
     assert (asked.why, asked.code, asked.saved) == ("SIGUSR1", 75, True)
 
 
 def test_a_second_ctrl_c_insists_but_not_while_a_checkpoint_is_written() -> None:
     stop = Stop()
-    with stop.listening(), stop.deferred():
+    with stop.handling_signals(), stop.deferred():
         os.kill(os.getpid(), signal.SIGINT)
         with pytest.raises(Stopped) as stopped:
             os.kill(os.getpid(), signal.SIGINT)
@@ -40,11 +40,11 @@ def test_a_second_ctrl_c_insists_but_not_while_a_checkpoint_is_written() -> None
     stop, written = Stop(), []
 
     def write() -> None:
-        with stop.undisturbed():
+        with stop.writing_checkpoint():
             os.kill(os.getpid(), signal.SIGINT)
             written.append("whole")
 
-    with stop.listening(), stop.deferred():
+    with stop.handling_signals(), stop.deferred():
         os.kill(os.getpid(), signal.SIGINT)
         with pytest.raises(Stopped) as stopped:
             write()
@@ -55,12 +55,12 @@ def test_a_second_ctrl_c_insists_but_not_while_a_checkpoint_is_written() -> None
 def test_time_is_up_so_long_after_the_start_of_the_process() -> None:
     now = 100.0
     stop = Stop(clock=lambda: now)
-    stop.within("1m")
+    stop.limit_to("1m")
     now = 159.9
-    assert stop.asked() is None
+    assert stop.requested() is None
     now = 160.0
-    asked = stop.asked()
+    asked = stop.requested()
     assert asked is not None
     assert (asked.why, asked.code) == ("max_time=1m", 75)
-    stop.within(None)
-    assert stop.asked() is None
+    stop.limit_to(None)
+    assert stop.requested() is None

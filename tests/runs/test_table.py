@@ -5,49 +5,49 @@ from pathlib import Path
 import pytest
 
 from membrane.errors import DataError
-from membrane.runs.table import MetricsTable, rows
+from membrane.runs.table import MetricsTable, read_rows
 
 
 def test_rows_have_cells_only_where_they_have_values(tmp_path: Path) -> None:
     table = MetricsTable(tmp_path / "metrics.csv", ["epoch", "train/loss", "val/acc"])
-    table.begin()
+    table.create()
     table.append({"epoch": 0, "train/loss": 0.5})
     table.append({"epoch": 0, "val/acc": 0.875})
     assert (tmp_path / "metrics.csv").read_text().splitlines() == ["epoch,train/loss,val/acc", "0,0.5,", "0,,0.875"]
-    assert rows(tmp_path / "metrics.csv") == [{"epoch": 0, "train/loss": 0.5}, {"epoch": 0, "val/acc": 0.875}]
+    assert read_rows(tmp_path / "metrics.csv") == [{"epoch": 0, "train/loss": 0.5}, {"epoch": 0, "val/acc": 0.875}]
 
 
 def test_a_name_without_a_column_and_a_second_beginning_are_refused(tmp_path: Path) -> None:
     table = MetricsTable(tmp_path / "metrics.csv", ["epoch"])
-    table.begin()
+    table.create()
     with pytest.raises(ValueError, match="no column val/acc"):
         table.append({"epoch": 1, "val/acc": 0.5})
     with pytest.raises(FileExistsError):
-        MetricsTable(tmp_path / "metrics.csv", ["epoch"]).begin()
+        MetricsTable(tmp_path / "metrics.csv", ["epoch"]).create()
 
 
 def test_going_on_cuts_what_came_later_and_refuses_another_table(tmp_path: Path) -> None:
     table = MetricsTable(tmp_path / "metrics.csv", ["epoch", "lr"])
-    table.begin()
+    table.create()
     table.append({"epoch": 0, "lr": 0.5})
-    length = table.flushed()
+    length = table.flush()
     assert length == len("epoch,lr\r\n0,0.5\r\n")
     table.append({"epoch": 1})
     with (tmp_path / "metrics.csv").open("a") as file:
         file.write("2,0.")  # torn
-    table.go_on(length)
+    table.cut(length)
     table.append({"epoch": 1, "lr": 0.25})
-    assert rows(tmp_path / "metrics.csv") == [{"epoch": 0, "lr": 0.5}, {"epoch": 1, "lr": 0.25}]
+    assert read_rows(tmp_path / "metrics.csv") == [{"epoch": 0, "lr": 0.5}, {"epoch": 1, "lr": 0.25}]
     with pytest.raises(DataError, match="shorter than its checkpoint says"):
-        table.go_on(1000)
+        table.cut(1000)
     with pytest.raises(DataError, match="its columns are not this version's"):
-        MetricsTable(tmp_path / "metrics.csv", ["epoch"]).go_on(length)
+        MetricsTable(tmp_path / "metrics.csv", ["epoch"]).cut(length)
     with pytest.raises(DataError, match="missing, though there is a checkpoint"):
-        MetricsTable(tmp_path / "other.csv", ["epoch"]).go_on(length)
+        MetricsTable(tmp_path / "other.csv", ["epoch"]).cut(length)
 
 
 def test_numbers_survive_to_ten_digits(tmp_path: Path) -> None:
     table = MetricsTable(tmp_path / "metrics.csv", ["lr"])
-    table.begin()
+    table.create()
     table.append({"lr": 1 / 3})
-    assert rows(tmp_path / "metrics.csv")[0]["lr"] == pytest.approx(1 / 3, abs=1e-10)
+    assert read_rows(tmp_path / "metrics.csv")[0]["lr"] == pytest.approx(1 / 3, abs=1e-10)

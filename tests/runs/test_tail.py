@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from membrane.runs.tail import Advance, advance
+from membrane.runs.tail import Advance, read_advance
 
 HEADER = "epoch,step,seconds,lr,train/loss,train/acc,val/loss,val/acc"
 
@@ -24,11 +24,11 @@ def written(path: Path, *lines: str, torn: str = "") -> Path:
 
 def test_how_far_and_how_fast(tmp_path: Path) -> None:
     path = written(tmp_path / "metrics.csv", training(0, 10, 2), training(0, 20, 4), closing(0, 20, 5))
-    found = advance(path)
+    found = read_advance(path)
     assert found == Advance(epoch=0, seconds=5, done=1, gap=2)
     assert found.left(4) == 15
     written(path, training(0, 20, 4), closing(0, 20, 5), training(1, 30, 7.5))
-    found = advance(path)
+    found = read_advance(path)
     assert found == Advance(epoch=1, seconds=7.5, done=1.5, gap=2.5)
     assert found.left(4) == 12.5
     assert found.left(1) == 0
@@ -36,8 +36,8 @@ def test_how_far_and_how_fast(tmp_path: Path) -> None:
 
 def test_in_the_first_epoch_nothing_says_how_long_an_epoch_is(tmp_path: Path) -> None:
     path = written(tmp_path / "metrics.csv")
-    assert advance(path) is None
-    found = advance(written(path, training(0, 7, 2)))
+    assert read_advance(path) is None
+    found = read_advance(written(path, training(0, 7, 2)))
     assert found == Advance(epoch=0, seconds=2, done=None, gap=None)
     assert found.left(3) is None
 
@@ -45,19 +45,19 @@ def test_in_the_first_epoch_nothing_says_how_long_an_epoch_is(tmp_path: Path) ->
 def test_a_torn_last_row_and_broken_ones_do_not_count(tmp_path: Path) -> None:
     whole = (training(0, 20, 4), closing(0, 20, 5))
     for torn in ("1", training(1, 40, 9), "\0" * 300, "1,40,"):
-        assert advance(written(tmp_path / "metrics.csv", *whole, torn=torn)) == Advance(0, 5, 1, 1), torn
+        assert read_advance(written(tmp_path / "metrics.csv", *whole, torn=torn)) == Advance(0, 5, 1, 1), torn
     broken = ("1,x,9,,1,1,,", "1,40,nan,,1,1,,", "1,40,9", "\0\0")
-    assert advance(written(tmp_path / "metrics.csv", *whole, *broken)) == Advance(0, 5, 1, 1)
+    assert read_advance(written(tmp_path / "metrics.csv", *whole, *broken)) == Advance(0, 5, 1, 1)
 
 
 @pytest.mark.parametrize("block", [1, 64, 300, 1 << 16])
 def test_however_little_is_read_at_once(tmp_path: Path, block: int) -> None:
     lines = [training(0, 1, 1), closing(0, 1000, 1000), *(training(1, 1000 + step, 1000 + step) for step in range(500))]
     path = written(tmp_path / "metrics.csv", *lines)
-    found = advance(path, block=block)
+    found = read_advance(path, block=block)
     assert found is not None
     assert (found.epoch, found.seconds, found.done) == (1, 1499, pytest.approx(1.499))
-    last = advance(path, paced=False, block=block)
+    last = read_advance(path, paced=False, block=block)
     assert last is not None
     assert (last.epoch, last.seconds) == (1, 1499)
 
@@ -65,7 +65,7 @@ def test_however_little_is_read_at_once(tmp_path: Path, block: int) -> None:
 def test_the_rest_of_a_row_that_began_before_the_block_does_not_count(tmp_path: Path) -> None:
     line = closing(12, 260, 50)
     path = written(tmp_path / "metrics.csv", training(12, 260, 49), line)
-    found = advance(path, paced=False, block=len(line) + 1)  # it begins behind the 1 of 12
+    found = read_advance(path, paced=False, block=len(line) + 1)  # it begins behind the 1 of 12
     assert found == Advance(epoch=12, seconds=50, done=13, gap=1)
 
 
@@ -78,4 +78,4 @@ def test_a_file_that_is_no_metrics_table_is_refused(tmp_path: Path) -> None:
     ):
         path.write_bytes(content)
         with pytest.raises(ValueError, match=why):
-            advance(path)
+            read_advance(path)

@@ -32,7 +32,7 @@ def ends(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[int, BaseException]]:
             raise how[config.seed]
         place.write("result.json", {"seed": config.seed, "metrics": {"test/acc": 0.5}})
 
-    monkeypatch.setattr(train, "train", run)
+    monkeypatch.setattr(train, "run", run)
     return how
 
 
@@ -144,16 +144,18 @@ def test_whatever_a_job_raises_is_one_failed_job(
 def test_what_happens_before_a_run_begins_fails_that_job_alone(
     small: Run, ends: dict[int, BaseException], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    original = train.run
+    from membrane.sweep import task
 
-    def run(config: Any, *arguments: Any) -> None:
+    original = task.perform
+
+    def perform(config: Any, *arguments: Any) -> None:
         if config.seed == 0:
             raise OSError(28, "No space left on device", "runs/digits")
         if config.seed == 1:
             raise LookupError("a mistake of ours")
         original(config, *arguments)
 
-    monkeypatch.setattr(train, "run", run)
+    monkeypatch.setattr(task, "perform", perform)
     assert small("-m", "seed=0,1,2") == 1
     assert left() == {"1": "FAILED", "2": "result"}
     said = capsys.readouterr().out
@@ -203,7 +205,7 @@ def test_a_signal_between_jobs_ends_the_sweep(small: Run, monkeypatch: pytest.Mo
         if config.seed == 1:
             os.kill(os.getpid(), signal.SIGTERM)
 
-    monkeypatch.setattr(train, "train", run)
+    monkeypatch.setattr(train, "run", run)
     assert small("-m", "seed=0,1,2") == 143
     assert left() == {"0": "result", "1": "result"}
 
@@ -220,6 +222,6 @@ def test_a_job_sees_the_command_line_as_it_was_typed(small: Run, monkeypatch: py
     from membrane.runs import provenance
 
     seen = []
-    monkeypatch.setattr(train, "train", lambda *_: seen.append(provenance.command()[1:]))
+    monkeypatch.setattr(train, "run", lambda *_: seen.append(provenance.command_line()[1:]))
     small("-m", "seed=0,1")
     assert [line[-2:] for line in seen] == [["-m", "seed=0,1"]] * 2

@@ -66,9 +66,9 @@ def test_tensorboard_has_the_same_numbers(small: Callable[..., int]) -> None:
     run = next(Path("runs").glob("digits/*/seed0"))
     events = reading.EventAccumulator(str(next(run.rglob("events.out.*")).parent))
     events.Reload()
-    from membrane.runs.table import rows
+    from membrane.runs.table import read_rows
 
-    expected = [row["val/acc"] for row in rows(run / "metrics.csv") if "val/acc" in row]
+    expected = [row["val/acc"] for row in read_rows(run / "metrics.csv") if "val/acc" in row]
     assert [event.value for event in events.Scalars("val/acc")][:2] == pytest.approx(expected, abs=1e-6)
 
 

@@ -11,7 +11,7 @@ import torch
 from membrane.cli.evaluate import main as evaluate
 from membrane.data.diabetes import Diabetes
 from membrane.data.samples import Samples
-from membrane.runs.table import rows
+from membrane.runs.table import read_rows
 
 Run = Callable[..., int]
 SHORT = ("dataset=diabetes", "epochs=2")
@@ -76,7 +76,7 @@ def test_columns_files_and_the_best_epoch(small: Run) -> None:
     header = (run / "metrics.csv").read_text().splitlines()[0].split(",")
     measured = [f"val/{name}" for name in ("loss", "mse", "mae", "corr")]
     assert header[:10] == ["epoch", "step", "seconds", "lr", "train/loss", "train/mae", *measured]
-    after = [row for row in rows(run / "metrics.csv") if "val/loss" in row]
+    after = [row for row in read_rows(run / "metrics.csv") if "val/loss" in row]
     best = min(after, key=lambda row: row["val/loss"])
     metrics = metrics_of(run)
     assert {name: metrics[name] for name in measured} == pytest.approx({name: best[name] for name in measured})
@@ -103,7 +103,7 @@ def test_a_finished_run_is_skipped_with_its_error_and_evaluates_to_the_same(
 def test_the_papers_protocol_reports_last_mean_and_best(small: Run) -> None:
     assert small(*SHORT, "protocol=paper_best_on_test", "epochs=12") == 0
     run = only("diabetes/*/seed0")
-    table = rows(run / "metrics.csv")
+    table = read_rows(run / "metrics.csv")
     mae, corr = ([row[f"oracle/{name}"] for row in table if "oracle/loss" in row] for name in ("mae", "corr"))
     metrics = metrics_of(run)
     assert len(mae) == 12
@@ -125,7 +125,7 @@ def test_the_last_protocol_trains_on_all_and_selects_nothing(small: Run, capsys:
 def test_the_highest_correlation_can_select(small: Run) -> None:
     assert small(*LEARNS, "epochs=6", "trainer.monitor=val/corr", "callbacks=[early_stop]") == 0
     run = only("diabetes/*/seed0")
-    found = [row["val/corr"] for row in rows(run / "metrics.csv") if "val/corr" in row]
+    found = [row["val/corr"] for row in read_rows(run / "metrics.csv") if "val/corr" in row]
     assert metrics_of(run)["val/corr"] == pytest.approx(max(found), abs=1e-6)
     assert min(found) < max(found)
 
@@ -133,6 +133,8 @@ def test_the_highest_correlation_can_select(small: Run) -> None:
 def test_overfitting_one_batch_reaches_almost_no_loss(small: Run) -> None:
     learns = ("model.units=[128]", "optimizer.lr=0.01", "epochs=100", "batch_size=16", "augmentation=[normalise]")
     assert small("dataset=diabetes", "debug=overfit", "timesteps=4", *learns) == 0
-    losses = [row["train/loss"] for row in rows(only(".debug/diabetes/*/seed0") / "metrics.csv") if "train/loss" in row]
+    losses = [
+        row["train/loss"] for row in read_rows(only(".debug/diabetes/*/seed0") / "metrics.csv") if "train/loss" in row
+    ]
     assert losses[0] > 1
     assert losses[-1] < 0.05

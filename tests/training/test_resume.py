@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from membrane.runs.stopping import Stop, Stopped
-from membrane.runs.table import rows
+from membrane.runs.table import read_rows
 
 Run = Callable[..., int]
 WHOLE = (
@@ -112,7 +112,7 @@ def test_a_run_extended_is_the_longer_run(
     if constant:
         assert remains(extended) == remains(long)
     else:  # the short run's schedule had another length; from where it ended on, the rates are the longer run's
-        rates = [[row["lr"] for row in rows(run / "metrics.csv") if row["epoch"] >= 3] for run in (extended, long)]
+        rates = [[row["lr"] for row in read_rows(run / "metrics.csv") if row["epoch"] >= 3] for run in (extended, long)]
         assert rates[0] == pytest.approx(rates[1], rel=1e-6)
 
 

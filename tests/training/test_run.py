@@ -13,7 +13,7 @@ from sklearn.metrics import accuracy_score, balanced_accuracy_score
 
 from membrane.data.digits import Digits
 from membrane.data.samples import Samples
-from membrane.runs.table import rows
+from membrane.runs.table import read_rows
 from membrane.training import checkpoints
 from membrane.training.results import under_seeds
 
@@ -61,7 +61,7 @@ def test_metrics_have_fixed_columns_and_rows_for_steps_and_epochs(small: Run) ->
     header = (run / "metrics.csv").read_text().splitlines()[0].split(",")
     assert header[:8] == ["epoch", "step", "seconds", "lr", "train/loss", "train/acc", "val/loss", "val/acc"]
     assert "rate/neuron1" in header
-    table = rows(run / "metrics.csv")
+    table = read_rows(run / "metrics.csv")
     # 1221 training samples in batches of 64 are 20 steps an epoch: rows after every 7 steps, and the rest of each epoch
     training = [row for row in table if "train/loss" in row]
     assert [int(row["step"]) for row in training] == [7, 14, 20, 21, 28, 35, 40]
@@ -212,7 +212,7 @@ def test_dropout_changes_no_order_and_no_augmentation(monkeypatch: pytest.Monkey
 def test_the_papers_protocol_reports_last_mean_and_best(small: Run) -> None:
     assert small("protocol=paper_best_on_test", "epochs=3") == 0
     run = only("digits/*/seed0")
-    oracle = [row["oracle/acc"] for row in rows(run / "metrics.csv") if "oracle/acc" in row]
+    oracle = [row["oracle/acc"] for row in read_rows(run / "metrics.csv") if "oracle/acc" in row]
     metrics = json.loads((run / "result.json").read_text())["metrics"]
     assert len(oracle) == 3
     assert metrics["test/acc"] == metrics["test_last/acc"] == pytest.approx(oracle[-1], abs=1e-9)
@@ -227,7 +227,7 @@ def test_the_last_protocol_selects_nothing(small: Run) -> None:
     metrics = json.loads((run / "result.json").read_text())["metrics"]
     assert not any(name.startswith(("val/", "oracle/")) for name in metrics)
     assert metrics["test/acc"] == metrics["test_last/acc"]
-    table = rows(run / "metrics.csv")
+    table = read_rows(run / "metrics.csv")
     assert [row["epoch"] for row in table if "rate/neuron1" in row] == [0, 1]
     assert not (run / "checkpoints" / "best.ckpt").exists()
 
@@ -252,7 +252,7 @@ def test_a_debug_run_takes_the_whole_path_and_leaves_no_result(membrane: Run) ->
     run = only(".debug/digits/*/seed0")
     assert (run / "figures" / "raster.png").exists()
     assert not (run / "result.json").exists()
-    assert [int(row["step"]) for row in rows(run / "metrics.csv")] == [2, 2]
+    assert [int(row["step"]) for row in read_rows(run / "metrics.csv")] == [2, 2]
     assert membrane("debug=fast", "threads=1") == 0
 
 
@@ -262,7 +262,7 @@ def test_overfitting_one_batch_reaches_almost_no_loss(membrane: Run) -> None:
         == 0
     )
     run = only(".debug/digits/*/seed0")
-    losses = [row["train/loss"] for row in rows(run / "metrics.csv") if "train/loss" in row]
+    losses = [row["train/loss"] for row in read_rows(run / "metrics.csv") if "train/loss" in row]
     assert losses[0] > 1.5
     assert losses[-1] < 0.05
 
@@ -273,7 +273,7 @@ def test_callbacks_run(small: Run, callbacks: str) -> None:
     run = only("digits/*/seed0")
     metrics = json.loads((run / "result.json").read_text())["metrics"]
     assert metrics["val/acc"] == pytest.approx(
-        max(row["val/acc"] for row in rows(run / "metrics.csv") if "val/acc" in row), abs=1e-9
+        max(row["val/acc"] for row in read_rows(run / "metrics.csv") if "val/acc" in row), abs=1e-9
     )
 
 
@@ -377,20 +377,18 @@ def test_a_sweep_is_skipped_whole_the_second_time(membrane: Run) -> None:
 def test_a_run_that_another_process_finished_meanwhile_is_not_cleared(
     monkeypatch: pytest.MonkeyPatch, small: Run
 ) -> None:
-    from membrane.sweep import task
-    from membrane.training import run as train
+    from membrane.training import job
 
     assert small() == 0
     before = everything(only("digits/*/seed0"))
     looks: list[bool] = []
-    look = train.finished_already
+    look = job.skipped
 
     def too_early(config, place):
         looks.append(bool(looks) and look(config, place))
         return looks[-1]
 
-    monkeypatch.setattr(task, "finished_already", too_early)
-    monkeypatch.setattr(train, "finished_already", too_early)
+    monkeypatch.setattr(job, "skipped", too_early)
     assert small() == 0
     assert looks == [False, True]
     assert everything(only("digits/*/seed0")) == before

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from membrane.runs.table import rows
+from membrane.runs.table import read_rows
 from membrane.training import checkpoints
 
 COMMAND = [
@@ -51,7 +51,7 @@ def test_a_signal_ends_a_run_with_a_checkpoint_and_one_line(tmp_path: Path, sign
     assert not (run / "result.json").exists()
     assert not (run / "FAILED.json").exists()
     step = checkpoints.load(run / "checkpoints" / "last.ckpt")["global_step"]
-    assert step >= rows(run / "metrics.csv")[-1]["step"]
+    assert step >= read_rows(run / "metrics.csv")[-1]["step"]
 
 
 def a_second_process_says_who_does_it(folder: Path, first: int) -> None:

@@ -219,13 +219,13 @@ def write(
     from membrane.files import durable
 
     place = asked.out / "_".join([device, *([asked.sweep] if asked.sweep else [])])
-    durable.write(place.with_suffix(".md"), lambda file: file.write(text.encode()))
+    durable.write_whole(place.with_suffix(".md"), lambda file: file.write(text.encode()))
     content: dict[str, Any] = {"schema": 1, "machine": about, "sweep": asked.sweep, "scale": asked.scale}
     content |= {"cases": [asdict(case) for case in cases], "whole_run": None if whole is None else asdict(whole)}
     durable.write_json(place.with_suffix(".json"), content)
     written = [".md", ".json"]
     if drawn := [case for case in cases if case.timings]:
         picture = figure.lines(drawn, asked.sweep) if asked.sweep else figure.bars(drawn)
-        durable.write(place.with_suffix(".png"), lambda file: picture.savefig(file, format="png", dpi=130))
+        durable.write_whole(place.with_suffix(".png"), lambda file: picture.savefig(file, format="png", dpi=130))
         written.append(".png")
     say(f"written: {', '.join(f'{place}{end}' for end in written)}")

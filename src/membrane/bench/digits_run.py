@@ -1,6 +1,5 @@
 """W5: `python train.py` on digits, from the command to its end, in a process of its own."""
 
-import json
 import os
 import subprocess
 import sys
@@ -13,6 +12,7 @@ from typing import Any
 from lightning import Callback, LightningModule, Trainer
 
 from membrane.bench.record import WholeRun
+from membrane.runs.saved import read_result
 
 MARKER = f"{__name__}.FirstStep"
 
@@ -61,7 +61,7 @@ def once(
     end = time.time()
     if done.returncode:
         raise RunFailed(f"W5, the digits run, ended with {done.returncode}: {last_line(done.stderr)}")
-    fit = json.loads((run / "result.json").read_text())["fit_seconds"]
+    fit = read_result(run)["fit_seconds"]
     return float(marker.read_text()) - start, end - start, float(fit)
 
 

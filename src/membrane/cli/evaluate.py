@@ -1,7 +1,6 @@
 """`membrane-evaluate RUN [overrides]`: a run's test numbers again, or under other settings, from its folder alone."""
 
 import itertools
-import json
 import logging
 import os
 import sys
@@ -10,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from omegaconf import OmegaConf
-from yaml import YAMLError
 
 from membrane.cli.versions import check_versions
 from membrane.config.composer import Composer
 from membrane.config.redaction import published
 from membrane.errors import ConfigError, DataError
+from membrane.runs.saved import read_config, read_result
 from membrane.schema import Config
 from membrane.schema.secrets import masked_override
 from membrane.tracking.log import quiet, terminal
@@ -48,8 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def evaluate(run: Path, overrides: list[str]) -> int:
     """Evaluate under every combination of the overrides; 1 if the run's own numbers did not come back."""
-    result = read(run / "result.json")
-    said = read_config(run / "config.yaml")
+    result, said = read_result(run), read_config(run)
     same = True
     for changes in combinations(overrides):
         config = changed(said, changes)
@@ -63,25 +61,6 @@ def evaluate(run: Path, overrides: list[str]) -> int:
         if not [change for change in changes if not change.startswith(("paths.", "trust="))]:
             same = same and agrees(result["metrics"], metrics)
     return 0 if same else 1
-
-
-def read(path: Path) -> dict[str, Any]:
-    """A run's result. DataError where the run has none."""
-    if not path.is_file():
-        raise DataError(f"{path.parent}: no finished run (no {path.name})")
-    try:
-        content: dict[str, Any] = json.loads(path.read_text())
-    except ValueError:
-        raise DataError(f"{path}: damaged, it is not JSON") from None
-    return content
-
-
-def read_config(path: Path) -> Any:
-    """A run's configuration as it was saved. DataError where it is missing or damaged."""
-    try:
-        return OmegaConf.load(path)
-    except (OSError, YAMLError) as error:
-        raise DataError(f"{path}: no configuration can be read from it ({type(error).__name__})") from None
 
 
 def combinations(overrides: list[str]) -> list[list[str]]:

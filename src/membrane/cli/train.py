@@ -21,15 +21,16 @@ from membrane.config.check import check, resolved
 from membrane.config.composer import PRIMARY, Composer, folder
 from membrane.config.extension import extended
 from membrane.config.redaction import as_yaml, published
-from membrane.errors import ConfigError, DataError, RunFailed, one_line
+from membrane.errors import ConfigError, DataError, one_line
 from membrane.files.lock import Occupied
 from membrane.runs.stopping import Stop, Stopped
 from membrane.schema import Config
 from membrane.schema.secrets import masked_override
 from membrane.sweep.folder import begin
 from membrane.sweep.jobs import Job, jobs_of
-from membrane.sweep.task import Task, rehearsed
+from membrane.sweep.task import Task, buildable
 from membrane.tracking.log import terminal
+from membrane.training.job import RunFailed
 
 log = logging.getLogger(__name__)
 
@@ -39,7 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     sys.argv[1:] = arguments  # the command that runs and sweeps are recorded with
     stop = Stop()
-    with terminal(), stop.listening():
+    with terminal(), stop.handling_signals():
         try:
             check_versions()
             return launch(arguments, stop)
@@ -86,7 +87,7 @@ def launch(arguments: list[str], stop: Stop) -> int:
     task = Task(stop, known.config_dir, good)
     hand_to_hydra(composer, [*place, *overrides], sweep, task)
     if sweep:
-        task.tally.log_counts()
+        task.tally.tell()
     return task.tally.code()
 
 
@@ -145,7 +146,7 @@ def print_part(plain: Any, package: str | None) -> int:
 
 def refuse(checked: list[tuple[Job, Config | ConfigError]], sweep: bool) -> list[tuple[Job, Config]]:
     """The jobs that can run. ConfigError if any cannot; a sweep names each one, and ``keep_going`` leaves them out."""
-    checked = [(job, rehearsed(config)) for job, config in checked]
+    checked = [(job, buildable(config)) for job, config in checked]
     bad = [(job, config) for job, config in checked if isinstance(config, ConfigError)]
     good = [(job, config) for job, config in checked if isinstance(config, Config)]
     if not sweep and bad:

@@ -1,7 +1,6 @@
 """A finished run continued as a new one: `extend=RUN epochs=200`."""
 
 import copy
-import json
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -14,6 +13,7 @@ from yaml import YAMLError
 from membrane.errors import ConfigError, one_line
 from membrane.files.digest import sha256
 from membrane.runs.fingerprint import UNSHAPING, UNSHAPING_TRAINER
+from membrane.runs.saved import CONFIG, RESULT, read_json, read_yaml
 from membrane.schema import Config
 from membrane.schema.training import Trainer
 
@@ -48,11 +48,11 @@ def extended(raw: dict[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
 
 def finished(run: Path) -> tuple[dict[str, Any], int, str]:
     """A finished run's configuration, epochs and last checkpoint's digest. ConfigError where one cannot be had."""
-    if not (run / "result.json").is_file() or not (run / "config.yaml").is_file():
+    if not (run / RESULT).is_file() or not (run / CONFIG).is_file():
         raise ConfigError(f"extend={run}: no finished run lies there; one that is unfinished goes on by itself")
     try:
-        former = OmegaConf.to_container(OmegaConf.load(run / "config.yaml"), resolve=True)
-        done = int(json.loads((run / "result.json").read_text())["epochs"])
+        former = OmegaConf.to_container(read_yaml(run / CONFIG), resolve=True)
+        done = int(read_json(run / RESULT)["epochs"])
         digest = sha256(run / "checkpoints" / "last.ckpt")
     except OSError as error:
         raise ConfigError(f"extend={run}: {error.filename}: {error.strerror}") from None

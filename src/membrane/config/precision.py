@@ -1,14 +1,14 @@
 """`precision=auto`: the fastest precision that is safe for a network on this machine. Without torch."""
 
-import re
 import subprocess
 from pathlib import Path
+
+from membrane.runs.processor import cpuinfo_field
 
 BF16 = ("amx_bf16", "avx512_bf16", "bf16")
 """What processors call their instructions that multiply in bfloat16, the fastest first; the last is ARM's."""
 FLOAT32_INSIDE = ("if", "lif", "plif", "relu")
 """The neurons whose membrane stays float32 under autocast: those that can run fused, and the one that has none."""
-CPUINFO = Path("/proc/cpuinfo")
 GPUS = (Path("/proc/driver/nvidia/version"), Path("/dev/kfd"), Path("/dev/dxg"))
 """What is there where `accelerator=auto` may take a GPU: NVIDIA's driver, AMD's, and that of Linux under Windows."""
 CAPABILITIES = ("nvidia-smi", "--query-gpu=compute_cap", "--format=csv,noheader")
@@ -36,9 +36,6 @@ def gpu_multiplies() -> bool:
 
 
 def bf16_instructions() -> str:
-    """The processor's fastest instructions for bfloat16; ``no``, where it does not say that it has any."""
-    try:
-        line = re.search(r"^(?:flags|Features)\s*:(.*)$", CPUINFO.read_text(), re.MULTILINE)
-    except OSError:
-        return "no"
-    return next((each for each in BF16 if line and each in line[1].split()), "no")
+    """Return the processor's fastest instructions for bfloat16, ``no`` if it does not say that it has any."""
+    flags = (cpuinfo_field("flags", "Features") or "").split()
+    return next((each for each in BF16 if each in flags), "no")

@@ -7,22 +7,22 @@ from pathlib import Path
 from typing import IO, Any
 
 
-def write(path: Path, fill: Callable[[IO[bytes]], object]) -> None:
-    """Write a file beside ``path``, flush it to the disk, put it in its place; what failed leaves nothing behind."""
+def write_whole(path: Path, fill: Callable[[IO[bytes]], object]) -> None:
+    """Write a file that ``fill`` fills, flushed to the disk before it takes its name; a failure leaves nothing."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    beside = written_beside(path, fill)
+    beside = write_beside(path, fill)
     beside.replace(path)
     flush_folder(path.parent)
 
 
 def write_json(path: Path, content: Any) -> None:
-    """A JSON file, whole or not at all."""
+    """Write a JSON file, whole or not at all."""
     text = json.dumps(content, indent=2) + "\n"
-    write(path, lambda file: file.write(text.encode()))
+    write_whole(path, lambda file: file.write(text.encode()))
 
 
-def written_beside(path: Path, fill: Callable[[IO[bytes]], object]) -> Path:
-    """The content of a file under another name in its folder, on the disk."""
+def write_beside(path: Path, fill: Callable[[IO[bytes]], object]) -> Path:
+    """Write a file's content under a temporary name in its folder, flush it to the disk and return that path."""
     beside = path.with_name(f".{path.name}.tmp")
     try:
         with beside.open("wb") as file:
@@ -36,7 +36,7 @@ def written_beside(path: Path, fill: Callable[[IO[bytes]], object]) -> Path:
 
 
 def flush_folder(folder: Path) -> None:
-    """Bring a folder's names to the disk: a rename alone may be forgotten when the power fails."""
+    """Flush a folder's names to the disk: a rename alone may be forgotten when the power fails."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)

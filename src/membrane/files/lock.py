@@ -1,4 +1,4 @@
-"""One process at a time: a lock that the system lets go of when its holder dies, and that says who holds it."""
+"""One process at a time: a lock that the system releases when its holder dies, and that names its holder."""
 
 import fcntl
 import os
@@ -8,21 +8,21 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-LOOKS = 6
+ATTEMPTS = 6
 PAUSE = 0.05
-"""How often it is looked whether a lock is free, and the seconds in between."""
+"""Seconds between two attempts to take a lock."""
 
 
 class Occupied(RuntimeError):
-    """Another process holds it: which one, in one line."""
+    """Another process holds the lock: which one, in one line."""
 
 
 @contextmanager
-def held(lock: Path, what: str) -> Iterator[None]:
-    """Hold a lock file inside. Occupied, naming ``what`` and the holder, where another process does."""
+def hold_lock(lock: Path, what: str) -> Iterator[None]:
+    """Hold a lock file inside. Raises Occupied, naming ``what`` and the holder, if another process holds it."""
     lock.parent.mkdir(parents=True, exist_ok=True)
     with lock.open("a+") as file:
-        for look in range(1, LOOKS + 1):
+        for attempt in range(1, ATTEMPTS + 1):
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 break
@@ -30,7 +30,7 @@ def held(lock: Path, what: str) -> Iterator[None]:
                 file.seek(0)
                 holder = file.read().strip()
                 # its holder may not have written its name yet, or only be looking
-                if look == LOOKS or (holder and look > 1):
+                if attempt == ATTEMPTS or (holder and attempt > 1):
                     raise Occupied(f"{what} is being run by {holder or 'another process'}; wait for it") from None
                 time.sleep(PAUSE)
         file.truncate(0)

@@ -1,4 +1,4 @@
-"""Pooling for which torch has no module."""
+"""Pooling that torch has no module for."""
 
 from torch import Tensor, nn
 
@@ -11,9 +11,9 @@ class GlobalSumPool(nn.Module):
         self.dims = dims
 
     def forward(self, x: Tensor) -> Tensor:
-        """Sum […,C,S] or […,C,H,W] over positions → […,C]."""
+        """[…,C,S] or […,C,H,W] → […,C]."""
         return x.flatten(-self.dims).sum(-1)
 
     def extra_repr(self) -> str:
-        """Return the text between the parentheses in a printed model."""
+        """What a printed model says of it."""
         return f"dims={self.dims}"

@@ -16,7 +16,7 @@ from membrane.report.curves import NothingToDraw, firing_rates, learning_curves
 from membrane.report.panels import write
 from membrane.report.raster import raster
 from membrane.report.scatter import predicted_against_true
-from membrane.runs.table import rows as read_rows
+from membrane.runs.table import read_rows as read_rows
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

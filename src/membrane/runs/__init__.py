@@ -1,1 +1,1 @@
-"""One run's folder: where it is, what it holds, where it stands. Without torch."""
+"""One run's folder: where it is, what it holds, how far it is. Without torch."""

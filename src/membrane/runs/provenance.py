@@ -1,4 +1,4 @@
-"""Where a result comes from: code, versions, machine; in a sweep looked at once, when the code is what was imported."""
+"""Where a result comes from: code, versions, command line; in a sweep read once, when the code is what was imported."""
 
 import hashlib
 import platform
@@ -16,7 +16,7 @@ LIBRARIES = ("torch", "spikingjelly", "lightning", "torchmetrics", "numpy", "sci
 
 @cache
 def code_digest() -> str:
-    """SHA-256 over the names and contents of the package's sources."""
+    """Return the SHA-256 over the names and contents of the package's sources."""
     package = Path(__file__).parents[1]
     digest = hashlib.sha256()
     for path in sorted(each for each in package.rglob("*.[cp]*") if each.suffix in (".py", ".c")):
@@ -26,44 +26,34 @@ def code_digest() -> str:
 
 
 @cache
-def versions() -> dict[str, str]:
-    """The versions that shape numbers, without importing the libraries."""
+def library_versions() -> dict[str, str]:
+    """Return the versions that shape numbers, Python's too, without importing the libraries."""
     return {"python": platform.python_version(), **{name: metadata.version(name) for name in LIBRARIES}}
 
 
 @cache
-def git() -> dict[str, str | None]:
-    """The commit of the repository that the package lies in and the SHA-256 of what differs from it, if any."""
-    folder = Path(__file__).parent
-
-    def ask(*arguments: str) -> str | None:
-        try:
-            done = subprocess.run(
-                ["git", *arguments], cwd=folder, capture_output=True, text=True, timeout=10, check=True
-            )
-        except (OSError, subprocess.SubprocessError):
-            return None
-        return done.stdout
-
-    commit, difference = ask("rev-parse", "HEAD"), ask("diff", "HEAD")
+def git_state() -> dict[str, str | None]:
+    """Return the commit that the package lies in and the SHA-256 of what differs from it; None where there is none."""
+    commit, difference = git_output("rev-parse", "HEAD"), git_output("diff", "HEAD")
     return {
         "commit": commit.strip() if commit else None,
         "diff": hashlib.sha256(difference.encode()).hexdigest() if difference else None,
     }
 
 
-def processor() -> str:
-    """The processor's name as the system gives it."""
-    info = Path("/proc/cpuinfo")
-    if info.exists():
-        for line in info.read_text().splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()
+def git_output(*arguments: str) -> str | None:
+    """Return what git prints in the package's folder, or None if it fails."""
+    try:
+        done = subprocess.run(
+            ["git", *arguments], cwd=Path(__file__).parent, capture_output=True, text=True, timeout=10, check=True
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout
 
 
-def kernels(device: Any, neuron: str, model: Any, precision: str) -> str:
-    """What runs for the neurons: on the CPU how each of the model's does, on CUDA which of SpikingJelly's kernels."""
+def neuron_kernels(device: Any, neuron: str, model: Any, precision: str) -> str:
+    """Return what computes the neurons: each one's fast path on the CPU, SpikingJelly's kernel on CUDA."""
     from spikingjelly.activation_based import functional
 
     if device.type == "cpu":
@@ -74,27 +64,27 @@ def kernels(device: Any, neuron: str, model: Any, precision: str) -> str:
         return summary(model, torch.bfloat16 if precision == "bf16-mixed" else torch.float32)
 
     try:
-        found = functional.neuron_implementation(neuron, device)
+        kernel = functional.neuron_implementation(neuron, device)
     except (KeyError, ValueError, NotImplementedError) as error:
         return f"unknown ({type(error).__name__})"
-    return str(found)
+    return str(kernel)
 
 
-def differences(recorded: dict[str, Any]) -> list[str]:
-    """In what a recorded run's code and versions differ from the present ones, each in a few words."""
-    found = []
+def changes_since(recorded: dict[str, Any]) -> list[str]:
+    """Return in what the present code and versions differ from a recorded run's, each in a few words."""
+    changes = []
     if recorded.get("code_digest") != code_digest():
-        found.append(f"code {str(recorded.get('code_digest'))[:12]} → {code_digest()[:12]}")
-    past, present = recorded.get("versions", {}), versions()
-    found += [f"{name} {past.get(name)} → {present[name]}" for name in present if past.get(name) != present[name]]
-    return found
+        changes.append(f"code {str(recorded.get('code_digest'))[:12]} → {code_digest()[:12]}")
+    past, present = recorded.get("versions", {}), library_versions()
+    changes += [f"{name} {past.get(name)} → {present[name]}" for name in present if past.get(name) != present[name]]
+    return changes
 
 
-def program() -> list[str]:
-    """How this program is called."""
+def program_command() -> list[str]:
+    """Return the words by which this program is called."""
     return ["python", sys.argv[0]] if Path(sys.argv[0]).name == "train.py" else ["membrane-train"]
 
 
-def command() -> list[str]:
-    """The command line, without the folder of the program and without secrets."""
+def command_line() -> list[str]:
+    """Return the command line, without the folder of the program and without secrets."""
     return [Path(sys.argv[0]).name, *map(masked_override, sys.argv[1:])]

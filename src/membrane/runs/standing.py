@@ -6,7 +6,6 @@ damaged: its result cannot be read; missing: a sweep names it and it never began
 """
 
 import fcntl
-import json
 import os
 import re
 import socket
@@ -16,10 +15,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from membrane.runs.tail import Advance, advance
+from membrane.runs.saved import CONFIG, RESULT, read_json
+from membrane.runs.tail import Advance, read_advance
 from membrane.scores import principal_score
 
-TELLING = {"result.json", "FAILED.json", "metrics.csv", "checkpoints"}
+TELLING = {RESULT, "FAILED.json", "metrics.csv", "checkpoints"}
+"""The names in a run's folder whose time of change matters."""
 EPOCHS = re.compile(rb"^epochs: (\d+)\s*$", re.MULTILINE)
 HOLDER = re.compile(r"process (\d+) on (\S+)")
 FRAME = re.compile(r'^ *File "(?:.*[/\\])?([^"/\\]+)", line (\d+)', re.MULTILINE)
@@ -55,137 +56,132 @@ class Run:
     damaged: list[str] = field(default_factory=list)
 
     def name(self) -> str:
-        """What comes before a run's fingerprint and seed."""
+        """Return the part of its folder before its fingerprint and seed."""
         return "/".join(self.folder.split("/")[:-2])
 
     def score(self) -> tuple[str, float] | None:
-        """The number that a run is known by: `acc` or `mae` on the test set."""
-        found = principal_score(self.metrics)
-        return None if found is None else (found[0].removeprefix("test/"), found[1])
+        """Return `acc` or `mae` on the test set, with its name, or None if the run has neither."""
+        principal = principal_score(self.metrics)
+        return None if principal is None else (principal[0].removeprefix("test/"), principal[1])
 
 
-def stand(folder: Path, shown: str, overrides: list[str] | None, now: float) -> Run:
-    """Where the run in ``folder`` stands at the time ``now``, in seconds since 1970."""
+def inspect_run(folder: Path, shown: str, overrides: list[str] | None, now: float) -> Run:
+    """Return where the run in ``folder``, ``shown`` as so, stands at the time ``now``, in seconds since 1970."""
     run = Run(shown, overrides=overrides)
     try:
-        inside, started = files(folder), 0.0
-        if "result.json" not in inside:
-            with noted(run, "lock"):
-                place = folder.absolute()  # "." has no name
-                run.process, started = holder(place.with_name(f".{place.name}.lock"))
-            inside = files(folder)  # again: it may have finished before its lock was looked at
+        changes, started = times_of_change(folder), 0.0
+        if RESULT not in changes:
+            with damage_noted(run, "lock"):
+                absolute = folder.absolute()  # "." has no name
+                run.process, started = lock_holder(absolute.with_name(f".{absolute.name}.lock"))
+            changes = times_of_change(folder)  # again: it may have finished before its lock was looked at
     except OSError as error:
         run.status = "damaged"
-        run.damaged.append(reason(error))
+        run.damaged.append(why_unreadable(error))
         return run
-    run.changed = max(inside.values(), default=started)
-    if "result.json" in inside:
-        finished(run, folder)
+    run.changed = max(changes.values(), default=started)
+    if RESULT in changes:
+        fill_finished(run, folder)
         return run
-    trained = training(run, folder, inside)
+    advance = fill_training(run, folder, changes)
     if run.process is not None:
-        running(run, trained, now - max(inside.get("metrics.csv", 0.0), started))
-    elif inside:
-        ended(run, folder, inside)
+        fill_running(run, advance, now - max(changes.get("metrics.csv", 0.0), started))
+    elif changes:
+        fill_ended(run, folder, changes)
     return run
 
 
 @contextmanager
-def noted(run: Run, name: str) -> Iterator[None]:
-    """Inside, what cannot be read is named in ``run.damaged`` and left out."""
+def damage_noted(run: Run, name: str) -> Iterator[None]:
+    """Name what cannot be read inside in ``run.damaged``, and leave it out."""
     try:
         yield
     except UNREADABLE as error:
-        run.damaged.append(f"{name}: {reason(error)}")
+        run.damaged.append(f"{name}: {why_unreadable(error)}")
 
 
-def reason(error: Exception) -> str:
-    """Why a file could not be read."""
+def why_unreadable(error: Exception) -> str:
+    """Return why a file could not be read."""
     if isinstance(error, OSError):
         return error.strerror or type(error).__name__
     return f"damaged ({type(error).__name__}: {error})"
 
 
-def files(folder: Path) -> dict[str, float]:
-    """The names in a folder, and `.`, each with its time of change if it is `TELLING`; nothing where there is none."""
-    found: dict[str, float] = {}
+def times_of_change(folder: Path) -> dict[str, float]:
+    """Return the names in a folder, and `.`, with the time of change of those in `TELLING`, 0 for the others.
+
+    Empty where there is no folder.
+    """
+    times: dict[str, float] = {}
     with suppress(FileNotFoundError), os.scandir(folder) as entries:
-        found["."] = folder.stat().st_mtime
+        times["."] = folder.stat().st_mtime
         for entry in entries:
             with suppress(FileNotFoundError):  # gone since
-                found[entry.name] = entry.stat().st_mtime if entry.name in TELLING else 0.0
-    return found
+                times[entry.name] = entry.stat().st_mtime if entry.name in TELLING else 0.0
+    return times
 
 
-def read(path: Path) -> dict[str, Any]:
-    """A JSON object. ValueError where the file holds anything else."""
-    content = json.loads(path.read_text())
-    if not isinstance(content, dict):
-        raise ValueError("not an object")
-    return content
-
-
-def finished(run: Run, folder: Path) -> None:
-    """A run with its result."""
+def fill_finished(run: Run, folder: Path) -> None:
+    """Fill in what a finished run's result says, or that it is damaged."""
     run.status, run.process = "damaged", None
-    with noted(run, "result.json"):
-        result = read(folder / "result.json")
+    with damage_noted(run, RESULT):
+        result = read_json(folder / RESULT)
         run.metrics = {name: float(value) for name, value in result["metrics"].items()}
         run.seconds, run.epoch = float(result["fit_seconds"]), int(result["epochs"])
         run.epochs, run.status = run.epoch, "finished"
 
 
-def training(run: Run, folder: Path, inside: dict[str, float]) -> Advance | None:
-    """How far an unfinished run's training is."""
-    trained = None
-    if "config.yaml" in inside:
-        with noted(run, "config.yaml"):
+def fill_training(run: Run, folder: Path, changes: dict[str, float]) -> Advance | None:
+    """Fill in how far an unfinished run's training is, and return it, None before its first row."""
+    advance = None
+    if CONFIG in changes:
+        with damage_noted(run, CONFIG):
             # a top-level setting, as the run wrote it: reading all of the YAML takes a thousand times as long
-            said = EPOCHS.search((folder / "config.yaml").read_bytes())
-            run.epochs = None if said is None else int(said[1])
-    if "metrics.csv" in inside:
-        with noted(run, "metrics.csv"):
+            epochs = EPOCHS.search((folder / CONFIG).read_bytes())
+            run.epochs = None if epochs is None else int(epochs[1])
+    if "metrics.csv" in changes:
+        with damage_noted(run, "metrics.csv"):
             paced = run.process is not None  # for the others the last row is enough, and a hundred times as fast
-            trained = advance(folder / "metrics.csv", paced, 1 << 16 if paced else 1 << 9)
-    if trained is not None:
-        run.epoch, run.seconds = trained.epoch + 1, trained.seconds
-    return trained
+            advance = read_advance(folder / "metrics.csv", paced, 1 << 16 if paced else 1 << 9)
+    if advance is not None:
+        run.epoch, run.seconds = advance.epoch + 1, advance.seconds
+    return advance
 
 
-def running(run: Run, trained: Advance | None, age: float) -> None:
-    """A run that a living process works at, and that gave its last sign of life ``age`` seconds ago."""
+def fill_running(run: Run, advance: Advance | None, age: float) -> None:
+    """Fill in a run that a living process works at, and that gave its last sign of life ``age`` seconds ago."""
     run.status = "running"
     run.age = max(age, 0.0)  # the clock of another machine may be ahead
-    run.silent = trained is not None and trained.gap is not None and age > max(PATIENCE * trained.gap, SHORTEST)
-    left = None if trained is None or run.epochs is None else trained.left(run.epochs)
+    run.silent = advance is not None and advance.gap is not None and age > max(PATIENCE * advance.gap, SHORTEST)
+    left = None if advance is None or run.epochs is None else advance.left(run.epochs)
     run.left = None if left is None or run.silent else max(left - run.age, 0.0)
 
 
-def ended(run: Run, folder: Path, inside: dict[str, float]) -> None:
-    """A run that nobody works at and that has no result."""
-    if "FAILED.json" in inside and inside["FAILED.json"] >= inside.get("checkpoints", 0.0):  # else it went on since
+def fill_ended(run: Run, folder: Path, changes: dict[str, float]) -> None:
+    """Fill in how a run that no process works at ended without a result."""
+    if "FAILED.json" in changes and changes["FAILED.json"] >= changes.get("checkpoints", 0.0):  # else it went on since
         run.status = "failed"
-        with noted(run, "FAILED.json"):
-            run.error = failure(read(folder / "FAILED.json"))
-    elif "PRUNE" in inside:
+        with damage_noted(run, "FAILED.json"):
+            run.error = failure_line(read_json(folder / "FAILED.json"))
+    elif "PRUNE" in changes:
         run.status = "pruned"
     else:
-        there = any((folder / "checkpoints" / f"{name}.ckpt").is_file() for name in ("last", "previous"))
-        run.status = "stopped" if there else "broken off"
+        has_checkpoint = any((folder / "checkpoints" / f"{name}.ckpt").is_file() for name in ("last", "previous"))
+        run.status = "stopped" if has_checkpoint else "broken off"
 
 
-def failure(said: dict[str, Any]) -> str:
-    """What went wrong, in one line, with its kind and the innermost place of the traceback where these are known."""
-    error, traceback = str(said["error"]), str(said.get("traceback", ""))
+def failure_line(failed: dict[str, Any]) -> str:
+    """Return the error of a FAILED.json in one line, with its class and the innermost place of the traceback."""
+    error, traceback = str(failed["error"]), str(failed.get("traceback", ""))
     error = (error.strip() or "unknown").splitlines()[0]
-    with_kind = (line for line in reversed(traceback.splitlines()) if line.endswith(f": {error}") and line[0] != " ")
+    with_class = (line for line in reversed(traceback.splitlines()) if line.endswith(f": {error}") and line[0] != " ")
     frames = FRAME.findall(traceback)
     where = f" ({frames[-1][0]}:{frames[-1][1]})" if frames else ""
-    return next(with_kind, error) + where
+    return next(with_class, error) + where
 
 
-def holder(lock: Path) -> tuple[str | None, float]:
-    """(who holds a lock, since when), or None where no living process does.
+def lock_holder(lock: Path) -> tuple[str | None, float]:
+    """Return who holds a lock, None if no living process does, and since when.
 
     A process of this machine that is gone holds nothing, and its lock is left alone: trying to take it, if only for
     a moment, could refuse it to a run that starts in that moment. Whether another machine's process, or a newer one
@@ -196,21 +192,21 @@ def holder(lock: Path) -> tuple[str | None, float]:
     except FileNotFoundError:
         return None, 0.0
     with file:
-        said = file.read().strip()
+        holder = file.read().strip()
         since = os.fstat(file.fileno()).st_mtime
-        named = HOLDER.fullmatch(said)
-        gone = named is not None and named[2] == socket.gethostname() and not alive(int(named[1]))
-        if not said or gone:
+        process = HOLDER.fullmatch(holder)
+        gone = process is not None and process[2] == socket.gethostname() and not is_alive(int(process[1]))
+        if not holder or gone:
             return None, since
         try:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except BlockingIOError:
-            return said, since
+            return holder, since
     return None, since
 
 
-def alive(process: int) -> bool:
-    """Whether this machine has a process of that number."""
+def is_alive(process: int) -> bool:
+    """Return whether this machine has a process of that number."""
     try:
         os.kill(process, 0)
     except (ProcessLookupError, OverflowError):

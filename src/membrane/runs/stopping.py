@@ -9,6 +9,8 @@ from typing import Any
 from membrane.schema.duration import seconds
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)
+RESUMABLE = 75
+"""The exit code of a run that stopped with a checkpoint: start it again."""
 
 
 class Stopped(BaseException):
@@ -17,23 +19,23 @@ class Stopped(BaseException):
     def __init__(self, why: str, code: int, saved: bool = False) -> None:
         super().__init__(why)
         self.why = why
-        self.code = 75 if saved else code
+        self.code = RESUMABLE if saved else code
 
     @property
     def saved(self) -> bool:
-        """Whether starting it again continues it."""
-        return self.code == 75
+        """Return whether starting it again continues it."""
+        return self.code == RESUMABLE
 
 
 class Pruned(Exception):
-    """Whoever watches the run asked it to end early; its checkpoint is written."""
+    """A search or a person asked the run to end early; its checkpoint is written."""
 
 
 class Stop:
-    """Whether the process was told to stop.
+    """Receives requests to stop the process: signals, and the end of its time.
 
-    Outside a fit a signal raises Stopped at once. Inside one it waits for a moment that can be saved: who trains looks
-    at ``asked`` after each step. There a second Ctrl-C raises Stopped, but not while a checkpoint is being written;
+    Outside a fit a signal raises Stopped at once. Inside one it waits for a moment that can be saved: who trains calls
+    ``requested`` after each step. There a second Ctrl-C raises Stopped, but not while a checkpoint is being written;
     other signals that follow the first change nothing.
     """
 
@@ -46,20 +48,20 @@ class Stop:
         self.saving = False
         self.insisted = False
 
-    def within(self, max_time: str | None) -> None:
-        """Stop so long after the start of the process."""
+    def limit_to(self, max_time: str | None) -> None:
+        """Request a stop so long after the start of the process; None: at no time."""
         self.limit = None if max_time is None else (seconds(max_time), f"max_time={max_time}")
 
-    def asked(self) -> Stopped | None:
-        """What to raise once everything is saved; None where training goes on."""
+    def requested(self) -> Stopped | None:
+        """Return what to raise once everything is saved, or None if training goes on."""
         if self.signum is not None:
             return Stopped(signal.Signals(self.signum).name, 128 + self.signum, saved=True)
         if self.limit is not None and self.clock() - self.started >= self.limit[0]:
-            return Stopped(self.limit[1], 75, saved=True)
+            return Stopped(self.limit[1], RESUMABLE, saved=True)
         return None
 
     def receive(self, signum: int, frame: Any = None) -> None:
-        """A signal has come."""
+        """Note a signal; raise Stopped unless it has to wait."""
         first, self.signum = self.signum is None, self.signum or signum
         again = signum == signal.SIGINT and not first
         self.insisted = self.insisted or (again and self.waits)
@@ -67,8 +69,8 @@ class Stop:
             raise Stopped(signal.Signals(signum).name, 128 + signum)
 
     @contextmanager
-    def listening(self) -> Iterator[None]:
-        """Inside, signals are ours: Lightning would turn them into its own endings."""
+    def handling_signals(self) -> Iterator[None]:
+        """Receive the process's signals inside: Lightning would turn them into its own endings."""
         before = {each: signal.signal(each, self.receive) for each in SIGNALS}
         try:
             yield
@@ -78,7 +80,7 @@ class Stop:
 
     @contextmanager
     def deferred(self) -> Iterator[None]:
-        """Inside, signals wait for who looks at ``asked``."""
+        """Keep signals waiting inside until ``requested`` is called."""
         self.waits = True
         try:
             yield
@@ -86,8 +88,8 @@ class Stop:
             self.waits = False
 
     @contextmanager
-    def undisturbed(self) -> Iterator[None]:
-        """Inside a checkpoint is written: a second Ctrl-C takes effect after it."""
+    def writing_checkpoint(self) -> Iterator[None]:
+        """Keep a second Ctrl-C waiting inside until the checkpoint is written."""
         self.saving = True
         try:
             yield

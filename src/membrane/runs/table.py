@@ -15,13 +15,13 @@ class MetricsTable:
         self.path = path
         self.columns = list(columns)
 
-    def begin(self) -> None:
-        """A new file, with its columns."""
+    def create(self) -> None:
+        """Write a new file with its columns. Raises FileExistsError if there is one."""
         with self.path.open("x", newline="") as file:
             csv.writer(file).writerow(self.columns)
 
-    def go_on(self, length: int) -> None:
-        """Cut what was written after the first ``length`` bytes. DataError where the file is another or shorter."""
+    def cut(self, length: int) -> None:
+        """Cut what was written after the first ``length`` bytes. Raises DataError if the file is another or shorter."""
         try:
             with self.path.open("r+b") as file:
                 columns = next(csv.reader([file.readline().decode()]), [])
@@ -34,7 +34,7 @@ class MetricsTable:
             raise DataError(f"{self.path}: missing, though there is a checkpoint; rerun=true runs it anew") from None
 
     def append(self, row: Mapping[str, float | int]) -> None:
-        """Add a row. ValueError for a name that has no column."""
+        """Add a row. Raises ValueError for a name that has no column."""
         unknown = set(row) - set(self.columns)
         if unknown:
             raise ValueError(f"metrics.csv has no column {', '.join(sorted(unknown))}")
@@ -42,14 +42,14 @@ class MetricsTable:
         with self.path.open("a", newline="") as file:
             csv.writer(file).writerow(cells)
 
-    def flushed(self) -> int:
-        """Bring all rows to the disk; how many bytes they are."""
+    def flush(self) -> int:
+        """Bring all rows to the disk. Return the file's length in bytes."""
         with self.path.open("rb") as file:
             os.fsync(file.fileno())
             return file.seek(0, os.SEEK_END)
 
 
-def rows(path: Path) -> list[dict[str, float]]:
-    """The rows of a metrics.csv, each with the cells that it has."""
+def read_rows(path: Path) -> list[dict[str, float]]:
+    """Return the rows of a metrics.csv, each without the cells that are empty."""
     with path.open(newline="") as file:
         return [{name: float(cell) for name, cell in row.items() if cell} for row in csv.DictReader(file)]

@@ -26,7 +26,7 @@ class Advance:
     gap: float | None
 
     def left(self, epochs: int) -> float | None:
-        """Seconds until so many epochs are trained, at the pace of the whole training so far."""
+        """Return the seconds until so many epochs are trained, at the pace of the whole training so far."""
         if not self.done:
             return None
         return max(epochs - self.done, 0) * self.seconds / self.done
@@ -34,7 +34,7 @@ class Advance:
 
 @dataclass(frozen=True)
 class Row:
-    """Where a row stands; ``closes``: it is an epoch's own row, which has no training numbers."""
+    """A row's epoch, step and seconds; ``closes``: it is an epoch's own row, which has no training numbers."""
 
     epoch: int
     step: float
@@ -43,7 +43,7 @@ class Row:
 
     @classmethod
     def of(cls, cells: list[str]) -> Self | None:
-        """A row of the cells `NEEDED`, or None where they are not what the table writes."""
+        """Return a row of the cells `NEEDED`, or None if they are not what the table writes."""
         try:
             epoch, step, seconds = map(float, cells[:3])
         except ValueError:
@@ -53,14 +53,14 @@ class Row:
         return cls(int(epoch), step, seconds, not cells[3])
 
 
-def advance(path: Path, paced: bool = True, block: int = 1 << 16) -> Advance | None:
-    """How far a metrics.csv is, or None before its first row. ValueError where it is no metrics.csv.
+def read_advance(path: Path, paced: bool = True, block: int = 1 << 16) -> Advance | None:
+    """Return how far a metrics.csv is, or None before its first row. Raises ValueError if it is no metrics.csv.
 
     Reads ``block`` bytes from the end, and more while they hold no row, or, where how fast it is matters (``paced``),
     no epoch's own row although there must be one.
     """
     while True:
-        rows, whole = read_end(path, block)
+        rows, whole = read_last_rows(path, block)
         if not rows and whole:
             return None
         closed = next((row for row in reversed(rows) if row.closes), None)
@@ -72,30 +72,30 @@ def advance(path: Path, paced: bool = True, block: int = 1 << 16) -> Advance | N
 
 
 def epochs_done(last: Row, closed: Row | None) -> float | None:
-    """Epochs behind ``last``, by the optimiser's steps an epoch up to ``closed``."""
+    """Return the epochs behind ``last``, by the optimiser's steps an epoch up to ``closed``, None without that."""
     if closed is None or closed.step <= 0:
         return None
     return (closed.epoch + 1) * last.step / closed.step
 
 
-def read_end(path: Path, block: int) -> tuple[list[Row], bool]:
-    """The whole rows in the last ``block`` bytes, and whether these are all rows there are."""
+def read_last_rows(path: Path, block: int) -> tuple[list[Row], bool]:
+    """Return the whole rows in the last ``block`` bytes, and whether these are all rows there are."""
     with path.open("rb") as file:
-        columns = header(file.readline(LONGEST))
+        columns = header_columns(file.readline(LONGEST))
         first, end = file.tell(), file.seek(0, 2)
         start = max(first, end - block)
         file.seek(start)
         text = file.read(end - start).decode(errors="replace")
     lines = text[: text.rfind("\n") + 1].splitlines()  # the last row may be on its way
     lines = lines if start == first else lines[1:]
-    places = [columns.index(name) for name in NEEDED]
+    needed = [columns.index(name) for name in NEEDED]
     whole = (cells for cells in (line.split(",") for line in lines) if len(cells) == len(columns))
-    found = (Row.of([cells[place] for place in places]) for cells in whole)
-    return [row for row in found if row is not None], start == first
+    rows = (Row.of([cells[column] for column in needed]) for cells in whole)
+    return [row for row in rows if row is not None], start == first
 
 
-def header(line: bytes) -> list[str]:
-    """The names of the columns. ValueError where those are not among them that are needed here."""
+def header_columns(line: bytes) -> list[str]:
+    """Return the names of the columns. Raises ValueError if one of those `NEEDED` is not among them."""
     try:
         columns = next(csv.reader([line.decode(errors="replace").rstrip("\r\n")]), [])
     except csv.Error as error:

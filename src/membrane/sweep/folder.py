@@ -67,7 +67,7 @@ def claimed(sweeps: Path) -> Path:
 def place(config: Config, runs: Path) -> str:
     """Where a job's run will lie."""
     folder = RunFolder(config)
-    return str(folder.path.absolute()) if folder.given else os.path.relpath(folder.path, runs)
+    return str(folder.path.absolute()) if folder.named_outright else os.path.relpath(folder.path, runs)
 
 
 @dataclass
@@ -79,7 +79,7 @@ class Tally:
     pruned: int = 0
     stopped: int = 0
 
-    def log_counts(self) -> None:
+    def tell(self) -> None:
         """One line."""
         rare = [f", {number} {name}" for name, number in (("pruned", self.pruned), ("stopped", self.stopped)) if number]
         log.info("sweep: %d finished, %d failed%s", self.finished, self.failed, "".join(rare))

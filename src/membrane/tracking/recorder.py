@@ -44,20 +44,20 @@ class Recorder(L.Callback):
 
     def state_dict(self) -> dict[str, Any]:
         """How long, on how many samples the fit has been, and how far metrics.csv belongs to it."""
-        return {"seconds": self.seconds(), "samples": self.samples, "bytes": self.table.flushed()}
+        return {"seconds": self.seconds(), "samples": self.samples, "bytes": self.table.flush()}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Go on from there: rows that came later are cut."""
         self.started = time.perf_counter() - state_dict["seconds"]
         self.samples = state_dict["samples"]
-        self.table.go_on(state_dict["bytes"])
+        self.table.cut(state_dict["bytes"])
         self.resumed = True
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Start the clock, and the table."""
         if not self.resumed:
             self.started = time.perf_counter()
-            self.table.begin()
+            self.table.create()
 
     def seconds(self) -> float:
         """How long the fit has taken, in all its parts."""

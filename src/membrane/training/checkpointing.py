@@ -114,7 +114,7 @@ class KeepBestAndLast(Checkpoint):
         """Write `last` where it is time; only between optimiser steps, and not at the epoch's end, which does so."""
         if batch_idx + 1 >= trainer.num_training_batches or (batch_idx + 1) % trainer.accumulate_grad_batches:
             return
-        stopped = self.stop.asked()
+        stopped = self.stop.requested()
         if stopped or self.due(trainer.global_step):
             self.write(trainer)
         if stopped:
@@ -129,7 +129,7 @@ class KeepBestAndLast(Checkpoint):
         self, trainer: L.Trainer, pl_module: L.LightningModule, batch: Any, batch_idx: int, dataloader_idx: int = 0
     ) -> None:
         """Stop in the middle of validation, which a run that goes on begins anew."""
-        stopped = self.stop.asked()
+        stopped = self.stop.requested()
         if stopped:
             for averaging in trainer.callbacks:  # type: ignore[attr-defined]
                 if isinstance(averaging, WeightAveraging):
@@ -146,7 +146,7 @@ class KeepBestAndLast(Checkpoint):
         self.is_best = False
         if better:
             checkpoints.keep_as(self.folder / "last.ckpt", self.folder / "best.ckpt")
-        stopped = self.stop.asked()
+        stopped = self.stop.requested()
         if stopped:
             raise stopped
         if (self.folder.parent / PRUNE).exists():
@@ -169,7 +169,7 @@ class KeepBestAndLast(Checkpoint):
         """`last`, after what it was has become `previous`. NotFinite, and nothing written, where a weight is none."""
         refuse_what_is_not_finite(trainer)
         last = self.folder / "last.ckpt"
-        with self.stop.undisturbed():
+        with self.stop.writing_checkpoint():
             if last.exists():
                 checkpoints.keep_as(last, self.folder / "previous.ckpt")
             trainer.save_checkpoint(last)

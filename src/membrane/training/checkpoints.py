@@ -43,7 +43,7 @@ class WholeFiles(CheckpointIO):
 def save(checkpoint: dict[str, Any], path: Path) -> None:
     """Write a checkpoint and its SHA-256 beside it, each whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    beside = durable.written_beside(path, lambda file: torch.save(checkpoint, file))
+    beside = durable.write_beside(path, lambda file: torch.save(checkpoint, file))
     put_in_place(beside, path, sha256(beside))
 
 
@@ -62,7 +62,7 @@ def keep_as(source: Path, path: Path) -> None:
 def put_in_place(beside: Path, path: Path, digest: str) -> None:
     """Replace a checkpoint by what lies beside it: before, the digest file names both contents, afterwards the new."""
     try:
-        durable.write(digest_file(path), lambda file: file.write(lines([digest, *digests(path)], path)))
+        durable.write_whole(digest_file(path), lambda file: file.write(lines([digest, *digests(path)], path)))
         beside.replace(path)
     except BaseException:
         beside.unlink(missing_ok=True)  # on a full disk it would take the room that FAILED.json needs

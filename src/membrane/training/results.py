@@ -12,18 +12,17 @@ import torch
 
 from membrane import neurons
 from membrane.analysis.firing import record_spikes
-from membrane.analysis.layers import model_table
 from membrane.data.feed.module import DataModule
 from membrane.errors import DataError
 from membrane.files import durable
 from membrane.learner import EVALUATION, Learner
 from membrane.models.norms import mixes_timesteps
 from membrane.report import figures
-from membrane.report.tables import results_table
-from membrane.report.terminal import console
+from membrane.report.tables import console, model_table, results_table
 from membrane.runs import provenance
 from membrane.runs.folder import RunFolder
-from membrane.runs.table import rows
+from membrane.runs.processor import processor_name
+from membrane.runs.table import read_rows
 from membrane.schema import Config
 from membrane.scores import SCORES
 from membrane.tracking.loggers import Tracker
@@ -53,7 +52,7 @@ def write_provenance(
 ) -> None:
     """`provenance.json`: where the result will come from; where it was broken off, the beginning too."""
     earlier = (folder.read("provenance.json") or {}) if resumed else {}
-    kernels = provenance.kernels(device, config.neuron.name_of_choice, learner.model, config.precision)
+    kernels = provenance.neuron_kernels(device, config.neuron.name_of_choice, learner.model, config.precision)
     if config.trainer.compile:
         kernels += "; in training the model is compiled by torch"
     if neurons.is_snn(learner.model):
@@ -61,10 +60,10 @@ def write_provenance(
     content = {
         "fingerprint": folder.fingerprint,
         "seed": config.seed,
-        "git": provenance.git(),
+        "git": provenance.git_state(),
         "code_digest": provenance.code_digest(),
-        "versions": provenance.versions(),
-        "processor": provenance.processor(),
+        "versions": provenance.library_versions(),
+        "processor": processor_name(),
         "device": str(device) if device.type == "cpu" else torch.cuda.get_device_name(device),
         "kernels": kernels,
         "threads": torch.get_num_threads(),
@@ -72,7 +71,7 @@ def write_provenance(
         "precision": config.precision,
         "data_hash": data.data_hash,
         "split_hash": data.split_hash,
-        "command": provenance.command(),
+        "command": provenance.command_line(),
         "rerun": config.rerun,
     }
     if earlier.get("versions"):
@@ -89,7 +88,7 @@ def compare(earlier: dict[str, Any], now: dict[str, Any]) -> None:
         if earlier.get(name) not in (None, now[name]):
             changed = f"{name} {str(earlier[name])[:12]} → {str(now[name])[:12]}"
             raise DataError(f"the data are not those that the run began with ({changed}); rerun=true runs it anew")
-    changes = provenance.differences(earlier)
+    changes = provenance.changes_since(earlier)
     changes += [f"{name} {earlier.get(name)} → {now[name]}" for name in MACHINE if earlier.get(name) != now[name]]
     if changes:
         log.warning("resumed under other conditions (%s): the result is no longer that of one code", ", ".join(changes))
@@ -150,7 +149,7 @@ def all_metrics(fit: Fit, tests: Mapping[str, Any], table: Path) -> dict[str, fl
     metrics = dict(fit.validation)
     for name, test in tests.items():
         metrics |= {f"{name}/{metric}": value for metric, value in test.metrics.items()}
-    written = rows(table)
+    written = read_rows(table)
     for name in (name for name, score in SCORES.items() if score.compared):
         if oracle := [row[f"oracle/{name}"] for row in written if f"oracle/{name}" in row]:
             metrics[f"test/{name}_mean_last10"] = float(np.mean(oracle[-10:]))
@@ -171,7 +170,7 @@ def finish(
     """Outputs, figures, tracker, and last of all `result.json`; then what a person wants to know."""
     metrics = all_metrics(fit, tests, folder.path / "metrics.csv")
     outputs = tests["test"].outputs
-    durable.write(folder.path / "outputs" / "test.npz", lambda file: np.savez_compressed(file, **outputs))
+    durable.write_whole(folder.path / "outputs" / "test.npz", lambda file: np.savez_compressed(file, **outputs))
     tracker.result(metrics, drawn(folder, config, learner, data) if config.figures else [])
     tracker.finish("success")
     console().print(
@@ -186,7 +185,7 @@ def finish(
     # no run says by itself whom to trust
     trust = f" 'trust=[{','.join(config.trust)}]'" if config.trust else ""
     log.info("next:   membrane-evaluate %s%s", folder.path, trust)
-    if (command := under_seeds(provenance.command()[1:])) is not None:
+    if (command := under_seeds(provenance.command_line()[1:])) is not None:
         log.info("        %s   for the spread over five seeds", command)
 
 
@@ -197,7 +196,7 @@ def under_seeds(typed: Sequence[str]) -> str | None:
     if any(line in ("-m", "--multirun") or line.startswith(bound) for line in said):
         return None
     kept = [line for line in typed if not line.lstrip("+").startswith(("seed=", "rerun="))]
-    return shlex.join([*provenance.program(), "sweep=seeds", *kept])
+    return shlex.join([*provenance.program_command(), "sweep=seeds", *kept])
 
 
 def drawn(folder: RunFolder, config: Config, learner: Learner, data: DataModule) -> list[Path]:

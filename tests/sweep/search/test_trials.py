@@ -15,11 +15,11 @@ import pytest
 from hydra.types import RunMode
 
 from membrane.config.composer import Composer
-from membrane.errors import ConfigError, RunFailed
+from membrane.errors import ConfigError
 from membrane.files.durable import write_json
 from membrane.runs.folder import PRUNE, RunFolder
 from membrane.runs.stopping import Stopped
-from membrane.runs.table import rows
+from membrane.runs.table import read_rows
 from membrane.schema import Config
 from membrane.sweep.jobs import jobs_of
 from membrane.sweep.search import trials as module
@@ -27,6 +27,7 @@ from membrane.sweep.search.plan import Plan
 from membrane.sweep.search.pruning import Watcher
 from membrane.sweep.search.trials import search
 from membrane.sweep.search.verdict import command
+from membrane.training.job import RunFailed
 
 LR = "optimizer.lr=tag(log,interval(1e-4,1.0))"
 Lines = Callable[[], list[str]]
@@ -366,7 +367,7 @@ def test_a_run_without_hope_ends_after_its_epoch(
     assert "study digits-" in (printed := capsys.readouterr().out)
     assert ": 1 pruned" in printed
     [run] = Path("runs").glob("digits/*/seed0")
-    assert 2 <= len([row for row in rows(run / "metrics.csv") if "val/acc" in row]) < 400
+    assert 2 <= len([row for row in read_rows(run / "metrics.csv") if "val/acc" in row]) < 400
     assert (run / "checkpoints" / "last.ckpt").exists()
     assert not (run / "result.json").exists()
     assert not (run / PRUNE).exists()

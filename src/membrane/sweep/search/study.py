@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 from pydantic import Field, PositiveInt
 
 from membrane.errors import ConfigError, one_line
-from membrane.files.lock import held
+from membrane.files.lock import hold_lock
 from membrane.schema.node import Count, Settings
 from membrane.sweep.search.space import Choices, Dimension
 
@@ -67,7 +67,7 @@ def digest(content: Any) -> str:
 
 def alone(lock: Path) -> AbstractContextManager[None]:
     """Inside, no other process works on the study, so that a trial which is left running belongs to a dead one."""
-    return held(lock, f"the study {lock.stem}")
+    return hold_lock(lock, f"the study {lock.stem}")
 
 
 def opened(storage: str) -> "BaseStorage":

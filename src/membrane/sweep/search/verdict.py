@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from membrane.errors import ConfigError
 from membrane.runs.fingerprint import fingerprint
-from membrane.runs.provenance import program
+from membrane.runs.provenance import program_command
 from membrane.schema.secrets import masked_override
 from membrane.sweep.search.plan import Plan, configured
 from membrane.sweep.search.study import REPEATED, Study
@@ -42,7 +42,7 @@ def command(plan: Plan, best: "FrozenTrial") -> str:
     overrides = [*plan.places_of_files(), *plan.fixed, *params]
     without = [line for line in overrides if not line.lstrip("+").startswith("sweep=")]
     typed = [
-        *program(),
+        *program_command(),
         *plan.config_dir,
         *(without if same(plan, without, params) else [*overrides, "hydra.mode=RUN"]),
     ]
