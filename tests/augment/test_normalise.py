@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from membrane.augment.normalise import Normalise, statistics
+from membrane.augment.normalise import Normalise, channel_statistics
 from membrane.augment.pipeline import Pipeline
 from membrane.data.feed.batch import Batch
 from membrane.errors import ConfigError
@@ -47,7 +47,7 @@ def test_training_part_gets_mean_0_and_std_1_and_evaluation_uses_its_statistics(
 def test_statistics_taken_in_parts_are_those_of_the_whole(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("membrane.augment.normalise.VALUES_AT_ONCE", 7 * 3 * 8)
     x = 1000 + torch.randn(50, 3, 8, generator=torch.Generator().manual_seed(0))
-    mean, std = statistics(x)
+    mean, std = channel_statistics(x)
     np.testing.assert_allclose(mean, x.double().numpy().mean((0, 2)), rtol=1e-12)
     np.testing.assert_allclose(std, x.double().numpy().std((0, 2)), rtol=1e-12)
 

@@ -1,1 +1,1 @@
-"""Augmentation of a batch: parameters drawn once a sample, shared by all frames of that sample."""
+"""Augmentation of a batch: parameters are drawn once for each sample and shared by all its frames."""

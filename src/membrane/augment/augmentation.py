@@ -1,7 +1,7 @@
-"""What an augmentation is: ``draw`` says what happens to each sample, ``apply`` does it.
+"""The interface of an augmentation: ``draw`` draws parameters for each sample, ``apply`` applies them.
 
-Apart, because a recording is one thing: its T frames share one draw. `Pipeline` draws for N samples and, for an
-augmentation that knows nothing of time, repeats each parameter T times over the merged view [N·T,…].
+They are separate so that the T frames of a recording share one draw. `Pipeline` draws for N samples; for an
+augmentation without time it repeats each parameter T times and applies them to the merged view [N·T,…].
 """
 
 from torch import Generator, Tensor, nn
@@ -12,12 +12,12 @@ from membrane.errors import ConfigError
 class Augmentation(nn.Module):
     """x [M,C,S] or [M,C,H,W], M = N or N·T → the same shape; x is floating point and never changed in place.
 
-    ``evaluate``: also in validation and test. ``before`` and ``after``: where, seen from the batch's way to the device;
-    with both it runs twice, with separate draws. ConfigError for an augmentation that would never run.
+    ``evaluate`` applies it in validation and test too. ``before`` and ``after`` the transfer to the device are the
+    places where it runs; with both it runs twice, with separate draws. Raises ConfigError if it would never run.
     """
 
     collapse_timesteps: bool = True
-    """False: it knows time, or mixes samples by their index, and receives timesteps in the data as [N,T,…]."""
+    """False for one that uses time, or mixes samples by their index: it receives timesteps in the data as [N,T,…]."""
 
     def __init__(self, *, evaluate: bool = False, before: bool = False, after: bool = True) -> None:
         super().__init__()
@@ -26,34 +26,34 @@ class Augmentation(nn.Module):
             raise self.refusal("would never run, set before=true or after=true")
 
     def draw(self, n: int, generator: Generator) -> dict[str, Tensor]:
-        """Parameters [n,…], one row a sample, on the generator's device; all randomness comes from the generator."""
+        """Draw parameters [n,…], a row for each sample, on the generator's device and from it alone."""
         raise NotImplementedError
 
     # nn.Module.apply(fn) is another function of that name; Pipeline keeps it from reaching this one.
     def apply(self, x: Tensor, parameters: dict[str, Tensor]) -> Tensor:  # type: ignore[override]
-        """x [M,C,…] with parameters [M,…] → [M,C,…]; without ``collapse_timesteps`` x [N,T,C,…] with [N,…]."""
+        """Augment x [M,C,…] with parameters [M,…] → [M,C,…]; without ``collapse_timesteps`` [N,T,C,…] with [N,…]."""
         raise NotImplementedError
 
     def labels(self, y: Tensor, parameters: dict[str, Tensor], classes: int) -> Tensor:
-        """y [N] or soft [N,K], parameters [N,…] → the labels of the augmented samples; mixing gives soft ones."""
+        """Augment the labels y [N] or soft [N,K] with parameters [N,…] → [N] or [N,K]; mixing makes them soft."""
         return y
 
     def lengths(self, lengths: Tensor, parameters: dict[str, Tensor]) -> Tensor:
-        """Valid timesteps [N], parameters [N,…] → those of the augmented samples."""
+        """Update the numbers of valid timesteps [N] with parameters [N,…] → [N]."""
         return lengths
 
     def fit(self, x: Tensor, scale: float, timesteps: bool = False) -> None:
-        """Learn from the training part, x [n,C,…] or with ``timesteps`` [n,T,C,…] in units of ``scale``."""
+        """Take statistics of the training part, x [n,C,…] or with ``timesteps`` [n,T,C,…], in units of ``scale``."""
 
     def drawn(self, timesteps: bool) -> str:
-        """What is drawn for whom, in the words of the log."""
+        """Describe for the log what is drawn, and for what."""
         return "one draw a sample shared over T" if timesteps else "one draw a sample"
 
     def refusal(self, reason: str) -> ConfigError:
-        """A ConfigError that names the augmentation."""
+        """Build a ConfigError that names the augmentation."""
         return ConfigError(f"augmentation {type(self).__name__}: {reason}")
 
 
-def broadcast(parameter: Tensor, x: Tensor) -> Tensor:
-    """parameter [M], x [M,…] → [M,1,…] with the axes of x."""
+def per_sample(parameter: Tensor, x: Tensor) -> Tensor:
+    """Reshape parameter [M] to broadcast over x [M,…] → [M,1,…]."""
     return parameter.reshape(-1, *[1] * (x.dim() - 1))

@@ -7,14 +7,14 @@ import torch
 from torch import Generator, Tensor
 from torch.nn import functional
 
-from membrane.augment.augmentation import Augmentation, broadcast
+from membrane.augment.augmentation import Augmentation, per_sample
 
 
 class Mixup(Augmentation):
     """x [N,…] or [N,T,…] → λ·x + (1−λ)·x[partner], labels alike → [N,K]; λ ~ Beta(``alpha``, ``alpha``) a sample.
 
-    Zhang et al. 2018, arXiv:1710.09412. The partners are a permutation of the batch. A recording is mixed with a
-    recording, frame t with frame t, and lasts as long as the longer of the two.
+    Zhang et al. 2018, arXiv:1710.09412. The partners are a permutation of the batch. Recordings are mixed frame t with
+    frame t; the result has the length of the longer one.
     """
 
     collapse_timesteps = False
@@ -26,29 +26,29 @@ class Mixup(Augmentation):
         self.alpha = alpha
 
     def draw(self, n: int, generator: Generator) -> dict[str, Tensor]:
-        """weight [n] in [0, 1], the sample's own share; partner [n], an index into the batch."""
+        """Draw weight [n] in [0, 1], the share of the sample itself, and partner [n], an index into the batch."""
         seed = torch.randint(2**63 - 1, (1,), generator=generator, device=generator.device)
-        # torch's Beta takes no generator.
+        # torch's Beta takes no generator
         weight = np.random.default_rng(int(seed)).beta(self.alpha, self.alpha, n)
         partner = torch.randperm(n, generator=generator, device=generator.device)
         return {"weight": torch.from_numpy(weight).float().to(generator.device), "partner": partner}
 
     def apply(self, x: Tensor, parameters: dict[str, Tensor]) -> Tensor:  # type: ignore[override]
-        """x [N,…], weight [N], partner [N] → [N,…]."""
-        weight = broadcast(parameters["weight"], x).to(x.dtype)
+        """Mix x [N,…] by weight [N] with the partners [N] → [N,…]."""
+        weight = per_sample(parameters["weight"], x).to(x.dtype)
         return weight * x + (1 - weight) * x[parameters["partner"]]
 
     def labels(self, y: Tensor, parameters: dict[str, Tensor], classes: int) -> Tensor:
-        """y [N] or [N,K] (soft, or targets) → [N,K], mixed as x is."""
+        """Mix y [N] or [N,K] (soft, or targets) as x → [N,K]."""
         soft = y if y.dim() == 2 else functional.one_hot(y, classes).to(parameters["weight"].dtype)
         return self.apply(soft, parameters)
 
     def lengths(self, lengths: Tensor, parameters: dict[str, Tensor]) -> Tensor:
-        """Valid timesteps [N] → the larger of both partners' [N]."""
+        """Take the larger of both partners' valid timesteps [N] → [N]."""
         return torch.maximum(lengths, lengths[parameters["partner"]])
 
     def drawn(self, timesteps: bool) -> str:
-        """What is drawn for whom, in the words of the log."""
+        """Describe for the log what is drawn, and for what."""
         return "one weight and one partner a sample" + (" shared over T" if timesteps else "")
 
     def extra_repr(self) -> str:

@@ -15,8 +15,8 @@ VALUES_AT_ONCE = 2**22
 class Normalise(Augmentation):
     """x [M,C,…] → (x − mean) / std of each channel, in training and evaluation.
 
-    ``mean`` and ``std`` [C] are in units of x as the model sees it. Without them `fit` takes those of the training
-    part as it is at rest, before any augmentation; they are buffers and travel in the checkpoint.
+    ``mean`` and ``std`` [C] are in units of x as the model sees it. Without them `fit` computes those of the training
+    part before any augmentation. They are buffers, saved with the checkpoint.
     """
 
     mean: Tensor
@@ -34,40 +34,40 @@ class Normalise(Augmentation):
         super().__init__(evaluate=evaluate, before=before, after=after)
         if before and after:
             raise self.refusal("would normalise twice, set before=false or after=false")
-        self.given = mean is not None
+        self.fixed = mean is not None
         means, stds = list(mean or []), list(std or [])
-        if (mean is None) != (std is None) or len(means) != len(stds) or (self.given and not means):
+        if (mean is None) != (std is None) or len(means) != len(stds) or (self.fixed and not means):
             raise self.refusal(f"needs one mean and one std a channel, or neither, got mean={mean}, std={std}")
         if not all(map(math.isfinite, means)) or not all(0 < value < math.inf for value in stds):
             raise self.refusal(f"needs finite means and finite stds above 0, got mean={mean}, std={std}")
-        # Empty until fitted: a buffer of None would be left out of the state and then refused when a checkpoint has it.
+        # Empty until fitted: a buffer of None would not be in the state, and a checkpoint that has it not be loaded.
         self.register_buffer("mean", torch.tensor(means, dtype=torch.float32))
         self.register_buffer("std", torch.tensor(stds, dtype=torch.float32))
-        self.register_load_state_dict_pre_hook(take_sizes)  # type: ignore[no-untyped-call]
+        self.register_load_state_dict_pre_hook(resize_empty_buffers)  # type: ignore[no-untyped-call]
 
     def fit(self, x: Tensor, scale: float, timesteps: bool = False) -> None:
-        """Statistics of each channel of x·scale, x [n,C,…] or with ``timesteps`` [n,T,C,…]; given ones stay.
+        """Compute mean and std of each channel of x·scale, x [n,C,…] or with ``timesteps`` [n,T,C,…], if not passed.
 
-        std is that of a population (divided by the count); a channel that never changes gets 1. ValueError for a rank
-        that does not fit.
+        std is that of a population (divided by the count); that of a constant channel is set to 1. Raises ValueError
+        for another rank.
         """
-        if self.given:
+        if self.fixed:
             return
         if x.dim() - timesteps not in (3, 4) or not x.numel():
             expected = "[n,T,C,S] or [n,T,C,H,W]" if timesteps else "[n,C,S] or [n,C,H,W]"
             raise ValueError(f"Normalise.fit needs the training part as {expected}, got {list(x.shape)}")
         if timesteps:
             x = x.flatten(0, 1)
-        mean, std = statistics(x)
+        mean, std = channel_statistics(x)
         self.mean = (mean * scale).to(self.mean)
         self.std = torch.where(std > 0, std * scale, 1.0).to(self.std)
 
     def draw(self, n: int, generator: Generator) -> dict[str, Tensor]:
-        """Nothing."""
+        """Draw nothing."""
         return {}
 
     def apply(self, x: Tensor, parameters: dict[str, Tensor]) -> Tensor:  # type: ignore[override]
-        """x [M,C,…] → [M,C,…]. RuntimeError before `fit`, ConfigError for another number of channels."""
+        """Normalise x [M,C,…] → [M,C,…]. Raises RuntimeError before `fit`, ConfigError for another number C."""
         if not len(self.mean):
             raise RuntimeError("Normalise has no statistics: call fit with the training part, or give mean and std")
         if x.shape[1] != len(self.mean):
@@ -76,17 +76,17 @@ class Normalise(Augmentation):
         return (x - mean) / std
 
     def drawn(self, timesteps: bool) -> str:
-        """What is drawn for whom, in the words of the log."""
+        """Describe for the log what is drawn, and for what."""
         return "nothing drawn"
 
     def extra_repr(self) -> str:
-        if not self.given:
+        if not self.fixed:
             return "statistics of the training part"
         return f"mean={self.mean.tolist()}, std={self.std.tolist()}"
 
 
-def statistics(x: Tensor) -> tuple[Tensor, Tensor]:
-    """x [M,C,…] → mean and population std [C] in double precision, in two passes over parts that fit into memory."""
+def channel_statistics(x: Tensor) -> tuple[Tensor, Tensor]:
+    """Compute mean and population std of x [M,C,…] → [C] each, in double precision, two passes over parts of x."""
     parts = torch.split(x.flatten(2), max(1, VALUES_AT_ONCE // x[0].numel()))
     count = x.numel() // x.shape[1]
     zero = torch.zeros(x.shape[1], dtype=torch.double, device=x.device)
@@ -95,8 +95,8 @@ def statistics(x: Tensor) -> tuple[Tensor, Tensor]:
     return mean, (square / count).sqrt()
 
 
-def take_sizes(module: nn.Module, state_dict: dict[str, Any], prefix: str, *_: object) -> None:
-    """Give the empty buffers of an unfitted `Normalise` the size that they have in the checkpoint."""
+def resize_empty_buffers(module: nn.Module, state_dict: dict[str, Any], prefix: str, *_: object) -> None:
+    """Give the empty buffers of an unfitted `Normalise` their sizes in the checkpoint, before it is loaded."""
     for name, buffer in list(module.named_buffers(recurse=False)):
         if prefix + name in state_dict and not len(buffer):
             setattr(module, name, buffer.new_empty(state_dict[prefix + name].shape))

@@ -1,4 +1,4 @@
-"""The augmentations of a run, in order, on a batch."""
+"""The augmentations of a run, applied to a batch in order."""
 
 from collections.abc import Callable
 from typing import Literal, Self
@@ -14,9 +14,9 @@ from membrane.errors import ConfigError
 class Pipeline(nn.Module):
     """Batch with x [N,…] or, with timesteps in the data, [N,T,…] → the same, augmented.
 
-    Draws are a function of (seed, the augmentation's name, where, epoch, step): adding one changes no other's.
-    ConfigError for an entry that is not an `Augmentation`: a library's draws what it likes for each frame, and that
-    tears a recording apart.
+    Draws are a function of (seed, the augmentation's name, where, epoch, step), so that adding an augmentation changes
+    no draw of another. ``classes`` is the K of soft labels. Raises ConfigError for an entry that is not an
+    `Augmentation`: a library's augmentation would draw anew for each frame of a recording.
     """
 
     def __init__(
@@ -24,12 +24,7 @@ class Pipeline(nn.Module):
     ) -> None:
         super().__init__()
         for name, augmentation in augmentations.items():
-            if not isinstance(augmentation, Augmentation):
-                kind = augmentation if isinstance(augmentation, type) else type(augmentation)
-                raise ConfigError(
-                    f"augmentation.{name}: {kind.__module__}.{kind.__qualname__} is not an Augmentation; it needs draw "
-                    "and apply apart: wrap it in a subclass of membrane.augment.augmentation.Augmentation"
-                )
+            require_augmentation(name, augmentation)
         try:
             self.augmentations = nn.ModuleDict(augmentations)
         except KeyError as error:
@@ -37,19 +32,22 @@ class Pipeline(nn.Module):
         self.classes, self.timesteps_in_data, self.seed = classes, timesteps_in_data, seed
 
     def run(self, batch: Batch, where: Literal["before", "after"], training: bool, epoch: int, step: int) -> Batch:
-        """The batch after all augmentations of this place; x stays on its device, the draws are made on the CPU."""
+        """Apply the augmentations ``before`` or ``after`` the transfer; x stays on its device, draws are on the CPU."""
         for name, augmentation in self.entries():
             if getattr(augmentation, where) and (training or augmentation.evaluate):
                 generator = randomness.generator(self.seed, f"augmentation.{name}.{where}", epoch, step)
                 parameters = augmentation.draw(len(batch.x), generator)
-                check(name, batch.x, parameters)
-                device, ahead = batch.x.device, batch.x.is_cuda  # ahead: a GPU is not waited for
-                parameters = {key: value.to(device, non_blocking=ahead) for key, value in parameters.items()}
+                check_parameters(name, batch.x, parameters)
+                device, asynchronous = batch.x.device, batch.x.is_cuda
+                parameters = {key: value.to(device, non_blocking=asynchronous) for key, value in parameters.items()}
                 batch = self.augment(batch, augmentation, parameters)
         return batch
 
     def augment(self, batch: Batch, augmentation: Augmentation, parameters: dict[str, Tensor]) -> Batch:
-        """x [N,…] or [N,T,…] with parameters [N,…]; time is merged into the batch where the augmentation knows none."""
+        """Augment a batch, x [N,…] or [N,T,…], with parameters [N,…].
+
+        With ``collapse_timesteps`` the augmentation sees [N·T,…], and each sample's parameters T times.
+        """
         if self.timesteps_in_data and augmentation.collapse_timesteps:
             samples, timesteps = batch.x.shape[:2]
             repeated = {key: value.repeat_interleave(timesteps, 0) for key, value in parameters.items()}
@@ -62,34 +60,44 @@ class Pipeline(nn.Module):
         return batch._replace(x=x, y=y, lengths=lengths)
 
     def fit(self, x: Tensor, scale: float) -> None:
-        """Let every augmentation learn from the training part as it is at rest, [n,…] or [n,T,…]."""
+        """Fit every augmentation to the training part x [n,…] or [n,T,…], in units of ``scale``."""
         for _, augmentation in self.entries():
             augmentation.fit(x, scale, self.timesteps_in_data)
 
     def describe(self) -> str:
-        """The effective pipeline, one line an augmentation."""
+        """Describe the pipeline, a line for each augmentation."""
         lines = []
         for name, augmentation in self.entries():
-            where = " and ".join(place for place in ("before", "after") if getattr(augmentation, place))
+            where = " and ".join(side for side in ("before", "after") if getattr(augmentation, side))
             when = "training and evaluation" if augmentation.evaluate else "training only"
             drawn = augmentation.drawn(self.timesteps_in_data)
             lines.append(f"{name}({augmentation.extra_repr()}) {where}, {when}, {drawn}")
         return "\n→ ".join(lines) or "no augmentation"
 
     def entries(self) -> list[tuple[str, Augmentation]]:
-        """Names and augmentations in order."""
+        """Return names and augmentations in order."""
         return [(name, entry) for name, entry in self.augmentations.items() if isinstance(entry, Augmentation)]
 
     def apply(self, fn: Callable[[nn.Module], object]) -> Self:
-        """nn.Module.apply that ends here: Augmentation.apply is another function of that name."""
+        """Apply ``fn`` as nn.Module does, but not to the augmentations, whose ``apply`` is another function."""
         fn(self)
         return self
 
 
-def check(name: str, x: Tensor, parameters: dict[str, Tensor]) -> None:
-    """ValueError unless x [N,…] is floating point and every parameter has N rows.
+def require_augmentation(name: str, entry: object) -> None:
+    """Raises ConfigError unless an entry of the pipeline is an `Augmentation`."""
+    if not isinstance(entry, Augmentation):
+        entry_class = entry if isinstance(entry, type) else type(entry)
+        raise ConfigError(
+            f"augmentation.{name}: {entry_class.__module__}.{entry_class.__qualname__} is not an Augmentation; it "
+            "needs draw and apply apart: wrap it in a subclass of membrane.augment.augmentation.Augmentation"
+        )
 
-    Whole numbers would swallow a weight or a mean, one draw for a whole batch would pass by broadcasting.
+
+def check_parameters(name: str, x: Tensor, parameters: dict[str, Tensor]) -> None:
+    """Raises ValueError unless x [N,…] is floating point and every parameter has N rows.
+
+    Integers would truncate weights and means; one draw for a whole batch would be broadcast unnoticed.
     """
     if not x.is_floating_point():
         raise ValueError(f"augmentation.{name}: x must be floating point (x.float() * scale), got {x.dtype}")

@@ -1,4 +1,4 @@
-"""Neurons: which modules have membrane dynamics, and how one is built."""
+"""Neurons: recognising them in a model, and building them."""
 
 import math
 from collections.abc import Callable, Mapping
@@ -15,17 +15,17 @@ HOMES = ("spikingjelly.activation_based.neuron.", "membrane.neurons.")
 
 
 def is_neuron(module: nn.Module) -> bool:
-    """Whether a module has membrane dynamics: it, or what it inherits from, is SpikingJelly's neuron or ours."""
-    return any(f"{kind.__module__}.".startswith(HOMES) for kind in type(module).__mro__)
+    """Return whether a module has membrane dynamics: whether a class of its is SpikingJelly's neuron or ours."""
+    return any(f"{base.__module__}.".startswith(HOMES) for base in type(module).__mro__)
 
 
 def is_snn(model: nn.Module) -> bool:
-    """Whether a model has any neuron; without one it is an ANN, for which repeating an input in time is waste."""
+    """Return whether a model has a neuron. If not, it is an ANN, for which repeating an input in time is a waste."""
     return any(is_neuron(module) for module in model.modules())
 
 
 def neuron_layers(model: nn.Module) -> dict[str, nn.Module]:
-    """The neuron layers by dotted name, in the order of the tree; of an ANN, which has none, its ReLUs."""
+    """Return the neuron layers by dotted name, in the order of the tree; for an ANN, which has none, its ReLUs."""
     snn = is_snn(model)
     return {
         name: module
@@ -36,73 +36,83 @@ def neuron_layers(model: nn.Module) -> dict[str, nn.Module]:
 
 @dataclass
 class NeuronFactory:
-    """A fresh neuron at every call, with what only the run knows: T, and draws that are its own.
+    """Builds a fresh neuron at every call.
 
-    A neuron that draws its parameters at the start does so from the stream (seed, initialisation.neurons, its number),
-    so that the layers around it begin with the weights that they have in every other network of that seed. T goes to
-    a neuron that learns something for each timestep.
+    A neuron that draws its initial parameters does so from the stream (seed, ``initialisation.neurons``, its number),
+    so that the layers around it begin with the same weights as in every other network of that seed. A neuron that
+    learns something for each timestep receives T.
+
+    Arguments:
+        neuron_class: SpikingJelly's or ours, or an activation in its place.
+        surrogate: builds a surrogate gradient for each neuron; None for an activation.
+        parameters: keyword arguments of the class.
+        timesteps: T.
+        seed: the run's seed.
+        spiking: refuse classes that are not neurons; False for the ANN twin.
     """
 
-    kind: Callable[..., nn.Module]
+    neuron_class: Callable[..., nn.Module]
     surrogate: Callable[[], nn.Module] | None
     parameters: Mapping[str, Any]
     timesteps: int
     seed: int
     spiking: bool = True
-    made: int = field(default=0, init=False)
+    count: int = field(default=0, init=False)
+    """Neurons built so far."""
 
     @property
     def v_threshold(self) -> float:
-        """The threshold that a layer before a neuron may be scaled to."""
+        """Return the firing threshold, to which some norms scale their output."""
         value = self.parameters.get("v_threshold", self.parameters.get("init_v_threshold", 1.0))
         return float(value)
 
     def __call__(self) -> nn.Module:
-        """The next neuron. ConfigError as `make_neuron`."""
-        self.made += 1
-        told = {"T": self.timesteps} if "T" in signature(self.kind).parameters else {}
-        with scoped(self.seed, "initialisation.neurons", self.made):
-            made = make_neuron(self.kind, self.surrogate, **{**told, **self.parameters})
-        if self.spiking and not is_neuron(made):
-            raise ConfigError(
-                f"{name_of(self.kind)} is no neuron: it must inherit from one of SpikingJelly's, as BaseNode"
-            )
-        return made
+        """Build the next neuron. Raises ConfigError as `make_neuron`."""
+        self.count += 1
+        timesteps = {"T": self.timesteps} if "T" in signature(self.neuron_class).parameters else {}
+        with scoped(self.seed, "initialisation.neurons", self.count):
+            neuron = make_neuron(self.neuron_class, self.surrogate, **{**timesteps, **self.parameters})
+        if self.spiking and not is_neuron(neuron):
+            name = class_name(self.neuron_class)
+            raise ConfigError(f"{name} is no neuron: it must inherit from one of SpikingJelly's, as BaseNode")
+        return neuron
 
 
 def make_neuron(
-    kind: Callable[..., nn.Module], surrogate: Callable[[], nn.Module] | None, **parameters: Any
+    neuron_class: Callable[..., nn.Module], surrogate: Callable[[], nn.Module] | None, **parameters: Any
 ) -> nn.Module:
-    """One fresh neuron, or activation in its place, with a surrogate object of its own.
+    """Build a neuron, or an activation in its place, with a surrogate object of its own.
 
-    SpikingJelly's default surrogate is one object shared by all neurons, so it is never used. Raises ConfigError where
-    a parameter is unknown or out of range (SpikingJelly asserts without a message), and where a surrogate is missing
-    or has no place, as in the ANN twin's ReLU.
+    SpikingJelly's default surrogate is not used, because all neurons share it. Raises ConfigError if a parameter is
+    unknown or out of range (SpikingJelly asserts without a message), or if a surrogate is missing or not accepted, as
+    by the ANN twin's ReLU.
     """
-    known = signature(kind).parameters
-    values = {name: checked(kind, known, name, value) for name, value in parameters.items()}
-    values |= own_surrogate(kind, known, surrogate)
+    accepted = signature(neuron_class).parameters
+    values = {name: convert_parameter(neuron_class, accepted, name, value) for name, value in parameters.items()}
+    values |= surrogate_argument(neuron_class, accepted, surrogate)
     try:
-        signature(kind).bind(**values)
+        signature(neuron_class).bind(**values)
     except TypeError as error:
-        raise ConfigError(f"{name_of(kind)}: {error}, there are {', '.join(known)}") from None
+        raise ConfigError(f"{class_name(neuron_class)}: {error}, there are {', '.join(accepted)}") from None
     try:
-        return kind(**values)
+        return neuron_class(**values)
     except AssertionError as error:
-        said = ", ".join(f"{name}={value}" for name, value in parameters.items())
-        raise ConfigError(f"{name_of(kind)} does not accept {said}") from error
+        settings = ", ".join(f"{name}={value}" for name, value in parameters.items())
+        raise ConfigError(f"{class_name(neuron_class)} does not accept {settings}") from error
     except ValueError as error:
-        raise ConfigError(f"{name_of(kind)}: {error}") from error
+        raise ConfigError(f"{class_name(neuron_class)}: {error}") from error
 
 
-def checked(kind: Callable[..., nn.Module], known: Mapping[str, Parameter], name: str, value: Any) -> Any:
-    """A parameter's value, an int as a float where the default is one; ConfigError where it cannot be meant."""
-    where = f"{name_of(kind)}: {name}={value}"
-    if name not in known:
-        if any(parameter.kind is Parameter.VAR_KEYWORD for parameter in known.values()):
+def convert_parameter(
+    neuron_class: Callable[..., nn.Module], accepted: Mapping[str, Parameter], name: str, value: Any
+) -> Any:
+    """Convert a parameter's int to a float if its default is one. Raises ConfigError if the value cannot be meant."""
+    where = f"{class_name(neuron_class)}: {name}={value}"
+    if name not in accepted:
+        if any(parameter.kind is Parameter.VAR_KEYWORD for parameter in accepted.values()):
             return value
-        raise ConfigError(f"{where}: no such parameter, there are {', '.join(known)}")
-    default = known[name].default
+        raise ConfigError(f"{where}: no such parameter, there are {', '.join(accepted)}")
+    default = accepted[name].default
     if isinstance(default, bool) and not isinstance(value, bool):
         raise ConfigError(f"{where} must be true or false")
     if isinstance(default, bool) or not isinstance(default, float) or (name == "v_reset" and value is None):
@@ -114,25 +124,30 @@ def checked(kind: Callable[..., nn.Module], known: Mapping[str, Parameter], name
     return float(value)
 
 
-def own_surrogate(
-    kind: Callable[..., nn.Module], known: Mapping[str, Parameter], surrogate: Callable[[], nn.Module] | None
+def surrogate_argument(
+    neuron_class: Callable[..., nn.Module],
+    accepted: Mapping[str, Parameter],
+    surrogate: Callable[[], nn.Module] | None,
 ) -> dict[str, nn.Module]:
-    """The keyword argument that hands a fresh surrogate to a neuron that takes one."""
-    place = known.get("surrogate_function")
+    """Build a surrogate, as the keyword argument of a neuron that accepts one.
+
+    Raises ConfigError if one is missing, not accepted, or not a module; TypeError for one that would be shared.
+    """
+    parameter = accepted.get("surrogate_function")
     if surrogate is None:
-        if place is not None and place.default is not None:
-            raise ConfigError(f"{name_of(kind)} needs a surrogate gradient, such as surrogate=atan")
+        if parameter is not None and parameter.default is not None:
+            raise ConfigError(f"{class_name(neuron_class)} needs a surrogate gradient, such as surrogate=atan")
         return {}
-    if place is None:
-        raise ConfigError(f"{name_of(kind)} has no surrogate gradient: leave it out with ~surrogate")
+    if parameter is None:
+        raise ConfigError(f"{class_name(neuron_class)} has no surrogate gradient: leave it out with ~surrogate")
     if isinstance(surrogate, nn.Module):
         raise TypeError(f"surrogate must build one, a class for example: {surrogate} would be shared by all neurons")
-    made = surrogate()
-    if not isinstance(made, nn.Module):
-        raise ConfigError(f"surrogate must be one of SpikingJelly's surrogate gradients, got {made!r}")
-    return {"surrogate_function": made}
+    function = surrogate()
+    if not isinstance(function, nn.Module):
+        raise ConfigError(f"surrogate must be one of SpikingJelly's surrogate gradients, got {function!r}")
+    return {"surrogate_function": function}
 
 
-def name_of(kind: Callable[..., nn.Module]) -> str:
-    """LIFNode."""
-    return str(getattr(kind, "__name__", kind))
+def class_name(neuron_class: Callable[..., nn.Module]) -> str:
+    """Return the name of the class, such as LIFNode."""
+    return str(getattr(neuron_class, "__name__", neuron_class))

@@ -7,15 +7,15 @@ from torch import Tensor
 class GatedLIF(neuron.GatedLIFNode):  # type: ignore[misc]  # SpikingJelly has no types
     """x [T,N,…] → spikes [T,N,…]: GLIF with parameters of the layer (Yao et al. 2022, arXiv:2210.13768).
 
-    SpikingJelly's broadcasts its parameters over [N,C,H,W] and gives other inputs two axes more; this one keeps their
-    shape. It learns a conductance for each of T timesteps, so it runs in multi-step mode only.
-    ValueError unless x has T.
+    SpikingJelly's GLIF broadcasts its parameters over [N,C,H,W] and returns other inputs with two axes more; this one
+    keeps their shape. It learns a conductance for each of T timesteps, so it runs in multi-step mode only. Raises
+    ValueError unless x has T timesteps.
     """
 
     def multi_step_functional_forward(
         self, inputs: tuple[Tensor, ...], states: tuple[object, ...], **kwargs: object
     ) -> tuple[tuple[Tensor, ...], tuple[object, ...]]:
-        """All timesteps, in SpikingJelly's terms: ((spikes,), (v, v))."""
+        """Run all timesteps, in SpikingJelly's terms: (x [T,N,…],), (v [N,…], …) → (spikes [T,N,…],), (v, v)."""
         x, v = inputs[0], states[0]
         if len(x) != self.T:
             raise ValueError(f"GLIF has a conductance for each of {self.T} timesteps, got {len(x)}")
