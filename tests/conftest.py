@@ -2,6 +2,7 @@
 
 import copy
 import csv
+import gc
 import json
 import sys
 from collections.abc import Callable, Iterator
@@ -25,6 +26,12 @@ class Callback(Base):
 class Handler(logging.StreamHandler):
     pass
 """
+
+
+def pytest_collection_finish() -> None:
+    """Keep the garbage collector from looking through all that was imported and collected, again and again."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)

@@ -17,6 +17,10 @@ class NotFinite(RuntimeError):
     """A loss or a weight is NaN or infinite. The message says where, and what helps (exit code 1)."""
 
 
+class RunFailed(Exception):
+    """A run failed, and its folder and the terminal say so already (exit code 1)."""
+
+
 def one_line(error: BaseException) -> str:
     """Return the first line of a library's error, or the name of its class if its message is empty."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]

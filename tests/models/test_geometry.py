@@ -8,7 +8,7 @@ import torch
 from torch.nn import functional as F
 
 from membrane.errors import ConfigError
-from membrane.models.geometry import checked_shape, per_layer, slid
+from membrane.models.geometry import channels_and_size, per_layer, window_positions
 
 
 def test_a_window_leaves_what_torch_leaves() -> None:
@@ -18,10 +18,10 @@ def test_a_window_leaves_what_torch_leaves() -> None:
             expected = list(F.conv1d(torch.zeros(1, 1, length), torch.zeros(1, 1, kernel), None, stride, padding).shape)
         except RuntimeError:
             with pytest.raises(ConfigError, match=f"conv7 has a window of {kernel} but its input is only {length}"):
-                slid("conv7", [length], kernel, stride, padding)
+                window_positions("conv7", [length], kernel, stride, padding)
             continue
         fitted += 1
-        assert slid("conv7", [length], kernel, stride, padding) == expected[2:]
+        assert window_positions("conv7", [length], kernel, stride, padding) == expected[2:]
     assert 300 < fitted < 360
 
 
@@ -33,9 +33,9 @@ def test_a_pool_leaves_what_torch_leaves() -> None:
             with pytest.raises(
                 ConfigError, match=f"pool2 has a window of {pool} but its input is only {height}×{width}"
             ):
-                slid("pool2", [height, width], pool, pool)
+                window_positions("pool2", [height, width], pool, pool)
             continue
-        assert slid("pool2", [height, width], pool, pool) == expected[2:]
+        assert window_positions("pool2", [height, width], pool, pool) == expected[2:]
 
 
 @pytest.mark.parametrize(
@@ -51,7 +51,7 @@ def test_a_pool_leaves_what_torch_leaves() -> None:
 )
 def test_windows_that_cannot_be(window: tuple[Any, ...], message: str) -> None:
     with pytest.raises(ConfigError) as refused:
-        slid("conv1", [2, 4], *window)
+        window_positions("conv1", [2, 4], *window)
     assert str(refused.value) == message
 
 
@@ -70,8 +70,8 @@ def test_lists_of_other_lengths_are_all_named() -> None:
 
 
 def test_the_shape_of_a_sample() -> None:
-    assert checked_shape([2, 24], None) == checked_shape((2, 24), 1) == (2, [24])
-    assert checked_shape([3, 8, 6], None) == checked_shape([3, 8, 6], 2) == (3, [8, 6])
+    assert channels_and_size([2, 24], None) == channels_and_size((2, 24), 1) == (2, [24])
+    assert channels_and_size([3, 8, 6], None) == channels_and_size([3, 8, 6], 2) == (3, [8, 6])
 
 
 @pytest.mark.parametrize(
@@ -85,4 +85,4 @@ def test_the_shape_of_a_sample() -> None:
 )
 def test_shapes_that_cannot_be(shape: list[int], dims: int | None, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
-        checked_shape(shape, dims)
+        channels_and_size(shape, dims)

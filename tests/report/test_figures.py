@@ -16,9 +16,10 @@ from hypothesis import strategies as st
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from sklearn import metrics
+from sklearn.isotonic import isotonic_regression
 
 from membrane.report import figures
-from membrane.report.curves import apart, by_epoch
+from membrane.report.curves import apart, by_epoch, isotonic
 
 COLUMNS = "epoch,step,seconds,lr,train/loss,train/acc,val/loss,val/acc,rate/a.spikes,rate/b.spikes"
 ROWS = """
@@ -302,6 +303,11 @@ def test_a_large_layer_shows_200_neurons_and_says_so() -> None:
 def test_every_layer_of_a_deep_model_has_a_panel() -> None:
     figure = figures.raster({f"layer{k}": np.eye(4) for k in range(16)})
     assert sum(axes.get_visible() for axes in figure.axes) == 16
+
+
+@given(st.lists(st.floats(-1, 1), min_size=1, max_size=12))
+def test_isotonic_values_are_scikit_learns(values: list[float]) -> None:
+    assert isotonic(values) == pytest.approx(isotonic_regression(values), abs=1e-9)
 
 
 @given(st.lists(st.floats(0, 1), max_size=12), st.floats(0.01, 0.08))

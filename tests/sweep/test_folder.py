@@ -32,7 +32,7 @@ def ends(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[int, BaseException]]:
             raise how[config.seed]
         place.write("result.json", {"seed": config.seed, "metrics": {"test/acc": 0.5}})
 
-    monkeypatch.setattr(train, "run", run)
+    monkeypatch.setattr(train, "train", run)
     return how
 
 
@@ -144,18 +144,16 @@ def test_whatever_a_job_raises_is_one_failed_job(
 def test_what_happens_before_a_run_begins_fails_that_job_alone(
     small: Run, ends: dict[int, BaseException], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from membrane.sweep import task
+    original = train.run
 
-    original = task.perform
-
-    def perform(config: Any, *arguments: Any) -> None:
+    def run(config: Any, *arguments: Any) -> None:
         if config.seed == 0:
             raise OSError(28, "No space left on device", "runs/digits")
         if config.seed == 1:
             raise LookupError("a mistake of ours")
         original(config, *arguments)
 
-    monkeypatch.setattr(task, "perform", perform)
+    monkeypatch.setattr(train, "run", run)
     assert small("-m", "seed=0,1,2") == 1
     assert left() == {"1": "FAILED", "2": "result"}
     said = capsys.readouterr().out
@@ -205,7 +203,7 @@ def test_a_signal_between_jobs_ends_the_sweep(small: Run, monkeypatch: pytest.Mo
         if config.seed == 1:
             os.kill(os.getpid(), signal.SIGTERM)
 
-    monkeypatch.setattr(train, "run", run)
+    monkeypatch.setattr(train, "train", run)
     assert small("-m", "seed=0,1,2") == 143
     assert left() == {"0": "result", "1": "result"}
 
@@ -222,6 +220,6 @@ def test_a_job_sees_the_command_line_as_it_was_typed(small: Run, monkeypatch: py
     from membrane.runs import provenance
 
     seen = []
-    monkeypatch.setattr(train, "run", lambda *_: seen.append(provenance.command_line()[1:]))
+    monkeypatch.setattr(train, "train", lambda *_: seen.append(provenance.command_line()[1:]))
     small("-m", "seed=0,1")
     assert [line[-2:] for line in seen] == [["-m", "seed=0,1"]] * 2

@@ -18,7 +18,7 @@ from membrane.errors import ConfigError
 from membrane.runs.folder import RunFolder
 from membrane.runs.stopping import Stop
 from membrane.sweep import processes
-from membrane.sweep.processes import Child, Processes, run, settings_of
+from membrane.sweep.processes import Child, Processes, run_all, settings_of
 
 Run = Callable[..., int]
 ROOT = Path(__file__).parents[2]
@@ -147,7 +147,7 @@ def test_every_job_ends_and_says_how(scripts: Callable[..., Child]) -> None:
         scripts("killed", "kill -KILL $$"),
     ]
     ended: list[Child] = []
-    run(children, 2, Stop(), ended.append)
+    run_all(children, 2, Stop(), ended.append)
     assert set(ended) == set(children)
     assert [child.code for child in children] == [0, 3, -9]
     assert [child.how() for child in children[1:]] == ["ended with exit code 3", "killed by SIGKILL"]
@@ -158,11 +158,11 @@ def test_every_job_ends_and_says_how(scripts: Callable[..., Child]) -> None:
 def test_so_many_run_at_once_and_no_more(scripts: Callable[..., Child]) -> None:
     meets = "touch {}; until [ -e {} ]; do sleep 0.02; done"
     pair = [scripts("a", meets.format("a", "b")), scripts("b", meets.format("b", "a"))]
-    run(pair, 2, Stop(), lambda child: None)  # neither ends unless both run
+    run_all(pair, 2, Stop(), lambda child: None)  # neither ends unless both run
     assert [child.code for child in pair] == [0, 0]
     alone = "mkdir busy || exit 1; sleep 0.1; rmdir busy"
     three = [scripts(name, alone) for name in "cde"]
-    run(three, 1, Stop(), lambda child: None)
+    run_all(three, 1, Stop(), lambda child: None)
     assert [child.code for child in three] == [0, 0, 0]
 
 
@@ -175,7 +175,7 @@ def test_a_job_out_of_time_is_told_to_end_and_one_that_does_not_is_killed_with_a
         scripts("deaf", "trap '' TERM; sleep 1000 & echo $! > started; while true; do wait; done", 1.0),
         scripts("quick", "true", 1000.0),
     ]
-    run(children, 3, Stop(), lambda child: None)
+    run_all(children, 3, Stop(), lambda child: None)
     assert [child.code for child in children] == [-signal.SIGTERM, -signal.SIGKILL, 0]
     assert [child.how() for child in children[:2]] == ["timed out after 1 s"] * 2
     assert gone(int(Path("started").read_text()))
@@ -189,7 +189,7 @@ def test_a_stop_lets_those_that_run_save_and_starts_no_other(scripts: Callable[.
         scripts("saves", "trap 'echo saved; exit 75' TERM; touch ready; while true; do sleep 0.02; done"),
         scripts("never", "touch never"),
     ]
-    run(children, 2, stop, lambda child: stop.receive(signal.SIGTERM) if child is children[0] else None)
+    run_all(children, 2, stop, lambda child: stop.receive(signal.SIGTERM) if child is children[0] else None)
     assert [child.code for child in children[:2]] == [0, 75]
     assert children[1].tail() == "saved\n"
     assert (children[2].process, Path("never").exists()) == (None, False)
@@ -202,7 +202,7 @@ def test_whatever_is_raised_none_is_left_behind(scripts: Callable[..., Child]) -
         raise KeyError("a second Ctrl-C, or a mistake of ours")
 
     with pytest.raises(KeyError):
-        run(children, 2, Stop(), fails)
+        run_all(children, 2, Stop(), fails)
     assert children[1].process is not None
     assert children[1].process.wait(30) == -signal.SIGKILL
 
@@ -212,7 +212,7 @@ def test_a_job_that_cannot_be_started_is_one_failed_job(
 ) -> None:
     monkeypatch.setattr(processes, "command", lambda arguments: ["/no/such/program"])
     child = scripts("none", "true")
-    run([child], 1, Stop(), lambda child: None)
+    run_all([child], 1, Stop(), lambda child: None)
     assert child.how().startswith("cannot be started: ")
     assert child.tail() == ""
 
@@ -230,7 +230,7 @@ def test_a_job_is_given_its_words_as_they_are_and_can_import_what_the_sweep_can(
     assert own == [sys.executable, "-P", "-m", "membrane", *words]
     monkeypatch.setattr(processes, "command", lambda said: [*own[:2], "-c", "import random, their_package", *said])
     child = Child(words, tmp_path / "log", None)
-    run([child], 1, Stop(), lambda child: None)
+    run_all([child], 1, Stop(), lambda child: None)
     assert child.tail() == f"{words}\n"
     assert not (tmp_path / "TOUCHED").exists()
 
@@ -352,9 +352,9 @@ def test_a_run_that_another_process_holds_is_left_alone(sweep: Run, raw: dict[st
 def test_more_threads_than_cores_are_warned_of_once(
     sweep: Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from hydra_plugins.membrane import processes as launcher
+    from membrane.sweep import launcher
 
-    monkeypatch.setattr(sys.modules[launcher.__name__], "cores", lambda: 3)
+    monkeypatch.setattr(launcher, "cores", lambda: 3)
     what = {f"seed{seed}": "finish()" for seed in range(2)}
     assert sweep("hydra.launcher.n_jobs=2", "threads=2", **what) == 0
     assert capsys.readouterr().out.count("n_jobs=2 × threads=2 on 3 cores: they slow each other down\n") == 1
@@ -365,9 +365,9 @@ def test_more_threads_than_cores_are_warned_of_once(
 def test_the_same_run_twice_gets_one_process_and_nothing_is_checked_twice(
     sweep: Run, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from hydra_plugins.membrane import processes as launcher
+    from membrane.sweep import launcher
 
-    monkeypatch.setattr(sys.modules[launcher.__name__], "checked", lambda *_: pytest.fail("composed and checked again"))
+    monkeypatch.setattr(launcher, "runnable_config", lambda *_: pytest.fail("composed and checked again"))
     assert sweep("name=x,x", "hydra.launcher.n_jobs=2", seed0="finish()") == 0
     said = capsys.readouterr().out
     assert "1 of 2 jobs to run, 1 at once (hydra.launcher.n_jobs); " in said

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from membrane.data.feed.batch import Batch
-from membrane.tracking.progress import Pace, Progress, clock_time
+from membrane.tracking.progress import Pace, Progress
 
 
 class Clock:
@@ -216,10 +216,3 @@ def test_validation_is_no_training_time() -> None:
     pace.resume()
     clock.now += 2
     assert pace.speed() == pytest.approx(2)
-
-
-@pytest.mark.parametrize(
-    ("seconds", "shown"), [(0.4, "0:00"), (80, "1:20"), (3725, "1:02:05"), (-1, "0:00"), (float("inf"), "?")]
-)
-def test_time_left_reads_like_a_clock(seconds: float, shown: str) -> None:
-    assert clock_time(seconds) == shown

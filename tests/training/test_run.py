@@ -377,18 +377,20 @@ def test_a_sweep_is_skipped_whole_the_second_time(membrane: Run) -> None:
 def test_a_run_that_another_process_finished_meanwhile_is_not_cleared(
     monkeypatch: pytest.MonkeyPatch, small: Run
 ) -> None:
-    from membrane.training import job
+    from membrane.sweep import task
+    from membrane.training import run as train
 
     assert small() == 0
     before = everything(only("digits/*/seed0"))
     looks: list[bool] = []
-    look = job.skipped
+    look = train.finished_already
 
     def too_early(config, place):
         looks.append(bool(looks) and look(config, place))
         return looks[-1]
 
-    monkeypatch.setattr(job, "skipped", too_early)
+    monkeypatch.setattr(task, "finished_already", too_early)
+    monkeypatch.setattr(train, "finished_already", too_early)
     assert small() == 0
     assert looks == [False, True]
     assert everything(only("digits/*/seed0")) == before

@@ -9,9 +9,10 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from textwrap import wrap
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any
 
 from membrane.errors import ConfigError
+from membrane.report.terminal import clock_text, console, rough_duration
 from membrane.runs.standing import Run
 from membrane.runs.survey import Survey, survey
 from membrane.scores import score_text
@@ -82,14 +83,6 @@ def plain(run: Run) -> dict[str, Any]:
 def code(found: Survey) -> int:
     """The exit code of what was found."""
     return 1 if found.of("failed", "damaged") else 0
-
-
-def console(file: TextIO | None = None) -> "Console":
-    """A console on ``file`` (default: standard output): 100 columns of plain text where that is no terminal."""
-    from rich.console import Console
-
-    found = Console(file=file)
-    return found if found.is_terminal else Console(file=file, width=100)
 
 
 def watch(runs: Path, interval: float = 2.0, onto: "Console | None" = None) -> int:
@@ -166,7 +159,7 @@ def epoch(run: Run) -> str:
 
 def left(run: Run) -> str:
     """``1:20``."""
-    return "" if run.left is None else clock(run.left)
+    return "" if run.left is None else clock_text(run.left)
 
 
 def score(run: Run) -> str:
@@ -196,8 +189,8 @@ def life(run: Run) -> str:
     """When a running run last gave a sign of life."""
     age = run.age or 0.0
     if run.silent:
-        return f"silent for {in_words(age)}"
-    return f"no row for {in_words(age)}" if run.epoch is None else f"last sign of life {in_words(age)} ago"
+        return f"silent for {rough_duration(age)}"
+    return f"no row for {rough_duration(age)}" if run.epoch is None else f"last sign of life {rough_duration(age)} ago"
 
 
 def summary(found: Survey) -> str:
@@ -207,17 +200,4 @@ def summary(found: Survey) -> str:
     said = [f"{counts[status]} {status}" for status in STATUSES if counts[status]]
     said = [f"{each} ({silent} silent)" if silent and each.endswith("running") else each for each in said]
     left = found.left()
-    return (", ".join(said) or "no runs") + ("" if left is None else f"; about {clock(left)} left")
-
-
-def clock(seconds: float) -> str:
-    """80 → ``1:20``, 3725 → ``1:02:05``."""
-    minutes, second = divmod(round(seconds), 60)
-    hours, minute = divmod(minutes, 60)
-    return f"{hours}:{minute:02}:{second:02}" if hours else f"{minute}:{second:02}"
-
-
-def in_words(seconds: float) -> str:
-    """40 → ``40 s``, 750 → ``12 min``, 7300 → ``2 h``."""
-    unit, size = next(((unit, size) for unit, size in (("h", 3600), ("min", 60)) if seconds >= size), ("s", 1))
-    return f"{seconds // size:.0f} {unit}"
+    return (", ".join(said) or "no runs") + ("" if left is None else f"; about {clock_text(left)} left")

@@ -21,16 +21,15 @@ from membrane.config.check import check, resolved
 from membrane.config.composer import PRIMARY, Composer, folder
 from membrane.config.extension import extended
 from membrane.config.redaction import as_yaml, published
-from membrane.errors import ConfigError, DataError, one_line
+from membrane.errors import ConfigError, DataError, RunFailed, one_line
 from membrane.files.lock import Occupied
 from membrane.runs.stopping import Stop, Stopped
 from membrane.schema import Config
 from membrane.schema.secrets import masked_override
 from membrane.sweep.folder import begin
 from membrane.sweep.jobs import Job, jobs_of
-from membrane.sweep.task import Task, buildable
+from membrane.sweep.task import Task, rehearsed
 from membrane.tracking.log import terminal
-from membrane.training.job import RunFailed
 
 log = logging.getLogger(__name__)
 
@@ -87,7 +86,7 @@ def launch(arguments: list[str], stop: Stop) -> int:
     task = Task(stop, known.config_dir, good)
     hand_to_hydra(composer, [*place, *overrides], sweep, task)
     if sweep:
-        task.tally.tell()
+        task.tally.log_counts()
     return task.tally.code()
 
 
@@ -146,7 +145,7 @@ def print_part(plain: Any, package: str | None) -> int:
 
 def refuse(checked: list[tuple[Job, Config | ConfigError]], sweep: bool) -> list[tuple[Job, Config]]:
     """The jobs that can run. ConfigError if any cannot; a sweep names each one, and ``keep_going`` leaves them out."""
-    checked = [(job, buildable(config)) for job, config in checked]
+    checked = [(job, rehearsed(config)) for job, config in checked]
     bad = [(job, config) for job, config in checked if isinstance(config, ConfigError)]
     good = [(job, config) for job, config in checked if isinstance(config, Config)]
     if not sweep and bad:

@@ -25,39 +25,40 @@ GROUPS, IN_GROUP = (8, 4, 2), 4
 
 
 def make_norm(
-    kind: str, dims: int, features: int, timesteps: int, v_threshold: float = 1.0, alpha: float = 1.0
+    norm: str, dims: int, features: int, timesteps: int, v_threshold: float = 1.0, alpha: float = 1.0
 ) -> nn.Module | None:
-    """A norm for [N,F] (``dims`` 0), [N,F,S] (1) or [N,F,H,W] (2); None for ``none``. ConfigError for another name.
+    """Build a norm for [N,F] (``dims`` 0), [N,F,S] (1) or [N,F,H,W] (2); return None for ``none``.
 
     ``tebn`` and ``bntt`` hold parameters for each of ``timesteps``. ``v_threshold`` and ``alpha`` are for ``tdbn``: a
     residual branch takes α = 1/√2, so that the sum of two has the variance of one. ``group`` makes as many of 8, 4, 2
-    or 1 groups as leave 4 features in each: a group of one would normalise a feature without positions to nothing.
+    or 1 groups as leave 4 features in each: a group of one feature without positions would be normalised to 0.
+    Raises ConfigError for another name.
     """
-    if kind not in NORMS:
-        raise ConfigError(f"norm must be one of {', '.join(NORMS)}, got {kind!r}")
-    if kind == "none":
+    if norm not in NORMS:
+        raise ConfigError(f"norm must be one of {', '.join(NORMS)}, got {norm!r}")
+    if norm == "none":
         return None
-    made: nn.Module
-    if kind == "group":
-        made = layer.GroupNorm(groups_of(features), features)
-    elif kind == "bntt":
-        made = THROUGH_TIME[dims](timesteps, features)
+    module: nn.Module
+    if norm == "group":
+        module = layer.GroupNorm(group_count(features), features)
+    elif norm == "bntt":
+        module = THROUGH_TIME[dims](timesteps, features)
     else:
-        made = BATCH[dims](features)
-    if kind == "tdbn":
-        nn.init.constant_(made.weight, alpha * v_threshold)  # type: ignore[arg-type]
-    return TemporalEffectiveBatchNorm(made, timesteps) if kind == "tebn" else made
+        module = BATCH[dims](features)
+    if norm == "tdbn":
+        nn.init.constant_(module.weight, alpha * v_threshold)  # type: ignore[arg-type]
+    return TemporalEffectiveBatchNorm(module, timesteps) if norm == "tebn" else module
 
 
-def groups_of(features: int) -> int:
-    """The number of groups of a group norm over so many features."""
+def group_count(features: int) -> int:
+    """Return the number of groups of a group norm over ``features``."""
     return next((groups for groups in GROUPS if features % groups == 0 and features // groups >= IN_GROUP), 1)
 
 
 class TemporalEffectiveBatchNorm(base.MemoryModule):  # type: ignore[misc]  # SpikingJelly has no types
     """[N,F,…] or [T,N,F,…] → the same: batch norm, then timestep t scaled by the learned p[t].
 
-    IndexError beyond the ``timesteps`` that there is a scale for.
+    Raises IndexError for more than ``timesteps`` timesteps.
     """
 
     def __init__(self, norm: nn.Module, timesteps: int) -> None:
@@ -67,13 +68,13 @@ class TemporalEffectiveBatchNorm(base.MemoryModule):  # type: ignore[misc]  # Sp
         self.register_memory("timestep", 0)
 
     def single_step_forward(self, x: Tensor) -> Tensor:
-        """[N,F,…] → [N,F,…], and time moves on by one."""
+        """Normalise one timestep [N,F,…] → [N,F,…], and count it."""
         normed: Tensor = self.norm(x)
         self.timestep += 1
         return normed * self.scale[self.timestep - 1].to(normed.dtype)
 
     def multi_step_forward(self, x_seq: Tensor) -> Tensor:
-        """[T,N,F,…] → [T,N,F,…]."""
+        """Normalise [T,N,F,…] → [T,N,F,…]."""
         if len(x_seq) > len(self.scale):
             raise IndexError(f"TEBN has a scale for {len(self.scale)} timesteps, got {len(x_seq)}")
         normed: Tensor = self.norm(x_seq)
@@ -82,8 +83,11 @@ class TemporalEffectiveBatchNorm(base.MemoryModule):  # type: ignore[misc]  # Sp
 
 
 def mixes_timesteps(model: nn.Module) -> bool:
-    """Whether a norm makes multi-step training another function than single-step training; in eval mode none does."""
+    """Return whether a batch norm takes its statistics over several timesteps at once in multi-step training.
+
+    Such a model is another function there than in single-step training; in eval mode both are the same.
+    """
     through_time = tuple(set(THROUGH_TIME))
-    apart = {norm for module in model.modules() if isinstance(module, through_time) for norm in module.modules()}
-    kinds = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
-    return any(isinstance(module, kinds) and module not in apart for module in model.modules())
+    per_timestep = {norm for module in model.modules() if isinstance(module, through_time) for norm in module.modules()}
+    batch_norms = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
+    return any(isinstance(module, batch_norms) and module not in per_timestep for module in model.modules())

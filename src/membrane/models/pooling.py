@@ -1,4 +1,4 @@
-"""Pooling that torch has no module for."""
+"""Pooling for which torch has no module."""
 
 from torch import Tensor, nn
 
@@ -11,9 +11,9 @@ class GlobalSumPool(nn.Module):
         self.dims = dims
 
     def forward(self, x: Tensor) -> Tensor:
-        """[…,C,S] or […,C,H,W] → […,C]."""
+        """Sum […,C,S] or […,C,H,W] over positions → […,C]."""
         return x.flatten(-self.dims).sum(-1)
 
     def extra_repr(self) -> str:
-        """What a printed model says of it."""
+        """Return the text between the parentheses in a printed model."""
         return f"dims={self.dims}"

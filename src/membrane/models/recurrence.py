@@ -1,4 +1,4 @@
-"""Recurrent layers: a neuron whose last output comes back as input, by one parameter of smlp and scnn.
+"""Recurrent layers: a neuron receives its last output as an input, by one parameter of smlp and scnn.
 
 | `recurrent=` | the neuron receives at t | |
 |---|---|---|
@@ -6,8 +6,8 @@
 | elementwise | x[t] + y[t−1] | nothing is learned |
 | linear | W·(x[t], y[t−1]) + b | over the features; of an image, over the channels of each position |
 
-y[t−1] is the layer's own output one timestep before, 0 at the start. The containers step their neuron one timestep at
-a time in either step mode, so that all four frameworks compute the same.
+y[t−1] is the layer's own output one timestep before, 0 at the start. The containers run their neuron one timestep at a
+time in both step modes, so that all four frameworks compute the same function.
 """
 
 from operator import add
@@ -22,20 +22,23 @@ RECURRENT = ("none", "elementwise", "linear")
 POINTWISE = (nn.Conv1d, nn.Conv2d)
 
 
-def make_recurrent(kind: str, neuron: nn.Module, dims: int, features: int) -> nn.Module:
-    """A neuron for [N,F] (``dims`` 0), [N,F,S] (1) or [N,F,H,W] (2), in its recurrent container. ConfigError."""
-    if kind not in RECURRENT:
-        raise ConfigError(f"recurrent must be one of {', '.join(RECURRENT)}, got {kind!r}")
-    if kind == "none":
+def make_recurrent(recurrent: str, neuron: nn.Module, dims: int, features: int) -> nn.Module:
+    """Put a neuron for [N,F] (``dims`` 0), [N,F,S] (1) or [N,F,H,W] (2) into its recurrent container.
+
+    Raises ConfigError for another name.
+    """
+    if recurrent not in RECURRENT:
+        raise ConfigError(f"recurrent must be one of {', '.join(RECURRENT)}, got {recurrent!r}")
+    if recurrent == "none":
         return neuron
-    made: nn.Module
-    if kind == "elementwise":
-        made = layer.ElementWiseRecurrentContainer(neuron, add)
+    container: nn.Module
+    if recurrent == "elementwise":
+        container = layer.ElementWiseRecurrentContainer(neuron, add)
     elif dims == 0:
-        made = layer.LinearRecurrentContainer(neuron, features, features)
+        container = layer.LinearRecurrentContainer(neuron, features, features)
     else:
-        made = layer.ElementWiseRecurrentContainer(neuron, ChannelFeedback(dims, features))
-    return made
+        container = layer.ElementWiseRecurrentContainer(neuron, ChannelFeedback(dims, features))
+    return container
 
 
 class ChannelFeedback(nn.Module):
@@ -46,6 +49,6 @@ class ChannelFeedback(nn.Module):
         self.rc = POINTWISE[dims - 1](2 * channels, channels, 1)
 
     def forward(self, y: Tensor, x: Tensor) -> Tensor:
-        """y [N,C,…], x [N,C,…] → [N,C,…]."""
+        """Mix y [N,C,…] and x [N,C,…] → [N,C,…]."""
         mixed: Tensor = self.rc(torch.cat((x, y), dim=1))
         return mixed

@@ -8,7 +8,13 @@ from spikingjelly.activation_based import layer
 from torch import nn
 
 from membrane.errors import ConfigError
-from membrane.models.geometry import at_least, checked_shape, per_layer, probability, slid
+from membrane.models.geometry import (
+    channels_and_size,
+    per_layer,
+    require_at_least,
+    require_probability,
+    window_positions,
+)
 from membrane.models.norms import make_norm
 from membrane.models.pooling import GlobalSumPool
 from membrane.models.recurrence import make_recurrent
@@ -18,8 +24,9 @@ CONVOLUTION = (layer.Conv1d, layer.Conv2d)
 MAX_POOL = (layer.MaxPool1d, layer.MaxPool2d)
 AVERAGE_POOL = (layer.AvgPool1d, layer.AvgPool2d)
 
-NeuronFactory = Callable[[], nn.Module]
+BuildNeuron = Callable[[], nn.Module]
 Modules = Mapping[str, nn.Module | None]
+"""Modules by name, in order; None is no module."""
 
 
 class SCNN(nn.Sequential):
@@ -27,15 +34,25 @@ class SCNN(nn.Sequential):
 
     A layer is conv → norm → neuron → dropout → max pool; where it is *separable*, depthwise conv → norm → neuron →
     pointwise conv → norm → neuron take the place of the first three. Convolutions have a bias only without a norm. The
-    head is flatten → [linear → neuron → dropout] for each of ``fc_units`` → linear, or with ``gsp`` a 1×1 conv with
-    bias → neuron → sum over all positions. With ``head_neuron`` the last linear layer has a neuron too, so that the
-    outputs are spikes.
+    head is flatten → [linear → neuron → dropout] for each of ``fc_units`` → linear.
 
-    ``filters`` says how many layers there are. Every other setting of a layer is a list with one entry a layer, or one
-    value for all (``fc_dropouts``: of the layers of ``fc_units``). A pool of 1 and a dropout of 0 are no module.
-    ``neuron`` builds a fresh neuron at every call; ``timesteps`` is for norms that learn something for each. ``norm``
-    is one of `norms`, ``recurrent`` one of `recurrence`: it makes the last neuron of every layer recurrent, those of
-    ``fc_units`` included. ConfigError for what cannot be built.
+    Sizes are in pixels, or samples of a signal. A setting of layers is a list with one entry for each layer, or one
+    value for all.
+
+    Arguments (`membrane.models` explains ``input_shape``, ``classes``, ``timesteps``, ``neuron`` and ``dims``):
+        filters: channels of each layer; its length is the number of layers.
+        kernel_sizes, paddings, strides: of each convolution; 3, 1 and 1 keep the size.
+        pool_sizes: of each max pool, which is its stride too. 2, the default, halves the size; 1 is no module.
+        dropouts: probability behind each layer's neuron; 0, the default, is no module.
+        separables: take a depthwise and a pointwise convolution, each with a neuron, in place of one; off by default.
+        norm: one of `norms`, before every neuron of a layer. ``batch`` by default: without a norm deep
+            networks tend to fall silent.
+        recurrent: one of `recurrence`, for the last neuron of every layer, those of ``fc_units`` included.
+        fc_units: neurons of each hidden linear layer of the head; none by default.
+        fc_dropouts: probability behind each of them.
+        gsp: global sum pooling: the head is 1×1 conv with bias → neuron → sum over all positions, no linear layer.
+        head_neuron: put a neuron behind the last linear layer, so that the outputs are spikes.
+        prepool, postpool: of an average pool before and behind the layers; 1, the default, is no module.
     """
 
     def __init__(
@@ -44,7 +61,7 @@ class SCNN(nn.Sequential):
         input_shape: Sequence[int],
         classes: int,
         timesteps: int,
-        neuron: NeuronFactory,
+        neuron: BuildNeuron,
         filters: Sequence[int],
         kernel_sizes: int | Sequence[int] = 3,
         paddings: int | Sequence[int] = 1,
@@ -63,12 +80,10 @@ class SCNN(nn.Sequential):
         dims: int | None = None,
     ) -> None:
         super().__init__()
-        at_least(1, classes=classes)
-        if gsp and fc_units:
-            raise ConfigError(f"gsp has no linear layers: fc_units must be [], got {list(fc_units)}")
-        if gsp and head_neuron:
-            raise ConfigError("gsp has a neuron behind its head: leave head_neuron out")
-        channels, size = checked_shape(input_shape, dims)
+        require_at_least(1, classes=classes)
+        if gsp:
+            require_plain_head(fc_units, head_neuron)
+        channels, size = channels_and_size(input_shape, dims)
         layers = per_layer(
             len(filters),
             filters=filters,
@@ -82,9 +97,9 @@ class SCNN(nn.Sequential):
         size = self.add_average_pool("prepool", size, prepool)
         hidden = Hidden(neuron, norm, recurrent, timesteps, len(size))
         for number, settings in enumerate(layers, start=1):
-            one = Layer(number, channels, size, *settings)
-            channels, size = one.filters, one.size_after()
-            self.add_all(one.modules(hidden))
+            planned = ConvolutionPlan(number, channels, size, *settings)
+            channels, size = planned.filters, planned.size_after()
+            self.add_all(planned.modules(hidden))
         size = self.add_average_pool("postpool", size, postpool)
         if gsp:
             self.add_all(sum_head(channels, len(size), neuron, classes))
@@ -95,42 +110,53 @@ class SCNN(nn.Sequential):
             self.add_module("head_neuron", neuron())
 
     def add_average_pool(self, name: str, size: list[int], pool: int) -> list[int]:
-        """Append an average pool and give the size that it leaves."""
-        after = slid(name, size, pool, pool)
+        """Append an average pool and return the size behind it."""
+        after = window_positions(name, size, pool, pool)
         if pool > 1:
             self.add_module(name, AVERAGE_POOL[len(size) - 1](pool))
         return after
 
     def add_all(self, modules: Modules) -> None:
-        """Append modules under their names; None is no module."""
+        """Append modules under their names."""
         for name, module in modules.items():
             if module is not None:
                 self.add_module(name, module)
 
 
+def require_plain_head(fc_units: Sequence[int], head_neuron: bool) -> None:
+    """Raises ConfigError for settings of a linear head, which global sum pooling does not have."""
+    if fc_units:
+        raise ConfigError(f"gsp has no linear layers: fc_units must be [], got {list(fc_units)}")
+    if head_neuron:
+        raise ConfigError("gsp has a neuron behind its head: leave head_neuron out")
+
+
 @dataclass(frozen=True)
 class Hidden:
-    """What stands after the weights of every hidden layer."""
+    """Builds the norm and the neuron that follow the weights of a hidden layer."""
 
-    neuron: NeuronFactory
-    norm_kind: str
+    neuron: BuildNeuron
+    norm_name: str
     recurrent: str
     timesteps: int
     dims: int
 
     def norm(self, channels: int) -> nn.Module | None:
-        """A norm over ``channels``."""
+        """Build a norm over ``channels``."""
         v_threshold = getattr(self.neuron, "v_threshold", 1.0)
-        return make_norm(self.norm_kind, self.dims, channels, self.timesteps, v_threshold)
+        return make_norm(self.norm_name, self.dims, channels, self.timesteps, v_threshold)
 
     def last_neuron(self, features: int, dims: int) -> nn.Module:
-        """The neuron that ends a layer, recurrent where asked for."""
+        """Build the neuron that ends a layer, in its recurrent container if there is to be one."""
         return make_recurrent(self.recurrent, self.neuron(), dims, features)
 
 
 @dataclass(frozen=True)
-class Layer:
-    """One convolutional layer for inputs [channels, *size]."""
+class ConvolutionPlan:
+    """One convolutional layer for inputs [channels, *size], before it is built.
+
+    ``number`` counts layers from 1 and is part of the modules' names; the others are the settings of `SCNN`.
+    """
 
     number: int
     channels: int
@@ -144,18 +170,18 @@ class Layer:
     separable: bool
 
     def size_after(self) -> list[int]:
-        """What the layer leaves of ``size``; ConfigError where it does not fit."""
-        at_least(1, filters=self.filters)
-        probability(dropouts=self.dropout)
+        """Return the size behind the layer. Raises ConfigError if it does not fit into its input."""
+        require_at_least(1, filters=self.filters)
+        require_probability(dropouts=self.dropout)
         name = f"depthwise{self.number}" if self.separable else f"conv{self.number}"
-        convolved = slid(name, self.size, self.kernel, self.stride, self.padding)
-        return slid(f"pool{self.number}", convolved, self.pool, self.pool)
+        convolved = window_positions(name, self.size, self.kernel, self.stride, self.padding)
+        return window_positions(f"pool{self.number}", convolved, self.pool, self.pool)
 
     def modules(self, hidden: Hidden) -> Modules:
-        """The layer's modules by name, in order."""
+        """Build the layer's modules."""
         n, dims, inputs = self.number, len(self.size), self.channels
         conv, max_pool = CONVOLUTION[dims - 1], MAX_POOL[dims - 1]
-        window, bias = (self.kernel, self.stride, self.padding), hidden.norm_kind == "none"
+        window, bias = (self.kernel, self.stride, self.padding), hidden.norm_name == "none"
         modules: dict[str, nn.Module | None] = {}
         if self.separable:
             modules[f"depthwise{n}"] = conv(inputs, inputs, *window, groups=inputs, bias=bias)
@@ -172,11 +198,11 @@ class Layer:
 
 
 def linear_head(width: int, layers: list[tuple[int, float]], hidden: Hidden, classes: int) -> Modules:
-    """[…,C,S] or […,C,H,W] → […,K]: flatten → [linear → neuron → dropout] for each layer → linear."""
+    """Build flatten → [linear → neuron → dropout] for each layer → linear, […,C,S] or […,C,H,W] → […,K]."""
     modules: dict[str, nn.Module | None] = {"flatten": layer.Flatten()}
     for number, (units, dropout) in enumerate(layers, start=1):
-        at_least(1, fc_units=units)
-        probability(fc_dropouts=dropout)
+        require_at_least(1, fc_units=units)
+        require_probability(fc_dropouts=dropout)
         modules[f"fc{number}"] = layer.Linear(width, units)
         modules[f"fc_neuron{number}"] = hidden.last_neuron(units, 0)
         modules[f"fc_dropout{number}"] = layer.Dropout(dropout) if dropout else None
@@ -184,8 +210,8 @@ def linear_head(width: int, layers: list[tuple[int, float]], hidden: Hidden, cla
     return {**modules, "head": layer.Linear(width, classes)}
 
 
-def sum_head(channels: int, dims: int, neuron: NeuronFactory, classes: int) -> Modules:
-    """[…,C,S] or […,C,H,W] → […,K]: 1×1 conv with bias → neuron → sum over all positions."""
+def sum_head(channels: int, dims: int, neuron: BuildNeuron, classes: int) -> Modules:
+    """Build 1×1 conv with bias → neuron → sum over all positions, […,C,S] or […,C,H,W] → […,K]."""
     return {
         "head": CONVOLUTION[dims - 1](channels, classes, 1),
         "head_neuron": neuron(),

@@ -6,7 +6,7 @@ from math import prod
 from spikingjelly.activation_based import layer
 from torch import nn
 
-from membrane.models.geometry import at_least, checked_shape
+from membrane.models.geometry import channels_and_size, require_at_least
 from membrane.models.norms import make_norm
 from membrane.models.recurrence import make_recurrent
 
@@ -14,10 +14,13 @@ from membrane.models.recurrence import make_recurrent
 class SMLP(nn.Sequential):
     """[N,C,…] or [T,N,C,…] → flatten → [linear → norm → neuron] for each of ``units`` → linear → [N,K] or [T,N,K].
 
-    ``neuron`` builds a fresh neuron at every call; ``timesteps`` is for norms that learn something for each. ``norm``
-    is one of `norms`; linear layers keep their bias before one. ``recurrent``, one of `recurrence`, makes every neuron
-    recurrent. With ``head_neuron`` the last linear layer has a neuron too, so that the outputs are spikes. ConfigError
-    for what cannot be built.
+    Linear layers have a bias, before a norm too.
+
+    Arguments (`membrane.models` explains ``input_shape``, ``classes``, ``timesteps``, ``neuron`` and ``dims``):
+        units: neurons of each hidden layer; one layer of 128 by default.
+        norm: one of `norms`; none by default, as a network this shallow trains without.
+        recurrent: one of `recurrence`, for every hidden neuron; ``none`` by default.
+        head_neuron: put a neuron behind the last linear layer, so that the outputs are spikes.
     """
 
     def __init__(
@@ -34,16 +37,16 @@ class SMLP(nn.Sequential):
         dims: int | None = None,
     ) -> None:
         super().__init__()
-        channels, size = checked_shape(input_shape, dims)
-        at_least(1, classes=classes)
+        channels, size = channels_and_size(input_shape, dims)
+        require_at_least(1, classes=classes)
         self.add_module("flatten", layer.Flatten())
         inputs = channels * prod(size)
         for number, width in enumerate(units, start=1):
-            at_least(1, units=width)
+            require_at_least(1, units=width)
             self.add_module(f"fc{number}", layer.Linear(inputs, width))
-            normed = make_norm(norm, 0, width, timesteps, getattr(neuron, "v_threshold", 1.0))
-            if normed is not None:
-                self.add_module(f"norm{number}", normed)
+            normalise = make_norm(norm, 0, width, timesteps, getattr(neuron, "v_threshold", 1.0))
+            if normalise is not None:
+                self.add_module(f"norm{number}", normalise)
             self.add_module(f"neuron{number}", make_recurrent(recurrent, neuron(), 0, width))
             inputs = width
         self.add_module("head", layer.Linear(inputs, classes))

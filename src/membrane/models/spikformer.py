@@ -5,7 +5,13 @@ from collections.abc import Callable, Sequence
 from spikingjelly.activation_based.model import spikformer
 from torch import Tensor, nn
 
-from membrane.models.geometry import at_least, attention_fits, checked_image, for_size, one_of
+from membrane.models.geometry import (
+    image_channels_and_size,
+    require_at_least,
+    require_heads_divide_widths,
+    require_one_of,
+    variant_for,
+)
 from membrane.models.own_time import OwnsTime
 
 PATCH = {"imagenet": 16, "cifar": 4}
@@ -14,13 +20,18 @@ PATCH = {"imagenet": 16, "cifar": 4}
 class Spikformer(OwnsTime, spikformer.Spikformer):  # type: ignore[misc]
     """[N,C,H,W] or [T,N,C,H,W] → patches → blocks of spiking self-attention → mean over positions → linear.
 
-    Returns [N,K] or [T,N,K]. ``patch_size`` is 16 (four max pools, for ImageNet and event cameras of 128 pixels) or 4
-    (two, for CIFAR); None takes 16 from 64 pixels up. Pools are 3×3 with stride 2 and padding: every image size
-    passes. The paper's Spikformer-L-D is ``depths=L embed_dims=D``; as in SpikingJelly, a stage of the patches pools
-    before its neuron, where the authors' code pools after it, and no linear layer but the last has a bias.
+    Returns [N,K] or [T,N,K]. Pools are 3×3 with stride 2 and padding: every image size fits. The paper's Spikformer-L-D
+    is ``depths=L embed_dims=D``. As in SpikingJelly, a stage of the patches pools before its neuron, where the authors'
+    code pools after it, and no linear layer but the last has a bias.
+    The paper's v_threshold = 0.5 for the neuron in the attention, and its τ = 2 with a detached reset, are not applied.
 
-    ``neuron`` builds a fresh neuron at every call. It is used everywhere as it is: the paper's v_threshold = 0.5 of the
-    neuron in the attention, and τ = 2 with a detached reset, are not applied. ConfigError for what cannot be built.
+    Arguments (`membrane.models` explains ``input_shape``, ``classes``, ``timesteps``, ``neuron`` and ``dims``):
+        embed_dims: channels D, a multiple of 8 and of ``num_heads``; 384 as in the paper's network for CIFAR.
+        num_heads: of each attention; 12 as in the paper.
+        depths: number of blocks L; 4 as in the paper's network for CIFAR.
+        mlp_ratio: width of a block's hidden layer in units of D; 4 as in the paper.
+        patch_size: pixels, 16 (four max pools, for ImageNet and event cameras of 128 pixels) or 4 (two, for CIFAR).
+            None, the default, takes 16 from 64 pixels up.
     """
 
     def __init__(
@@ -37,16 +48,16 @@ class Spikformer(OwnsTime, spikformer.Spikformer):  # type: ignore[misc]
         patch_size: int | None = None,
         dims: int | None = None,
     ) -> None:
-        channels, size = checked_image(input_shape, dims)
-        at_least(1, classes=classes, depths=depths)
-        attention_fits([embed_dims], [num_heads], embed_dims)
-        one_of((4, 16, None), patch_size=patch_size)
+        channels, size = image_channels_and_size(input_shape, dims)
+        require_at_least(1, classes=classes, depths=depths)
+        require_heads_divide_widths([embed_dims], [num_heads], embed_dims)
+        require_one_of((4, 16, None), patch_size=patch_size)
         super().__init__(
             T=timesteps,
             in_channels=channels,
             img_size_h=size[0],
             img_size_w=size[1],
-            patch_size=patch_size or PATCH[for_size(size, stem=None)],
+            patch_size=patch_size or PATCH[variant_for(size, stem=None)],
             num_classes=classes,
             embed_dims=embed_dims,
             num_heads=num_heads,
@@ -56,6 +67,6 @@ class Spikformer(OwnsTime, spikformer.Spikformer):  # type: ignore[misc]
         )
 
     def sequence_forward(self, x_seq: Tensor) -> Tensor:
-        """[T,N,C,H,W] → [T,N,K]."""
+        """Classify [T,N,C,H,W] → [T,N,K]."""
         outputs: Tensor = self.head(self.forward_features(x_seq))
         return outputs

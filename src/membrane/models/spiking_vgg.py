@@ -6,7 +6,7 @@ from spikingjelly.activation_based import layer
 from spikingjelly.activation_based.model import spiking_vgg
 from torch import nn
 
-from membrane.models.geometry import at_least, checked_image, for_size, one_of
+from membrane.models.geometry import image_channels_and_size, require_at_least, require_one_of, variant_for
 
 PLANS = {depth: spiking_vgg.cfgs[letter] for depth, letter in {11: "A", 13: "B", 16: "D", 19: "E"}.items()}
 """Depth → filters of each convolution, "M" for a pool: the columns of the paper's table 1."""
@@ -15,12 +15,15 @@ PLANS = {depth: spiking_vgg.cfgs[letter] for depth, letter in {11: "A", 13: "B",
 class SpikingVGG(spiking_vgg.SpikingVGG):  # type: ignore[misc]
     """[N,C,H,W] or [T,N,C,H,W] → [conv → batch norm → neuron] and pools → head → [N,K] or [T,N,K].
 
-    ``head=imagenet`` is the paper's: average pool to 7×7 → two layers of 4096 with dropout → linear. ``head=cifar`` is
-    global average pool → linear, as usual on 32×32, where the five pools leave one pixel. None takes the first from 64
-    pixels up. A pool to which one pixel comes is left out, so that images below 32×32 pass; larger ones meet every
-    pool of the paper. Names and initial weights are torchvision's, whose checkpoints load where the shapes are equal.
+    A pool whose input is one pixel is left out, so that images below 32×32 fit; larger ones meet every pool of the
+    paper. Names and initial weights are torchvision's, whose checkpoints load if the shapes are equal.
 
-    ``neuron`` builds a fresh neuron at every call. ConfigError for what cannot be built.
+    Arguments (`membrane.models` explains ``input_shape``, ``classes``, ``timesteps``, ``neuron`` and ``dims``):
+        depth: number of layers with weights: 11, 13, 16 or 19.
+        norm: ``batch``, the default, or ``none`` as in the paper.
+        head: ``imagenet`` is the paper's: average pool to 7×7 → two layers of 4096 with dropout → linear. ``cifar`` is
+            global average pool → linear, as usual on 32×32, where the five pools leave one pixel. None, the default,
+            takes the first from 64 pixels up.
     """
 
     def __init__(
@@ -35,23 +38,23 @@ class SpikingVGG(spiking_vgg.SpikingVGG):  # type: ignore[misc]
         head: str | None = None,
         dims: int | None = None,
     ) -> None:
-        # SpikingJelly's constructor knows three input channels and the large head only; forward is inherited
+        # SpikingJelly's constructor builds for three input channels and the large head only; forward is inherited
         nn.Module.__init__(self)
-        channels, size = checked_image(input_shape, dims)
-        at_least(1, classes=classes)
-        one_of(PLANS, depth=depth)
-        one_of(("batch", "none"), norm=norm)
-        large = for_size(size, head=head) == "imagenet"
-        self.features = nn.Sequential(*features(PLANS[depth], channels, min(size), norm == "batch", neuron))
+        channels, size = image_channels_and_size(input_shape, dims)
+        require_at_least(1, classes=classes)
+        require_one_of(PLANS, depth=depth)
+        require_one_of(("batch", "none"), norm=norm)
+        large = variant_for(size, head=head) == "imagenet"
+        self.features = nn.Sequential(*feature_layers(PLANS[depth], channels, min(size), norm == "batch", neuron))
         self.avgpool = layer.AdaptiveAvgPool2d((7, 7) if large else (1, 1))
         self.classifier = nn.Sequential(*(large_head(classes, neuron) if large else [layer.Linear(512, classes)]))
-        self._initialize_weights()
+        self._initialize_weights()  # private to SpikingJelly 2.0.0: its constructor, not called, would do so
 
 
-def features(
+def feature_layers(
     plan: Sequence[int | str], channels: int, size: int, batch_norm: bool, neuron: Callable[[], nn.Module]
 ) -> Iterator[nn.Module]:
-    """[…,C,H,W] → […,512,H',W'], ``size`` being the shorter side."""
+    """Yield the layers […,C,H,W] → […,512,H',W']; ``size`` is the shorter side."""
     for filters in plan:
         if isinstance(filters, int):
             yield layer.Conv2d(channels, filters, 3, padding=1)
@@ -65,7 +68,7 @@ def features(
 
 
 def large_head(classes: int, neuron: Callable[[], nn.Module]) -> Iterator[nn.Module]:
-    """[…,512·7·7] → […,K]: the paper's three linear layers."""
+    """Yield the layers […,512·7·7] → […,K]: the paper's three linear layers."""
     for inputs in (512 * 7 * 7, 4096):
         yield layer.Linear(inputs, 4096)
         yield neuron()

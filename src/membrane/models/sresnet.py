@@ -4,23 +4,31 @@ from collections.abc import Callable, Sequence
 
 from torch import nn
 
-from membrane.models.geometry import checked_shape, one_of, stem_and_groups
-from membrane.models.residual import Builder, Layer, residual_net
+from membrane.models.geometry import channels_and_size, require_one_of, stem_and_groups
+from membrane.models.residual import Builder, LayerPlan, residual_net
 
 
 class SResNet(nn.Sequential):
-    """[N,C,…] or [T,N,C,…] → average pool → stem → groups of basic blocks → global pool → flatten → linear → [N,K] or
-    [T,N,K].
+    """[N,C,…] or [T,N,C,…] → average pool → stem → groups of basic blocks → global pool → linear → [N,K] or [T,N,K].
 
     The stem is conv (with its stride) → norm → neuron. A block's main path is conv → norm → max pool(stride) →
-    neuron → conv → norm → neuron, its shortcut the max-pooled identity, or where the channels change (or the stride
-    is not 1, with ``force_projection_with_stride``) 1×1 conv → norm → max pool(stride) → neuron. They are added with
-    no neuron after, so a block puts out 0, 1, 2 … Convolutions have a bias only without a norm.
+    neuron → conv → norm → neuron. Its shortcut is the max-pooled identity, or 1×1 conv → norm → max pool(stride) →
+    neuron if the channels change. The paths are added with no neuron after, so a block puts out 0, 1, 2 …
+    Convolutions have a bias only without a norm.
 
-    ``filters``, ``kernel_sizes``, ``strides`` and ``paddings`` are lists with one entry for the stem and one a group
-    (or one value for all); ``num_blocks`` has one a group. The stride is that of a group's first block. ``postpool``
-    is ``max`` or ``avg``. ``neuron`` builds a fresh neuron at every call; ``timesteps`` is for norms that know time.
-    ConfigError for what cannot be built.
+    Sizes are in pixels, or samples of a signal. Settings of layers are lists: an entry for the stem and one for each
+    group, or one value for all; a group's stride is that of its first block, the others have 1.
+
+    Arguments (`membrane.models` explains ``input_shape``, ``classes``, ``timesteps``, ``neuron`` and ``dims``):
+        filters: channels of the stem and of each group; its length less one is the number of groups.
+        kernel_sizes, paddings: of the convolutions; 3 and 1, the defaults, keep the size. In a group a kernel must
+            be 2·padding + 1, so that both paths of a block end in one size.
+        strides: of the stem's convolution and of each group's max pools; 1 by default.
+        num_blocks: basic blocks of each group, one entry for each group or one value for all; 1 by default.
+        force_projection_with_stride: project the shortcut if the stride is not 1, too; off by default.
+        prepool: of an average pool before the stem; 1, the default, is no module.
+        postpool: global pool, ``avg`` (the default) or ``max``.
+        norm: one of `norms`; ``batch`` by default.
     """
 
     def __init__(
@@ -41,8 +49,8 @@ class SResNet(nn.Sequential):
         norm: str = "batch",
         dims: int | None = None,
     ) -> None:
-        channels, size = checked_shape(input_shape, dims)
-        one_of(("max", "avg"), postpool=postpool)
+        channels, size = channels_and_size(input_shape, dims)
+        require_one_of(("max", "avg"), postpool=postpool)
         windows = {"kernel_sizes": kernel_sizes, "strides": strides, "paddings": paddings}
         stem, groups = stem_and_groups(filters, num_blocks, **windows)
         super().__init__(
@@ -50,9 +58,13 @@ class SResNet(nn.Sequential):
                 Builder(len(size), norm, timesteps, neuron),
                 channels,
                 size,
-                Layer(*stem),
+                LayerPlan(*stem),
                 [
-                    (Layer(width, kernel, 1, padding, pool=stride), count, force_projection_with_stride and stride != 1)
+                    (
+                        LayerPlan(width, kernel, 1, padding, pool=stride),
+                        count,
+                        force_projection_with_stride and stride != 1,
+                    )
                     for count, (width, kernel, stride, padding) in groups
                 ],
                 classes=classes,

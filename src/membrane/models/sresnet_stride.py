@@ -4,8 +4,8 @@ from collections.abc import Callable, Sequence
 
 from torch import nn
 
-from membrane.models.geometry import checked_shape, one_of, stem_and_groups
-from membrane.models.residual import Builder, Layer, residual_net
+from membrane.models.geometry import channels_and_size, require_one_of, stem_and_groups
+from membrane.models.residual import Builder, LayerPlan, residual_net
 
 
 class SResNetStride(nn.Sequential):
@@ -13,16 +13,25 @@ class SResNetStride(nn.Sequential):
 
     The stem is conv (with its stride) → norm → max pool → neuron. A block's main path is conv (with the stride) →
     norm → max pool → neuron → conv → norm → neuron. Its shortcut is the identity, max-pooled by the stride and then by
-    the pool, or 1×1 conv (with the stride) → norm → max pool → neuron: where the channels change, and with
-    ``force_projection_with_stride`` (``…_pooling``) where the stride (pool) is not 1. They are added with no neuron
-    after, so a block puts out 0, 1, 2 … The head is global ``max`` or ``avg`` pool → flatten → linear, or for a
-    ``postpool`` of ``sum`` 1×1 conv with bias → neuron → sum over all positions. Other convolutions have a bias only
-    without a norm.
+    the pool, or 1×1 conv (with the stride) → norm → max pool → neuron if the channels change. The paths are added with
+    no neuron after, so a block puts out 0, 1, 2 … Convolutions but the head's have a bias only without a norm.
 
-    ``filters``, ``kernel_sizes``, ``strides``, ``paddings`` and ``pool_sizes`` (1: none) are lists with one entry for
-    the stem and one a group (or one value for all); ``num_blocks`` has one a group. Stride and pool are those of a
-    group's first block. ``neuron`` builds a fresh neuron at every call; ``timesteps`` is for norms that know time.
-    ConfigError for what cannot be built.
+    Sizes are in pixels, or samples of a signal. Settings of layers are lists: an entry for the stem and one for each
+    group, or one value for all; a group's stride and pool are those of its first block, the others have 1.
+
+    Arguments (`membrane.models` explains ``input_shape``, ``classes``, ``timesteps``, ``neuron`` and ``dims``):
+        filters: channels of the stem and of each group; its length less one is the number of groups.
+        kernel_sizes, paddings: of the convolutions; 3 and 1, the defaults, keep the size. In a group a kernel must
+            be 2·padding + 1, so that both paths of a block end in one size.
+        strides: of the stem's convolution and of each group's; 1 by default.
+        pool_sizes: of the max pools, which is their stride too; 1, the default, is no module.
+        num_blocks: basic blocks of each group, one entry for each group or one value for all; 1 by default.
+        force_projection_with_stride, force_projection_with_pooling: project the shortcut if the stride (pool) is not 1,
+            too; off by default.
+        prepool: of an average pool before the stem; 1, the default, is no module.
+        postpool: head. ``avg`` (the default) or ``max`` is global pool → flatten → linear, ``sum`` is 1×1 conv with
+            bias → neuron → sum over all positions.
+        norm: one of `norms`; ``batch`` by default.
     """
 
     def __init__(
@@ -45,22 +54,23 @@ class SResNetStride(nn.Sequential):
         norm: str = "batch",
         dims: int | None = None,
     ) -> None:
-        channels, size = checked_shape(input_shape, dims)
-        one_of(("max", "avg", "sum"), postpool=postpool)
+        channels, size = channels_and_size(input_shape, dims)
+        require_one_of(("max", "avg", "sum"), postpool=postpool)
         windows = {"kernel_sizes": kernel_sizes, "strides": strides, "paddings": paddings, "pool_sizes": pool_sizes}
         stem, groups = stem_and_groups(filters, num_blocks, **windows)
+        planned = [(count, LayerPlan(*settings)) for count, settings in groups]
 
-        def forced(one: Layer) -> bool:
-            by_stride = force_projection_with_stride and one.stride != 1
-            return by_stride or (force_projection_with_pooling and one.pool != 1)
+        def projects(first: LayerPlan) -> bool:
+            by_stride = force_projection_with_stride and first.stride != 1
+            return by_stride or (force_projection_with_pooling and first.pool != 1)
 
         super().__init__(
             residual_net(
                 Builder(len(size), norm, timesteps, neuron),
                 channels,
                 size,
-                Layer(*stem),
-                [(Layer(*settings), count, forced(Layer(*settings))) for count, settings in groups],
+                LayerPlan(*stem),
+                [(first, count, projects(first)) for count, first in planned],
                 classes=classes,
                 prepool=prepool,
                 postpool=postpool,

@@ -1,6 +1,7 @@
 """Learning curves and firing rates over the epochs of a run."""
 
 from collections.abc import Mapping, Sequence
+from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -137,22 +138,27 @@ def label_ends(axes: "Axes", size: float) -> None:
 
 
 def apart(positions: Sequence[float], gap: float) -> list[float]:
-    """Positions in [0,1] → the nearest ones (least squares) in the same order with a gap between neighbours.
+    """Return the nearest positions in [0,1] (least squares) in the same order with a gap between neighbours.
 
-    Isotonic regression of the positions less their rank times the gap, by pooling adjacent violators.
+    It is the isotonic regression of the positions less their rank times the gap.
     """
     order = sorted(range(len(positions)), key=lambda index: positions[index])
-    pools: list[tuple[float, int]] = []
-    for rank, index in enumerate(order):
-        total, size = positions[index] - rank * gap, 1
-        while pools and pools[-1][0] * size > total * pools[-1][1]:
-            total, size = total + pools[-1][0], size + pools[-1][1]
-            pools.pop()
-        pools.append((total, size))
     highest = max(0.0, 1 - gap * (len(order) - 1))
-    levels = [min(max(total / size, 0.0), highest) for total, size in pools for _ in range(size)]
-    places = {index: level + rank * gap for rank, (index, level) in enumerate(zip(order, levels, strict=True))}
-    return [places[index] for index in range(len(positions))]
+    levels = isotonic([positions[index] - rank * gap for rank, index in enumerate(order)])
+    moved = {index: min(max(levels[rank], 0.0), highest) + rank * gap for rank, index in enumerate(order)}
+    return [moved[index] for index in range(len(positions))]
+
+
+def isotonic(values: Sequence[float]) -> list[float]:
+    """Return the nearest non-decreasing values (least squares), by the max-min formula.
+
+    Its cubic time does not matter for a dozen labels; scikit-learn's would cost every run half a second to import.
+    """
+    ends = range(1, len(values) + 1)
+    return [
+        max(min(fmean(values[first:end]) for end in ends if end > rank) for first in range(rank + 1))
+        for rank in range(len(values))
+    ]
 
 
 def firing_rates(rows: Sequence[Row]) -> "Figure":

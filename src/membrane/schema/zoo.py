@@ -4,7 +4,7 @@ from typing import Literal, Self
 
 from pydantic import Field, PositiveInt, model_validator
 
-from membrane.models.geometry import attention_fits, three_stages
+from membrane.models.geometry import require_heads_divide_widths, require_three_stages
 from membrane.schema.model import Model
 from membrane.schema.node import Count, Positive
 
@@ -106,7 +106,7 @@ class Spikformer(Transformer):
     @model_validator(mode="after")
     def heads_fit(self) -> Self:
         """Refuse heads that do not divide the channels."""
-        attention_fits([self.embed_dims], [self.num_heads], self.embed_dims)
+        require_heads_divide_widths([self.embed_dims], [self.num_heads], self.embed_dims)
         return self
 
 
@@ -128,7 +128,7 @@ class QKFormer(Transformer):
     @model_validator(mode="after")
     def heads_fit(self) -> Self:
         """Refuse another number of stages than three, and heads that do not divide the channels."""
-        three_stages(self.embed_dims, self.num_heads, self.depths)
+        require_three_stages(self.embed_dims, self.num_heads, self.depths)
         return self
 
 
@@ -149,7 +149,7 @@ class SpikeDrivenTransformer(Transformer):
     @model_validator(mode="after")
     def heads_fit(self) -> Self:
         """Refuse heads that do not divide the channels."""
-        attention_fits([self.embed_dims], [self.num_heads], self.embed_dims)
+        require_heads_divide_widths([self.embed_dims], [self.num_heads], self.embed_dims)
         return self
 
 

@@ -79,7 +79,7 @@ class Tally:
     pruned: int = 0
     stopped: int = 0
 
-    def tell(self) -> None:
+    def log_counts(self) -> None:
         """One line."""
         rare = [f", {number} {name}" for name, number in (("pruned", self.pruned), ("stopped", self.stopped)) if number]
         log.info("sweep: %d finished, %d failed%s", self.finished, self.failed, "".join(rare))

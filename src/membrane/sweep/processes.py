@@ -155,7 +155,7 @@ class Child:
             return ""
 
 
-def run(children: Sequence[Child], at_once: int, stop: Stop, ended: Callable[[Child], None]) -> None:
+def run_all(children: Sequence[Child], at_once: int, stop: Stop, ended: Callable[[Child], None]) -> None:
     """Run all, so many at once, and say of each that it has ended; none is left behind, whatever happens.
 
     Once the process is told to stop, none is started any more and those that run are asked to save and end.

@@ -1,4 +1,4 @@
-"""What Hydra calls for each job, and what its outcome is to the sweep: one job that fails never ends the others."""
+"""The function that Hydra calls for each job: a job that fails never ends the others of its sweep."""
 
 import logging
 import traceback
@@ -11,71 +11,76 @@ from omegaconf import DictConfig
 
 from membrane.config.check import check, resolved
 from membrane.config.extension import extended
-from membrane.errors import ConfigError, DataError, one_line
+from membrane.errors import ConfigError, DataError, RunFailed, one_line
 from membrane.files.lock import Occupied
 from membrane.runs.folder import RunFolder
+from membrane.runs.preparation import finished_already
 from membrane.runs.stopping import Pruned, Stop
 from membrane.schema import Config
 from membrane.sweep.folder import Tally, own
 from membrane.sweep.jobs import Job
 from membrane.training.imports import quick_imports
-from membrane.training.job import RunFailed, perform
 
 log = logging.getLogger(__name__)
 
 
 class Task:
-    """Runs a job in this process and counts how it ended; a launcher of ours counts in ``tally`` too.
+    """Runs jobs in this process and counts in ``tally`` how they ended; our launchers count there too.
 
-    ``known``: jobs that are composed and checked already.
+    ``checked_jobs``: jobs that are composed and checked already.
     """
 
     def __init__(
         self,
         stop: Stop,
         config_dir: str | None = None,
-        known: Sequence[tuple[Job, Config]] = (),
+        checked_jobs: Sequence[tuple[Job, Config]] = (),
     ) -> None:
         self.stop = stop
         self.config_dir = config_dir
-        self.known = {own(job.overrides): (job.config, config) for job, config in known if not job.typical}
+        self.checked_jobs = {
+            own(job.overrides): (job.config, config) for job, config in checked_jobs if not job.typical
+        }
         self.tally = Tally()
 
     def __call__(self, composed: DictConfig) -> dict[str, Any] | None:
-        """The run's result, or None where there is none. Stopped goes through: it ends the sweep."""
+        """Run a job and return its result, None where there is none. Stopped goes through and ends the sweep."""
         from hydra.core.hydra_config import HydraConfig
 
-        forget_sweep_file()
-        place = None
+        remove_sweep_file()
+        folder = None
         try:
-            config = checked(composed, HydraConfig.get().overrides.task)
-            place = RunFolder(config)
-            perform(config, composed, self.stop)
-            result = place.result()
+            config = runnable_config(composed, HydraConfig.get().overrides.task)
+            folder = RunFolder(config)
+            if not finished_already(config, folder):
+                from membrane.training.run import run
+
+                run(config, composed, self.stop)
+            result = folder.result()
         except Pruned:
             self.tally.pruned += 1
-            log.info("pruned: %s ends before its last epoch, with a checkpoint", place.path if place else "the run")
+            log.info("pruned: %s ends before its last epoch, with a checkpoint", folder.path if folder else "the run")
             return None
         except (Exception, SystemExit) as error:
             self.tally.failed += 1
-            tell(error, place)
+            log_failure(error, folder)
             return None
         self.tally.finished += 1
         return result
 
 
-def checked(composed: DictConfig, overrides: Sequence[str]) -> Config:
-    """A configuration that can run, composed from a job's overrides. ConfigError where it cannot."""
+def runnable_config(composed: DictConfig, overrides: Sequence[str]) -> Config:
+    """Return the checked configuration of a job. Raises ConfigError if it cannot run."""
     config = check(extended(resolved(composed), overrides))
     if config.keep_going:  # otherwise nothing starts unless all jobs can be built
-        why_not = buildable(config)
-        if isinstance(why_not, ConfigError):
-            raise why_not
+        buildable = rehearsed(config)
+        if isinstance(buildable, ConfigError):
+            raise buildable
     return config
 
 
-def buildable(config: Config | ConfigError) -> Config | ConfigError:
-    """A configuration of which everything can be built, or why not; what is finished already is not built."""
+def rehearsed(config: Config | ConfigError) -> Config | ConfigError:
+    """Return the configuration if all of it can be built, or why not; that of a finished run is not built."""
     if isinstance(config, ConfigError):
         return config
     try:
@@ -90,38 +95,41 @@ def buildable(config: Config | ConfigError) -> Config | ConfigError:
     return config
 
 
-def tell(error: BaseException, place: RunFolder | None) -> None:
-    """One line for a job that failed; what no run recorded by itself is recorded in its folder."""
+def log_failure(error: BaseException, folder: RunFolder | None) -> None:
+    """Log one line for a job that failed, and record in its folder what no run has recorded by itself."""
     if isinstance(error, RunFailed):  # told and recorded already
         return
     if isinstance(error, ConfigError | DataError | Occupied):
         log.error("membrane: %s", error)
     elif isinstance(error, OSError):  # of the folder: what happens inside a run is RunFailed
-        where = error.filename or (place.path if place else "paths.runs")  # a full disk names no file
-        log.error("membrane: the run's folder cannot be used: %s: %s", where, error.strerror or one_line(error))
+        path = error.filename or (folder.path if folder else "paths.runs")  # a full disk names no file
+        log.error("membrane: the run's folder cannot be used: %s: %s", path, error.strerror or one_line(error))
     else:
-        said = f"{type(error).__name__}: {one_line(error)}"
+        message = f"{type(error).__name__}: {one_line(error)}"
         trace = "".join(traceback.format_exception(error))
-        kept = place is not None and record_failure(place, said, trace)
-        log.error("failed: %s%s", said, f"; see {place.path / 'FAILED.json'}" if place and kept else f"\n{trace}")
+        if folder is not None and record_failure(folder, message, trace):
+            trace = f"; see {folder.path / 'FAILED.json'}"
+        else:
+            trace = f"\n{trace}"
+        log.error("failed: %s%s", message, trace)
 
 
-def record_failure(place: RunFolder, error: str, trace: str) -> bool:
-    """Leave FAILED.json in a run's folder; whether it is there.
+def record_failure(folder: RunFolder, error: str, trace: str) -> bool:
+    """Write FAILED.json in a run's folder, and return whether it could be written.
 
-    Not where a result lies or while another process holds the folder, and not where nothing can be written.
+    It is not written where a result lies or while another process holds the folder.
     """
-    with suppress(Occupied, DataError, OSError), place.locked():
-        if place.result() is None:
-            if place.read("provenance.json") is None:
-                place.write("provenance.json", {"fingerprint": place.fingerprint, "seed": place.seed})
-            place.write("FAILED.json", {"error": error, "traceback": trace})
+    with suppress(Occupied, DataError, OSError), folder.locked():
+        if folder.result() is None:
+            if folder.read("provenance.json") is None:
+                folder.write("provenance.json", {"fingerprint": folder.fingerprint, "seed": folder.seed})
+            folder.write("FAILED.json", {"error": error, "traceback": trace})
             return True
     return False
 
 
-def forget_sweep_file() -> None:
-    """Remove the copy of the configuration that Hydra's sweeper writes: nothing in it is masked."""
+def remove_sweep_file() -> None:
+    """Remove the copy of the configuration that Hydra's sweeper writes, in which nothing is masked."""
     from hydra.core.hydra_config import HydraConfig
     from hydra.types import RunMode
 

@@ -14,9 +14,10 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
+from membrane.analysis.layers import named_layers
 from membrane.analysis.listening import listening
 from membrane.learner import Learner
-from membrane.report.tables import console, listed
+from membrane.report.terminal import console
 
 BEFORE: dict[str, tuple[str, ...]] = {
     "data": ("train_dataloader_next",),
@@ -83,7 +84,7 @@ class StepProfile(Profiler):
         self.framework = learner.framework
         learner.augmented = self.timed("augmentation", learner.augmented)  # type: ignore[method-assign]
         learner.framework = self.timed(FORWARD, learner.framework)
-        layers = {f"{LAYER}{name or '(model)'}": layer for name, layer in listed(learner.model)}
+        layers = {f"{LAYER}{name or '(model)'}": layer for name, layer in named_layers(learner.model)}
         self.hooks.enter_context(listening(layers, lambda action, *_: self.stop(action), begin=self.start))
 
     def leave(self, learner: Learner) -> None:

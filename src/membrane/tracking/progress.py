@@ -12,7 +12,8 @@ from rich.console import Console
 from rich.progress import BarColumn, TextColumn
 from rich.progress import Progress as Bar
 
-from membrane.report.tables import console as standard_console
+from membrane.report.terminal import clock_text
+from membrane.report.terminal import console as standard_console
 from membrane.scores import PRINCIPAL, score_of
 
 REFRESH = 0.2  # seconds between two looks at the metrics: reading one can wait for the device
@@ -197,7 +198,7 @@ def bar_numbers(trainer: pl.Trainer, pace: Pace) -> str:
     shown = [("loss", "train/loss"), *((name, f"train/{name}") for name in PRINCIPAL.values())]
     shown += [(part, f"{part}/{name}") for name in PRINCIPAL.values()]
     numbers = [f"{name} {number(key, metrics[key])}" for name, key in shown if key in metrics]
-    return " ".join([*numbers, f"{pace.speed():,.0f}/s", f"{clock_time(pace.left())} left"])
+    return " ".join([*numbers, f"{pace.speed():,.0f}/s", f"{clock_text(pace.left())} left"])
 
 
 def epoch_line(trainer: pl.Trainer, pace: Pace, validated: bool) -> str:
@@ -210,7 +211,7 @@ def epoch_line(trainer: pl.Trainer, pace: Pace, validated: bool) -> str:
         }
         if named:
             groups.append(" ".join([part, *(f"{name} {number(name, value)}" for name, value in named.items())]))
-    return "  ".join([*groups, f"{pace.speed():,.0f} samples/s", f"{clock_time(pace.left())} left"])
+    return "  ".join([*groups, f"{pace.speed():,.0f} samples/s", f"{clock_text(pace.left())} left"])
 
 
 def measured_part(trainer: pl.Trainer) -> str:
@@ -221,12 +222,3 @@ def measured_part(trainer: pl.Trainer) -> str:
 def number(name: str, value: Any) -> str:
     """An accuracy in percent, anything else with four decimals."""
     return f"{float(value):.1%}" if score_of(name).proportion else f"{float(value):.4f}"
-
-
-def clock_time(seconds: float) -> str:
-    """80 → ``1:20``, 3725 → ``1:02:05``."""
-    if not math.isfinite(seconds):
-        return "?"
-    minutes, second = divmod(max(round(seconds), 0), 60)
-    hours, minute = divmod(minutes, 60)
-    return f"{hours}:{minute:02}:{second:02}" if hours else f"{minute}:{second:02}"

@@ -12,13 +12,15 @@ import torch
 
 from membrane import neurons
 from membrane.analysis.firing import record_spikes
+from membrane.analysis.layers import model_table
 from membrane.data.feed.module import DataModule
 from membrane.errors import DataError
 from membrane.files import durable
 from membrane.learner import EVALUATION, Learner
 from membrane.models.norms import mixes_timesteps
 from membrane.report import figures
-from membrane.report.tables import console, model_table, results_table
+from membrane.report.tables import results_table
+from membrane.report.terminal import console
 from membrane.runs import provenance
 from membrane.runs.folder import RunFolder
 from membrane.runs.processor import processor_name

@@ -1,13 +1,24 @@
-"""The experiment: build → fit → test → result. What its objects are: `assembly.py`."""
+"""One run, from a configuration to its result: run → train → fit_and_test. What it is built from: `assembly.py`."""
 
 import logging
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from omegaconf import DictConfig
+
+from membrane.config.redaction import as_yaml, published
+from membrane.data.feed.module import DataModule
+from membrane.errors import ConfigError, DataError, RunFailed, one_line
+from membrane.learner import Learner
 from membrane.randomness import scoped
 from membrane.runs.folder import RunFolder
-from membrane.runs.stopping import Stop
+from membrane.runs.preparation import finished_already, prepare
+from membrane.runs.stopping import Pruned, Stop, Stopped
 from membrane.schema import Config
+from membrane.tracking.log import run_log
 from membrane.tracking.loggers import tracker
 from membrane.tracking.profile import Profiling
 from membrane.tracking.progress import Progress
@@ -27,55 +38,66 @@ from membrane.training.memory import halved, micro_batch, out_of_memory, reuse_l
 
 log = logging.getLogger(__name__)
 
+Resumed = tuple[Path, dict[str, Any]]
+"""The checkpoint that a run goes on from, and its content."""
 
-def run(config: Config, said: dict[str, Any], folder: RunFolder, stop: Stop) -> None:
-    """One run, from the configuration to the last file of its folder; ``said`` is the configuration as saved.
 
-    A run that was broken off goes on from its newest checkpoint.
+def run(config: Config, composed: DictConfig, stop: Stop) -> None:
+    """Run an experiment in its folder, or go on with it. Raises RunFailed if it fails, Stopped if it was told to end.
+
+    ``composed`` is the configuration before its expressions were resolved: config.yaml is saved from it.
     """
+    folder = RunFolder(config)
+    with folder.locked():
+        if finished_already(config, folder):  # another process finished it meanwhile: what is finished is never cleared
+            return
+        prepare(config, folder)
+        saved_config = published(config, composed)
+        (folder.path / "config.yaml").write_text(as_yaml(saved_config))
+        try:
+            with run_log(folder.path / "run.log"), recorded_failure(folder):
+                train(config, saved_config, folder, stop)
+        except Stopped as stopped:
+            saved = folder.has_checkpoint() and not stop.insisted
+            raise stopped if stopped.saved or not saved else Stopped(stopped.why, stopped.code, saved) from None
+
+
+def train(config: Config, saved_config: dict[str, Any], folder: RunFolder, stop: Stop) -> None:
+    """Fit and test; where memory runs out and ``on_oom`` allows, once more with each batch in smaller pieces."""
     set_arithmetic(config)
     stop.limit_to(config.max_time)
     pieces = 1
     while True:
         try:
-            return attempt(config, said, folder, stop, pieces)
+            return fit_and_test(config, saved_config, folder, stop, pieces)
         except Exception as error:
             if not out_of_memory(error):
                 raise
             pieces = halved(error, config.batch_size, pieces, config.on_oom)
 
 
-def attempt(config: Config, said: dict[str, Any], folder: RunFolder, stop: Stop, pieces: int) -> None:
-    """The run with each batch in so many ``pieces``, or in as many as before where it goes on from a checkpoint."""
-    if config.extend is not None and not folder.has_checkpoint():
-        copy_from(config.extend, folder.path)
-    begun = checkpoints.newest(folder.path / "checkpoints")
-    if begun is not None:
-        pieces = max(pieces, begun[1]["membrane"].get("pieces", 1))
-    learner = build_learner(config, pieces)
-    if begun is None and config.init is not None:
-        log.info("init: %s", start_from(config.init, learner.model))
-    data = build_data(config, learner, pieces)
-    data.setup()
-    if begun is None:  # an attempt that did not come to its first checkpoint may have left its table
-        (folder.path / "metrics.csv").unlink(missing_ok=True)
-    learner.augmentation.fit(data.training_part.x, data.training_part.scale)
+def fit_and_test(config: Config, saved_config: dict[str, Any], folder: RunFolder, stop: Stop, pieces: int) -> None:
+    """Build → fit → test → result, each batch in so many ``pieces``, or in more where its checkpoint has more."""
+    resumed = newest_checkpoint(config, folder)
+    if resumed is not None:
+        pieces = max(pieces, resumed[1]["membrane"].get("pieces", 1))
+    learner, data = learner_and_data(config, folder, resumed, pieces)
     results.announce(folder, config, data, learner)
-    tracking = tracker(config, said, folder.path, folder.fingerprint, folder.count_reruns())
+    tracking = tracker(config, saved_config, folder.path, folder.fingerprint, folder.count_reruns())
     recorder = Recorder(folder.path / "metrics.csv", learner, tracking, config.log_every, config.protocol != "last")
-    keeper = keep_best_and_last(config, said, folder, stop, pieces)
-    callbacks = build_callbacks(config)
-    progress = [Progress()] if config.trainer.progress else []
-    profile = [Profiling()] if config.trainer.profile else []
-    trainer = build_trainer(config, folder.path, [*callbacks, recorder, keeper, *progress, *profile], pieces)
+    keeper = keep_best_and_last(config, saved_config, folder, stop, pieces)
+    watching = [Progress()] if config.trainer.progress else []
+    profiling = [Profiling()] if config.trainer.profile else []
+    callbacks = [*build_callbacks(config), recorder, keeper, *watching, *profiling]
+    trainer = build_trainer(config, folder.path, callbacks, pieces)
     device = trainer.strategy.root_device
-    results.write_provenance(folder, config, data, learner, device, resumed=begun is not None)
+    results.write_provenance(folder, config, data, learner, device, resumed=resumed is not None)
     reuse_large_memory()
     try:
         with stop.deferred(), scoped(config.seed, "fit"):
-            trainer.fit(learner, datamodule=data, ckpt_path=resumed_from(begun), weights_only=True)
-        done = trainer.fit_loop.epoch_progress.current  # `current_epoch` lags where nothing was left to do
-        epochs = int(done.processed)  # type: ignore[attr-defined]
+            trainer.fit(learner, datamodule=data, ckpt_path=announced(resumed), weights_only=True)
+        progress = trainer.fit_loop.epoch_progress.current  # `current_epoch` lags where nothing was left to do
+        epochs = int(progress.processed)  # type: ignore[attr-defined]
         fit = results.Fit(recorder.seconds(), recorder.samples, epochs, keeper.best_metrics)
         tests = test_checkpoints(config, learner, data, folder.path)
         results.finish(folder, config, learner, data, fit, tests, tracking, micro_batch(config.batch_size, pieces))
@@ -84,10 +106,53 @@ def attempt(config: Config, said: dict[str, Any], folder: RunFolder, stop: Stop,
         raise
 
 
-def resumed_from(begun: tuple[Path, dict[str, Any]] | None) -> Path | None:
-    """The checkpoint that a run goes on from, announced."""
-    if begun is None:
+def learner_and_data(
+    config: Config, folder: RunFolder, resumed: Resumed | None, pieces: int
+) -> tuple[Learner, DataModule]:
+    """Build the learner, with another run's weights where ``init`` says so, and read the data that it learns from."""
+    learner = build_learner(config, pieces)
+    if resumed is None and config.init is not None:
+        log.info("init: %s", start_from(config.init, learner.model))
+    data = build_data(config, learner, pieces)
+    data.setup()
+    if resumed is None:  # an attempt that did not come to its first checkpoint may have left its table
+        (folder.path / "metrics.csv").unlink(missing_ok=True)
+    learner.augmentation.fit(data.training_part.x, data.training_part.scale)
+    return learner, data
+
+
+def newest_checkpoint(config: Config, folder: RunFolder) -> Resumed | None:
+    """Return the checkpoint to go on from, that of the extended run in a new folder; None where training begins."""
+    if config.extend is not None and not folder.has_checkpoint():
+        copy_from(config.extend, folder.path)
+    return checkpoints.newest(folder.path / "checkpoints")
+
+
+def announced(resumed: Resumed | None) -> Path | None:
+    """Log what a run goes on from, and return the checkpoint's path."""
+    if resumed is None:
         return None
-    path, checkpoint = begun
+    path, checkpoint = resumed
     log.info("resumed: from step %d in epoch %d, %s", checkpoint["global_step"], checkpoint["epoch"] + 1, path)
     return path
+
+
+@contextmanager
+def recorded_failure(folder: RunFolder) -> Iterator[None]:
+    """Turn an error of the block into RunFailed, after writing its traceback to FAILED.json and run.log."""
+    try:
+        yield
+    except Pruned:
+        raise
+    except Exception as error:
+        logging.getLogger("traceback").exception("the run failed")  # to run.log, not to the terminal
+        where = f"see {folder.path / 'FAILED.json'}"
+        try:
+            folder.write("FAILED.json", {"error": one_line(error), "traceback": traceback.format_exc()})
+        except OSError as reason:  # the disk is full or gone: what failed must be told all the same
+            where = f"FAILED.json could not be written there: {folder.path} ({reason.strerror})"
+        if isinstance(error, ConfigError | DataError):
+            log.error("failed: %s", error)
+        else:
+            log.error("failed: %s: %s; %s", type(error).__name__, one_line(error), where)
+        raise RunFailed from error

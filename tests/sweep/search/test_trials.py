@@ -15,7 +15,7 @@ import pytest
 from hydra.types import RunMode
 
 from membrane.config.composer import Composer
-from membrane.errors import ConfigError
+from membrane.errors import ConfigError, RunFailed
 from membrane.files.durable import write_json
 from membrane.runs.folder import PRUNE, RunFolder
 from membrane.runs.stopping import Stopped
@@ -27,7 +27,6 @@ from membrane.sweep.search.plan import Plan
 from membrane.sweep.search.pruning import Watcher
 from membrane.sweep.search.trials import search
 from membrane.sweep.search.verdict import command
-from membrane.training.job import RunFailed
 
 LR = "optimizer.lr=tag(log,interval(1e-4,1.0))"
 Lines = Callable[[], list[str]]

@@ -11,7 +11,7 @@ from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from membrane.errors import ConfigError, DataError
+from membrane.errors import ConfigError, DataError, RunFailed
 from membrane.runs.folder import RunFolder
 from membrane.schema.secrets import masked_override
 from membrane.sweep.search.plan import Plan
@@ -19,7 +19,6 @@ from membrane.sweep.search.pruning import Progress, Watcher
 from membrane.sweep.search.study import Study, alone
 from membrane.sweep.search.verdict import tell_verdict
 from membrane.tracking.log import quiet
-from membrane.training.job import RunFailed
 
 if TYPE_CHECKING:
     from optuna.trial import Trial

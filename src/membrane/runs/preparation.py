@@ -1,0 +1,56 @@
+"""What becomes of a run's folder before the run: skipped, continued, moved aside or emptied. Without torch."""
+
+import logging
+from contextlib import suppress
+from math import nan
+
+from membrane.errors import DataError
+from membrane.runs import provenance
+from membrane.runs.folder import PRUNE, RunFolder
+from membrane.schema import Config
+from membrane.scores import principal_score
+
+log = logging.getLogger(__name__)
+
+
+def finished_already(config: Config, folder: RunFolder) -> bool:
+    """Return whether the run need not run again, and log so together with what has changed since."""
+    result = folder.result()
+    if result is None or config.rerun:
+        return False
+    changes = provenance.changes_since(folder.read("provenance.json") or {})
+    since = f"; since then {', '.join(changes)}: rerun=true runs it again" if changes else ""
+    name, value = principal_score(result["metrics"]) or ("test/acc", nan)
+    log.info("finished already: %s (%s %.4f)%s", folder.path, name, value, since)
+    if config.trainer.profile:
+        log.info("trainer.profile: there is no step to time; name=NAME trains in a folder of its own, rerun=true again")
+    return True
+
+
+def prepare(config: Config, folder: RunFolder) -> None:
+    """Leave the folder ready to train in: continue what has a checkpoint, move a rerun's former run aside, or empty it.
+
+    One log line says which. The caller holds the folder.
+    """
+    if config.rerun and not folder.debug and folder.has_content() and not is_interrupted_rerun(folder):
+        log.info("rerun: the earlier run is now %s", folder.move_aside())
+    elif folder.has_checkpoint() and not folder.debug:
+        (folder.path / PRUNE).unlink(missing_ok=True)
+        return
+    elif folder.clear() and not folder.debug:
+        log.info("%s was broken off before its first checkpoint; it starts anew", folder.path)
+    folder.path.mkdir(parents=True, exist_ok=True)
+    identity = {"fingerprint": folder.fingerprint, "seed": folder.seed, "rerun": config.rerun}
+    folder.write("provenance.json", identity)
+
+
+def is_interrupted_rerun(folder: RunFolder) -> bool:
+    """Return whether the folder holds a rerun that was stopped, with which the same command goes on.
+
+    A rerun that failed is none: what cannot go on says that rerun=true runs it anew.
+    """
+    if folder.result() is not None or (folder.path / "FAILED.json").exists():
+        return False
+    with suppress(DataError):
+        return bool((folder.read("provenance.json") or {}).get("rerun"))
+    return False
