@@ -1,61 +1,76 @@
 """A run that is stopped says so in one line and with its exit code, and can go on."""
 
+import os
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from membrane.learner import Learner
 from membrane.runs.table import read_rows
 from membrane.training import checkpoints
 
-COMMAND = [
-    sys.executable,
-    str(Path(__file__).parents[2] / "train.py"),
-    "logger=csv",
-    "model=smlp",
-    "timesteps=2",
-    "threads=1",
-    "figures=false",
-]
-LONG = ["epochs=100000", "model.units=[8]"]
+TRAIN = str(Path(__file__).parents[2] / "train.py")
+LONG = ["logger=csv", "model=smlp", "model.units=[8]", "timesteps=2", "threads=1", "figures=false", "epochs=100000"]
+Run = Callable[..., int]
 
 
 def started(folder: Path) -> subprocess.Popen[str]:
-    """A long run in a process of its own, some epochs in."""
-    process = subprocess.Popen([*COMMAND, *LONG], cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    deadline = time.monotonic() + 120
+    """Start a long run in a process of its own, and return it some epochs later."""
+    command = [sys.executable, TRAIN, *LONG]
+    process = subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 600
     while time.monotonic() < deadline and process.poll() is None:
         tables = list(folder.glob("runs/digits/*/seed0/metrics.csv"))
         if tables and len(tables[0].read_text().splitlines()) > 5:
             return process
-        time.sleep(0.1)
+        time.sleep(0.02)
     process.kill()
     pytest.fail(f"no row of metrics.csv: {process.communicate()}")
 
 
-@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGUSR1])
-def test_a_signal_ends_a_run_with_a_checkpoint_and_one_line(tmp_path: Path, signum: int) -> None:
-    process = started(tmp_path)
-    if signum == signal.SIGINT:
-        a_second_process_says_who_does_it(tmp_path, process.pid)
-    process.send_signal(signum)
-    _, errors = process.communicate(timeout=60)
-    assert process.returncode == 75
+def stopped_well(signum: int, errors: str) -> None:
+    """Check what a stopped run said, and that the last checkpoint holds all that metrics.csv tells of."""
     assert errors.splitlines() == [
         f"membrane: stopped by {signal.Signals(signum).name} with a checkpoint; start it again to go on",
     ]
-    run = next(tmp_path.glob("runs/digits/*/seed0"))
+    [run] = Path("runs").glob("digits/*/seed0")
     assert not (run / "result.json").exists()
     assert not (run / "FAILED.json").exists()
     step = checkpoints.load(run / "checkpoints" / "last.ckpt")["global_step"]
     assert step >= read_rows(run / "metrics.csv")[-1]["step"]
 
 
-def a_second_process_says_who_does_it(folder: Path, first: int) -> None:
-    """The same command beside a process that runs it."""
-    second = subprocess.run([*COMMAND, *LONG], cwd=folder, capture_output=True, text=True, check=False)
-    assert second.returncode == 1
-    assert f"is being run by process {first} on " in second.stdout + second.stderr
+def test_ctrl_c_ends_a_run_with_a_checkpoint_and_a_second_process_says_who_runs_it(
+    membrane: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    process = started(tmp_path)
+    assert membrane(*LONG) == 1
+    printed = capsys.readouterr()
+    assert f"is being run by process {process.pid} on " in printed.out + printed.err
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=600)
+    assert process.returncode == 75
+    stopped_well(signal.SIGINT, errors)
+
+
+def test_a_signal_of_the_cluster_ends_a_run_with_a_checkpoint(
+    membrane: Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    step = Learner.training_step
+
+    def signalled(self: Learner, *arguments: Any) -> Any:
+        if self.global_step == 25:  # epochs have 20
+            os.kill(os.getpid(), signal.SIGUSR1)
+        return step(self, *arguments)
+
+    monkeypatch.setattr(Learner, "training_step", signalled)
+    assert membrane(*LONG) == 75
+    stopped_well(signal.SIGUSR1, capsys.readouterr().err)
+    [last] = Path("runs").glob("digits/*/seed0/checkpoints/last.ckpt")
+    assert checkpoints.load(last)["global_step"] == 26
