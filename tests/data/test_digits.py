@@ -1,6 +1,4 @@
 import hashlib
-import subprocess
-import sys
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -65,8 +63,3 @@ def test_a_library_without_its_file_is_named(tmp_path: Path, monkeypatch: pytest
     monkeypatch.setattr(digits, "find_spec", lambda name: found)
     with pytest.raises(DataError, match=r"without .*digits\.csv\.gz"):
         digits.bundled()
-
-
-def test_reading_it_does_without_scikit_learns_imports() -> None:
-    code = "import sys; from membrane.data.digits import bundled; bundled(); sys.exit('sklearn' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

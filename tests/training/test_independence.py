@@ -1,5 +1,6 @@
 """Nothing is kept between runs: two different ones in one process are those of two fresh processes."""
 
+import json
 import random
 import subprocess
 import sys
@@ -12,6 +13,16 @@ import torch
 
 FIRST = ("model=scnn", "model.filters=[4]", "model.dropouts=[0.2]", "neuron=plif", "augmentation=[shift,mixup]")
 SECOND = ("framework=singlestep_tid", "model=smlp", "model.units=[8]", "surrogate=atan", "callbacks=[ema]", "seed=3")
+FRESH = """
+import json, os, sys
+import membrane.training.run  # imported once: each run begins in a process that has done nothing else
+from membrane.cli.train import main
+for arguments in json.loads(sys.argv[1]):
+    child = os.fork()
+    if child == 0:
+        os._exit(main(arguments))
+    assert os.waitpid(child, 0)[1] == 0
+"""
 LEAST = ("logger=csv", "epochs=1", "timesteps=2", "threads=1", "trainer.progress=false", "figures=false")
 
 
@@ -28,9 +39,10 @@ def only(pattern: str) -> Path:
 def test_two_runs_in_one_process_equal_two_processes(
     membrane: Callable[..., int], remains: Callable[[Path], dict[str, Any]]
 ) -> None:
-    for name, settings in (("first", FIRST), ("second", SECOND)):
-        fresh = [sys.executable, "-m", "membrane", *LEAST, *settings, f"name={name}-fresh"]
-        assert subprocess.run(fresh, capture_output=True, check=False).returncode == 0
+    both = {"first": FIRST, "second": SECOND}
+    fresh = json.dumps([[*LEAST, *settings, f"name={name}-fresh"] for name, settings in both.items()])
+    assert subprocess.run([sys.executable, "-c", FRESH, fresh], capture_output=True, check=False).returncode == 0
+    for name, settings in both.items():
         assert membrane(*LEAST, *settings, f"name={name}-together") == 0
     assert membrane(*LEAST, *FIRST, "name=first-again") == 0
     first = remains(only("first-fresh/*/seed?"))
