@@ -97,11 +97,11 @@ def remains() -> Callable[[Path], dict[str, Any]]:
 
     def read(run: Path) -> dict[str, Any]:
         folder, names = run / "checkpoints", ("last.ckpt", "best.ckpt")
-        states = {name: checkpoints.load(folder / name) for name in names if (folder / name).exists()}
+        states = {name: checkpoints.read_checkpoint(folder / name) for name in names if (folder / name).exists()}
         with (run / "metrics.csv").open(newline="") as file:
             table = [[cell for name, cell in row.items() if name != "seconds"] for row in csv.DictReader(file)]
         result = json.loads((run / "result.json").read_text())
-        digests = {name: checkpoints.digest(state) for name, state in states.items()}
+        digests = {name: checkpoints.state_digest(state) for name, state in states.items()}
         return {"states": digests, "table": table, "metrics": result["metrics"], "epochs": result["epochs"]}
 
     return read

@@ -12,8 +12,12 @@ from dataclasses import dataclass
 class Score:
     """The properties of a score; the defaults are those of one that is unknown.
 
-    title: as in figures. proportion: in [0,1] and shown in percent. counted: a share of samples, which therefore has a
-    binomial confidence interval. compared: papers report its best and its last epochs on the test set.
+    Arguments:
+        title: its name in figures.
+        lower_is_better: whether its best value is the smallest.
+        proportion: whether it lies in [0,1] and is shown in percent.
+        counted: whether it is a share of samples, which has a binomial confidence interval.
+        compared: whether papers report its best and its last epochs on the test set.
     """
 
     title: str = ""

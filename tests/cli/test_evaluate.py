@@ -90,14 +90,14 @@ def test_only_files_of_ours_are_loaded(run: Path, tmp_path: Path) -> None:
 
 
 def test_a_checkpoint_cannot_trust_itself(run: Path, tmp_path: Path) -> None:
-    checkpoint = checkpoints.load(run / "checkpoints" / "best.ckpt")
+    checkpoint = checkpoints.read_checkpoint(run / "checkpoints" / "best.ckpt")
     checkpoint["membrane"]["config"]["trust"] = ["os.system"]
-    checkpoints.save(checkpoint, tmp_path / "evil.ckpt")
+    checkpoints.write_checkpoint(checkpoint, tmp_path / "evil.ckpt")
     with pytest.raises(ConfigError, match="trust"):
         package.load(tmp_path / "evil.ckpt")
     del checkpoint["membrane"]["config"]["trust"]
     checkpoint["membrane"]["config"]["model"] = {"_target_": "os.system", "command": "true"}
-    checkpoints.save(checkpoint, tmp_path / "evil.ckpt")
+    checkpoints.write_checkpoint(checkpoint, tmp_path / "evil.ckpt")
     with pytest.raises(ConfigError, match="not on membrane's list"):
         package.load(tmp_path / "evil.ckpt")
 

@@ -97,6 +97,6 @@ def test_a_run_on_a_gpu_repeats_itself_to_the_bit(membrane: Callable[..., int]) 
         assert membrane(*ON_GPU, "epochs=3", f"name={name}") == 0
     once, again = (next(Path("runs").glob(f"{name}/*/seed0")) for name in ("once", "again"))
     assert json.loads((once / "result.json").read_text())["metrics"]["test/acc"] > 0.8
-    kept = [checkpoints.load(run / "checkpoints" / "last.ckpt")["state_dict"] for run in (once, again)]
+    kept = [checkpoints.read_checkpoint(run / "checkpoints" / "last.ckpt")["state_dict"] for run in (once, again)]
     assert kept[0].keys() == kept[1].keys()
     assert all(torch.equal(kept[0][name], kept[1][name]) for name in kept[0])

@@ -19,7 +19,7 @@ class Trainer(SimpleNamespace):
     """What the callback needs of Lightning's."""
 
     def save_checkpoint(self, path: Path) -> None:
-        checkpoints.save({"membrane": {}, "step": self.global_step}, path)
+        checkpoints.write_checkpoint({"membrane": {}, "step": self.global_step}, path)
 
 
 @pytest.fixture
@@ -40,10 +40,10 @@ def test_the_best_is_no_epoch_without_a_score_once_there_is_another(tmp_path: Pa
     for step, (loss, best) in enumerate(((float("nan"), 0), (1.0, 1), (0.5, 2), (float("nan"), 2), (0.75, 2))):
         trainer.callback_metrics, trainer.global_step = {"val/loss": torch.tensor(loss)}, step
         keeper.on_train_epoch_end(trainer, trainer.lightning_module)
-        assert checkpoints.load(tmp_path / "best.ckpt")["step"] == best
-        assert checkpoints.load(tmp_path / "last.ckpt")["step"] == step
+        assert checkpoints.read_checkpoint(tmp_path / "best.ckpt")["step"] == best
+        assert checkpoints.read_checkpoint(tmp_path / "last.ckpt")["step"] == step
         if step:
-            assert checkpoints.load(tmp_path / "previous.ckpt")["step"] == step - 1
+            assert checkpoints.read_checkpoint(tmp_path / "previous.ckpt")["step"] == step - 1
 
 
 def test_last_is_written_every_so_many_optimiser_steps_and_minutes(tmp_path: Path, trainer: Trainer) -> None:
@@ -57,13 +57,13 @@ def test_last_is_written_every_so_many_optimiser_steps_and_minutes(tmp_path: Pat
         trainer.global_step = (batch + 1) // 2
         keeper.on_train_batch_end(trainer, trainer.lightning_module, None, None, batch)
         if (tmp_path / "last.ckpt").exists():
-            step = checkpoints.load(tmp_path / "last.ckpt")["step"]
+            step = checkpoints.read_checkpoint(tmp_path / "last.ckpt")["step"]
             written += [step] if [step] != written[-1:] else []
     # steps 3, 6, 9; the minute that began at step 6 is over at step 10, which is the epoch's end and not written here
     assert written == [3, 6, 9]
     now += 60.0
     keeper.on_train_batch_end(trainer, trainer.lightning_module, None, None, 1)
-    assert checkpoints.load(tmp_path / "last.ckpt")["step"] == 10
+    assert checkpoints.read_checkpoint(tmp_path / "last.ckpt")["step"] == 10
 
 
 def test_weights_that_are_no_numbers_are_not_written(tmp_path: Path, trainer: Trainer) -> None:

@@ -22,8 +22,8 @@ def content() -> dict:
 
 def test_what_is_saved_comes_back_with_its_digest(tmp_path: Path) -> None:
     path = tmp_path / "checkpoints" / "best.ckpt"
-    checkpoints.save(content(), path)
-    found = checkpoints.load(path)
+    checkpoints.write_checkpoint(content(), path)
+    found = checkpoints.read_checkpoint(path)
     assert torch.equal(found["state_dict"]["weight"], torch.arange(6.0).reshape(2, 3))
     assert found["epoch"] == 3
     digest = (path.parent / "best.ckpt.sha256").read_text().split()[0]
@@ -35,12 +35,12 @@ def test_what_is_saved_comes_back_with_its_digest(tmp_path: Path) -> None:
 @settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_flipped_bit_is_noticed(tmp_path: Path, place: int, bit: int) -> None:
     path = tmp_path / "last.ckpt"
-    checkpoints.save(content(), path)
+    checkpoints.write_checkpoint(content(), path)
     damaged = bytearray(path.read_bytes())
     damaged[place % len(damaged)] ^= 1 << bit
     path.write_bytes(damaged)
     with pytest.raises(DataError, match=r"last\.ckpt: damaged"):
-        checkpoints.load(path)
+        checkpoints.read_checkpoint(path)
 
 
 class Harm:
@@ -55,7 +55,7 @@ def test_code_in_a_checkpoint_is_not_run(tmp_path: Path) -> None:
     witness = tmp_path / "harmed"
     torch.save({"membrane": {}, "state_dict": Harm(witness)}, tmp_path / "evil.ckpt")
     with pytest.raises(DataError, match="not a checkpoint of plain data"):
-        checkpoints.load(tmp_path / "evil.ckpt")
+        checkpoints.read_checkpoint(tmp_path / "evil.ckpt")
     assert not witness.exists()
 
 
@@ -63,12 +63,12 @@ def test_code_in_a_checkpoint_is_not_run(tmp_path: Path) -> None:
 def test_a_file_of_something_else_is_refused(tmp_path: Path, content) -> None:
     torch.save(content, tmp_path / "other.ckpt")
     with pytest.raises(DataError, match="not a checkpoint of membrane"):
-        checkpoints.load(tmp_path / "other.ckpt")
+        checkpoints.read_checkpoint(tmp_path / "other.ckpt")
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"gone\.ckpt: no such checkpoint"):
-        checkpoints.load(tmp_path / "gone.ckpt")
+        checkpoints.read_checkpoint(tmp_path / "gone.ckpt")
 
 
 class Killed(BaseException):
@@ -107,8 +107,8 @@ def test_killed_at_any_moment_of_saving_the_last_checkpoint_is_whole(
 
     def save(epoch: int) -> None:
         if last.exists():
-            checkpoints.keep_as(last, previous)
-        checkpoints.save({**content(), "epoch": epoch}, last)
+            checkpoints.link_checkpoint(last, previous)
+        checkpoints.write_checkpoint({**content(), "epoch": epoch}, last)
 
     save(0)
     save(1)
@@ -117,14 +117,14 @@ def test_killed_at_any_moment_of_saving_the_last_checkpoint_is_whole(
         moment, before = moment + 1, epoch
         if not killed_at(monkeypatch, moment, partial(save, before + 1)):
             break
-        epoch = checkpoints.load(last)["epoch"]
-        assert checkpoints.digests(last)
+        epoch = checkpoints.read_checkpoint(last)["epoch"]
+        assert checkpoints.recorded_digests(last)
         assert epoch in (before, before + 1)
-        assert checkpoints.load(previous)["epoch"] in (before - 1, before)
-        assert checkpoints.newest(tmp_path)[0] == last
+        assert checkpoints.read_checkpoint(previous)["epoch"] in (before - 1, before)
+        assert checkpoints.newest_readable(tmp_path)[0] == last
     assert moment > 8
-    assert checkpoints.load(last)["epoch"] == before + 1
-    assert len(checkpoints.digests(last)) == len(checkpoints.digests(previous)) == 1
+    assert checkpoints.read_checkpoint(last)["epoch"] == before + 1
+    assert len(checkpoints.recorded_digests(last)) == len(checkpoints.recorded_digests(previous)) == 1
 
 
 @given(st.integers(0, 10_000), st.integers(0, 7), st.booleans())
@@ -133,50 +133,50 @@ def test_the_previous_checkpoint_stands_in_for_a_damaged_one(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, place: int, bit: int, cut: bool
 ) -> None:
     last, previous = tmp_path / "last.ckpt", tmp_path / "previous.ckpt"
-    checkpoints.save(content(), last)
-    checkpoints.keep_as(last, previous)
-    checkpoints.save({**content(), "epoch": 4}, last)
+    checkpoints.write_checkpoint(content(), last)
+    checkpoints.link_checkpoint(last, previous)
+    checkpoints.write_checkpoint({**content(), "epoch": 4}, last)
     damaged = bytearray(last.read_bytes())
     damaged[place % len(damaged)] ^= 1 << bit
     last.write_bytes(damaged[: place % len(damaged)] if cut else damaged)
-    path, found = checkpoints.newest(tmp_path)
+    path, found = checkpoints.newest_readable(tmp_path)
     assert path == previous
     assert found["epoch"] == 3
     assert f"{last}: damaged" in caplog.text
     assert "previous.ckpt is used instead" in caplog.text
     assert not last.exists()  # saving now makes the good one `previous` of nothing
-    assert checkpoints.newest(tmp_path)[0] == previous
+    assert checkpoints.newest_readable(tmp_path)[0] == previous
     (tmp_path / "damaged.ckpt").replace(last)
     checkpoints.digest_file(last).write_text("0  last.ckpt\n")
     previous.write_bytes(b"")
     with pytest.raises(DataError, match=r"last\.ckpt: damaged .*previous\.ckpt: damaged .* rerun=true runs it anew"):
-        checkpoints.newest(tmp_path)
+        checkpoints.newest_readable(tmp_path)
 
 
 def test_a_checkpoint_without_its_digest_is_none_to_go_on_from(tmp_path: Path) -> None:
-    assert checkpoints.newest(tmp_path) is None
-    checkpoints.save(content(), tmp_path / "last.ckpt")
-    assert checkpoints.newest(tmp_path)[0] == tmp_path / "last.ckpt"
+    assert checkpoints.newest_readable(tmp_path) is None
+    checkpoints.write_checkpoint(content(), tmp_path / "last.ckpt")
+    assert checkpoints.newest_readable(tmp_path)[0] == tmp_path / "last.ckpt"
     (tmp_path / "last.ckpt.sha256").unlink()
     with pytest.raises(DataError, match=r"its digest file last\.ckpt\.sha256 is missing"):
-        checkpoints.newest(tmp_path)
+        checkpoints.newest_readable(tmp_path)
 
 
 def test_where_hard_links_are_unknown_a_checkpoint_is_copied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def unknown(*_: object) -> None:
         raise OSError("not supported")
 
-    checkpoints.save(content(), tmp_path / "last.ckpt")
+    checkpoints.write_checkpoint(content(), tmp_path / "last.ckpt")
     monkeypatch.setattr(os, "link", unknown)
-    checkpoints.keep_as(tmp_path / "last.ckpt", tmp_path / "best.ckpt")
+    checkpoints.link_checkpoint(tmp_path / "last.ckpt", tmp_path / "best.ckpt")
     assert (tmp_path / "best.ckpt").read_bytes() == (tmp_path / "last.ckpt").read_bytes()
-    assert checkpoints.load(tmp_path / "best.ckpt")["epoch"] == 3
+    assert checkpoints.read_checkpoint(tmp_path / "best.ckpt")["epoch"] == 3
 
 
 def test_the_digest_of_a_state_sees_every_bit_but_paths_and_times() -> None:
     state = {**content(), "callbacks": {"a": {"best": 0.5, "seconds": 1.0}}}
     same = {**content(), "callbacks": {"a": {"best": 0.5, "seconds": 2.0}}, "membrane": {"other": 1}}
-    assert checkpoints.digest(state) == checkpoints.digest(same)
+    assert checkpoints.state_digest(state) == checkpoints.state_digest(same)
     for other in (
         {**state, "epoch": 4},
         {**state, "callbacks": {"a": {"best": 0.25, "seconds": 1.0}}},
@@ -185,4 +185,4 @@ def test_the_digest_of_a_state_sees_every_bit_but_paths_and_times() -> None:
         {**state, "state_dict": {"weight": torch.nextafter(torch.arange(6.0), torch.ones(6)).reshape(2, 3)}},
         {**state, "more": 1},
     ):
-        assert checkpoints.digest(other) != checkpoints.digest(state)
+        assert checkpoints.state_digest(other) != checkpoints.state_digest(state)

@@ -78,7 +78,7 @@ def test_a_loss_that_is_no_number_ends_the_run_within_the_step_and_names_the_bat
     assert "the last finite checkpoint is kept" in failure["error"]
     assert "in require_finite" in failure["traceback"]
     assert failure["error"] in capsys.readouterr().out
-    state = checkpoints.load(run / "checkpoints" / "last.ckpt")
+    state = checkpoints.read_checkpoint(run / "checkpoints" / "last.ckpt")
     assert state["global_step"] == 20
     assert all(weight.isfinite().all() for weight in state["state_dict"].values())
     assert not (run / "result.json").exists()
@@ -119,7 +119,7 @@ def test_halved_batches_train_the_same_network(membrane: Run, capsys: pytest.Cap
     results = [json.loads((run / "result.json").read_text()) for run in (roomy, narrow)]
     assert [result["micro_batch"] for result in results] == [64, 16]
     # no layer mixes samples, so the sum over the pieces is the gradient of the batch, the short last one's too
-    weights = [checkpoints.load(run / "checkpoints" / "last.ckpt")["state_dict"] for run in (roomy, narrow)]
+    weights = [checkpoints.read_checkpoint(run / "checkpoints" / "last.ckpt")["state_dict"] for run in (roomy, narrow)]
     for name, weight in weights[0].items():
         torch.testing.assert_close(weights[1][name], weight, rtol=1e-4, atol=1e-5, msg=name)
 
@@ -142,7 +142,7 @@ def test_memory_that_runs_out_in_the_middle_of_an_epoch(membrane: Run, monkeypat
     assert membrane(*arguments, "model.room=1000", "name=narrow") == 0
     roomy, narrow = only("roomy/*/seed0"), only("narrow/*/seed0")
     assert json.loads((narrow / "result.json").read_text())["micro_batch"] == 32
-    states = [checkpoints.load(run / "checkpoints" / "last.ckpt") for run in (roomy, narrow)]
+    states = [checkpoints.read_checkpoint(run / "checkpoints" / "last.ckpt") for run in (roomy, narrow)]
     assert states[1]["global_step"] == states[0]["global_step"] == 40
     for name, weight in states[0]["state_dict"].items():
         torch.testing.assert_close(states[1]["state_dict"][name], weight, rtol=1e-4, atol=1e-5, msg=name)
@@ -162,7 +162,7 @@ def test_a_full_disk_loses_nothing_that_was_saved(membrane: Run, monkeypatch: py
     assert membrane(*LEAST) == 1
     run = only("digits/*/seed0")
     assert "No space left on device" in json.loads((run / "FAILED.json").read_text())["error"]
-    assert checkpoints.load(run / "checkpoints" / "last.ckpt")["global_step"] == 20
+    assert checkpoints.read_checkpoint(run / "checkpoints" / "last.ckpt")["global_step"] == 20
     assert not list(run.rglob("*.tmp"))
     assert membrane(*LEAST) == 0
 
@@ -271,10 +271,10 @@ def test_killed_between_last_and_best_the_best_is_not_lost(
     membrane: Run, remains: Callable[[Path], dict[str, Any]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert membrane(*LEAST, "name=whole") == 0
-    keep_as = checkpoints.keep_as
+    keep_as = checkpoints.link_checkpoint
 
     def dies(source: Path, path: Path) -> None:
-        if path.name == "best.ckpt" and checkpoints.load(source)["global_step"] == 40:
+        if path.name == "best.ckpt" and checkpoints.read_checkpoint(source)["global_step"] == 40:
             raise RuntimeError("killed")
         keep_as(source, path)
 

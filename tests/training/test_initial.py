@@ -25,7 +25,7 @@ Run = Callable[..., int]
 def saved(path: Path, **tensors: torch.Tensor) -> Path:
     """A checkpoint that holds these tensors of a model."""
     state = {f"model.{name.replace('__', '.')}": tensor for name, tensor in tensors.items()}
-    checkpoints.save({"membrane": {}, "state_dict": {**state, "loss.weight": torch.ones(1)}}, path)
+    checkpoints.write_checkpoint({"membrane": {}, "state_dict": {**state, "loss.weight": torch.ones(1)}}, path)
     return path
 
 

@@ -27,7 +27,7 @@ def only(pattern: str) -> Path:
 
 
 def weights(run: Path, name: str = "last") -> dict[str, torch.Tensor]:
-    return checkpoints.load(run / "checkpoints" / f"{name}.ckpt")["state_dict"]
+    return checkpoints.read_checkpoint(run / "checkpoints" / f"{name}.ckpt")["state_dict"]
 
 
 def everything(folder: Path) -> dict[str, tuple[bytes, int]]:
@@ -287,7 +287,7 @@ def test_early_stop_stops(small: Run) -> None:
 def test_an_average_of_weights_is_what_is_tested(small: Run) -> None:
     """With decay 0.5 and three steps, the average follows from the weights after each step."""
     assert small("callbacks=[ema]", "callbacks.ema.decay=0.5", "batch_size=1000", "epochs=2") == 0
-    checkpoint = checkpoints.load(only("digits/*/seed0") / "checkpoints" / "last.ckpt")
+    checkpoint = checkpoints.read_checkpoint(only("digits/*/seed0") / "checkpoints" / "last.ckpt")
     average, current = checkpoint["state_dict"], checkpoint["current_model_state"]
     name = "model.head.weight"
     assert not torch.equal(average[name], current[name])

@@ -42,7 +42,7 @@ def stopped_well(signum: int, errors: str) -> None:
     [run] = Path("runs").glob("digits/*/seed0")
     assert not (run / "result.json").exists()
     assert not (run / "FAILED.json").exists()
-    step = checkpoints.load(run / "checkpoints" / "last.ckpt")["global_step"]
+    step = checkpoints.read_checkpoint(run / "checkpoints" / "last.ckpt")["global_step"]
     assert step >= read_rows(run / "metrics.csv")[-1]["step"]
 
 

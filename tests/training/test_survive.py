@@ -168,16 +168,16 @@ def save_without_end(folder: Path, state: dict[str, Any]) -> None:
     """Save as a run does, again and again."""
     step = 0
     while True:
-        checkpoints.keep_as(folder / "last.ckpt", folder / "previous.ckpt")
+        checkpoints.link_checkpoint(folder / "last.ckpt", folder / "previous.ckpt")
         step += 1
-        checkpoints.save({**state, "step": step}, folder / "last.ckpt")
+        checkpoints.write_checkpoint({**state, "step": step}, folder / "last.ckpt")
 
 
 def test_two_hundred_kills_while_saving_leave_no_unloadable_checkpoint(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     state = {"membrane": {}, "weights": torch.randn(300, 1000), "step": 0}
-    checkpoints.save(state, tmp_path / "last.ckpt")
+    checkpoints.write_checkpoint(state, tmp_path / "last.ckpt")
     chance, loaded, between = random.Random(1), Counter[str](), 0
     for _ in range(200):
         child = os.fork()
@@ -186,14 +186,14 @@ def test_two_hundred_kills_while_saving_leave_no_unloadable_checkpoint(
         time.sleep(chance.uniform(0.01, 0.06))
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
-        between += len(checkpoints.digests(tmp_path / "last.ckpt")) > 1
-        checkpoints.load(tmp_path / "last.ckpt")
-        path, _ = checkpoints.newest(tmp_path) or (tmp_path / "nothing", {})
+        between += len(checkpoints.recorded_digests(tmp_path / "last.ckpt")) > 1
+        checkpoints.read_checkpoint(tmp_path / "last.ckpt")
+        path, _ = checkpoints.newest_readable(tmp_path) or (tmp_path / "nothing", {})
         loaded[path.name] += 1
     with capsys.disabled():
         print(f"\n200 kills while saving: {dict(loaded)}; {between} while file and digest were being replaced")
     assert loaded == {"last.ckpt": 200}
-    assert checkpoints.load(tmp_path / "last.ckpt")["step"] > 0
+    assert checkpoints.read_checkpoint(tmp_path / "last.ckpt")["step"] > 0
 
 
 def test_every_truncation_and_flipped_bit_is_detected_and_the_fallback_used(
@@ -213,7 +213,7 @@ def test_every_truncation_and_flipped_bit_is_detected_and_the_fallback_used(
         last.unlink(missing_ok=True)  # `best` may be the same file
         last.write_bytes(damage)
         last.with_name("last.ckpt.sha256").write_bytes(digest)
-        path, state = checkpoints.newest(folder) or (last, {})
+        path, state = checkpoints.newest_readable(folder) or (last, {})
         fallbacks += path.name == "previous.ckpt" and state["global_step"] == 20
         assert (folder / "damaged.ckpt").read_bytes() == damage
     with capsys.disabled():

@@ -1,4 +1,4 @@
-"""When a run's checkpoints are written, and how it goes on from one."""
+"""The callback that writes a run's checkpoints, and restores what Lightning does not when a run resumes."""
 
 import time
 import warnings
@@ -17,19 +17,27 @@ from membrane.runs.stopping import Pruned, Stop
 from membrane.scores import score_of
 from membrane.training import checkpoints
 
-VALIDATION = "epoch_loop.val_loop.batch_progress"
-INTERRUPTED = {"ready": 1, "started": 1, "processed": 0, "completed": 0}
-BEGUN = {"ready": 0, "started": 0, "processed": 0, "completed": 0}
+# Lightning 2.6.6 has no public way to say that validation was interrupted: these are the key and the counters in its
+# loops' state with which a resumed fit enters the validation of the same epoch anew.
+VALIDATION_PROGRESS = "epoch_loop.val_loop.batch_progress"
+INTERRUPTED_TOTAL = {"ready": 1, "started": 1, "processed": 0, "completed": 0}
+NOTHING_DONE = {"ready": 0, "started": 0, "processed": 0, "completed": 0}
 
 
 class KeepBestAndLast(Checkpoint):
-    """`last.ckpt` after every epoch; `best.ckpt` when ``monitor`` is better than ever, where there is validation.
+    """Writes last.ckpt after every epoch, keeping the former one as previous.ckpt, and best.ckpt after the best epoch.
 
-    `last` is also written every so many optimiser ``steps`` or ``minutes``, and when ``stop`` is asked: then after the
-    step, or in the middle of validation, which a run that goes on begins anew. `previous.ckpt` is the `last` before.
-    ``about`` is what a model is rebuilt from: a plain dict, put under the key ``membrane``.
+    On a stop signal last.ckpt is written after the current step, or during validation, which a resumed run begins
+    anew. It is a Checkpoint in Lightning's sense, so that it runs after all other callbacks and saves their new state.
 
-    A Checkpoint in Lightning's sense, so that it comes after all other callbacks and saves what they have become.
+    Arguments:
+        folder: where the files are written.
+        monitor: key of the score that selects best.ckpt, such as ``val/acc``; None, without validation: no best.ckpt.
+        about: plain dict from which a model is rebuilt, saved under the key ``membrane``.
+        stop: tells whether the run was asked to stop.
+        steps: optimiser steps between two writings of last.ckpt within an epoch. None: only at its end.
+        minutes: the same in minutes.
+        clock: seconds that pass; tests give their own.
     """
 
     def __init__(
@@ -58,60 +66,57 @@ class KeepBestAndLast(Checkpoint):
         self.extends = False
 
     def state_dict(self) -> dict[str, Any]:
-        """What is the best so far, and whether a callback has ended the training early."""
-        own = {"best": self.best, "best_metrics": self.best_metrics, "is_best": self.is_best}
-        return {**own, "ended": self.ended}
+        """Return the best score so far, its metrics, and whether a callback has ended the training early."""
+        best = {"best": self.best, "best_metrics": self.best_metrics, "is_best": self.is_best}
+        return {**best, "ended": self.ended}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Go on from there."""
+        """Restore the best score so far and whether training has ended."""
         self.best, self.best_metrics = state_dict["best"], state_dict["best_metrics"]
         self.ended = state_dict["ended"]
 
     def on_fit_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Minutes count from here."""
+        """Start counting minutes."""
         self.saved_at = self.clock()
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Let the training data begin where the checkpoint was written.
-
-        Lightning does so when it makes the loader; counting the steps for the schedule has made it before.
-        """
+        """Let the training data begin where the checkpoint was written."""
+        # Lightning 2.6.6 does so when it makes the loader, which counting the schedule's steps has made before
         trainer.fit_loop._load_combined_loader_states()
         if self.extends:
             reschedule(trainer, pl_module)
 
     def on_load_checkpoint(self, trainer: L.Trainer, pl_module: L.LightningModule, checkpoint: dict[str, Any]) -> None:
-        """A training that a callback ended early stays ended: Lightning forgets it.
+        """Restore an early end, which Lightning forgets, a best.ckpt not yet written, and smaller pieces of a batch.
 
-        Batches may be in more pieces now. In a run that extends another, the end was that one's, and so was the
-        schedule: this one's has its own length.
+        A run that extends another takes over neither its early end nor its schedule, which has another length.
         """
         if checkpoint["membrane"]["fingerprint"] != self.about["fingerprint"]:
             checkpoint["lr_schedulers"] = []
             for name, state in checkpoint["callbacks"].items():
                 if name.startswith("EarlyStopping"):
-                    state["wait_count"] = 0  # its patience begins anew, or it would end the longer run at once
+                    state["wait_count"] = 0  # else it would end the longer run at once
             self.extends = True
         else:
             trainer.should_stop = checkpoint["callbacks"][self.state_key]["ended"]
-        if checkpoint["callbacks"][self.state_key].get("is_best"):  # it may have been killed before `best` was written
-            checkpoints.keep_as(Path(str(trainer.ckpt_path)), self.folder / "best.ckpt")
+        if checkpoint["callbacks"][self.state_key].get("is_best"):  # killed before best.ckpt was written
+            checkpoints.link_checkpoint(Path(str(trainer.ckpt_path)), self.folder / "best.ckpt")
         factor = self.about["pieces"] // checkpoint["membrane"].get("pieces", 1)
         if factor > 1:
             count_in_smaller_pieces(checkpoint["loops"]["fit_loop"], factor)
 
     def on_save_checkpoint(self, trainer: L.Trainer, pl_module: L.LightningModule, checkpoint: dict[str, Any]) -> None:
-        """Add what the model is rebuilt from; in validation, tell Lightning's loops to begin it anew."""
+        """Add what the model is rebuilt from; during validation, let Lightning's loops begin it anew."""
         checkpoint["membrane"] = self.about
         if self.validating:
             loops = checkpoint["loops"]["fit_loop"]
-            loops[VALIDATION] |= {"total": dict(INTERRUPTED), "current": dict(BEGUN)}
-            loops["state_dict"].pop("combined_loader", None)  # all of the epoch's batches are behind it
+            loops[VALIDATION_PROGRESS] |= {"total": dict(INTERRUPTED_TOTAL), "current": dict(NOTHING_DONE)}
+            loops["state_dict"].pop("combined_loader", None)  # all batches of the epoch are done
 
     def on_train_batch_end(
         self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Write `last` where it is time; only between optimiser steps, and not at the epoch's end, which does so."""
+        """Write last.ckpt if it is due, only between optimiser steps; the end of the epoch writes it anyway."""
         if batch_idx + 1 >= trainer.num_training_batches or (batch_idx + 1) % trainer.accumulate_grad_batches:
             return
         stopped = self.stop.requested()
@@ -121,31 +126,32 @@ class KeepBestAndLast(Checkpoint):
             raise stopped
 
     def due(self, step: int) -> bool:
-        """Whether it is time for a checkpoint within an epoch."""
+        """Return whether a checkpoint within the epoch is due at this optimiser step."""
         by_steps = self.steps is not None and step % self.steps == 0
         return by_steps or (self.minutes is not None and self.clock() - self.saved_at >= 60 * self.minutes)
 
     def on_validation_batch_start(
         self, trainer: L.Trainer, pl_module: L.LightningModule, batch: Any, batch_idx: int, dataloader_idx: int = 0
     ) -> None:
-        """Stop in the middle of validation, which a run that goes on begins anew."""
+        """Write last.ckpt and end the run during validation if it was asked to stop."""
         stopped = self.stop.requested()
         if stopped:
             for averaging in trainer.callbacks:  # type: ignore[attr-defined]
                 if isinstance(averaging, WeightAveraging):
-                    averaging._swap_models(pl_module)  # validation is of the averaged weights
+                    # Lightning 2.6.6 validates the averaged weights and has no public way to swap them back
+                    averaging._swap_models(pl_module)
             self.validating = True
             self.write(trainer)
             raise stopped
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Write `last`, and `best` where this epoch is the best."""
+        """Write last.ckpt, and best.ckpt if this epoch is the best; then stop if that was asked."""
         self.ended = trainer.should_stop
         better = self.is_best = self.better(trainer)
         self.write(trainer)
         self.is_best = False
         if better:
-            checkpoints.keep_as(self.folder / "last.ckpt", self.folder / "best.ckpt")
+            checkpoints.link_checkpoint(self.folder / "last.ckpt", self.folder / "best.ckpt")
         stopped = self.stop.requested()
         if stopped:
             raise stopped
@@ -153,7 +159,7 @@ class KeepBestAndLast(Checkpoint):
             raise Pruned(f"pruned after epoch {trainer.current_epoch + 1}")
 
     def better(self, trainer: L.Trainer) -> bool:
-        """Whether this epoch is the best so far, which it then is."""
+        """Return whether this epoch beats the best so far, and record it if so."""
         if self.monitor is None:
             return False
         score = float(trainer.callback_metrics[self.monitor])
@@ -166,18 +172,21 @@ class KeepBestAndLast(Checkpoint):
         return True
 
     def write(self, trainer: L.Trainer) -> None:
-        """`last`, after what it was has become `previous`. NotFinite, and nothing written, where a weight is none."""
-        refuse_what_is_not_finite(trainer)
+        """Write last.ckpt, keeping the old one as previous.ckpt.
+
+        Raises NotFinite, writing nothing, if a weight is NaN or infinite.
+        """
+        require_finite_weights(trainer)
         last = self.folder / "last.ckpt"
         with self.stop.writing_checkpoint():
             if last.exists():
-                checkpoints.keep_as(last, self.folder / "previous.ckpt")
+                checkpoints.link_checkpoint(last, self.folder / "previous.ckpt")
             trainer.save_checkpoint(last)
         self.saved_at = self.clock()
 
 
 def reschedule(trainer: L.Trainer, learner: Any) -> None:
-    """Bring a schedule of this run's length to where the training is."""
+    """Replace the schedule by one of this run's length, advanced to the current step or epoch."""
     [config], [optimizer] = trainer.lr_scheduler_configs, trainer.optimizers
     for group in optimizer.param_groups:
         group["lr"] = group["initial_lr"]
@@ -190,7 +199,7 @@ def reschedule(trainer: L.Trainer, learner: Any) -> None:
 
 
 def count_in_smaller_pieces(loops: dict[str, Any], factor: int) -> None:
-    """Let Lightning's count of batches, and the data's, stand for ``factor`` times as many."""
+    """Multiply the batches counted by Lightning's loops and by the data loader by ``factor``, in place."""
     for tracker in (loops["epoch_loop.batch_progress"][each] for each in ("current", "total")):
         done = tracker["processed"]
         tracker |= {name: done * factor + count - done for name, count in tracker.items()}
@@ -198,8 +207,8 @@ def count_in_smaller_pieces(loops: dict[str, Any], factor: int) -> None:
         state["step"] *= factor
 
 
-def refuse_what_is_not_finite(trainer: L.Trainer) -> None:
-    """NotFinite where the last step has made a weight infinite or NaN: the last finite checkpoint is kept."""
+def require_finite_weights(trainer: L.Trainer) -> None:
+    """Raise NotFinite if the last step has made a weight NaN or infinite."""
     norms = [parameter.detach().abs().max() for parameter in trainer.lightning_module.parameters() if parameter.numel()]
     if norms and not bool(torch.stack([norm.float().cpu() for norm in norms]).isfinite().all()):
         where = f"epoch {trainer.current_epoch + 1}, step {trainer.global_step}"

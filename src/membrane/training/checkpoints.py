@@ -1,7 +1,7 @@
-"""Checkpoints: plain dicts and tensors, written whole with a digest beside them, read without unpickling code.
+"""Checkpoint files: plain dicts and tensors, replaced atomically with a digest beside them, read without running code.
 
-A file and its digest cannot be replaced in one stroke, so for a moment the digest file names both the old content and
-the new: whenever the process is killed, the checkpoint is one of those that it names.
+A file and its digest cannot be replaced in one step, so for a moment the digest file lists the digests of the old and
+of the new content: whenever the process is killed, the checkpoint has one of the digests that are listed.
 """
 
 import hashlib
@@ -24,15 +24,15 @@ log = logging.getLogger(__name__)
 
 
 class WholeFiles(CheckpointIO):
-    """Lightning's way to the disk: written beside, flushed, renamed; a digest file; loaded with weights_only."""
+    """Lightning's checkpoint plug-in, through the functions of this module."""
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
-        """Write a checkpoint so that it is there whole or not at all."""
-        save(checkpoint, Path(path))
+        """Write a checkpoint atomically; Lightning's options are ignored."""
+        write_checkpoint(checkpoint, Path(path))
 
     def load_checkpoint(self, path: Any, map_location: Any = None, weights_only: bool | None = True) -> dict[str, Any]:
-        """Read a checkpoint of ours. DataError where it is damaged or holds anything but plain data."""
-        return load(Path(path))
+        """Read a checkpoint to the CPU. Raises DataError if it is damaged or holds anything but plain data."""
+        return read_checkpoint(Path(path))
 
     def remove_checkpoint(self, path: Any) -> None:
         """Remove a checkpoint and its digest."""
@@ -40,106 +40,107 @@ class WholeFiles(CheckpointIO):
             each.unlink(missing_ok=True)
 
 
-def save(checkpoint: dict[str, Any], path: Path) -> None:
-    """Write a checkpoint and its SHA-256 beside it, each whole or not at all."""
+def write_checkpoint(checkpoint: dict[str, Any], path: Path) -> None:
+    """Write a checkpoint and its SHA-256 beside it, each atomically."""
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = durable.write_beside(path, lambda file: torch.save(checkpoint, file))
     put_in_place(beside, path, sha256(beside))
 
 
-def keep_as(source: Path, path: Path) -> None:
-    """Let the content of checkpoint ``source`` stand under another name too, without writing it again."""
+def link_checkpoint(source: Path, path: Path) -> None:
+    """Give the checkpoint ``source`` a second name, as a hard link if possible, else as a copy."""
     beside = path.with_name(f".{path.name}.tmp")
     beside.unlink(missing_ok=True)
     try:
         os.link(source, beside)
     except OSError:  # a file system without hard links
         shutil.copyfile(source, beside)
-    known = digests(source)
-    put_in_place(beside, path, known[0] if len(known) == 1 else sha256(beside))
+    recorded = recorded_digests(source)
+    put_in_place(beside, path, recorded[0] if len(recorded) == 1 else sha256(beside))
 
 
 def put_in_place(beside: Path, path: Path, digest: str) -> None:
-    """Replace a checkpoint by what lies beside it: before, the digest file names both contents, afterwards the new."""
+    """Replace the checkpoint ``path`` by the file ``beside``, and bring its digest file up to date."""
     try:
-        durable.write_whole(digest_file(path), lambda file: file.write(lines([digest, *digests(path)], path)))
+        both = digest_lines([digest, *recorded_digests(path)], path)
+        durable.write_whole(digest_file(path), lambda file: file.write(both))
         beside.replace(path)
     except BaseException:
         beside.unlink(missing_ok=True)  # on a full disk it would take the room that FAILED.json needs
         raise
     durable.flush_folder(path.parent)
     marker = digest_file(path).with_name(f".{path.name}.sha256.tmp")
-    marker.write_bytes(lines([digest], path))  # not flushed: what it replaces names this content too
+    marker.write_bytes(digest_lines([digest], path))  # not flushed: what it replaces names this content too
     marker.replace(digest_file(path))
 
 
-def lines(digests: list[str], path: Path) -> bytes:
-    """The content of a digest file."""
+def digest_lines(digests: list[str], path: Path) -> bytes:
+    """Return the content of a digest file."""
     return "".join(f"{digest}  {path.name}\n" for digest in dict.fromkeys(digests)).encode()
 
 
 def digest_file(path: Path) -> Path:
-    """Where a checkpoint's digest lies."""
+    """Return the path of a checkpoint's digest file."""
     return path.with_name(f"{path.name}.sha256")
 
 
-def digests(path: Path) -> list[str]:
-    """The SHA-256 that a checkpoint may have, the newest first; nothing where no digest file is."""
+def recorded_digests(path: Path) -> list[str]:
+    """Return the digests that a checkpoint may have, the newest first; none without a digest file."""
     try:
         return [line.split()[0] for line in digest_file(path).read_text(errors="replace").splitlines() if line.strip()]
     except FileNotFoundError:
         return []
 
 
-def load(path: Path) -> dict[str, Any]:
-    """A checkpoint, on the CPU. DataError where it is missing, damaged, or holds anything but plain data."""
+def read_checkpoint(path: Path) -> dict[str, Any]:
+    """Read a checkpoint to the CPU. Raises DataError if it is missing, damaged or holds anything but plain data."""
     if not path.is_file():
         raise DataError(f"{path}: no such checkpoint")
-    if digest_file(path).is_file() and sha256(path) not in digests(path):
+    if digest_file(path).is_file() and sha256(path) not in recorded_digests(path):
         raise DataError(f"{path}: damaged (its SHA-256 is not the one in {digest_file(path).name})")
     try:
         checkpoint: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # torch raises whatever its readers do; all of it means: not a checkpoint of ours
+    except Exception as error:  # torch raises whatever its readers raise
         raise DataError(f"{path}: not a checkpoint of plain data ({type(error).__name__})") from None
     if not isinstance(checkpoint, dict) or "membrane" not in checkpoint:
         raise DataError(f"{path}: not a checkpoint of membrane")
     return checkpoint
 
 
-def newest(folder: Path) -> tuple[Path, dict[str, Any]] | None:
-    """The checkpoint that a run goes on from: `last`, or `previous` where that is damaged (a line says so).
+def newest_readable(folder: Path) -> tuple[Path, dict[str, Any]] | None:
+    """Return path and content of last.ckpt, or of previous.ckpt if that is damaged; a warning says so.
 
-    None where there is none. DataError where none can be read.
+    None if there is neither. Raises DataError if none can be read.
     """
-    why_not = []
+    damages = []
     for path in (folder / "last.ckpt", folder / "previous.ckpt"):
         if not path.exists() and not digest_file(path).exists():
             continue
         try:
-            if not digests(path):
+            if not recorded_digests(path):
                 raise DataError(f"{path}: its digest file {digest_file(path).name} is missing or empty")
-            found = load(path)
+            checkpoint = read_checkpoint(path)
         except DataError as error:
-            why_not.append(str(error))
+            damages.append(str(error))
             continue
-        if why_not:
-            log.warning("%s: %s is used instead", why_not[0], path.name)
-            set_aside(folder / "last.ckpt")  # saving would put it in the place of the good one
-        return path, found
-    if why_not:
-        raise DataError(f"{'; '.join(why_not)}: nothing to go on from, rerun=true runs it anew")
+        if damages:
+            log.warning("%s: %s is used instead", damages[0], path.name)
+            set_damaged_aside(folder / "last.ckpt")  # else the next save would let it replace previous.ckpt
+        return path, checkpoint
+    if damages:
+        raise DataError(f"{'; '.join(damages)}: nothing to go on from, rerun=true runs it anew")
     return None
 
 
-def set_aside(path: Path) -> None:
-    """Let a damaged checkpoint lie as `damaged.ckpt`, for whoever wants to look at it."""
+def set_damaged_aside(path: Path) -> None:
+    """Rename a damaged checkpoint to damaged.ckpt, where it can be examined, and remove its digest."""
     if path.exists():
         path.replace(path.with_name("damaged.ckpt"))
     digest_file(path).unlink(missing_ok=True)
 
 
-def load_into(learner: nn.Module, state: dict[str, Tensor]) -> None:
-    """Give a learner the weights of a checkpoint. ConfigError where its settings need others."""
+def load_weights(learner: nn.Module, state: dict[str, Tensor]) -> None:
+    """Load a checkpoint's state dict into a learner. Raises ConfigError if names or shapes differ."""
     try:
         learner.load_state_dict(state)
     except RuntimeError as error:
@@ -147,32 +148,32 @@ def load_into(learner: nn.Module, state: dict[str, Tensor]) -> None:
         raise ConfigError(f"the settings do not fit the trained weights, which cannot change now: {reason}") from None
 
 
-def digest(checkpoint: Any) -> str:
-    """SHA-256 over the sorted (place, type, shape, bytes) of everything in a checkpoint that trains on.
+def state_digest(checkpoint: Any) -> str:
+    """Return the SHA-256 over key, type, shape and bytes of everything in a checkpoint that determines training.
 
-    Two runs with the same digest are the same to the last bit: weights, averaged weights, optimiser, schedule,
-    callbacks, sums of metrics. Paths, times and how Lightning counts its loops stand outside.
+    Two runs with the same digest agree to the last bit in weights, averaged weights, optimiser, schedule, callbacks and
+    sums of metrics. Paths, times and Lightning's loop counters are not part of it.
     """
     sha = hashlib.sha256()
-    for place, value in sorted(leaves(checkpoint)):
+    for key, value in sorted(state_leaves(checkpoint)):
         if isinstance(value, Tensor):
             data = value.detach().cpu().contiguous()
-            sha.update(f"{place}:{data.dtype}{list(data.shape)}".encode())
+            sha.update(f"{key}:{data.dtype}{list(data.shape)}".encode())
             sha.update(data.flatten().view(torch.uint8).numpy().tobytes())
         else:
-            sha.update(f"{place}:{value!r}".encode())
+            sha.update(f"{key}:{value!r}".encode())
     return sha.hexdigest()
 
 
-OUTSIDE = ("membrane", "loops", "seconds", "bytes")
-"""What has no part in the digest: the configuration, loop counters, times, and the length of a table with times."""
+NOT_HASHED = ("membrane", "loops", "seconds", "bytes")
+"""Keys left out of the digest: the configuration, loop counters, times, and the length of a table with times."""
 
 
-def leaves(value: Any, place: str = "") -> Iterator[tuple[str, Any]]:
-    """Every value in nested mappings and lists, with its place."""
+def state_leaves(value: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield (path of keys, value) for every leaf of nested mappings and sequences."""
     if isinstance(value, dict | list | tuple):
         for key, inner in value.items() if isinstance(value, dict) else enumerate(value):
-            if key not in OUTSIDE:
-                yield from leaves(inner, f"{place}/{key}")
+            if key not in NOT_HASHED:
+                yield from state_leaves(inner, f"{prefix}/{key}")
     else:
-        yield place, value
+        yield prefix, value

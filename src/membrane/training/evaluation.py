@@ -34,7 +34,7 @@ def test_checkpoints(config: Config, learner: Learner, data: DataModule, folder:
 
 def test(trainer: L.Trainer, learner: Learner, data: DataModule, checkpoint: Path) -> Test:
     """The learner with a checkpoint's weights on the test set."""
-    checkpoints.load_into(learner, checkpoints.load(checkpoint)["state_dict"])
+    checkpoints.load_weights(learner, checkpoints.read_checkpoint(checkpoint)["state_dict"])
     trainer.test(learner, datamodule=data, verbose=False)
     metrics = {name.removeprefix("test/"): float(value) for name, value in trainer.callback_metrics.items()}
     names = learner.collected[0]

@@ -46,7 +46,7 @@ def start_from(init: Init, model: nn.Module) -> str:
 
 def weights(file: Path) -> dict[str, Tensor]:
     """The model's part of a checkpoint."""
-    state: dict[str, Tensor] = checkpoints.load(file)["state_dict"]
+    state: dict[str, Tensor] = checkpoints.read_checkpoint(file)["state_dict"]
     return {key.removeprefix(PREFIX): value for key, value in state.items() if key.startswith(PREFIX)}
 
 

@@ -25,10 +25,10 @@ def load(path: str | Path, trust: Sequence[str] = ()) -> "Learner":
     ConfigError where its configuration names a class that is neither membrane's nor in ``trust``.
     """
     file = checkpoint_of(path)
-    checkpoint = checkpoints.load(file)
+    checkpoint = checkpoints.read_checkpoint(file)
     config = config_of(checkpoint["membrane"]["config"], trust)
     learner = build_learner(config)
-    checkpoints.load_into(learner, checkpoint["state_dict"])
+    checkpoints.load_weights(learner, checkpoint["state_dict"])
     return learner.eval()
 
 

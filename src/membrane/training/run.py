@@ -125,7 +125,7 @@ def newest_checkpoint(config: Config, folder: RunFolder) -> Resumed | None:
     """Return the checkpoint to go on from, that of the extended run in a new folder; None where training begins."""
     if config.extend is not None and not folder.has_checkpoint():
         copy_from(config.extend, folder.path)
-    return checkpoints.newest(folder.path / "checkpoints")
+    return checkpoints.newest_readable(folder.path / "checkpoints")
 
 
 def announced(resumed: Resumed | None) -> Path | None:

@@ -300,7 +300,8 @@ def test_a_run_is_the_same_with_and_without_workers(small: Callable[..., int]) -
     assert small(*said, "trainer.workers=2", "paths.runs=there") == 0
     [here], [there] = Path().glob("runs/digits/*/seed0"), Path().glob("there/digits/*/seed0")
     assert here.parent.name == there.parent.name
-    first, second = (checkpoints.load(run / "checkpoints" / "last.ckpt")["state_dict"] for run in (here, there))
+    files = (run / "checkpoints" / "last.ckpt" for run in (here, there))
+    first, second = (checkpoints.read_checkpoint(file)["state_dict"] for file in files)
     assert all(torch.equal(first[name], second[name]) for name in first)
     metrics = [json.loads((run / "result.json").read_text())["metrics"] for run in (here, there)]
     assert metrics[0] == metrics[1]
