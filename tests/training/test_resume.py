@@ -59,13 +59,13 @@ def broken_off(membrane: Run, monkeypatch: pytest.MonkeyPatch) -> Callable[..., 
     def run(every: int, *arguments: str) -> Path:
         looks = 0
 
-        def asked(self: Stop) -> Stopped | None:
+        def requested(self: Stop) -> Stopped | None:
             nonlocal looks
             looks += 1
             return Stopped("the test", 1, saved=True) if looks % every == 0 else None
 
         with monkeypatch.context() as patched:
-            patched.setattr(Stop, "asked", asked)
+            patched.setattr(Stop, "requested", requested)
             codes = []
             while not codes or codes[-1] == 75:
                 codes.append(membrane(*arguments, "name=broken"))
