@@ -237,19 +237,6 @@ def test_settings_that_no_file_says_can_be_set_and_referred_to(composer: Compose
         )
 
 
-def test_a_sweep_is_every_combination_in_order(composer: Composer) -> None:
-    typed = ["framework=singlestep,multistep", "optimizer.lr=0.1,0.2", "epochs=3"]
-    jobs, sweep = jobs_of(composer, composer.free(typed), multirun=True)
-    assert sweep
-    said = [(job.config.framework["_target_"].rpartition(".")[2], job.config.optimizer.lr) for job in jobs]
-    assert said == [("SingleStep", 0.1), ("SingleStep", 0.2), ("MultiStep", 0.1), ("MultiStep", 0.2)]
-    assert jobs[1].overrides == ["framework=singlestep", "optimizer.lr=0.2", "epochs=3"]
-    assert {job.config.epochs for job in jobs} == {3}
-    assert len(jobs_of(composer, composer.free(["seed=range(5)"]), multirun=True)[0]) == 5
-    by_mode, sweep = jobs_of(composer, composer.free(["seed=1,2", "hydra.mode=MULTIRUN"]), multirun=False)
-    assert (sweep, [job.config.seed for job in by_mode]) == (True, [1, 2])
-
-
 def test_a_sweep_checks_all_jobs_first(small: Callable[..., int], capsys: pytest.CaptureFixture[str]) -> None:
     assert small("-m", "seed=0,1", "optimizer.lr=0.1,-1") == 2
     said = capsys.readouterr()

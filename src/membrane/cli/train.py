@@ -26,7 +26,7 @@ from membrane.files.lock import Occupied
 from membrane.runs.stopping import Stop, Stopped
 from membrane.schema import Config
 from membrane.schema.secrets import masked_override
-from membrane.sweep.folder import begin
+from membrane.sweep.folder import create_sweep_folder
 from membrane.sweep.jobs import Job, jobs_of
 from membrane.sweep.task import Task, rehearsed
 from membrane.tracking.log import terminal
@@ -82,12 +82,13 @@ def launch(arguments: list[str], stop: Stop) -> int:
     if known.cfg == "job":
         return print_config(checked[0], known.package)
     good = refuse(checked, sweep)
-    place = [f"hydra.sweep.dir={quoted(str(begin(arguments, good)))}"] if sweep else []  # what is typed comes after
+    if sweep:  # in front of what was typed, which wins
+        overrides = [f"hydra.sweep.dir={quoted(str(create_sweep_folder(arguments, good)))}", *overrides]
     task = Task(stop, known.config_dir, good)
-    hand_to_hydra(composer, [*place, *overrides], sweep, task)
+    hand_to_hydra(composer, overrides, sweep, task)
     if sweep:
         task.tally.log_counts()
-    return task.tally.code()
+    return task.tally.exit_code()
 
 
 def parse(arguments: list[str]) -> Namespace:

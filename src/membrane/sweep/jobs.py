@@ -90,6 +90,12 @@ def typical_job(composer: Composer, fixed: Sequence[str], parsed: Sequence[Any])
     return job_of(fixed, composer.compose(fixed), typical=True)
 
 
+def membrane_overrides(overrides: Sequence[str]) -> tuple[str, ...]:
+    """Return the overrides that are not Hydra's own, without the ``++`` that the composer adds."""
+    lines = [line.removeprefix("++") for line in overrides]
+    return tuple(line for line in lines if not line.lstrip("+~").startswith(("hydra.", "hydra/")))
+
+
 def job_of(overrides: Sequence[str], config: DictConfig, typical: bool = False) -> Job:
     """Return the job of a composed configuration, its overrides without the ``++`` that the composer adds."""
     return Job([line.removeprefix("++") for line in overrides], config, typical)

@@ -20,7 +20,7 @@ from membrane.runs.stopping import Stopped
 from membrane.schema import Config
 from membrane.schema.secrets import masked_override
 from membrane.scores import principal_score
-from membrane.sweep.folder import own
+from membrane.sweep.jobs import membrane_overrides
 from membrane.sweep.processes import Child, Processes, cores, run_all
 from membrane.sweep.task import Task, record_failure, runnable_config
 
@@ -100,7 +100,7 @@ class JobsInProcesses:
 
     def composed(self, overrides: Sequence[str]) -> tuple[DictConfig, Config]:
         """Return a job's configuration as composed and as checked. Raises ConfigError if it cannot run."""
-        checked_job = self.task.checked_jobs.get(own(overrides))
+        checked_job = self.task.checked_jobs.get(membrane_overrides(overrides))
         if checked_job is not None:
             return checked_job
         composed = without_hydra(self.loader.load_sweep_config(self.master, list(overrides)))

@@ -17,8 +17,8 @@ from membrane.runs.folder import RunFolder
 from membrane.runs.preparation import finished_already
 from membrane.runs.stopping import Pruned, Stop
 from membrane.schema import Config
-from membrane.sweep.folder import Tally, own
-from membrane.sweep.jobs import Job
+from membrane.sweep.jobs import Job, membrane_overrides
+from membrane.sweep.tally import Tally
 from membrane.training.imports import quick_imports
 
 log = logging.getLogger(__name__)
@@ -39,7 +39,7 @@ class Task:
         self.stop = stop
         self.config_dir = config_dir
         self.checked_jobs = {
-            own(job.overrides): (job.config, config) for job, config in checked_jobs if not job.typical
+            membrane_overrides(job.overrides): (job.config, config) for job, config in checked_jobs if not job.typical
         }
         self.tally = Tally()
 
