@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cases import check_each
 from omegaconf import OmegaConf
 
 from membrane.config.admission import ADMITTED, admitted
@@ -81,12 +82,10 @@ def test_a_comment_is_read_without_the_package_and_the_settings(tmp_path: Path) 
     assert Choice("neuron", "lif", path).purpose == ""
 
 
-@pytest.mark.parametrize("group", list(GROUPS))
-def test_a_group_has_one_file_for_each_choice_of_the_schema(group: str) -> None:
-    names = {kind.choice for kind in GROUPS[group][1] if kind.choice} | (
-        {NOTHING[group]} if group in NOTHING else set()
-    )
-    assert set(CHOICES[group]) == names
+def test_a_group_has_one_file_for_each_choice_of_the_schema() -> None:
+    named = {group: {kind.choice for kind in choices if kind.choice} for group, (_, choices) in GROUPS.items()}
+    names = {group: choices | ({NOTHING[group]} if group in NOTHING else set()) for group, choices in named.items()}
+    assert {group: set(CHOICES[group]) for group in GROUPS} == names
 
 
 @pytest.mark.parametrize("turn", range(max(len(names) for names in CHOICES.values())))
@@ -113,9 +112,15 @@ def test_every_choice_composes_and_is_what_its_file_is_called(turn: int, compose
             assert getattr(config, group).name_of_choice == name
 
 
-@pytest.mark.parametrize("framework", CHOICES["framework"])
+@pytest.mark.product
+@pytest.mark.parametrize("suffix", ["", "_tid"])
+@pytest.mark.parametrize("step", ["singlestep", "multistep"])
 @pytest.mark.parametrize("dataset", CHOICES["dataset"])
-def test_every_data_set_runs_under_the_frameworks_that_fit(dataset: str, framework: str, composer: Composer) -> None:
+def test_every_data_set_runs_under_the_frameworks_that_fit(
+    dataset: str, step: str, suffix: str, composer: Composer
+) -> None:
+    framework = f"{step}{suffix}"
+    assert framework in CHOICES["framework"]
     typed = (f"dataset={dataset}", f"framework={framework}")
     if (dataset in EVENTS) != framework.endswith("_tid"):
         other = framework.removesuffix("_tid") if framework.endswith("_tid") else f"{framework}_tid"
@@ -164,29 +169,33 @@ def test_all_augmentations_and_callbacks_at_once(composer: Composer) -> None:
     assert [entry.name_of_choice for entry in config.callbacks.values()] == several["callbacks"]
 
 
-@pytest.mark.parametrize("path", sorted(CONF.glob("*/*.yaml")), ids=lambda path: f"{path.parent.name}/{path.stem}")
-def test_a_file_states_only_what_differs_from_the_default(path: Path) -> None:
-    content = OmegaConf.to_container(OmegaConf.load(path))
-    assert isinstance(content, dict)
-    group = path.parent.name
-    nodes = content.values() if group in MANY else [content.get(group, content)]
-    for said in nodes if group in GROUPS else ():
-        if "_target_" not in said:
-            continue
-        kind = ADMITTED[said["_target_"]]
-        fields = {field.alias or name: field for name, field in kind.model_fields.items()}
-        assert [key for key, value in said.items() if fields[key].get_default() == value] == []
+def test_a_file_states_only_what_differs_from_the_default() -> None:
+    def check_file(path: Path) -> None:
+        content = OmegaConf.to_container(OmegaConf.load(path))
+        assert isinstance(content, dict)
+        group = path.parent.name
+        nodes = content.values() if group in MANY else [content.get(group, content)]
+        for said in nodes if group in GROUPS else ():
+            if "_target_" not in said:
+                continue
+            kind = ADMITTED[said["_target_"]]
+            fields = {field.alias or name: field for name, field in kind.model_fields.items()}
+            assert [key for key, value in said.items() if fields[key].get_default() == value] == []
+
+    check_each(CONF.glob("*/*.yaml"), check_file)
 
 
-@pytest.mark.parametrize("target", ADMITTED)
-def test_the_schemas_defaults_are_the_classs(target: str) -> None:
-    kind, filled = ADMITTED[target], FILLED_IN.get(target, {})
-    signature = inspect.signature(admitted(target)).parameters
-    theirs = {name: plain(parameter.default) for name, parameter in signature.items()}
-    ours = {name: value for name, value in node(kind).items() if name not in filled}
-    if not any(parameter.kind is parameter.VAR_KEYWORD for parameter in signature.values()):
-        assert set(ours) <= set(theirs)
-    assert {name: theirs.get(name, value) for name, value in ours.items()} == ours
-    required = {field.alias or name for name, field in kind.model_fields.items() if field.is_required()}
-    facts = {"_target_", "name", "shape", "classes"}
-    assert required - facts <= {name for name, default in theirs.items()}
+def test_the_schemas_defaults_are_the_classs() -> None:
+    def check_target(target: str) -> None:
+        kind, filled = ADMITTED[target], FILLED_IN.get(target, {})
+        signature = inspect.signature(admitted(target)).parameters
+        theirs = {name: plain(parameter.default) for name, parameter in signature.items()}
+        ours = {name: value for name, value in node(kind).items() if name not in filled}
+        if not any(parameter.kind is parameter.VAR_KEYWORD for parameter in signature.values()):
+            assert set(ours) <= set(theirs)
+        assert {name: theirs.get(name, value) for name, value in ours.items()} == ours
+        required = {field.alias or name for name, field in kind.model_fields.items() if field.is_required()}
+        facts = {"_target_", "name", "shape", "classes"}
+        assert required - facts <= {name for name, default in theirs.items()}
+
+    check_each(ADMITTED, check_target)

@@ -1,12 +1,15 @@
 """Configurations that name what they must not: refused in one line, nothing imported, nothing run."""
 
+import copy
 import pydoc
 import sys
 from collections.abc import Callable
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 import pytest
+from cases import check_each
 
 from membrane.cli.train import main
 from membrane.config import admission
@@ -126,60 +129,68 @@ def test_the_trap_works(tmp_path: Path) -> None:
 
 
 @DOORS
-@pytest.mark.parametrize("target", TARGETS)
-def test_a_name_that_is_not_on_the_list_is_refused(door: Callable[..., Any], target: str, raw: dict[str, Any]) -> None:
-    raw["model"] = {"_target_": target, **TARGETS[target]}
-    with pytest.raises(ConfigError, match="not on membrane's list") as refusal:
-        door(raw)
-    assert one_line(refusal).startswith("model._target_: ")
-    with pytest.raises(ConfigError, match="not on membrane's list"):
-        admission.admitted(target)
+def test_a_name_that_is_not_on_the_list_is_refused(door: Callable[..., Any], plain: dict[str, Any]) -> None:
+    def check_target(target: str) -> None:
+        with pytest.raises(ConfigError, match="not on membrane's list") as refusal:
+            door({**copy.deepcopy(plain), "model": {"_target_": target, **TARGETS[target]}})
+        assert one_line(refusal).startswith("model._target_: ")
+        with pytest.raises(ConfigError, match="not on membrane's list"):
+            admission.admitted(target)
+
+    check_each(TARGETS, check_target)
 
 
 @DOORS
-@pytest.mark.parametrize("target", NOT_NAMES, ids=repr)
-def test_a_target_that_is_no_name_is_refused(door: Callable[..., Any], target: Any, raw: dict[str, Any]) -> None:
-    raw["model"]["_target_"] = target
-    with pytest.raises(ConfigError, match="is not on membrane's list") as refusal:
-        door(raw)
-    one_line(refusal)
+def test_a_target_that_is_no_name_is_refused(door: Callable[..., Any], plain: dict[str, Any]) -> None:
+    def check_target(target: Any) -> None:
+        raw = copy.deepcopy(plain)
+        raw["model"]["_target_"] = target
+        with pytest.raises(ConfigError, match="is not on membrane's list") as refusal:
+            door(raw)
+        one_line(refusal)
+
+    check_each(NOT_NAMES, check_target)
+
+
+PLACES: list[tuple[str, Any]] = [
+    ("optimizer", {"_target_": "canary.Model"}),
+    ("dataset", {"_target_": "canary.Model", "name": "x", "shape": [1, 8, 8], "classes": 10}),
+    ("augmentation", {"shift": {"_target_": "canary.Model", "pixels": 1}}),
+    ("callbacks", {"mine": {"_target_": "canary.Model"}}),
+    ("callbacks", [{"_target_": "canary.Model"}]),
+    ("trainer", {"accelerator": {"_target_": "canary.Model"}}),
+    ("trainer", {"plugins": [{"_target_": "canary.Model"}]}),
+    ("paths", {"data": {"_target_": "canary.Model"}}),
+    ("name", {"_target_": "canary.Model"}),
+    ("seed", [[{"deep": [{"_target_": "canary.Model"}]}]]),
+    ("debug", {"_target_": "canary.Model"}),
+    ("logger", {"_target_": "canary.Model", "project": "x"}),
+]
 
 
 @DOORS
-@pytest.mark.parametrize(
-    ("place", "value"),
-    [
-        ("optimizer", {"_target_": "canary.Model"}),
-        ("dataset", {"_target_": "canary.Model", "name": "x", "shape": [1, 8, 8], "classes": 10}),
-        ("augmentation", {"shift": {"_target_": "canary.Model", "pixels": 1}}),
-        ("callbacks", {"mine": {"_target_": "canary.Model"}}),
-        ("callbacks", [{"_target_": "canary.Model"}]),
-        ("trainer", {"accelerator": {"_target_": "canary.Model"}}),
-        ("trainer", {"plugins": [{"_target_": "canary.Model"}]}),
-        ("paths", {"data": {"_target_": "canary.Model"}}),
-        ("name", {"_target_": "canary.Model"}),
-        ("seed", [[{"deep": [{"_target_": "canary.Model"}]}]]),
-        ("debug", {"_target_": "canary.Model"}),
-        ("logger", {"_target_": "canary.Model", "project": "x"}),
-    ],
-)
-def test_wherever_it_stands(door: Callable[..., Any], place: str, value: Any, raw: dict[str, Any]) -> None:
-    raw[place] = value
-    with pytest.raises(ConfigError, match=r"_target_: 'canary\.Model' is not on membrane's list") as refusal:
-        door(raw)
-    one_line(refusal)
+def test_wherever_it_stands(door: Callable[..., Any], plain: dict[str, Any]) -> None:
+    def check_place(case: tuple[str, Any]) -> None:
+        place, value = case
+        with pytest.raises(ConfigError, match=r"_target_: 'canary\.Model' is not on membrane's list") as refusal:
+            door({**copy.deepcopy(plain), place: value})
+        one_line(refusal)
+
+    check_each(PLACES, check_place)
 
 
 @DOORS
-@pytest.mark.parametrize("place", ["model", "optimizer", "neuron", "surrogate", "framework", "loss"])
-@pytest.mark.parametrize("trick", TRICKS)
-def test_hydras_other_keys_are_no_settings(
-    door: Callable[..., Any], place: str, trick: str, raw: dict[str, Any]
-) -> None:
-    raw[place] |= TRICKS[trick]
-    with pytest.raises(ConfigError, match=trick) as refusal:
-        door(raw)
-    one_line(refusal)
+def test_hydras_other_keys_are_no_settings(door: Callable[..., Any], plain: dict[str, Any]) -> None:
+    def check_trick(case: tuple[str, str]) -> None:
+        place, trick = case
+        raw = copy.deepcopy(plain)
+        raw[place] |= TRICKS[trick]
+        with pytest.raises(ConfigError, match=trick) as refusal:
+            door(raw)
+        one_line(refusal)
+
+    places = ("model", "optimizer", "neuron", "surrogate", "framework", "loss")
+    check_each(product(places, TRICKS), check_trick)
 
 
 @DOORS
@@ -223,12 +234,12 @@ def test_a_node_that_an_interpolation_makes(capsys: pytest.CaptureFixture[str]) 
     assert "model.filters[0]._target_: 'canary.Model'" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize(
-    "trust", ["canary.Model", ["canary"], [".canary.Model"], [5], {"a": "canary.Model"}, ["a b.C"]]
-)
-def test_trust_is_a_list_of_full_names(trust: Any, raw: dict[str, Any]) -> None:
-    with pytest.raises(ConfigError, match="trust: expected a list of full names"):
-        check({**raw, "trust": trust})
+def test_trust_is_a_list_of_full_names(raw: dict[str, Any]) -> None:
+    def check_trust(trust: Any) -> None:
+        with pytest.raises(ConfigError, match="trust: expected a list of full names"):
+            check({**raw, "trust": trust})
+
+    check_each(["canary.Model", ["canary"], [".canary.Model"], [5], {"a": "canary.Model"}, ["a b.C"]], check_trust)
 
 
 def test_trust_admits_a_name_not_what_lies_around_it(raw: dict[str, Any]) -> None:
