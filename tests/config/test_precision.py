@@ -19,7 +19,7 @@ from membrane.runs import processor as processor_module
 from membrane.runs.folder import RunFolder
 from membrane.schema import GROUPS
 from membrane.sweep.jobs import jobs_of
-from membrane.training.assembly import neuron_factory, set_arithmetic
+from membrane.training.assembly import build_neuron_factory, set_arithmetic
 
 
 @pytest.fixture
@@ -101,7 +101,7 @@ def test_a_surrogate_that_does_not_run_fused_is_not_trusted_with_it(processor: A
 @pytest.mark.parametrize("choice", [kind.choice for kind in GROUPS["surrogate"][1] if kind.choice])
 def test_every_surrogate_that_has_a_name_runs_fused(choice: str, raw: dict[str, Any]) -> None:
     kind = next(each for each in GROUPS["surrogate"][1] if each.choice == choice)
-    net = nn.Sequential(neuron_factory(check(raw | {"surrogate": {"_target_": kind.public}}))())
+    net = nn.Sequential(build_neuron_factory(check(raw | {"surrogate": {"_target_": kind.public}}))())
     fuse(net)
     assert way(net[0], torch.bfloat16) in ("compiled", "in place")
 
@@ -146,7 +146,7 @@ def test_what_a_processor_multiplies_with(
 @pytest.mark.parametrize("choice", [each for each in precision.FLOAT32_INSIDE if each != "relu"])
 def test_the_state_of_the_neurons_it_is_chosen_for_stays_in_single_precision(choice: str, raw: dict[str, Any]) -> None:
     kind = next(each for each in GROUPS["neuron"][1] if each.choice == choice)
-    factory: NeuronFactory = neuron_factory(check(raw | {"neuron": {"_target_": kind.public}}))
+    factory: NeuronFactory = build_neuron_factory(check(raw | {"neuron": {"_target_": kind.public}}))
     for (step_mode, shape), own_way in product((("s", (2, 3)), ("m", (4, 2, 3))), (False, True)):
         net = nn.Sequential(nn.Linear(3, 3), factory())
         net[1].step_mode = step_mode

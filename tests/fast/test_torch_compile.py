@@ -195,13 +195,13 @@ def test_optimisers_are_fused_on_a_gpu_where_torch_has_them_so(
     choice: str, kernels: dict[str, bool], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     config, clipped = (configuration(f"optimizer={choice}", *more) for more in ([], ["trainer.clip_norm=1"]))
-    on_cpu = assembly.optimizer(config, [nn.Parameter(torch.zeros(1))])
+    on_cpu = assembly.build_optimizer(config, [nn.Parameter(torch.zeros(1))])
     assert not on_cpu.defaults.get("fused")
     handed: list[dict[str, Any]] = []
     monkeypatch.setattr(assembly, "build", lambda node, trust, params, **more: handed.append(more))
-    assembly.optimizer(config, [OnGPU(), OnGPU()])  # type: ignore[list-item]
-    assembly.optimizer(config, [OnGPU(), nn.Parameter(torch.zeros(1))])  # type: ignore[list-item]
-    assembly.optimizer(clipped, [OnGPU()])  # type: ignore[list-item]
+    assembly.build_optimizer(config, [OnGPU(), OnGPU()])  # type: ignore[list-item]
+    assembly.build_optimizer(config, [OnGPU(), nn.Parameter(torch.zeros(1))])  # type: ignore[list-item]
+    assembly.build_optimizer(clipped, [OnGPU()])  # type: ignore[list-item]
     assert handed == [kernels, {}, {}]
 
 

@@ -1,4 +1,4 @@
-"""What a configuration means: the objects that a run is put together from."""
+"""From a checked configuration to the objects that a run is put together from."""
 
 import logging
 import os
@@ -44,20 +44,20 @@ log = logging.getLogger(__name__)
 
 
 def set_arithmetic(config: Config) -> None:
-    """Torch's own settings for the whole process, said anew by every run: threads, TF32, memory, how a GPU is found."""
+    """Set torch's process-wide settings, anew for every run: threads, TF32, memory, how a GPU is looked for."""
     torch.set_num_threads(config.threads)
     torch.backends.cuda.matmul.allow_tf32 = config.trainer.tf32
-    # Under `trainer.deterministic` torch would write NaN into all memory that it hands out, a twentieth of a step and
-    # more, in case that somebody reads what nobody has written.
+    # With `trainer.deterministic` torch would fill all new memory with NaN, in case that it is read before it is
+    # written, which takes a twentieth of a step and more.
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     if not torch.cuda.is_available():
-        # Lightning lets torch ask NVIDIA's library whether there is a GPU, which without one is looked for on the disk
-        # again at every step of an optimiser
+        # Lightning 2.6.6 lets torch ask NVIDIA's library for GPUs; without one that is looked for on the disk again at
+        # every optimiser step
         os.environ["PYTORCH_NVML_BASED_CUDA_CHECK"] = "0"
 
 
 def rehearse(config: Config) -> None:
-    """Build what a run needs, but for its data. ConfigError for what cannot be built."""
+    """Build and drop what a run needs except its data. Raises ConfigError if something cannot be built."""
     learner = build_learner(config)
     if config.init is not None:
         start_from(config.init, learner.model)
@@ -67,17 +67,17 @@ def rehearse(config: Config) -> None:
 
 
 def build_callbacks(config: Config) -> list[L.Callback]:
-    """What the person put beside the training loop."""
+    """Build the callbacks that the configuration names."""
     return [build(node, config.trust) for node in config.callbacks.values()]
 
 
-def keep_best_and_last(
-    config: Config, said: dict[str, Any], folder: RunFolder, stop: Stop, pieces: int
+def build_checkpointing(
+    config: Config, saved_config: dict[str, Any], folder: RunFolder, stop: Stop, pieces: int
 ) -> KeepBestAndLast:
-    """The run's checkpoints; a model is rebuilt from the configuration in them, in whatever folder they lie."""
+    """Build the callback that writes checkpoints; they hold the saved configuration without its paths."""
     about = {
         "schema": 1,
-        "config": {key: value for key, value in said.items() if key != "paths"},
+        "config": {key: value for key, value in saved_config.items() if key != "paths"},
         "fingerprint": folder.fingerprint,
         "seed": config.seed,
         "pieces": pieces,
@@ -94,7 +94,7 @@ def keep_best_and_last(
 
 
 def build_learner(config: Config, pieces: int = 1) -> Learner:
-    """The model in its strategy, with initial weights that depend on the seed alone."""
+    """Build the learner, with initial weights that depend on the configuration and the seed alone."""
     dataset = config.dataset
     with scoped(config.seed, "initialisation"):
         model = build(
@@ -103,7 +103,7 @@ def build_learner(config: Config, pieces: int = 1) -> Learner:
             input_shape=dataset.shape,
             classes=dataset.classes,
             timesteps=config.timesteps,
-            neuron=neuron_factory(config),
+            neuron=build_neuron_factory(config),
         )
     if config.trainer.fused:
         fuse(model)
@@ -128,8 +128,8 @@ def build_learner(config: Config, pieces: int = 1) -> Learner:
         ),
         metrics=partial(BY_TASK[dataset.task], dataset.classes),
         seed=config.seed,
-        optimize=partial(optimizer, config),
-        schedule=partial(schedule_for, config),
+        optimize=partial(build_optimizer, config),
+        schedule=partial(build_schedule, config),
         validation="oracle" if config.protocol == "paper_best_on_test" else "val",
         collect_outputs=config.save_outputs,
         pieces=pieces,
@@ -137,49 +137,48 @@ def build_learner(config: Config, pieces: int = 1) -> Learner:
 
 
 def build_loss(config: Config, readout: Readout) -> Loss:
-    """The loss, with the readout if it is one on the prediction: those on each timestep have no such parameter."""
+    """Build the loss; one on the prediction has a parameter for the readout, one on each timestep has none."""
     parameters = signature(admitted(config.loss.target, config.trust)).parameters
     loss: Loss = build(config.loss, config.trust, **({"readout": readout} if "readout" in parameters else {}))
     return loss
 
 
-def neuron_factory(config: Config) -> NeuronFactory:
-    """A fresh neuron at every call, each with a surrogate object of its own."""
+def build_neuron_factory(config: Config) -> NeuronFactory:
+    """Build a factory that gives a fresh neuron at every call, each with a surrogate object of its own."""
     surrogate = None if config.surrogate is None else partial(build, config.surrogate, config.trust)
-    kind = admitted(config.neuron.target, config.trust)
-    node = config.neuron
-    return NeuronFactory(kind, surrogate, node.parameters(), config.timesteps, config.seed, node.spiking)
+    neuron_class, node = admitted(config.neuron.target, config.trust), config.neuron
+    return NeuronFactory(neuron_class, surrogate, node.parameters(), config.timesteps, config.seed, node.spiking)
 
 
-def optimizer(config: Config, parameters: Iterable[nn.Parameter]) -> Optimizer:
-    """The optimiser over the model's parameters; on a GPU fused, where torch's own can be.
+def build_optimizer(config: Config, parameters: Iterable[nn.Parameter]) -> Optimizer:
+    """Build the optimiser over the model's parameters, fused on a GPU if it is one of torch's that can be.
 
-    Not with clipping: Lightning takes a fused one for one that unscales gradients by itself, and refuses.
+    Not with clipping: Lightning takes a fused optimiser for one that unscales gradients by itself, and refuses.
     """
     params = list(parameters)
-    known = signature(admitted(config.optimizer.target, config.trust)).parameters
-    can = config.optimizer.choice and "fused" in known and config.trainer.clip_norm is None
-    fused = {"fused": True} if can and all(each.is_cuda for each in params) else {}
-    made: Optimizer = build(config.optimizer, config.trust, params=params, **fused)
-    return made
+    arguments = signature(admitted(config.optimizer.target, config.trust)).parameters
+    fusible = config.optimizer.choice and "fused" in arguments and config.trainer.clip_norm is None
+    fused = {"fused": True} if fusible and all(each.is_cuda for each in params) else {}
+    optimizer: Optimizer = build(config.optimizer, config.trust, params=params, **fused)
+    return optimizer
 
 
-def schedule_for(config: Config, optimizer: Optimizer, steps: int, epochs: int) -> dict[str, Any]:
-    """The schedule in Lightning's terms, over ``steps`` or ``epochs`` as the configuration counts."""
+def build_schedule(config: Config, optimizer: Optimizer, steps: int, epochs: int) -> dict[str, Any]:
+    """Build the schedule, over ``steps`` or ``epochs`` as the configuration counts, as Lightning describes one."""
     node = config.scheduler
     per_epoch = steps / epochs if node.interval == "step" else 1
-    made = schedule(
+    scheduler = schedule(
         optimizer,
         admitted(node.target, config.trust),
         node.parameters(),
         length=steps if node.interval == "step" else epochs,
         warmup=round(node.warmup * per_epoch),
     )
-    return {"scheduler": made, "interval": node.interval}
+    return {"scheduler": scheduler, "interval": node.interval}
 
 
 def build_data(config: Config, learner: Learner, pieces: int = 1) -> DataModule:
-    """The data set under the protocol."""
+    """Build the data module: the data set, divided as the protocol says."""
     dataset, pipeline = config.dataset, learner.augmentation
     before = any(augmentation.before for _, augmentation in pipeline.entries())
     return DataModule(
@@ -203,7 +202,7 @@ def build_data(config: Config, learner: Learner, pieces: int = 1) -> DataModule:
 
 
 def build_trainer(config: Config, folder: Path, callbacks: Sequence[L.Callback] = (), pieces: int = 1) -> L.Trainer:
-    """Lightning's trainer, with everything switched off that membrane does itself."""
+    """Build Lightning's trainer, with everything switched off that membrane does itself."""
     settings, few = config.trainer, config.debug.batches if config.debug else None
     plugins: list[Any] = [checkpoints.WholeFiles()]
     if SLURMEnvironment.detect():
@@ -236,7 +235,7 @@ def build_trainer(config: Config, folder: Path, callbacks: Sequence[L.Callback] 
 
 @contextmanager
 def refused_by_lightning(accelerator: str) -> Iterator[None]:
-    """Inside, what Lightning cannot run on this machine is a ConfigError."""
+    """Raise what Lightning cannot run on this machine as a ConfigError."""
     try:
         yield
     except MisconfigurationException as error:

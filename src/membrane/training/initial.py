@@ -1,4 +1,4 @@
-"""Starting from the weights of another run: strict, but for what is skipped and for the neurons' own parameters."""
+"""Starting a run from the weights of another one, or as the continuation of a finished one."""
 
 import shutil
 from collections.abc import Collection, Iterable
@@ -17,55 +17,55 @@ PREFIX = "model."
 
 
 def start_from(init: Init, model: nn.Module) -> str:
-    """Give a model the weights of ``init``'s checkpoint; what was taken, what not and what begins anew, in one line.
+    """Load the weights of ``init``'s checkpoint into a model and return a line that says which tensors were loaded.
 
-    Strict, but for what is skipped, and for a neuron's own parameters that one side lacks: so an ANN's weights start
-    its SNN, and a PLIF net's a LIF net. ConfigError for the first tensor that does not fit, with the way out.
+    All tensors must fit, except those of skipped modules and a neuron's own parameters that one side lacks: so an
+    ANN's weights start its SNN, and a PLIF net's a LIF net. Raises ConfigError for the first one that does not.
     """
     file = checkpoint_of(init.path)
     if sha256(file) != init.sha256:
         raise ConfigError(f"init: {file} is not the checkpoint that it was: its SHA-256 is no longer {init.sha256}")
-    wanted, found = model.state_dict(), weights(file)
+    wanted, stored = model.state_dict(), model_weights(file)
     for name in init.skip:
-        if not any(within(key, [name]) for key in (*wanted, *found)):
-            known = ", ".join(dict.fromkeys(key.rpartition(".")[0] for key in wanted))
-            raise ConfigError(f"init.skip: neither the model nor the checkpoint has {name}; the model has {known}")
+        if not any(in_modules(key, [name]) for key in (*wanted, *stored)):
+            modules = ", ".join(dict.fromkeys(key.rpartition(".")[0] for key in wanted))
+            raise ConfigError(f"init.skip: neither the model nor the checkpoint has {name}; the model has {modules}")
     neurons = set(neuron_layers(model))
-    for key in dict.fromkeys([*wanted, *found]):
-        if not within(key, init.skip):
-            refuse(key, wanted.get(key), found.get(key), neurons)
-    taken = {key: found[key] for key in wanted if key in found and not within(key, init.skip)}
-    model.load_state_dict(taken, strict=False)
-    apart = {
-        "begun anew": [key for key in wanted if key not in taken],
-        "left": [key for key in found if key not in taken],
+    for key in dict.fromkeys([*wanted, *stored]):
+        if not in_modules(key, init.skip):
+            require_same_shape(key, wanted.get(key), stored.get(key), neurons)
+    loaded = {key: stored[key] for key in wanted if key in stored and not in_modules(key, init.skip)}
+    model.load_state_dict(loaded, strict=False)
+    others = {
+        "begun anew": [key for key in wanted if key not in loaded],
+        "left": [key for key in stored if key not in loaded],
     }
-    rest = "".join(f"; {what}: {', '.join(keys)}" for what, keys in apart.items() if keys)
-    return f"{len(taken)} tensors from {file}{rest}"
+    rest = "".join(f"; {fate}: {', '.join(keys)}" for fate, keys in others.items() if keys)
+    return f"{len(loaded)} tensors from {file}{rest}"
 
 
-def weights(file: Path) -> dict[str, Tensor]:
-    """The model's part of a checkpoint."""
+def model_weights(file: Path) -> dict[str, Tensor]:
+    """Return the model's state dict from a learner's checkpoint."""
     state: dict[str, Tensor] = checkpoints.read_checkpoint(file)["state_dict"]
     return {key.removeprefix(PREFIX): value for key, value in state.items() if key.startswith(PREFIX)}
 
 
-def refuse(key: str, wanted: Tensor | None, found: Tensor | None, neurons: Collection[str]) -> None:
-    """ConfigError where a tensor that must fit does not; a neuron's own parameter may be missing on one side."""
+def require_same_shape(key: str, wanted: Tensor | None, stored: Tensor | None, neurons: Collection[str]) -> None:
+    """Raise ConfigError if a tensor differs in shape, or is missing on one side and no neuron's own parameter."""
     module = key.rpartition(".")[0]
-    if wanted is None or found is None:
+    if wanted is None or stored is None:
         if module in neurons:
             return
-    elif wanted.shape == found.shape:
+    elif wanted.shape == stored.shape:
         return
-    sizes = [None if tensor is None else list(tensor.shape) for tensor in (found, wanted)]
+    sizes = [None if tensor is None else list(tensor.shape) for tensor in (stored, wanted)]
     there, here = (f"is {size}" if size is not None else "does not exist" for size in sizes)
     way_out = f": init.skip=[{module}] leaves it out"
     raise ConfigError(f"init: {key} {there} in the checkpoint and {here} in this model{way_out}")
 
 
-def within(key: str, modules: Iterable[str]) -> bool:
-    """Whether a tensor belongs to one of the modules."""
+def in_modules(key: str, modules: Iterable[str]) -> bool:
+    """Return whether a tensor belongs to one of the modules."""
     return any(key.startswith(f"{name}.") for name in modules)
 
 
@@ -73,7 +73,10 @@ CHECKPOINTS = ("best.ckpt", "last.ckpt")  # `last` comes last: with it the new r
 
 
 def copy_from(extend: Extend, folder: Path) -> None:
-    """Let a new run's folder hold what it continues: the table, the best and the last checkpoint."""
+    """Copy the table and the checkpoints of the run that is extended into the new run's folder.
+
+    Raises ConfigError if the last checkpoint is no longer the one that the configuration names.
+    """
     former = Path(extend.path)
     if sha256(former / "checkpoints" / "last.ckpt") != extend.sha256:
         raise ConfigError(f"extend={former} is not the run that it was: its last checkpoint is another")

@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 
 
 def load(path: str | Path, trust: Sequence[str] = ()) -> "Learner":
-    """The Learner of a run folder (its best checkpoint, the last where none is best) or of a checkpoint, in eval mode.
+    """Load the Learner of a run folder (its best checkpoint, else its last) or of a checkpoint file, in eval mode.
 
-    ``learner(x)`` gives predictions [N,K] for x [N,…] or [N,T,…]. DataError where there is no checkpoint of ours,
-    ConfigError where its configuration names a class that is neither membrane's nor in ``trust``.
+    ``learner(x)`` returns predictions [N,K] for x [N,…] or [N,T,…]. Raises DataError if there is no checkpoint of
+    membrane's, ConfigError if its configuration names a class that is neither membrane's nor in ``trust``.
     """
     file = checkpoint_of(path)
     checkpoint = checkpoints.read_checkpoint(file)
@@ -32,14 +32,14 @@ def load(path: str | Path, trust: Sequence[str] = ()) -> "Learner":
     return learner.eval()
 
 
-def config_of(said: Any, trust: Sequence[str] = ()) -> Config:
-    """A configuration that came with a checkpoint or a run, checked like one from the command line."""
-    if not isinstance(said, dict):
+def config_of(saved_config: Any, trust: Sequence[str] = ()) -> Config:
+    """Check a configuration that came with a checkpoint or a run like one from the command line."""
+    if not isinstance(saved_config, dict):
         raise ConfigError("the checkpoint holds no configuration")
-    if "trust" in said:
+    if "trust" in saved_config:
         raise ConfigError("the checkpoint's configuration says trust, which only you may: load(path, trust=[…])")
     try:
-        composed = OmegaConf.create(said)
+        composed = OmegaConf.create(saved_config)
     except OmegaConfBaseException as error:
         raise ConfigError(f"the checkpoint's configuration: {one_line(error)}") from None
     return check({**resolved(composed), "trust": list(trust)})

@@ -26,15 +26,15 @@ from membrane.tracking.recorder import Recorder
 from membrane.training import checkpoints, results
 from membrane.training.assembly import (
     build_callbacks,
+    build_checkpointing,
     build_data,
     build_learner,
     build_trainer,
-    keep_best_and_last,
     set_arithmetic,
 )
 from membrane.training.evaluation import test_checkpoints
 from membrane.training.initial import copy_from, start_from
-from membrane.training.memory import halved, micro_batch, out_of_memory, reuse_large_memory
+from membrane.training.memory import halve_pieces, micro_batch_size, out_of_memory, reuse_large_memory
 
 log = logging.getLogger(__name__)
 
@@ -73,7 +73,7 @@ def train(config: Config, saved_config: dict[str, Any], folder: RunFolder, stop:
         except Exception as error:
             if not out_of_memory(error):
                 raise
-            pieces = halved(error, config.batch_size, pieces, config.on_oom)
+            pieces = halve_pieces(error, config.batch_size, pieces, config.on_oom)
 
 
 def fit_and_test(config: Config, saved_config: dict[str, Any], folder: RunFolder, stop: Stop, pieces: int) -> None:
@@ -85,7 +85,7 @@ def fit_and_test(config: Config, saved_config: dict[str, Any], folder: RunFolder
     results.announce(folder, config, data, learner)
     tracking = tracker(config, saved_config, folder.path, folder.fingerprint, folder.count_reruns())
     recorder = Recorder(folder.path / "metrics.csv", learner, tracking, config.log_every, config.protocol != "last")
-    keeper = keep_best_and_last(config, saved_config, folder, stop, pieces)
+    keeper = build_checkpointing(config, saved_config, folder, stop, pieces)
     watching = [Progress()] if config.trainer.progress else []
     profiling = [Profiling()] if config.trainer.profile else []
     callbacks = [*build_callbacks(config), recorder, keeper, *watching, *profiling]
@@ -100,7 +100,7 @@ def fit_and_test(config: Config, saved_config: dict[str, Any], folder: RunFolder
         epochs = int(progress.processed)  # type: ignore[attr-defined]
         fit = results.Fit(recorder.seconds(), recorder.samples, epochs, keeper.best_metrics)
         tests = test_checkpoints(config, learner, data, folder.path)
-        results.finish(folder, config, learner, data, fit, tests, tracking, micro_batch(config.batch_size, pieces))
+        results.finish(folder, config, learner, data, fit, tests, tracking, micro_batch_size(config.batch_size, pieces))
     except BaseException:
         tracking.finish("failed")
         raise

@@ -15,23 +15,23 @@ from torch.optim.lr_scheduler import (
 
 def schedule(
     optimizer: Optimizer,
-    kind: Callable[..., LRScheduler],
+    scheduler_class: Callable[..., LRScheduler],
     settings: dict[str, Any],
     *,
     length: int,
     warmup: int = 0,
 ) -> LRScheduler:
-    """The schedule ``kind`` over ``length`` steps (or epochs), the first ``warmup`` of them a linear rise.
+    """Build a schedule over ``length`` steps (or epochs), the first ``warmup`` of them a linear rise.
 
     The rise goes from lr/(warmup+1) to lr. A cosine without ``T_max`` ends with the training; a one-cycle schedule
     always does.
     """
     settings = dict(settings)
-    if kind is CosineAnnealingLR and settings.get("T_max") is None:
+    if scheduler_class is CosineAnnealingLR and settings.get("T_max") is None:
         settings["T_max"] = max(1, length - warmup)
-    if kind is OneCycleLR:
+    if scheduler_class is OneCycleLR:
         settings["total_steps"] = length
-    after = kind(optimizer, **settings)
+    after = scheduler_class(optimizer, **settings)
     if warmup == 0:
         return after
     rise = LinearLR(optimizer, start_factor=1 / (warmup + 1), total_iters=warmup)
