@@ -1,4 +1,4 @@
-"""Run membrane from a bare clone: ``python train.py framework=multistep_tid``."""
+"""Train from a bare clone: ``python train.py ARGUMENTS`` is ``membrane train ARGUMENTS``."""
 
 import os
 import sys
@@ -9,8 +9,6 @@ sys.path.insert(0, source)
 os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [source, os.environ.get("PYTHONPATH")]))
 
 if __name__ == "__main__":
-    try:
-        from membrane.cli.train import main
-    except ModuleNotFoundError as error:
-        sys.exit(f"membrane: {error.name} is not installed here; `make setup`, then `source .venv/bin/activate`")
-    sys.exit(main())
+    from membrane.cli.main import main
+
+    sys.exit(main(["train", *sys.argv[1:]]))

@@ -47,10 +47,10 @@ def alone(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def membrane(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., int]:
     """Run a command line in this process, in a folder of its own; returns the exit code."""
-    from membrane.cli.train import main
+    from membrane.cli.main import main
 
     monkeypatch.chdir(tmp_path)
-    return lambda *arguments: main([*arguments])
+    return lambda *arguments: main(["train", *arguments])
 
 
 @pytest.fixture

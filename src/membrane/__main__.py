@@ -1,9 +1,9 @@
-"""``python -m membrane ARGUMENTS`` is ``membrane-train ARGUMENTS``."""
+"""``python -m membrane COMMAND [ARGUMENTS]`` is ``membrane COMMAND [ARGUMENTS]``."""
 
 import sys
 
-from membrane.cli.train import main
+from membrane.cli.main import main
 
 if __name__ == "__main__":
-    sys.argv[0] = "membrane-train"  # what provenance.json calls the program
+    sys.argv[0] = "membrane"  # what argparse and Hydra's completion call the program
     sys.exit(main())

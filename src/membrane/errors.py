@@ -1,5 +1,8 @@
 """Errors that a command answers with one line for the person at the keyboard."""
 
+RESUMABLE = 75
+"""The exit code of a run that stopped with a checkpoint: start it again."""
+
 
 class ConfigError(ValueError):
     """The configuration cannot run; the message says in a line what is wrong and what would be right (exit code 2)."""
@@ -19,6 +22,20 @@ class NotFinite(RuntimeError):
 
 class RunFailed(Exception):
     """A run failed, and its folder and the terminal say so already (exit code 1)."""
+
+
+class Stopped(BaseException):
+    """The process was told to stop; ``saved`` says whether the run can go on from a checkpoint."""
+
+    def __init__(self, why: str, code: int, saved: bool = False) -> None:
+        super().__init__(why)
+        self.why = why
+        self.code = RESUMABLE if saved else code
+
+    @property
+    def saved(self) -> bool:
+        """Return whether starting it again continues it."""
+        return self.code == RESUMABLE
 
 
 def one_line(error: BaseException) -> str:

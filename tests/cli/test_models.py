@@ -1,4 +1,4 @@
-"""`membrane-models` and the documentation's page: complete, true, and written without torch."""
+"""`membrane models` and the documentation's page: complete, true, and written without torch."""
 
 import re
 import subprocess
@@ -6,9 +6,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from commands import models
 
 from membrane.cli import models as catalogue
-from membrane.cli.models import FRAMEWORKS, main
+from membrane.cli.models import FRAMEWORKS
 from membrane.config.choices import choices
 from membrane.schema import GROUPS
 
@@ -24,9 +25,9 @@ def refused() -> dict[tuple[str, str, str], str]:
 
 
 def test_the_page_on_models_is_what_the_program_says(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["--markdown"]) == 0
+    assert models(["--markdown"]) == 0
     page = Path(__file__).parents[2] / "docs" / "models.md"
-    assert page.read_text() == capsys.readouterr().out, "write it anew: membrane-models --markdown > docs/models.md"
+    assert page.read_text() == capsys.readouterr().out, "write it anew: membrane models --markdown > docs/models.md"
 
 
 def test_every_choice_says_what_it_is_for_and_what_can_be_set(
@@ -56,20 +57,20 @@ def test_the_refusals_of_one_choice_are_those_of_all_that_it_is_in(refused: dict
 
 
 def test_a_choice_is_shown_with_what_it_refuses(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["psn"]) == 0
+    assert models(["psn"]) == 0
     page = capsys.readouterr().out
     assert page.startswith("neuron=psn: Parallel spiking neuron")
     assert "needs all timesteps together, framework=singlestep gives them one by one" in page
 
 
 def test_a_name_in_several_groups_is_shown_for_each(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["none"]) == 0
+    assert models(["none"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert [line.split(":")[0] for line in lines if line] == ["augmentation=none", "callbacks=none", "regularizer=none"]
 
 
 def test_a_file_of_several_groups_shows_what_it_sets(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["gpu"]) == 0
+    assert models(["gpu"]) == 0
     page = capsys.readouterr().out
     assert "\nconf/trainer/gpu.yaml sets:\n  trainer:\n" in page
     assert page.endswith("\n  precision: auto\n")
@@ -78,7 +79,7 @@ def test_a_file_of_several_groups_shows_what_it_sets(capsys: pytest.CaptureFixtu
 
 
 def test_a_group_is_listed_with_a_line_for_each_choice(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["readout"]) == 0
+    assert models(["readout"]) == 0
     first, *lines = capsys.readouterr().out.splitlines()
     assert first == "readout="
     assert sorted(line.split()[0] for line in lines) == sorted(path.stem for path in (CONF / "readout").iterdir())
@@ -86,7 +87,7 @@ def test_a_group_is_listed_with_a_line_for_each_choice(capsys: pytest.CaptureFix
 
 
 def test_the_list_names_all(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main([]) == 0
+    assert models([]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert [kind.choice for kind in CHOICES] == [line.split()[0] for line in lines if line.startswith("  ")]
     [others] = [line.removeprefix("other groups: ") for line in lines if line.startswith("other groups: ")]
@@ -95,12 +96,12 @@ def test_the_list_names_all(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_a_wrong_name_is_answered_in_one_line(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["sresent"]) == 2
+    assert models(["sresent"]) == 2
     said = capsys.readouterr().err
     assert said.count("\n") == 1
     assert "did you mean sresnet?" in said
-    assert main(["a", "b"]) == 2
-    assert main(["--help"]) == 0
+    assert models(["a", "b"]) == 2
+    assert models(["--help"]) == 0
 
 
 def test_the_refusals_are_those_that_are_known(refused: dict[tuple[str, str, str], str]) -> None:
@@ -121,7 +122,7 @@ def test_the_refusals_are_those_that_are_known(refused: dict[tuple[str, str, str
 
 
 def test_the_table_counts_them(refused: dict[tuple[str, str, str], str], capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["--table"]) == 0
+    assert models(["--table"]) == 0
     rows = [line.split("|")[1:-1] for line in capsys.readouterr().out.splitlines() if line.startswith("|")]
     head, body = [cell.strip() for cell in rows[0]][1:], rows[2:]
     assert head == [kind.choice for kind in NAMED["neuron"]]
@@ -133,6 +134,8 @@ def test_the_table_counts_them(refused: dict[tuple[str, str, str], str], capsys:
 
 
 def test_nothing_here_imports_torch() -> None:
-    program = "import sys; from membrane.cli.models import main; main(['--table']); sys.exit('torch' in sys.modules)"
+    program = (
+        "import sys; from membrane.cli.main import main; main(['models', '--table']); sys.exit('torch' in sys.modules)"
+    )
     source = str(Path(catalogue.__file__).parents[2])
     assert subprocess.run([sys.executable, "-c", program], env={"PYTHONPATH": source}, check=False).returncode == 0

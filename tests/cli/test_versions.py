@@ -4,9 +4,9 @@ from collections.abc import Callable
 from importlib import metadata
 
 import pytest
+from commands import train
 
 from membrane.cli import versions as requirements
-from membrane.cli.train import main
 from membrane.errors import ConfigError
 
 Pretend = Callable[[str, str], None]
@@ -46,5 +46,5 @@ def test_what_is_new_enough_is_not(pretend: Pretend, library: str, version: str)
 
 def test_the_command_line_says_so_in_one_line(pretend: Pretend, capsys: pytest.CaptureFixture[str]) -> None:
     pretend("lightning", "2.6.3")
-    assert main(["--help"]) == 2
+    assert train(["--help"]) == 2
     assert capsys.readouterr().err.count("\n") == 1

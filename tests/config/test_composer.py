@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from commands import train
 from hydra import version
 from packaging.version import Version
 
@@ -103,8 +104,9 @@ def test_a_mistake_is_one_line_and_2(
 def test_mistakes_and_help_come_without_torch(tmp_path: Path) -> None:
     code = """
 import sys
-from membrane.cli.train import main
-codes = [main(arguments) for arguments in (["dataset=digitz"], ["optimizer.lr=abc"], ["--help"], ["--cfg", "job"])]
+from membrane.cli.main import main
+typed = (["dataset=digitz"], ["optimizer.lr=abc"], ["--help"], ["--cfg", "job"])
+codes = [main(["train", *arguments]) for arguments in typed]
 print(codes, "torch" in sys.modules, "lightning" in sys.modules, "wandb" in sys.modules, "sklearn" in sys.modules)
 """
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)
@@ -267,8 +269,8 @@ def test_several_jobs_cannot_share_one_run_folder(
 
 
 def test_what_is_printed_can_be_given_back(composer: Composer, capsys: pytest.CaptureFixture[str]) -> None:
-    assert command.main(["--cfg", "job", "optimizer.lr=0.5", "--package", "optimizer"]) == 0
+    assert train(["--cfg", "job", "optimizer.lr=0.5", "--package", "optimizer"]) == 0
     assert "lr: 0.5\n" in capsys.readouterr().out
-    assert command.main(["--cfg", "job", "--package", "trainer.devices"]) == 0
+    assert train(["--cfg", "job", "--package", "trainer.devices"]) == 0
     assert capsys.readouterr().out == "1\n"
-    assert command.main(["--cfg", "job", "--package", "optimizer.nope"]) == 2
+    assert train(["--cfg", "job", "--package", "optimizer.nope"]) == 2

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 from cases import check_each
+from commands import train
 
-from membrane.cli.train import main
 from membrane.config import admission
 from membrane.config.check import check
 from membrane.errors import ConfigError
@@ -221,7 +221,7 @@ def test_a_name_that_an_interpolation_makes(
     expression: str, raw: dict[str, Any], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("HOSTILE", "canary.Model")
-    assert main([f"model._target_='{expression}'"]) == 2
+    assert train([f"model._target_='{expression}'"]) == 2
     assert "'canary.Model' is not on membrane's list" in capsys.readouterr().err
     raw["model"]["_target_"] = expression
     with pytest.raises(ConfigError, match=r"'canary\.Model' is not on membrane's list"):
@@ -229,8 +229,8 @@ def test_a_name_that_an_interpolation_makes(
 
 
 def test_a_node_that_an_interpolation_makes(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["""model='${oc.create:{_target_: canary.Model}}'""", "-m"]) == 2
-    assert main(["""++model.filters='${oc.create:[{_target_: canary.Model}]}'"""]) == 2
+    assert train(["""model='${oc.create:{_target_: canary.Model}}'""", "-m"]) == 2
+    assert train(["""++model.filters='${oc.create:[{_target_: canary.Model}]}'"""]) == 2
     assert "model.filters[0]._target_: 'canary.Model'" in capsys.readouterr().err
 
 
@@ -273,7 +273,7 @@ def test_the_command_line_refuses_with_2_before_hydras_main(
     arguments: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr("membrane.cli.train.hand_to_hydra", lambda *_: pytest.fail("handed to Hydra"))
-    assert main(arguments) == 2
+    assert train(arguments) == 2
     error = capsys.readouterr().err
     assert error.startswith("membrane: ")
     assert error.count("\n") == 1

@@ -7,9 +7,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from commands import train
 from hydra.types import RunMode
 
-from membrane.cli.train import main
 from membrane.config import composer as composition
 from membrane.config.composer import Composer
 from membrane.errors import ConfigError
@@ -273,7 +273,7 @@ def test_the_command_never_reaches_hydras_main(
     shown: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr("membrane.cli.train.hand_to_hydra", lambda *_: pytest.fail("handed to Hydra"))
-    assert main([*shown, "--config-dir", written(tmp_path / "mine", EVIL), "experiment=evil"]) == 2
+    assert train([*shown, "--config-dir", written(tmp_path / "mine", EVIL), "experiment=evil"]) == 2
     error = capsys.readouterr().err
     assert error.startswith("membrane: experiment/evil.yaml: hydra may be set")
     assert error.count("\n") == 1

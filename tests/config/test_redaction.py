@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 import yaml
+from commands import train
 from omegaconf import OmegaConf
 
-from membrane.cli import train as command
 from membrane.config.check import check, resolved
 from membrane.config.composer import Composer
 from membrane.config.redaction import as_yaml, published
@@ -114,7 +114,7 @@ def test_the_printed_configuration_is_masked(capsys: pytest.CaptureFixture[str])
         ["--cfg", "job", "--package", "model"],
         ["--cfg", "job", "--package", "model.api_key"],
     ):
-        assert command.main([*shown, "~model", f"+{typed[0]}", typed[1]]) == 0
+        assert train([*shown, "~model", f"+{typed[0]}", typed[1]]) == 0
         printed = capsys.readouterr().out
         assert HIDDEN not in printed
         assert MASK in printed
@@ -124,15 +124,15 @@ def test_the_printed_configuration_is_masked(capsys: pytest.CaptureFixture[str])
 def test_whatever_else_is_printed_is_masked(capsys: pytest.CaptureFixture[str]) -> None:
     typed = ["seed=3", "++model.api_key=hunter2", "model={password: hunter2}", "+hydra.job.env_set.MY_TOKEN=hunter2"]
     for shown, some in (("all", "seed: 3"), ("hydra", "- ++seed=3")):
-        assert command.main(["--cfg", shown, *typed]) == 0
+        assert train(["--cfg", shown, *typed]) == 0
         printed = capsys.readouterr().out
         assert HIDDEN not in printed
         assert MASK in printed
         assert some in printed
-    assert command.main(["--cfg", "all", "--package", "model.api_key", *typed]) == 0
+    assert train(["--cfg", "all", "--package", "model.api_key", *typed]) == 0
     assert capsys.readouterr().out == f"{MASK}\n"
     for info in ("--info", "--info=config", "--info=all"):
-        assert command.main([info, "seed=3"]) == 2
+        assert train([info, "seed=3"]) == 2
 
 
 @pytest.mark.usefixtures("theirs")

@@ -5,12 +5,12 @@ from pathlib import Path
 import pytest
 from omegaconf import OmegaConf
 
-from membrane.errors import DataError
+from membrane.errors import ConfigError, DataError
 from membrane.runs.saved import read_config, read_json, read_result
 
 
 def test_a_result_is_read_or_named(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r": no finished run \(no result\.json\)$"):
+    with pytest.raises(ConfigError, match=r": no finished run \(no result\.json\)$"):
         read_result(tmp_path)
     (tmp_path / "result.json").write_text('{"epochs": 3}')
     assert read_result(tmp_path) == {"epochs": 3}

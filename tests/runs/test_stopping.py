@@ -5,7 +5,8 @@ import signal
 
 import pytest
 
-from membrane.runs.stopping import Stop, Stopped
+from membrane.errors import Stopped
+from membrane.runs.stopping import Stop
 
 
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2])

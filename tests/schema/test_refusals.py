@@ -7,8 +7,7 @@ from typing import Any
 
 import pytest
 import torch
-
-from membrane.cli.evaluate import main as evaluate
+from commands import evaluate
 
 Run = Callable[..., int]
 
@@ -101,7 +100,7 @@ def test_completion_that_cannot_be_is_one_line(
     assert (
         capsys.readouterr()
         .err.strip()
-        .endswith('completion is switched on with eval "$(python train.py -sc install=bash)"')
+        .endswith('completion is switched on with eval "$(membrane train -sc install=bash)"')
     )
 
 

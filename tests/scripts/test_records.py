@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from membrane.bench.command import parser
+from membrane.cli.bench import bench_parser
 from membrane.config.check import check, resolved
 from membrane.config.composer import Composer
 from membrane.runs.fingerprint import fingerprint
@@ -131,7 +131,7 @@ def test_a_script_goes_on_where_it_stopped(tmp_path: Path) -> None:
 def test_the_bench_is_timed_along_each_axis_and_the_overhead_of_three_runs(tmp_path: Path) -> None:
     code, commands = Records(tmp_path, "records_bench", []).start("--scale", "0.1")
     assert code == 0
-    benches = [parser().parse_args(command[1:]) for command in commands if command[0] == "scripts/bench.py"]
+    benches = [bench_parser().parse_args(command[1:]) for command in commands if command[0] == "scripts/bench.py"]
     assert [(each.sweep, each.memory) for each in benches] == [
         (None, True),
         ("timesteps", False),

@@ -12,8 +12,8 @@ import pytest
 import torch
 
 from membrane.data.feed.loader import Batches
+from membrane.errors import Stopped
 from membrane.files import durable
-from membrane.runs.stopping import Stopped
 from membrane.training import checkpoints
 
 Run = Callable[..., int]

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 import torch
 import yaml
+from commands import evaluate
 
-from membrane.cli.evaluate import main as evaluate
 from membrane.errors import ConfigError, DataError
 from membrane.training.loading import config_of, load
 

@@ -16,11 +16,11 @@ SECOND = ("framework=singlestep_tid", "model=smlp", "model.units=[8]", "surrogat
 FRESH = """
 import json, os, sys
 import membrane.training.run  # imported once: each run begins in a process that has done nothing else
-from membrane.cli.train import main
+from membrane.cli.main import main
 for arguments in json.loads(sys.argv[1]):
     child = os.fork()
     if child == 0:
-        os._exit(main(arguments))
+        os._exit(main(["train", *arguments]))
     assert os.waitpid(child, 0)[1] == 0
 """
 LEAST = ("logger=csv", "epochs=1", "timesteps=2", "threads=1", "trainer.progress=false", "figures=false")

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from commands import evaluate
 
-from membrane.cli.evaluate import main as evaluate
 from membrane.data.diabetes import Diabetes
 from membrane.data.samples import Samples
 from membrane.runs.table import read_rows

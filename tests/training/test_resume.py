@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from membrane.runs.stopping import Stop, Stopped
+from membrane.errors import Stopped
+from membrane.runs.stopping import Stop
 from membrane.runs.table import read_rows
 
 Run = Callable[..., int]

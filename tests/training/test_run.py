@@ -109,7 +109,7 @@ def test_a_finished_run_is_skipped_and_not_a_byte_changes(small: Run, capsys: py
             ["train.py", "seed=3", "model.filters=[4, 6]", "rerun=true"],
             "python train.py sweep=seeds 'model.filters=[4, 6]'",
         ),
-        (["membrane-train", "++seed=3", "epochs=2"], "membrane-train sweep=seeds epochs=2"),
+        (["/usr/bin/membrane", "++seed=3", "epochs=2"], "membrane train sweep=seeds epochs=2"),
         (["train.py", "-m", "seed=1,2"], None),
         (["train.py", "sweep=seeds"], None),
         (["train.py", "seed=1", "hydra.mode=RUN"], None),
@@ -128,8 +128,8 @@ def test_the_command_for_more_seeds_is_the_one_that_was_typed(
 def test_a_run_ends_with_what_can_be_done_next(small: Run, capsys: pytest.CaptureFixture[str]) -> None:
     assert small("seed=3") == 0
     *_, evaluate, seeds = capsys.readouterr().out.splitlines()
-    assert evaluate == f"next:   membrane-evaluate {only('digits/*/seed3')}"
-    assert seeds.strip().startswith("membrane-train sweep=seeds logger=csv epochs=1 model=smlp ")
+    assert evaluate == f"next:   membrane evaluate {only('digits/*/seed3')}"
+    assert seeds.strip().startswith("membrane train sweep=seeds logger=csv epochs=1 model=smlp ")
     assert "seed=3" not in seeds
     assert small("-m", "seed=4,5") == 0
     assert "for the spread over five seeds" not in capsys.readouterr().out

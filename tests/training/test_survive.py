@@ -66,7 +66,7 @@ def start(folder: Path, name: str, *arguments: str) -> subprocess.Popen[bytes]:
     """A run in a process of its own."""
     environment = {**os.environ, "PHASE_FILE": str(folder / f"{name}.phase")}
     environment["PYTHONPATH"] = os.pathsep.join([str(ROOT / "src"), str(folder)])
-    command = [sys.executable, "-m", "membrane", *LONG, f"name={name}", *arguments]
+    command = [sys.executable, "-m", "membrane", "train", *LONG, f"name={name}", *arguments]
     with (folder / f"{name}.log").open("ab") as log:
         return subprocess.Popen(command, cwd=folder, env=environment, stdout=log, stderr=log)
 
@@ -224,7 +224,7 @@ def test_every_truncation_and_flipped_bit_is_detected_and_the_fallback_used(
 EIGHT = """
 import os, sys
 import membrane.training.run  # imported once: each round forks eight from here, all in the same moment
-from membrane.cli.train import main
+from membrane.cli.main import main
 
 rounds, folder = int(sys.argv[1]), sys.argv[2]
 least = ["logger=csv", "model=smlp", "model.units=[8]", "timesteps=2", "threads=1", "epochs=1", "log_every=1"]
@@ -240,7 +240,7 @@ for number in range(rounds):
             os.dup2(output, 1)
             os.dup2(output, 2)
             seed = place if number % 2 else 0  # different runs in odd rounds, equal ones in even rounds
-            os._exit(main([*least, f"name=round{number}", f"seed={seed}"]))
+            os._exit(main(["train", *least, f"name=round{number}", f"seed={seed}"]))
         children.append(child)
     os.close(ready)
     os.close(go)

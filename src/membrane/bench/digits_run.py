@@ -52,7 +52,7 @@ def once(
 ) -> tuple[float, float, float]:
     """Seconds from the command to its first step and to its end, and `fit_seconds`."""
     marker, run = folder / "first_step", folder / "run"
-    command = [sys.executable, "-m", "membrane", "logger=csv", f"paths.run={run}", f"threads={threads}"]
+    command = [sys.executable, "-m", "membrane", "train", "logger=csv", f"paths.run={run}", f"threads={threads}"]
     command += [f"trust=[{MARKER}]", f"+callbacks.first_step._target_={MARKER}", f"+callbacks.first_step.path={marker}"]
     start = time.time()
     done = subprocess.run(

@@ -32,7 +32,7 @@ def report(machine: Mapping[str, str], cases: Sequence[Case], whole: WholeRun | 
         parts.append(whole_section(whole))
     if cases:
         parts += footnotes(cases)
-    return "\n\n".join(["# membrane-bench", *parts]) + "\n"
+    return "\n\n".join(["# membrane bench", *parts]) + "\n"
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

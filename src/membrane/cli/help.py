@@ -1,33 +1,36 @@
 """The page that `--help` prints, read from conf/ and the schema."""
 
+import shlex
 from collections.abc import Iterator
 
 from membrane.config.choices import as_typed, choices
 from membrane.config.composer import folder
+from membrane.runs.provenance import program_command
 from membrane.schema import Config, Paths, Settings
 
 EXAMPLES = (
-    ("python train.py", "a spiking CNN on the bundled digits"),
-    ("python train.py framework=multistep_tid", "the same on bundled event-camera recordings"),
-    ("python train.py neuron=plif surrogate=atan optimizer.lr=0.003", "another neuron, surrogate and rate"),
-    ("python train.py dataset=fashion_mnist model=smlp timesteps=8", "another data set and model"),
-    ("python train.py augmentation=[shift,cutout] callbacks=[ema]", "several choices of one group"),
+    ("", "a spiking CNN on the bundled digits"),
+    ("framework=multistep_tid", "the same on bundled event-camera recordings"),
+    ("neuron=plif surrogate=atan optimizer.lr=0.003", "another neuron, surrogate and rate"),
+    ("dataset=fashion_mnist model=smlp timesteps=8", "another data set and model"),
+    ("augmentation=[shift,cutout] callbacks=[ema]", "several choices of one group"),
     (
-        "python train.py -m framework=singlestep,multistep seed=0,1,2",
+        "-m framework=singlestep,multistep seed=0,1,2",
         "a sweep; started again, it skips what is finished",
     ),
 )
 
 
-def text() -> str:
+def help_page() -> str:
     """Return the whole help page."""
     groups = {group: [choice.name for choice in listed] for group, listed in choices(folder()).items()}
     width = max(map(len, groups))
+    called = shlex.join(program_command())
     lines = [
         "membrane trains spiking neural networks: a framework (how time is unrolled), a model, a neuron and a data set",
         "are chosen on the command line; the result lies in runs/<name>/<fingerprint>/seed<seed>/.",
         "",
-        "usage: python train.py [group=choice | setting=value]...      (membrane-train, once installed)",
+        f"usage: {called} [group=choice | setting=value]...",
         "",
         "groups and their choices (membrane models GROUP says what each is for; group.setting=value sets one up)",
         *(f"  {group:<{width}}  {wrapped(names, width + 4)}" for group, names in groups.items()),
@@ -36,7 +39,7 @@ def text() -> str:
         *(f"  {name + '=' + default:<24}  {meaning}" for name, default, meaning in settings()),
         "",
         "examples",
-        *(f"  {command}\n      {meaning}" for command, meaning in EXAMPLES),
+        *(f"  {called} {arguments}".rstrip() + f"\n      {meaning}" for arguments, meaning in EXAMPLES),
         "",
         "  -m  sweep over comma-separated values     --cfg job  print the configuration",
         "  --config-dir DIR  add choices of your own",

@@ -1,11 +1,11 @@
-"""`membrane-models`: what there is to choose from, its settings, and what may not be combined. Without torch."""
+"""List what can be chosen, or show a choice with its settings and what it excludes."""
 
 import copy
 import inspect
-import sys
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from membrane.cli.answer import CommandParser
 from membrane.config.check import check, resolved
 from membrane.config.choices import Choice, as_typed, choices
 from membrane.config.composer import Composer, folder
@@ -14,35 +14,39 @@ from membrane.errors import ConfigError
 from membrane.schema import GROUPS, Node, Settings
 from membrane.schema.model import Model
 
-USAGE = (
-    "usage: membrane-models [NAME | GROUP | --table | --markdown]   "
-    "a list, one choice in full, a group, what fits what, all of it"
-)
 LISTED = ("model", "neuron", "surrogate")
 FRAMEWORKS = ("singlestep", "multistep", "singlestep_tid", "multistep_tid")
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command line and return its exit code."""
-    arguments = list(sys.argv[1:] if arguments is None else arguments)
-    if len(arguments) > 1 or arguments in (["-h"], ["--help"]):
-        print(USAGE)
-        return 0 if len(arguments) == 1 else 2
-    pages = {"": overview, "--table": table, "--markdown": markdown}
-    name = arguments[0] if arguments else ""
-    groups = choices(folder())
-    named = [choice for listed in groups.values() for choice in listed if choice.name == name]
-    if name in pages:
-        print(pages[name]())
-    elif name in groups:
-        print("\n".join(lines_of(groups[name])))
-    elif named:
-        print("\n\n".join(map(in_full, named)))
-    else:
-        near = nearest(name, [*groups, *(choice.name for listed in groups.values() for choice in listed)])
-        print(f"membrane: {name}: no such group or choice{near or ';'} see membrane-models", file=sys.stderr)
-        return 2
+def models_command(arguments: Sequence[str]) -> int:
+    """Print what was asked for and return the exit code."""
+    asked = models_parser().parse_args(arguments)
+    print(asked.page() if asked.name is None else named_page(asked.name))
     return 0
+
+
+def models_parser() -> CommandParser:
+    """Return the parser of the command; ``page`` is the function that writes what is printed without a name."""
+    parser = CommandParser("models", __doc__)
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument("name", metavar="NAME", nargs="?", help="a choice, shown in full, or a group of choices")
+    fits = "which neurons fit which models, under which frameworks"
+    what.add_argument("--table", dest="page", action="store_const", const=table, default=overview, help=fits)
+    what.add_argument("--markdown", dest="page", action="store_const", const=markdown, help="all of it: docs/models.md")
+    return parser
+
+
+def named_page(name: str) -> str:
+    """Return what there is to say of a group or of the choices of that name. Raises ConfigError if there are none."""
+    groups = choices(folder())
+    if name in groups:
+        return "\n".join(lines_of(groups[name]))
+    everything = [choice for listed in groups.values() for choice in listed]
+    named = [choice for choice in everything if choice.name == name]
+    if not named:
+        near = nearest(name, [*groups, *(choice.name for choice in everything)])
+        raise ConfigError(f"{name}: no such group or choice{near or ';'} see membrane models")
+    return "\n\n".join(map(in_full, named))
 
 
 def overview() -> str:
@@ -50,7 +54,14 @@ def overview() -> str:
     groups = choices(folder())
     others = ", ".join(group for group in groups if group not in LISTED)
     lines = [line for group in LISTED for line in (*lines_of(groups[group]), "")]
-    return "\n".join([*lines, f"other groups: {others}", "", USAGE])
+    return "\n".join(
+        [
+            *lines,
+            f"other groups: {others}",
+            "",
+            "membrane models NAME shows a choice or a group, --table what fits what",
+        ]
+    )
 
 
 def lines_of(group: list[Choice]) -> list[str]:
@@ -186,7 +197,7 @@ def markdown() -> str:
     lines = [
         "# Models, neurons, surrogates",
         "",
-        "Written by `membrane-models --markdown`; a test compares it with what the program knows.",
+        "Written by `membrane models --markdown`; a test compares it with what the program knows.",
     ]
     groups = choices(folder())
     for group in LISTED:

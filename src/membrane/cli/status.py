@@ -1,4 +1,4 @@
-"""`membrane-status RUNS`: which runs are finished, running, failed, missing; how long the rest will take."""
+"""Show which runs are finished, running, failed or missing, and how long is left."""
 
 import dataclasses
 import json
@@ -11,6 +11,7 @@ from pathlib import Path
 from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
+from membrane.cli.answer import CommandParser
 from membrane.errors import ConfigError
 from membrane.report.terminal import clock_text, console, rough_duration
 from membrane.runs.standing import Run
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from rich.console import Console, RenderableType
     from rich.segment import Segments
 
-USAGE = "usage: membrane-status RUNS [--watch | --json]   for example: membrane-status runs --watch"
 STATUSES = ("finished", "running", "failed", "damaged", "stopped", "broken off", "pruned", "missing")
 STYLES = {"finished": "green", "running": "cyan", "failed": "red", "damaged": "red", "missing": "yellow"}
 URGENT = ("running", "failed", "damaged", "stopped", "broken off", "missing", "pruned", "finished")
@@ -33,23 +33,15 @@ LOOKS = 3
 """So many looks in a row may find nothing running before a watch ends: a sweep needs a moment between two jobs."""
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command line and return its exit code: 0, or 1 where a run failed, or 2 where it was refused."""
-    arguments = list(sys.argv[1:] if arguments is None else arguments)
-    if not arguments or {"-h", "--help"} & set(arguments):
-        print(USAGE)
-        return 0 if arguments else 2
-    try:
-        runs, options = parse(arguments)
-        if "--watch" in options:
-            return watch(runs)
-        found = survey(runs, time.time())
-    except ConfigError as error:
-        print(f"membrane: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        return 0
-    if "--json" in options:
+def status_command(arguments: Sequence[str]) -> int:
+    """Show where runs stand and return the exit code: 1 if one of them failed or is damaged."""
+    asked = status_parser().parse_args(arguments)
+    if not asked.runs.is_dir():
+        raise ConfigError(f"{asked.runs}: no such folder; name one that holds runs, such as runs")
+    if asked.watch:
+        return watch(asked.runs)
+    found = survey(asked.runs, time.time())
+    if asked.json:
         print(json.dumps([plain(run) for run in found.runs], indent=2, allow_nan=False))
         for line in found.unread:
             print(f"membrane: {line}", file=sys.stderr)
@@ -59,19 +51,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return code(found)
 
 
-def parse(arguments: Sequence[str]) -> tuple[Path, set[str]]:
-    """The folder and the options. ConfigError for anything else."""
-    options = {argument for argument in arguments if argument.startswith("--")}
-    folders = [Path(argument) for argument in arguments if argument not in options]
-    if wrong := sorted(options - {"--watch", "--json"}):
-        raise ConfigError(f"{wrong[0]}: no such option; {USAGE}")
-    if len(folders) != 1:
-        raise ConfigError(f"one folder of runs is needed, got {len(folders)}; {USAGE}")
-    if len(options) > 1:
-        raise ConfigError("--watch draws tables, --json does not; leave one of them out")
-    if not folders[0].is_dir():
-        raise ConfigError(f"{folders[0]}: no such folder; name one that holds runs, such as runs")
-    return folders[0], options
+def status_parser() -> CommandParser:
+    """Return the parser of the command."""
+    parser = CommandParser("status", __doc__, "for example: membrane status runs --watch")
+    parser.add_argument("runs", metavar="RUNS", type=Path, help="a run's folder, or one that holds runs")
+    how = parser.add_mutually_exclusive_group()
+    how.add_argument("--watch", action="store_true", help="draw the table anew until nothing runs, or Ctrl-C")
+    how.add_argument("--json", action="store_true", help="print a list of runs for programs")
+    return parser
 
 
 def plain(run: Run) -> dict[str, Any]:

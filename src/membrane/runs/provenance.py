@@ -81,10 +81,21 @@ def changes_since(recorded: dict[str, Any]) -> list[str]:
 
 
 def program_command() -> list[str]:
-    """Return the words by which this program is called."""
-    return ["python", sys.argv[0]] if Path(sys.argv[0]).name == "train.py" else ["membrane-train"]
+    """Return the words that call this program: `python train.py` in a bare clone, else `membrane train`."""
+    return ["python", sys.argv[0]] if Path(sys.argv[0]).name == "train.py" else ["membrane", "train"]
+
+
+def typed_arguments() -> list[str]:
+    """Return what was typed behind those words, without secrets."""
+    return list(map(masked_override, sys.argv[1:]))
 
 
 def command_line() -> list[str]:
-    """Return the command line, without the folder of the program and without secrets."""
-    return [Path(sys.argv[0]).name, *map(masked_override, sys.argv[1:])]
+    """Return the command line, without the folder that the program lies in and without secrets."""
+    return [*recorded_program(), *typed_arguments()]
+
+
+def recorded_program() -> list[str]:
+    """Return the words that call this program as files record them, without its folder."""
+    program = program_command()
+    return ["train.py"] if program[0] == "python" else program

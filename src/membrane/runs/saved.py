@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from membrane.errors import DataError
+from membrane.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig, ListConfig
@@ -35,10 +35,10 @@ def read_yaml(path: Path) -> "DictConfig | ListConfig":
 
 
 def read_result(run_folder: Path) -> dict[str, Any]:
-    """Return a finished run's result.json. Raises DataError if the run has none or it is damaged."""
+    """Return a finished run's result.json. Raises ConfigError if the run has none, DataError if it is damaged."""
     path = run_folder / RESULT
     if not path.is_file():
-        raise DataError(f"{run_folder}: no finished run (no {RESULT})")
+        raise ConfigError(f"{run_folder}: no finished run (no {RESULT})")
     try:
         return read_json(path)
     except ValueError:

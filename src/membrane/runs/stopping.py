@@ -6,25 +6,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from membrane.errors import RESUMABLE, Stopped
 from membrane.schema.duration import seconds
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)
-RESUMABLE = 75
-"""The exit code of a run that stopped with a checkpoint: start it again."""
-
-
-class Stopped(BaseException):
-    """The process was told to stop; ``saved`` says whether the run can go on from a checkpoint."""
-
-    def __init__(self, why: str, code: int, saved: bool = False) -> None:
-        super().__init__(why)
-        self.why = why
-        self.code = RESUMABLE if saved else code
-
-    @property
-    def saved(self) -> bool:
-        """Return whether starting it again continues it."""
-        return self.code == RESUMABLE
 
 
 class Pruned(Exception):

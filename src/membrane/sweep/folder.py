@@ -1,7 +1,6 @@
 """A sweep's folder, and the file in it that lists the sweep's jobs."""
 
 import os
-import sys
 from collections.abc import Sequence
 from datetime import datetime
 from itertools import count
@@ -10,6 +9,7 @@ from typing import Any
 
 from membrane.errors import ConfigError
 from membrane.files.durable import write_json
+from membrane.runs import provenance
 from membrane.runs.folder import RunFolder
 from membrane.schema import Config
 from membrane.schema.secrets import masked_override
@@ -35,7 +35,7 @@ def jobs_record(typed: Sequence[str], jobs: Sequence[tuple[Job, Config]], runs: 
     """Return the content of jobs.json: the command line, and each job's overrides and run folder; secrets masked."""
     return {
         "schema": 1,
-        "command": [Path(sys.argv[0]).name, *map(masked_override, typed)],
+        "command": [*provenance.recorded_program(), *map(masked_override, typed)],
         "jobs": [
             {
                 "overrides": list(map(masked_override, membrane_overrides(job.overrides))),

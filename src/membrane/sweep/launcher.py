@@ -13,10 +13,9 @@ from hydra.core.utils import JobReturn, JobStatus
 from omegaconf import DictConfig
 
 from membrane.config.composer import without_hydra
-from membrane.errors import ConfigError, DataError
+from membrane.errors import ConfigError, DataError, Stopped
 from membrane.runs.folder import PRUNE, RunFolder
 from membrane.runs.preparation import finished_already
-from membrane.runs.stopping import Stopped
 from membrane.schema import Config
 from membrane.schema.secrets import masked_override
 from membrane.scores import principal_score

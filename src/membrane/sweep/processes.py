@@ -63,7 +63,7 @@ def cores() -> int:
 
 def command(arguments: Sequence[str]) -> list[str]:
     """membrane's command line in a fresh interpreter, which imports nothing from the working directory by itself."""
-    return [sys.executable, "-P", "-m", "membrane", *arguments]
+    return [sys.executable, "-P", "-m", "membrane", "train", *arguments]
 
 
 def environment() -> dict[str, str]:

@@ -1,17 +1,26 @@
 """Measuring a run's checkpoints on its test set: the part that `train` and `evaluate` share."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import lightning as L
 import numpy as np
 import torch
 
+from membrane.config.redaction import published
 from membrane.data.feed.module import DataModule
+from membrane.files.digest import sha256
+from membrane.files.durable import write_json
 from membrane.learner import Learner
+from membrane.runs.fingerprint import fingerprint
+from membrane.runs.folder import checkpoint_of
 from membrane.schema import Config
+from membrane.schema.secrets import masked_override
+from membrane.tracking.log import quiet
 from membrane.training import checkpoints
-from membrane.training.assembly import build_trainer
+from membrane.training.assembly import build_data, build_learner, build_trainer, set_arithmetic
 
 
 @dataclass(frozen=True)
@@ -40,3 +49,39 @@ def test(trainer: L.Trainer, learner: Learner, data: DataModule, checkpoint: Pat
     names = learner.collected[0]
     outputs = {name: torch.cat([batch[name] for batch in learner.collected]).numpy() for name in names}
     return Test(metrics, outputs, checkpoint)
+
+
+def measure_run(run: Path, config: Config) -> tuple[dict[str, float], Path]:
+    """Return `test/*` of the checkpoint that a run's protocol selects, under ``config``, and that checkpoint."""
+    set_arithmetic(config)
+    learner = build_learner(config)
+    data = build_data(config, learner)
+    data.setup()
+    with quiet():
+        tested = test(build_trainer(config, run), learner, data, checkpoint_of(run))
+    return {f"test/{name}": value for name, value in tested.metrics.items()}, tested.checkpoint
+
+
+def write_evaluation(
+    run: Path,
+    result: Mapping[str, Any],
+    config: Config,
+    changes: Sequence[str],
+    metrics: Mapping[str, float],
+    checkpoint: Path,
+) -> None:
+    """Write `evaluations/<fingerprint>.json`: what was measured, under what, of which weights."""
+    content = {
+        "what": "test",
+        "overrides": [masked_override(change) for change in changes],
+        "config": published(config),
+        "metrics": dict(metrics),
+        "checkpoint_sha256": sha256(checkpoint),
+        "parent": {"fingerprint": result["fingerprint"], "seed": result["seed"]},
+    }
+    write_json(run / "evaluations" / f"{fingerprint(config)}.json", content)
+
+
+def missed(recorded: Mapping[str, float], measured: Mapping[str, float]) -> dict[str, tuple[float | None, float]]:
+    """Return (recorded, measured) of every number that is not what the run recorded, to the last digit."""
+    return {name: (recorded.get(name), value) for name, value in measured.items() if recorded.get(name) != value}

@@ -186,8 +186,8 @@ def finish(
     log.info("folder: %s", folder.path)
     # no run says by itself whom to trust
     trust = f" 'trust=[{','.join(config.trust)}]'" if config.trust else ""
-    log.info("next:   membrane-evaluate %s%s", folder.path, trust)
-    if (command := under_seeds(provenance.command_line()[1:])) is not None:
+    log.info("next:   membrane evaluate %s%s", folder.path, trust)
+    if (command := under_seeds(provenance.typed_arguments())) is not None:
         log.info("        %s   for the spread over five seeds", command)
 
 

@@ -11,12 +11,12 @@ from omegaconf import DictConfig
 
 from membrane.config.redaction import as_yaml, published
 from membrane.data.feed.module import DataModule
-from membrane.errors import ConfigError, DataError, RunFailed, one_line
+from membrane.errors import ConfigError, DataError, RunFailed, Stopped, one_line
 from membrane.learner import Learner
 from membrane.randomness import scoped
 from membrane.runs.folder import RunFolder
 from membrane.runs.preparation import finished_already, prepare
-from membrane.runs.stopping import Pruned, Stop, Stopped
+from membrane.runs.stopping import Pruned, Stop
 from membrane.schema import Config
 from membrane.tracking.log import run_log
 from membrane.tracking.loggers import tracker

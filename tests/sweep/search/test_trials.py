@@ -15,10 +15,9 @@ import pytest
 from hydra.types import RunMode
 
 from membrane.config.composer import Composer
-from membrane.errors import ConfigError, RunFailed
+from membrane.errors import ConfigError, RunFailed, Stopped
 from membrane.files.durable import write_json
 from membrane.runs.folder import PRUNE, RunFolder
-from membrane.runs.stopping import Stopped
 from membrane.runs.table import read_rows
 from membrane.schema import Config
 from membrane.sweep.jobs import jobs_of
@@ -340,10 +339,10 @@ def test_a_search_from_the_command_line_and_the_command_that_it_prints(
     best = max(result["metrics"]["val/acc"] for result in results)
     lines = printed.out.splitlines()
     assert f"  val/acc       {best:.4f}" in lines
-    [typed_again] = [line for line in lines if "optimizer.lr=0.0" in line and line.startswith("membrane-train ")]
+    [typed_again] = [line for line in lines if "optimizer.lr=0.0" in line and line.startswith("membrane train ")]
     assert small(*typed) == 0
     assert ": 0 of 3 trials to go" in capsys.readouterr().out
-    from membrane.cli.train import main
+    from membrane.cli.main import main
 
     assert main(shlex.split(typed_again)[1:]) == 0
     assert capsys.readouterr().out.startswith("finished already: runs/digits/")

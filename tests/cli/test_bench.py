@@ -1,4 +1,4 @@
-"""`membrane-bench`: a tiny workload from the command line to its files, and what is refused."""
+"""`membrane bench`: a tiny workload from the command line to its files, and what is refused."""
 
 import json
 import subprocess
@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 import torch
+from commands import bench
 
 from membrane.bench import digits_run, measure, memory
-from membrane.bench.command import main, parser
 from membrane.bench.peers import PEERS
 from membrane.bench.record import Case
 from membrane.bench.step import data
@@ -44,14 +44,14 @@ def test_the_precisions_that_are_worth_it(
 ) -> None:
     monkeypatch.setattr("membrane.config.precision.bf16_instructions", lambda: instructions)
     chosen = ["W2", "--peers", "membrane m,relu", "--rounds", "1", "--out", str(tmp_path)]
-    assert main([*chosen, *TINY, *(f"--precision={each}" for each in said)]) == 0
+    assert bench([*chosen, *TINY, *(f"--precision={each}" for each in said)]) == 0
     [case] = [Case.read(plain) for plain in json.loads((tmp_path / "cpu.json").read_text())["cases"]]
     assert {timing.precision for timing in case.timings} == timed
     assert capsys.readouterr().err.count("bf16 is left out") == told
 
 
 def test_a_tiny_workload_end_to_end(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["W4", "neuron", *TINY, "--rounds", "2", "--out", str(tmp_path / "bench")]) == 0
+    assert bench(["W4", "neuron", *TINY, "--rounds", "2", "--out", str(tmp_path / "bench")]) == 0
     said = capsys.readouterr().out
     folder = tmp_path / "bench"
     assert {path.name for path in folder.iterdir()} == {"cpu.md", "cpu.json", "cpu.png"}
@@ -72,7 +72,7 @@ def test_a_sweep_has_files_of_its_own_and_fewer_peers_if_said(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     chosen = ["W4", "--sweep", "width", "--peers", "membrane m,relu", "--minutes", "0.001", "--out", str(tmp_path)]
-    assert main([*chosen, *TINY]) == 0
+    assert bench([*chosen, *TINY]) == 0
     content = json.loads((tmp_path / "cpu_width.json").read_text())
     [case] = [Case.read(plain) for plain in content["cases"]]  # the time is up after the first round of the first
     assert {timing.peer for timing in case.timings} == {"membrane multistep", "ReLU on T·N images"}
@@ -93,22 +93,23 @@ def test_a_sweep_has_files_of_its_own_and_fewer_peers_if_said(
     ],
 )
 def test_what_is_refused_in_one_line(arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(arguments) == 2
+    assert bench(arguments) == 2
     error = capsys.readouterr().err
     assert said in error
     assert error.count("\n") == 1
 
 
 @pytest.mark.parametrize("arguments", [["--rounds", "0"], ["--minutes", "nan"], ["--scale", "x"], ["--device", "tpu"]])
-def test_numbers_must_make_sense(arguments: list[str]) -> None:
-    with pytest.raises(SystemExit) as stopped:
-        parser().parse_args(arguments)
-    assert stopped.value.code == 2
+def test_numbers_must_make_sense(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert bench(arguments) == 2
+    [line] = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"membrane: argument {arguments[0]}: ")
+    assert line.endswith("; see membrane bench --help")
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
 def test_without_cuda_it_is_not_asked_for(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["W4", "--device", "cuda"]) == 2
+    assert bench(["W4", "--device", "cuda"]) == 2
     assert "use --device cpu" in capsys.readouterr().err
 
 
@@ -117,16 +118,16 @@ def test_a_library_that_is_missing_is_one_line_and_left_out(
 ) -> None:
     monkeypatch.setattr("membrane.bench.peers.find_spec", lambda name: None if name == "norse" else object())
     chosen = ["W4", "--peers", "norse,relu", "--rounds", "1", "--out", str(tmp_path)]
-    assert main([*chosen, *TINY]) == 0
+    assert bench([*chosen, *TINY]) == 0
     said = capsys.readouterr()
     lines = [line for line in said.err.splitlines() if "Norse" in line]
     assert lines == ["membrane: Norse is not installed and left out; it comes with: pip install 'membrane[bench]'"]
     assert "Norse" not in said.out
-    assert main(["W4", "--peers", "norse", *TINY]) == 2
+    assert bench(["W4", "--peers", "norse", *TINY]) == 2
 
 
 def test_help_needs_no_torch() -> None:
-    code = "import sys; from membrane.bench.command import parser; parser(); sys.exit('torch' in sys.modules)"
+    code = "import sys; from membrane.cli.bench import bench_parser; bench_parser(); sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 

@@ -1,7 +1,7 @@
-"""The command line of `membrane-bench`. Without torch until something is measured."""
+"""Time a training step beside SpikingJelly, snnTorch and Norse."""
 
 import sys
-from argparse import ArgumentParser, ArgumentTypeError, Namespace, RawDescriptionHelpFormatter
+from argparse import ArgumentTypeError, Namespace
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from membrane.bench.peers import PEERS, Peer
 from membrane.bench.record import Case, WholeRun
 from membrane.bench.workloads import NAMES, SWEPT, WHOLE_RUN, WORKLOADS, Workload, chosen
+from membrane.cli.answer import CommandParser
 from membrane.config.messages import nearest
 from membrane.errors import ConfigError
 
@@ -22,33 +23,28 @@ WHOLE_RUNS = 3
 OUT = Path("records/bench")
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command line and return its exit code: 0, 1 where a run failed, 2 where it was refused."""
-    asked = parser().parse_args(arguments)
+def bench_command(arguments: Sequence[str]) -> int:
+    """Measure what was asked for and return the exit code: 1 if a run failed."""
+    asked = bench_parser().parse_args(arguments)
+    names, peers, device = names_of(asked.workloads, asked.sweep), peers_of(asked.peers), device_of(asked.device)
     try:
-        names, peers, device = names_of(asked.workloads, asked.sweep), peers_of(asked.peers), device_of(asked.device)
         return bench(asked, names, timed_on(device.type, peers, asked.precision), device)
-    except ConfigError as error:
-        print(f"membrane: {error}", file=sys.stderr)
-        return 2
     except KeyboardInterrupt:
-        say("stopped; nothing was written")
-        return 130
+        raise KeyboardInterrupt("nothing was written") from None
 
 
-def parser() -> ArgumentParser:
-    """What can be said."""
+def bench_parser() -> CommandParser:
+    """Return the parser of the command."""
     listed = "\n".join(f"  {each.name:<8}{each.title}" for each in WORKLOADS)
-    made = ArgumentParser(
-        prog="membrane-bench",
-        description="Time a training step of membrane beside SpikingJelly, snnTorch and Norse by hand, and beside the "
-        "same net\nwith ReLU on T·N images. snnTorch and Norse come with: pip install 'membrane[bench]'.",
+    parser = CommandParser(
+        "bench",
+        f"{__doc__}\n\nThe peers are written by hand; the floor is the same net with ReLU on T·N images.\n"
+        "snnTorch and Norse come with: pip install 'membrane[bench]'.",
         epilog=f"workloads:\n{listed}\n  {WHOLE_RUN:<8}the digits run, whole, from the command to its end\n\n"
-        "for example:\n  membrane-bench --minutes 6\n  membrane-bench W1 W2 --threads 2 --memory\n"
-        "  membrane-bench W1 --sweep timesteps --peers membrane,relu --minutes 10",
-        formatter_class=RawDescriptionHelpFormatter,
+        "for example:\n  membrane bench --minutes 6\n  membrane bench W1 W2 --threads 2 --memory\n"
+        "  membrane bench W1 --sweep timesteps --peers membrane,relu --minutes 10",
     )
-    add = made.add_argument
+    add = parser.add_argument
     add("workloads", nargs="*", metavar="WORKLOAD", help="which ones (default: all; with --sweep W1 to W4)")
     add("--rounds", type=positive(int), default=ROUNDS, help=f"turns that every peer gets at most (default {ROUNDS})")
     add("--minutes", type=positive(float), help="end within about so many minutes: fewer rounds, then fewer workloads")
@@ -64,7 +60,7 @@ def parser() -> ArgumentParser:
     add("--memory", action="store_true", help="on the CPU, peak memory too: a further process for each peer")
     add("--out", type=Path, default=OUT, help=f"folder for the table, the figure and the numbers (default {OUT})")
     add("--scale", type=positive(float), default=1.0, help="narrower nets and smaller batches, to try the bench out")
-    return made
+    return parser
 
 
 def positive(kind: type[int] | type[float]) -> Any:

@@ -1,0 +1,78 @@
+"""Turn exceptions into a line on standard error and an exit code, for every command.
+
+0: done; 1: a run failed, or data are missing or damaged; 2: what was typed was refused; 75: stopped with a checkpoint;
+130 and 143: stopped without one, by Ctrl-C and SIGTERM; 141: nobody reads the output any more.
+"""
+
+import os
+import sys
+import traceback
+from argparse import ArgumentParser, RawDescriptionHelpFormatter
+from collections.abc import Callable
+from typing import NoReturn
+
+from membrane.errors import ConfigError, DataError, RunFailed, Stopped
+from membrane.files.lock import Occupied
+
+OUTPUT_CLOSED = 141
+"""The exit code that a shell gives a program of which the output was closed: 128 + SIGPIPE."""
+
+
+class CommandParser(ArgumentParser):
+    """The arguments of `membrane COMMAND`; a mistake in them is a ConfigError rather than the end of the process."""
+
+    def __init__(self, command: str, description: str | None, epilog: str = "") -> None:
+        super().__init__(
+            prog=f"membrane {command}".strip(),
+            description=description,
+            epilog=epilog,
+            formatter_class=RawDescriptionHelpFormatter,
+            allow_abbrev=False,
+        )
+
+    def error(self, message: str) -> NoReturn:
+        """Raise ConfigError with argparse's message."""
+        raise ConfigError(f"{message}; see {self.prog} --help")
+
+
+def answer(command: Callable[[], int]) -> int:
+    """Run a command and return its exit code, after a line on standard error if it ended with an exception."""
+    try:
+        return flushed(command)
+    except BrokenPipeError:  # as in `membrane models | head`; Python would complain at its end, when it flushes
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return OUTPUT_CLOSED
+    except (Exception, KeyboardInterrupt, Stopped) as error:
+        code, line = code_and_line(error)
+        if line:
+            print(f"membrane: {line}", file=sys.stderr)
+        elif line is None:
+            traceback.print_exc()
+        return code
+
+
+def flushed(command: Callable[[], int]) -> int:
+    """Run a command and return its exit code; all that it printed has then left this process."""
+    try:
+        return command()
+    except SystemExit as ended:  # argparse ends so after --help
+        return int(ended.code or 0)
+    finally:
+        sys.stdout.flush()
+
+
+def code_and_line(error: BaseException) -> tuple[int, str | None]:
+    """Return the exit code of an exception and what to say of it: "" for nothing, None for its traceback."""
+    match error:
+        case ConfigError():
+            return 2, str(error)
+        case DataError() | Occupied() | RunFailed():
+            return 1, str(error)
+        case Stopped():
+            saved, then = ("with a checkpoint", "go on") if error.saved else ("without a checkpoint", "run it anew")
+            return error.code, f"stopped by {error.why} {saved}; start it again to {then}"
+        case KeyboardInterrupt():
+            return 130, "; ".join(["stopped", *map(str, error.args)])
+        case ModuleNotFoundError() if error.name and error.name.partition(".")[0] != "membrane":
+            return 1, f"{error.name} is not installed here; `make setup`, then `source .venv/bin/activate`"
+    return 1, None
