@@ -1,4 +1,8 @@
-"""What cannot go together: one rule a function, each with its line. Checked before anything is built, without torch."""
+"""Settings that cannot go together, refused before anything is built, without torch.
+
+Each rule is a function in `RULES`. It returns one line that says what does not fit and what to use instead, or None if
+the configuration passes. To add a rule, write a function and put it into the table.
+"""
 
 from collections.abc import Callable
 
@@ -10,12 +14,12 @@ from membrane.scores import MONITORS, score_of
 
 
 def refusal(config: Config) -> str | None:
-    """Why a configuration cannot run, with the way out, in one line; None where it can."""
+    """Return the line of the first rule that refuses a configuration, or None if it can run."""
     return next((line for line in (rule(config) for rule in RULES) if line is not None), None)
 
 
-def time_fits(config: Config) -> str | None:
-    """The framework expects timesteps that the data do not have, or the reverse."""
+def refuse_timesteps(config: Config) -> str | None:
+    """Refuse data with timesteps under a framework that repeats its input, and data without under one that does not."""
     dataset, framework = config.dataset.name, config.framework.name_of_choice
     if config.dataset.timesteps_in_data and not config.framework.timesteps_in_data:
         way_out = f"use framework={framework}_tid"
@@ -26,147 +30,218 @@ def time_fits(config: Config) -> str | None:
     return None
 
 
-def model_fits(config: Config) -> str | None:
-    """A model for images and a signal, or the reverse; an activation in a model that has no ANN twin."""
-    model, name, dataset = config.model, config.model.name_of_choice, config.dataset
-    dims = len(dataset.shape) - 1
-    shape = f"{dims}-D (shape {dataset.shape})"
-    if dims not in model.ranks:
-        ranks = " or ".join(f"{rank}-D" for rank in model.ranks)
-        return f"model {name} is for {ranks} data, dataset {dataset.name} is {shape}: use model=scnn or smlp"
-    if model.dims not in (None, dims):
-        return f"model.dims={model.dims} but dataset {dataset.name} is {shape}: leave model.dims out"
-    if not config.neuron.spiking and not model.ann_twin:
-        activation = config.neuron.name_of_choice
-        return f"model {name} has no ANN twin, neuron={activation} does not spike: use one that does, as neuron=lif"
+def refuse_rank(config: Config) -> str | None:
+    """Refuse a model for images on signals, and the reverse."""
+    model, dataset, dims = config.model, config.dataset, len(config.dataset.shape) - 1
+    if dims in model.ranks:
+        return None
+    ranks = " or ".join(f"{rank}-D" for rank in model.ranks)
+    data = f"{dims}-D (shape {dataset.shape})"
+    return f"model {model.name_of_choice} is for {ranks} data, dataset {dataset.name} is {data}: use model=scnn or smlp"
+
+
+def refuse_dims(config: Config) -> str | None:
+    """Refuse ``model.dims`` that are not the data's."""
+    model, dataset, dims = config.model, config.dataset, len(config.dataset.shape) - 1
+    if model.dims in (None, dims):
+        return None
+    data = f"{dims}-D (shape {dataset.shape})"
+    return f"model.dims={model.dims} but dataset {dataset.name} is {data}: leave model.dims out"
+
+
+def refuse_ann_twin(config: Config) -> str | None:
+    """Refuse an activation without spikes in a model that has no ANN twin."""
+    if config.neuron.spiking or config.model.ann_twin:
+        return None
+    model, activation = config.model.name_of_choice, config.neuron.name_of_choice
+    return f"model {model} has no ANN twin, neuron={activation} does not spike: use one that does, as neuron=lif"
+
+
+def refuse_reset(config: Config) -> str | None:
+    """Refuse a neuron whose reset does not lie below its threshold."""
+    threshold, reset = getattr(config.neuron, "v_threshold", None), getattr(config.neuron, "v_reset", None)
+    if threshold is not None and reset is not None and reset >= threshold:
+        return f"neuron.v_reset={reset} must lie below neuron.v_threshold={threshold}"
     return None
 
 
-def neuron_can_fire(config: Config) -> str | None:
-    """A reset above the threshold, or a neuron without a surrogate gradient."""
-    neuron = config.neuron
-    threshold, reset = getattr(neuron, "v_threshold", None), getattr(neuron, "v_reset", None)
-    if threshold is not None and reset is not None and reset >= threshold:
-        return f"neuron.v_reset={reset} must lie below neuron.v_threshold={threshold}"
-    if config.surrogate is None and neuron.spiking and neuron.choice:
+def refuse_no_surrogate(config: Config) -> str | None:
+    """Refuse a spiking neuron without a surrogate gradient."""
+    if config.surrogate is None and config.neuron.spiking and config.neuron.choice:
         return "surrogate: a spiking neuron needs one, such as surrogate=atan"
     return None
 
 
-def steps_fit(config: Config) -> str | None:
-    """A neuron that needs all timesteps together, where they come one by one."""
+def refuse_single_step_in_model_that_owns_time(config: Config) -> str | None:
+    """Refuse a neuron that may not mix both step modes where the model uses one and the framework the other."""
     neuron, framework = config.neuron.name_of_choice, config.framework.name_of_choice
-    recurrent = getattr(config.model, "recurrent", "none")
-    single, way_out = config.framework.single_step, f"use framework={framework.replace('single', 'multi')}"
-    if single and config.model.owns_time and config.neuron.steps == "either":
-        own = f"model {config.model.name_of_choice} steps its neurons in multi-step mode"
-        return f"{own}, neuron {neuron} then needs all timesteps together, framework={framework} gives one: {way_out}"
-    if not together(config.neuron):
+    if not (config.framework.single_step and config.model.owns_time and config.neuron.steps == "either"):
         return None
-    if single:
-        why = f"neuron {neuron} needs all timesteps together, framework={framework} gives them one by one"
-        return f"{why}: {way_out}{or_unmasked(config.neuron)}"
-    if recurrent != "none":
-        way_out = f"use model.recurrent=none or another neuron{or_unmasked(config.neuron)}"
-        return f"neuron {neuron} needs all timesteps together, model.recurrent={recurrent} one by one: {way_out}"
-    return None
+    own = f"model {config.model.name_of_choice} steps its neurons in multi-step mode"
+    needs = f"neuron {neuron} then needs all timesteps together, framework={framework} gives one"
+    return f"{own}, {needs}: use framework={multi_step(framework)}"
 
 
-def neurons_are_there(config: Config) -> str | None:
-    """A readout or a regulariser that speaks of neurons or spikes, where the network has none."""
-    readout, regularizer, model = config.readout, config.regularizer, config.model
-    recurrent = getattr(model, "recurrent", "none")
-    if not config.neuron.spiking and recurrent != "none":
-        way_out = "use model.recurrent=none or a spiking neuron"
-        return f"model.recurrent={recurrent} needs time, the ANN twin has none: {way_out}"
-    if not config.neuron.spiking:
-        ann = f"needs spiking neurons, neuron={config.neuron.name_of_choice} is the ANN twin"
-        if readout.of_neurons:
-            return f"readout={readout.name_of_choice} {ann}: use readout=mean"
-        if regularizer is not None and regularizer.of_neurons:
-            return f"regularizer={regularizer.name_of_choice} {ann}: use regularizer=none"
-    if readout.of_spikes and not (model.spikes_out or isinstance(model, Trusted)):
-        way_out = "add model.head_neuron=true" if "head_neuron" in type(model).model_fields else "use readout=mean"
-        real = f"model={model.name_of_choice} puts out real numbers"
-        return f"readout={readout.name_of_choice} needs spikes at the output, {real}: {way_out}"
-    return None
+def refuse_single_step_of_whole_sequence(config: Config) -> str | None:
+    """Refuse a neuron that needs all timesteps together under a framework that gives them one by one."""
+    neuron, framework = config.neuron.name_of_choice, config.framework.name_of_choice
+    if not (config.framework.single_step and needs_whole_sequence(config.neuron)):
+        return None
+    needs = f"neuron {neuron} needs all timesteps together, framework={framework} gives them one by one"
+    return f"{needs}: use framework={multi_step(framework)}{or_unmasked(config.neuron)}"
 
 
-def together(neuron: Neuron) -> bool:
-    """Whether a neuron runs on the whole sequence alone; a masked PSN does as long as its mask lets the future in."""
-    return neuron.steps == "together" or (isinstance(neuron, MaskedPSN) and neuron.lambda_init < 1)
+def refuse_recurrence_of_whole_sequence(config: Config) -> str | None:
+    """Refuse a neuron that needs all timesteps together in a recurrent layer, which gives them one by one."""
+    recurrent = getattr(config.model, "recurrent", "none")
+    if recurrent == "none" or not needs_whole_sequence(config.neuron):
+        return None
+    neuron = config.neuron.name_of_choice
+    needs = f"neuron {neuron} needs all timesteps together, model.recurrent={recurrent} one by one"
+    return f"{needs}: use model.recurrent=none or another neuron{or_unmasked(config.neuron)}"
 
 
-def or_unmasked(neuron: Neuron) -> str:
-    """The further way out that a masked PSN has."""
-    return ", or neuron.lambda_init=1" if isinstance(neuron, MaskedPSN) else ""
+def refuse_recurrence_of_ann_twin(config: Config) -> str | None:
+    """Refuse recurrent layers in the ANN twin."""
+    recurrent = getattr(config.model, "recurrent", "none")
+    if config.neuron.spiking or recurrent == "none":
+        return None
+    way_out = "use model.recurrent=none or a spiking neuron"
+    return f"model.recurrent={recurrent} needs time, the ANN twin has none: {way_out}"
 
 
-def nobody_listens_to_the_compiled(config: Config) -> str | None:
-    """Hooks on layers at every training step, of a model that is compiled for them."""
-    if config.trainer.compile and config.regularizer is not None:
-        name = config.regularizer.name_of_choice
-        return f"regularizer={name} listens to layers, which a compiled model has not: use trainer.compile=false"
+def refuse_readout_of_ann_twin(config: Config) -> str | None:
+    """Refuse a readout of potentials or spikes for the ANN twin."""
+    if config.neuron.spiking or not config.readout.of_neurons:
+        return None
+    return f"readout={config.readout.name_of_choice} {needs_spiking(config.neuron)}: use readout=mean"
+
+
+def refuse_regularizer_of_ann_twin(config: Config) -> str | None:
+    """Refuse a regulariser of firing rates for the ANN twin."""
+    if config.neuron.spiking or config.regularizer is None or not config.regularizer.of_neurons:
+        return None
+    return f"regularizer={config.regularizer.name_of_choice} {needs_spiking(config.neuron)}: use regularizer=none"
+
+
+def refuse_readout_of_real_numbers(config: Config) -> str | None:
+    """Refuse a readout of spikes for a model whose outputs are none."""
+    readout, model = config.readout, config.model
+    if not readout.of_spikes or model.spikes_out or isinstance(model, Trusted):
+        return None
+    way_out = "add model.head_neuron=true" if "head_neuron" in type(model).model_fields else "use readout=mean"
+    real = f"model={model.name_of_choice} puts out real numbers"
+    return f"readout={readout.name_of_choice} needs spikes at the output, {real}: {way_out}"
+
+
+def refuse_regularizer_of_compiled(config: Config) -> str | None:
+    """Refuse a regulariser, which hooks into layers, of a compiled model, in which hooks do not run."""
+    if not config.trainer.compile or config.regularizer is None:
+        return None
+    name = config.regularizer.name_of_choice
+    return f"regularizer={name} listens to layers, which a compiled model has not: use trainer.compile=false"
+
+
+def refuse_profile_of_compiled(config: Config) -> str | None:
+    """Refuse to time the layers of a compiled model."""
     if config.trainer.compile and config.trainer.profile:
         return "trainer.profile=true times layers, which a compiled model has not: use trainer.compile=false"
     return None
 
 
-def momentum_fits(config: Config) -> str | None:
-    """Nesterov's momentum without momentum."""
+def refuse_nesterov(config: Config) -> str | None:
+    """Refuse Nesterov's momentum without momentum, or with dampening."""
     optimizer = config.optimizer
     if isinstance(optimizer, SGD) and optimizer.nesterov and not (optimizer.momentum > 0 and optimizer.dampening == 0):
         return "optimizer.nesterov=true needs optimizer.momentum above 0 and optimizer.dampening=0"
     return None
 
 
-def loss_reads_the_task(config: Config) -> str | None:
-    """A loss that cannot read the data set's y."""
-    name, task = config.dataset.name, config.dataset.task
-    if task in config.loss.tasks:
+def refuse_loss(config: Config) -> str | None:
+    """Refuse a loss that is not for the data set's task."""
+    name, task, tasks = config.dataset.name, config.dataset.task, config.loss.tasks
+    if task in tasks:
         return None
-    said = f"loss={config.loss.name_of_choice} is for {' and '.join(config.loss.tasks)}"
-    return f"{said}, dataset {name} is {task}: use loss=mse"
+    return f"loss={config.loss.name_of_choice} is for {' and '.join(tasks)}, dataset {name} is {task}: use loss=mse"
 
 
-def watched_is_measured(config: Config) -> str | None:
-    """Something watches a metric that the task has not, or waits for it to get worse."""
-    task, stops = config.dataset.task, early_stops(config)
-    watched: dict[str, str | None] = {place: stop.monitor for place, stop in stops.items()}
+def refuse_monitor(config: Config) -> str | None:
+    """Refuse to watch a metric that is not measured in the data set's task."""
+    task = config.dataset.task
+    monitors: dict[str, str | None] = {path: stop.monitor for path, stop in early_stops(config).items()}
     if config.protocol == "val_best":
-        watched["trainer"] = config.trainer.monitor
-    for place, metric in watched.items():
+        monitors["trainer"] = config.trainer.monitor
+    for path, metric in monitors.items():
         if metric not in MONITORS[task]:
             measured = f"not measured in {task} (dataset {config.dataset.name})"
-            return f"{place}.monitor={metric}: {measured}; use one of {', '.join(MONITORS[task])}"
-    for place, stop in stops.items():
-        right, moves = ("min", "falls") if score_of(stop.monitor).lower_is_better else ("max", "rises")
-        if stop.mode != right:
-            return f"{place}.mode={stop.mode} would stop because {stop.monitor} {moves}: use {place}.mode={right}"
+            return f"{path}.monitor={metric}: {measured}; use one of {', '.join(MONITORS[task])}"
     return None
 
 
-def validation_exists(config: Config) -> str | None:
-    """A callback that watches validation, under a protocol without one."""
+def refuse_early_stop_mode(config: Config) -> str | None:
+    """Refuse to stop a run because a metric gets better."""
+    for path, stop in early_stops(config).items():
+        right, moves = ("min", "falls") if score_of(stop.monitor).lower_is_better else ("max", "rises")
+        if stop.mode != right:
+            return f"{path}.mode={stop.mode} would stop because {stop.monitor} {moves}: use {path}.mode={right}"
+    return None
+
+
+def refuse_early_stop_without_validation(config: Config) -> str | None:
+    """Refuse a callback that watches validation under a protocol without one."""
     if config.protocol != "val_best" and early_stops(config):
         return f"callbacks: early_stop watches validation, of which protocol={config.protocol} has none"
     return None
 
 
-def early_stops(config: Config) -> dict[str, EarlyStop]:
-    """The callbacks that stop a run, by their place."""
-    return {f"callbacks.{key}": each for key, each in config.callbacks.items() if isinstance(each, EarlyStop)}
-
-
 RULES: tuple[Callable[[Config], str | None], ...] = (
-    time_fits,
-    model_fits,
-    neuron_can_fire,
-    steps_fit,
-    neurons_are_there,
-    nobody_listens_to_the_compiled,
-    momentum_fits,
-    loss_reads_the_task,
-    watched_is_measured,
-    validation_exists,
+    refuse_timesteps,
+    refuse_rank,
+    refuse_dims,
+    refuse_ann_twin,
+    refuse_reset,
+    refuse_no_surrogate,
+    refuse_single_step_in_model_that_owns_time,
+    refuse_single_step_of_whole_sequence,
+    refuse_recurrence_of_whole_sequence,
+    refuse_recurrence_of_ann_twin,
+    refuse_readout_of_ann_twin,
+    refuse_regularizer_of_ann_twin,
+    refuse_readout_of_real_numbers,
+    refuse_regularizer_of_compiled,
+    refuse_profile_of_compiled,
+    refuse_nesterov,
+    refuse_loss,
+    refuse_monitor,
+    refuse_early_stop_mode,
+    refuse_early_stop_without_validation,
 )
+"""Every rule, in the order in which they are asked; the first that refuses is the one that a person sees.
+
+Rules about the data come first, then those about model and neuron, then what is read from them, then training.
+"""
+
+
+def needs_whole_sequence(neuron: Neuron) -> bool:
+    """Return whether a neuron needs all timesteps together, as a masked PSN does while its mask lets the future in."""
+    return neuron.steps == "together" or (isinstance(neuron, MaskedPSN) and neuron.lambda_init < 1)
+
+
+def needs_spiking(neuron: Neuron) -> str:
+    """Return why the ANN twin with this activation will not do, for the middle of a line."""
+    return f"needs spiking neurons, neuron={neuron.name_of_choice} is the ANN twin"
+
+
+def multi_step(framework: str) -> str:
+    """Return the name of the multi-step framework beside a single-step one."""
+    return framework.replace("single", "multi")
+
+
+def or_unmasked(neuron: Neuron) -> str:
+    """Return a masked PSN's further way out, empty for other neurons."""
+    return ", or neuron.lambda_init=1" if isinstance(neuron, MaskedPSN) else ""
+
+
+def early_stops(config: Config) -> dict[str, EarlyStop]:
+    """Return the callbacks that stop a run, by their path in the configuration."""
+    return {f"callbacks.{key}": each for key, each in config.callbacks.items() if isinstance(each, EarlyStop)}
