@@ -2,17 +2,17 @@
 
 import pytest
 
-from membrane.schema.duration import seconds
+from membrane.schema.duration import duration_seconds
 
 
 @pytest.mark.parametrize(
     ("said", "meant"), [("45s", 45), ("10m", 600), ("1h30m", 5400), ("1.5h", 5400), ("2d", 172800), ("1m30s", 90)]
 )
 def test_times(said: str, meant: float) -> None:
-    assert seconds(said) == meant
+    assert duration_seconds(said) == meant
 
 
 @pytest.mark.parametrize("said", ["", "10", "m", "10 m", "-5m", "1h30", "ten"])
 def test_what_is_no_time(said: str) -> None:
     with pytest.raises(ValueError, match="expected a time such as 45s, 10m or 1h30m"):
-        seconds(said)
+        duration_seconds(said)

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from membrane.schema import GROUPS, Config, Settings
-from membrane.schema.secrets import MASK, masked, masked_override, secret
+from membrane.schema.secrets import MASK, is_secret, masked, masked_override
 
 
 @pytest.mark.parametrize(
@@ -27,7 +27,7 @@ from membrane.schema.secrets import MASK, masked, masked_override, secret
     ],
 )
 def test_a_setting_named_like_a_secret_is_masked(name: str, value: Any) -> None:
-    assert secret(name, value)
+    assert is_secret(name, value)
     assert masked(name, value) == MASK
     assert masked("model", {name: [value, {"deeper": value}]}) == {name: [MASK, {"deeper": MASK}]}
     assert masked_override(f"++model.{name}={value}") == f"++model.{name}={MASK}"
@@ -43,7 +43,7 @@ def test_a_setting_named_like_a_secret_is_masked(name: str, value: Any) -> None:
     ],
 )
 def test_what_only_looks_like_a_secret_is_not(name: str, value: Any) -> None:
-    assert not secret(name, value)
+    assert not is_secret(name, value)
     assert masked(name, {"inner": value}) == {"inner": value}
 
 
@@ -51,7 +51,7 @@ def test_no_setting_of_ours_would_be_masked() -> None:
     """A model could not be rebuilt from a masked setting."""
     kinds: list[type[Settings]] = [Config, *(kind for _, kinds in GROUPS.values() for kind in kinds)]
     names = [field.alias or name for kind in kinds for name, field in kind.model_fields.items()]
-    assert [name for name in names if secret(name, "text")] == []
+    assert [name for name in names if is_secret(name, "text")] == []
 
 
 def test_an_override_is_masked_where_it_says_a_secret() -> None:

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from membrane.errors import RESUMABLE, Stopped
-from membrane.schema.duration import seconds
+from membrane.schema.duration import duration_seconds
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)
 
@@ -35,7 +35,7 @@ class Stop:
 
     def limit_to(self, max_time: str | None) -> None:
         """Request a stop so long after the start of the process; None: at no time."""
-        self.limit = None if max_time is None else (seconds(max_time), f"max_time={max_time}")
+        self.limit = None if max_time is None else (duration_seconds(max_time), f"max_time={max_time}")
 
     def requested(self) -> Stopped | None:
         """Return what to raise once everything is saved, or None if training goes on."""

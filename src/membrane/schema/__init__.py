@@ -1,4 +1,4 @@
-"""What can be said in a configuration: every setting with its type and default, without importing torch.
+"""The settings of a configuration, each with its type and default, without importing torch.
 
 The ``description`` of a setting is its line in `--help`.
 """
@@ -9,7 +9,7 @@ from pydantic import Field, PositiveInt, SerializeAsAny, field_validator
 
 from membrane.schema.augmentation import AUGMENTATIONS, Augmentation
 from membrane.schema.dataset import DATASETS, Dataset
-from membrane.schema.duration import seconds
+from membrane.schema.duration import duration_seconds
 from membrane.schema.model import MODELS, Model
 from membrane.schema.neuron import NEURONS, Neuron
 from membrane.schema.node import LATER, UNSHAPING, Count, Node, Settings, Trusted
@@ -49,7 +49,7 @@ GROUPS: dict[str, tuple[type[Node], tuple[type[Node], ...]]] = {
     "logger": (Logger, LOGGERS),
     "framework": (Framework, FRAMEWORKS),
 }
-"""Group → (what its choices have in common, its choices): the written list of what may be instantiated."""
+"""Group → (the class that its choices share, its choices): the written list of what may be instantiated."""
 
 MANY = ("augmentation", "callbacks")
 """Groups of which several choices may be made: a mapping name → node, in order."""
@@ -66,7 +66,7 @@ class Paths(Settings):
 class Init(Settings):
     """The weights that a run starts from: a run folder or a checkpoint, without the modules that ``skip`` names.
 
-    ``sha256`` is the checkpoint's digest, worked out from the file unless it is said; the path is not what counts.
+    ``sha256`` is the checkpoint's digest, worked out from the file unless it is set; the path shapes no result.
     """
 
     path: str = UNSHAPING()
@@ -140,8 +140,8 @@ class Config(Settings):
 
     @field_validator("max_time", mode="before")
     @classmethod
-    def is_a_time(cls, said: Any) -> Any:
-        """Refuse what is no time, a number without its unit too."""
-        if said is not None:
-            seconds(str(said))
-        return said
+    def max_time_is_a_duration(cls, value: Any) -> Any:
+        """Reject anything that is not a duration, a number without its unit too."""
+        if value is not None:
+            duration_seconds(str(value))
+        return value

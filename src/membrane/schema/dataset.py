@@ -22,7 +22,7 @@ class Dataset(Node):
     split_seed: Count = 0
 
     def parameters(self) -> dict[str, Any]:
-        """The constructor's arguments: not the facts, which describe it, nor the split, which comes after it."""
+        """Return the constructor's arguments, without the facts that describe it and the split."""
         return {key: value for key, value in super().parameters().items() if key not in Dataset.model_fields}
 
 

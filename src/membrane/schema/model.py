@@ -14,7 +14,7 @@ Recurrent = Literal["none", "elementwise", "linear"]
 
 
 class Model(Node):
-    """A network; ``dims`` (1 or 2) follows the data unless it is said.
+    """A network; ``dims`` (1 or 2) follows the data unless it is set.
 
     ``ranks`` are the dimensions that its data may have, ``ann_twin`` says whether it makes sense without spikes,
     ``owns_time`` whether its layers run in step mode 'm' under every framework.
@@ -28,7 +28,7 @@ class Model(Node):
 
     @property
     def spikes_out(self) -> bool:
-        """Whether the last module is a neuron, or a sum of spikes: the outputs are spikes or their counts."""
+        """Return whether the outputs are spikes or their counts: the last module is a neuron, or a sum of spikes."""
         return False
 
 
@@ -44,7 +44,7 @@ class SMLP(Model):
 
     @property
     def spikes_out(self) -> bool:
-        """Only with a neuron behind the head."""
+        """Return whether a neuron stands behind the head."""
         return self.head_neuron
 
 
@@ -75,16 +75,16 @@ class SCNN(Model):
 
     @model_validator(mode="before")
     @classmethod
-    def norm_was_batch_norm(cls, said: Any) -> Any:
-        """Configurations saved before there were other norms say ``batch_norm``."""
-        if not isinstance(said, Mapping) or not isinstance(said.get("batch_norm"), bool):
-            return said
-        norm = {} if said["batch_norm"] else {"norm": "none"}
-        return {**{key: value for key, value in said.items() if key != "batch_norm"}, **norm}
+    def norm_was_batch_norm(cls, settings: Any) -> Any:
+        """Read ``batch_norm``, as configurations have it that were saved before there were other norms."""
+        if not isinstance(settings, Mapping) or not isinstance(settings.get("batch_norm"), bool):
+            return settings
+        norm = {} if settings["batch_norm"] else {"norm": "none"}
+        return {**{key: value for key, value in settings.items() if key != "batch_norm"}, **norm}
 
     @model_validator(mode="after")
     def one_entry_a_layer(self) -> Self:
-        """Refuse lists of different lengths, naming each with its length."""
+        """Reject lists of different lengths, naming each with its length."""
         lists = ("filters", "kernel_sizes", "paddings", "strides", "pool_sizes", "dropouts", "separables")
         per_layer(len(self.filters), **{name: getattr(self, name) for name in lists})
         per_layer(len(self.fc_units), fc_units=self.fc_units, fc_dropouts=self.fc_dropouts)
@@ -92,14 +92,14 @@ class SCNN(Model):
 
     @model_validator(mode="after")
     def one_neuron_behind_the_head(self) -> Self:
-        """Refuse a second one."""
+        """Reject ``head_neuron`` beside ``gsp``, which has a neuron of its own."""
         if self.gsp and self.head_neuron:
             raise ValueError("gsp=true has a neuron behind its head: leave head_neuron out")
         return self
 
     @property
     def spikes_out(self) -> bool:
-        """With a neuron behind the head, summed over positions with ``gsp``."""
+        """Return whether a neuron stands behind the head; with ``gsp`` its spikes are summed over positions."""
         return self.gsp or self.head_neuron
 
 
@@ -123,7 +123,7 @@ class SResNet(Model):
 
     @model_validator(mode="after")
     def one_entry_a_layer(self) -> Self:
-        """Refuse lists of different lengths, naming each with its length."""
+        """Reject lists of different lengths, naming each with its length."""
         lists = ("kernel_sizes", "strides", "paddings")
         stem_and_groups(self.filters, self.num_blocks, **{name: getattr(self, name) for name in lists})
         return self
@@ -152,14 +152,14 @@ class SResNetStride(Model):
 
     @model_validator(mode="after")
     def one_entry_a_layer(self) -> Self:
-        """Refuse lists of different lengths, naming each with its length."""
+        """Reject lists of different lengths, naming each with its length."""
         lists = ("kernel_sizes", "strides", "paddings", "pool_sizes")
         stem_and_groups(self.filters, self.num_blocks, **{name: getattr(self, name) for name in lists})
         return self
 
     @property
     def spikes_out(self) -> bool:
-        """Spike counts, where a sum over positions is the head."""
+        """Return whether the head is a sum over positions, of spikes."""
         return self.postpool == "sum"
 
 

@@ -22,7 +22,7 @@ class Neuron(Node):
 
 
 class SpikingNeuron(Neuron):
-    """What SpikingJelly's neurons share: ``v_reset`` null is a soft reset (subtract the threshold)."""
+    """The settings that SpikingJelly's neurons share: ``v_reset`` null is a soft reset (subtract the threshold)."""
 
     v_threshold: float = 1.0
     v_reset: float | None = 0.0
@@ -67,7 +67,7 @@ class KLIF(LIF):
 
 
 class Nonlinear(SpikingNeuron):
-    """What the quadratic and the exponential neuron share."""
+    """The settings that the quadratic and the exponential neuron share."""
 
     tau: float = Field(default=2.0, gt=1)
     v_rest: float = 0.0
@@ -75,7 +75,7 @@ class Nonlinear(SpikingNeuron):
 
     @model_validator(mode="after")
     def rest_above_reset(self) -> Self:
-        """Refuse a resting potential below the one after a spike."""
+        """Reject a resting potential below the one after a spike."""
         if self.v_reset is not None and self.v_rest < self.v_reset:
             raise ValueError(f"v_rest={self.v_rest} must not lie below v_reset={self.v_reset}")
         return self
@@ -196,11 +196,11 @@ class FurtherNeuron(Neuron, Trusted):
     """Another neuron of SpikingJelly's, named by its class: neuron._target_=…; its constructor checks its settings."""
 
 
-def further(name: str, module: str, **facts: Any) -> type[FurtherNeuron]:
-    """The node of SpikingJelly's neuron ``name``, defined in ``module``; ``facts`` are those of `Neuron`."""
+def further_neuron(name: str, module: str, **facts: Any) -> type[FurtherNeuron]:
+    """Return the node of SpikingJelly's neuron ``name``, defined in ``module``; ``facts`` are those of `Neuron`."""
     home = "spikingjelly.activation_based.neuron"
-    said = {"public": f"{home}.{name}", "defined": f"{home}.{module}.{name}", "__module__": __name__}
-    return type(name, (FurtherNeuron,), {**said, **facts})
+    names = {"public": f"{home}.{name}", "defined": f"{home}.{module}.{name}", "__module__": __name__}
+    return type(name, (FurtherNeuron,), {**names, **facts})
 
 
 NEURONS = (
@@ -218,16 +218,16 @@ NEURONS = (
     ATIF,
     IFSRL,
     ReLU,
-    further("ActivationAwareIFNode", "integrate_and_fire"),
-    further("ComplementaryLIFNode", "lif_variants"),
-    further("DSRIFNode", "dsr", steps="together", takes_surrogate=False),
-    further("DSRLIFNode", "dsr", steps="together", takes_surrogate=False),
-    further("HalfThresholdIFNode", "integrate_and_fire"),
-    further("ILIFNode", "ilif"),
-    further("IzhikevichNode", "adapt"),
-    further("RAFNode", "resonate"),
-    further("SimpleIFNode", "integrate_and_fire"),
-    further("SimpleLIFNode", "lif"),
-    further("TernaryIFNode", "ternary"),
-    further("TernaryLIFNode", "ternary"),
+    further_neuron("ActivationAwareIFNode", "integrate_and_fire"),
+    further_neuron("ComplementaryLIFNode", "lif_variants"),
+    further_neuron("DSRIFNode", "dsr", steps="together", takes_surrogate=False),
+    further_neuron("DSRLIFNode", "dsr", steps="together", takes_surrogate=False),
+    further_neuron("HalfThresholdIFNode", "integrate_and_fire"),
+    further_neuron("ILIFNode", "ilif"),
+    further_neuron("IzhikevichNode", "adapt"),
+    further_neuron("RAFNode", "resonate"),
+    further_neuron("SimpleIFNode", "integrate_and_fire"),
+    further_neuron("SimpleLIFNode", "lif"),
+    further_neuron("TernaryIFNode", "ternary"),
+    further_neuron("TernaryLIFNode", "ternary"),
 )

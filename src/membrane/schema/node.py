@@ -1,4 +1,4 @@
-"""What every group of settings shares: typed, frozen, no unknown keys."""
+"""Settings by name, typed and frozen, without unknown keys: the base of every group."""
 
 from collections.abc import Mapping
 from functools import partial
@@ -20,8 +20,8 @@ UNSHAPING = partial(Field, json_schema_extra={"unshaping": True})
 class Settings(BaseModel):
     """Settings by name. An int where a float is meant becomes one; nothing else is converted.
 
-    A setting that came after fingerprints existed is declared with ``LATER``; ``former`` is what a setting said that
-    is gone since, as it still enters the fingerprint.
+    A setting that came after fingerprints existed is declared with ``LATER``. ``former`` holds the values of settings
+    that are gone since: they still enter the fingerprint.
     """
 
     former: ClassVar[Mapping[str, Any]] = {}
@@ -45,11 +45,11 @@ class Node(Settings):
 
     @property
     def name_of_choice(self) -> str:
-        """``lif`` for SpikingJelly's LIFNode; the class's own name for a user's class."""
+        """Return ``lif`` for SpikingJelly's LIFNode, the class's own name for a user's class."""
         return self.choice or self.target.rpartition(".")[2]
 
     def parameters(self) -> dict[str, Any]:
-        """The constructor's arguments that stand in this node."""
+        """Return the constructor's arguments that stand in this node."""
         return {key: value for key, value in self.model_dump(by_alias=True).items() if key != "_target_"}
 
 
@@ -59,7 +59,7 @@ class Trusted(Node):
     model_config = ConfigDict(extra="allow")
 
     @model_serializer(mode="wrap")
-    def what_was_said(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Saved and passed on is only what was said: the class need not know the group's optional settings."""
-        said = handler(self)
-        return {key: value for key, value in said.items() if key == "_target_" or key in self.model_fields_set}
+    def only_what_was_set(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Return the settings that were set, to be saved and passed on: the class need not know the group's others."""
+        settings = handler(self)
+        return {key: value for key, value in settings.items() if key == "_target_" or key in self.model_fields_set}

@@ -1,4 +1,4 @@
-"""What changes the weights, and how fast: optimisers and schedules."""
+"""Optimisers, which change the weights, and schedules of their learning rate."""
 
 from typing import Any, Literal
 
@@ -65,7 +65,7 @@ class Scheduler(Node):
     warmup: NotNegative = 0.0
 
     def parameters(self) -> dict[str, Any]:
-        """The schedule's own arguments: not how often it steps, nor the rise before it."""
+        """Return the schedule's own arguments, without how often it steps and the rise before it."""
         return {key: value for key, value in super().parameters().items() if key not in ("interval", "warmup")}
 
 

@@ -1,4 +1,4 @@
-"""How a network is trained: framework, readout, loss, regulariser, trainer, callbacks, logger."""
+"""Training: framework, readout, loss, regulariser, trainer, callbacks, logger."""
 
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Self
 
@@ -130,8 +130,8 @@ class SpikeCount(Loss):
     incorrect_rate: NotNegative = 0.2
 
     @model_validator(mode="after")
-    def told_apart(self) -> Self:
-        """Refuse targets under which no class stands out."""
+    def rates_differ(self) -> Self:
+        """Reject target rates under which no class stands out."""
         if self.correct_rate <= self.incorrect_rate:
             raise ValueError(f"correct_rate={self.correct_rate} must be above incorrect_rate={self.incorrect_rate}")
         return self
@@ -157,7 +157,7 @@ class FiringRate(Regularizer):
 
     @model_validator(mode="after")
     def bands_have_room(self) -> Self:
-        """Refuse a lower bound above its upper one."""
+        """Reject a lower bound above its upper one."""
         own = {f"layers.{name}": band for name, band in self.layers.items()}
         for name, (lower, upper) in {"lower, upper": (self.lower, self.upper), **own}.items():
             if lower > upper:
@@ -178,7 +178,7 @@ class Trainer(Settings):
     trains, and draws dropout in another way; ``tf32`` lets matrix products on a GPU multiply in TensorFloat-32, as
     torch's convolutions there do. All three change roundings.
 
-    Where no ``monitor`` is said it is the first of the task's `MONITORS`.
+    A ``monitor`` that is not set is the first of the task's `MONITORS`.
     """
 
     accelerator: Literal["auto", "cpu", "gpu"] = "auto"

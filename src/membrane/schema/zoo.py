@@ -105,7 +105,7 @@ class Spikformer(Transformer):
 
     @model_validator(mode="after")
     def heads_fit(self) -> Self:
-        """Refuse heads that do not divide the channels."""
+        """Reject heads that do not divide the channels."""
         require_heads_divide_widths([self.embed_dims], [self.num_heads], self.embed_dims)
         return self
 
@@ -127,7 +127,7 @@ class QKFormer(Transformer):
 
     @model_validator(mode="after")
     def heads_fit(self) -> Self:
-        """Refuse another number of stages than three, and heads that do not divide the channels."""
+        """Reject another number of stages than three, and heads that do not divide the channels."""
         require_three_stages(self.embed_dims, self.num_heads, self.depths)
         return self
 
@@ -148,7 +148,7 @@ class SpikeDrivenTransformer(Transformer):
 
     @model_validator(mode="after")
     def heads_fit(self) -> Self:
-        """Refuse heads that do not divide the channels."""
+        """Reject heads that do not divide the channels."""
         require_heads_divide_widths([self.embed_dims], [self.num_heads], self.embed_dims)
         return self
 

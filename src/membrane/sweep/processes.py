@@ -17,7 +17,7 @@ from pydantic import Field, PositiveInt, field_validator
 from membrane.config.check import validated
 from membrane.runs.stopping import Stop
 from membrane.schema import Settings
-from membrane.schema.duration import seconds
+from membrane.schema.duration import duration_seconds
 
 LAUNCHER = "hydra_plugins.membrane.processes.ProcessesLauncher"
 AFTER_TIMEOUT = 20.0
@@ -38,13 +38,13 @@ class Processes(Settings):
     @classmethod
     def is_a_time(cls, said: float | str | None) -> float | str | None:
         """Refuse what is no time, and none at all."""
-        if isinstance(said, str) and not seconds(said):
+        if isinstance(said, str) and not duration_seconds(said):
             raise ValueError(f"expected more than no time, got {said!r}")
         return said
 
     def timeout(self) -> float | None:
         """Seconds that a job may take."""
-        return seconds(self.job_timeout) if isinstance(self.job_timeout, str) else self.job_timeout
+        return duration_seconds(self.job_timeout) if isinstance(self.job_timeout, str) else self.job_timeout
 
     def at_once(self, threads: int) -> int:
         """Jobs that run at once: as many as said, or as have cores for their threads, and at least one."""
