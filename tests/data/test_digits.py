@@ -58,8 +58,8 @@ def test_nothing_global_reaches_the_parts() -> None:
 def test_a_library_without_its_file_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(digits, "find_spec", lambda name: None)
     with pytest.raises(DataError, match="scikit-learn, which is not installed"):
-        digits.bundled()
+        digits.load_images()
     found = SimpleNamespace(origin=str(tmp_path / "sklearn" / "__init__.py"))
     monkeypatch.setattr(digits, "find_spec", lambda name: found)
     with pytest.raises(DataError, match=r"without .*digits\.csv\.gz"):
-        digits.bundled()
+        digits.load_images()

@@ -27,7 +27,7 @@ from membrane.data.idx import (
     FashionMNIST,
     IdxFile,
     Originals,
-    read,
+    read_idx,
     read_labels,
 )
 from membrane.data.samples import Samples
@@ -80,8 +80,8 @@ def test_pixels_lie_row_by_row(tmp_path: Path, name: str) -> None:
     content = idx([2, 2, 3], PIXELS)
     path = written(tmp_path / name, gzip.compress(content) if name.endswith(".gz") else content)
     expected = [[[7, 0, 255], [1, 2, 3]], [[40, 50, 60], [128, 127, 9]]]
-    assert read(path, [2, 2, 3]).tolist() == expected
-    assert read(path, [2, 2, 3], md5(path.read_bytes())).tolist() == expected
+    assert read_idx(path, [2, 2, 3]).tolist() == expected
+    assert read_idx(path, [2, 2, 3], md5(path.read_bytes())).tolist() == expected
 
 
 def test_labels_are_int64_and_below_the_number_of_classes(tmp_path: Path) -> None:
@@ -124,7 +124,7 @@ PACKED = gzip.compress(WHOLE)
 )
 def test_damage_is_named_with_file_and_reason(tmp_path: Path, name: str, content: bytes, why: str) -> None:
     path = written(tmp_path / name, content)
-    message = refused(lambda: read(path, [2, 2, 3]))
+    message = refused(lambda: read_idx(path, [2, 2, 3]))
     assert message.startswith(f"{path}: {why}")
     assert message.endswith("; delete it, and the original is downloaded")
 
@@ -132,7 +132,7 @@ def test_damage_is_named_with_file_and_reason(tmp_path: Path, name: str, content
 def test_a_small_file_cannot_fill_the_memory(tmp_path: Path) -> None:
     path = written(tmp_path / "x.gz", gzip.compress(WHOLE + bytes(10_000_000)))
     tracemalloc.start()
-    assert "too many bytes" in refused(lambda: read(path, [2, 2, 3]))
+    assert "too many bytes" in refused(lambda: read_idx(path, [2, 2, 3]))
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < 1_000_000
@@ -146,7 +146,7 @@ def test_what_was_written_is_read(folder: Path, data: st.DataObject, packed: boo
     pixels = data.draw(st.binary(min_size=size, max_size=size))
     content = idx(shape, pixels)
     path = written(folder / f"x{'.gz' * packed}", gzip.compress(content) if packed else content)
-    array = read(path, shape, md5(path.read_bytes()))
+    array = read_idx(path, shape, md5(path.read_bytes()))
     assert array.shape == tuple(shape)
     assert array.tobytes() == pixels
 
@@ -159,8 +159,8 @@ def test_no_part_of_a_file_and_nothing_longer_is_taken(folder: Path, data: st.Da
     more = data.draw(st.binary(min_size=1, max_size=40))
     for wrong in (content[:cut], content + more):
         path = written(folder / f"x{'.gz' * packed}", wrong)
-        assert str(path) in refused(partial(read, path, [2, 2, 3]))
-        assert "md5" in refused(partial(read, path, [2, 2, 3], md5(content)))
+        assert str(path) in refused(partial(read_idx, path, [2, 2, 3]))
+        assert "md5" in refused(partial(read_idx, path, [2, 2, 3], md5(content)))
 
 
 @given(data=st.data(), packed=st.booleans())
@@ -169,7 +169,7 @@ def test_no_flipped_bit_passes_the_checksum(folder: Path, data: st.DataObject, p
     content = PACKED if packed else WHOLE
     bit = data.draw(st.integers(0, 8 * len(content) - 1))
     path = written(folder / f"x{'.gz' * packed}", flipped(content, bit))
-    assert "md5" in refused(lambda: read(path, [2, 2, 3], md5(content)))
+    assert "md5" in refused(lambda: read_idx(path, [2, 2, 3], md5(content)))
 
 
 @pytest.mark.parametrize("packed", [False, True])
@@ -177,7 +177,7 @@ def test_without_a_checksum_no_flipped_bit_changes_what_gzip_or_the_header_guard
     for bit in range(8 * len(PACKED if packed else WHOLE[:16])):
         path = written(tmp_path / f"x{'.gz' * packed}", flipped(PACKED if packed else WHOLE, bit))
         try:
-            pixels = read(path, [2, 2, 3]).tobytes()
+            pixels = read_idx(path, [2, 2, 3]).tobytes()
         except DataError:
             continue
         assert packed  # of gzip's own header some bits mean nothing: time, system

@@ -1,4 +1,4 @@
-"""Data sets, splits, axis order, and events to frames."""
+"""Data sets, and the way from their files to batches."""
 
 from membrane.data.axes import channels_first, channels_last
 

@@ -18,31 +18,33 @@ Array = TypeVar("Array", "Tensor", "NDArray[Any]")
 
 
 def channels_first(x: Array, timesteps: bool) -> Array:
-    """[N,S,C] → [N,C,S] or [N,H,W,C] → [N,C,H,W]; with timesteps, which stay second, [N,T,…,C] → [N,T,C,…]; a view.
+    """View [N,S,C] as [N,C,S], [N,H,W,C] as [N,C,H,W]; with timesteps, which stay second, [N,T,…,C] as [N,T,C,…].
 
-    ``timesteps`` must be told: four dimensions alone may be [N,H,W,C] or [N,T,S,C].
-    Raises ValueError for any other number of dimensions.
+    A view. ``timesteps`` is needed because four dimensions may be [N,H,W,C] or [N,T,S,C]. Raises ValueError for any
+    other number of dimensions.
     """
-    _check(x.ndim, x.shape, "[N,T,S,C] or [N,T,H,W,C]" if timesteps else "[N,S,C] or [N,H,W,C]", timesteps)
-    return _move(x, -1, 2 if timesteps else 1)
+    check_dimensions(x.ndim, x.shape, "[N,T,S,C] or [N,T,H,W,C]" if timesteps else "[N,S,C] or [N,H,W,C]", timesteps)
+    return move_axis(x, -1, 2 if timesteps else 1)
 
 
 def channels_last(x: Array, timesteps: bool) -> Array:
-    """[N,C,S] → [N,S,C] or [N,C,H,W] → [N,H,W,C]; with timesteps, which stay second, [N,T,C,…] → [N,T,…,C]; a view.
+    """View [N,C,S] as [N,S,C], [N,C,H,W] as [N,H,W,C]; with timesteps, which stay second, [N,T,C,…] as [N,T,…,C].
 
-    The inverse of ``channels_first``. Raises ValueError for any other number of dimensions.
+    A view, and the inverse of `channels_first`. Raises ValueError for any other number of dimensions.
     """
-    _check(x.ndim, x.shape, "[N,T,C,S] or [N,T,C,H,W]" if timesteps else "[N,C,S] or [N,C,H,W]", timesteps)
-    return _move(x, 2 if timesteps else 1, -1)
+    check_dimensions(x.ndim, x.shape, "[N,T,C,S] or [N,T,C,H,W]" if timesteps else "[N,C,S] or [N,C,H,W]", timesteps)
+    return move_axis(x, 2 if timesteps else 1, -1)
 
 
-def _move(x: Array, source: int, destination: int) -> Array:
+def move_axis(x: Array, source: int, destination: int) -> Array:
+    """Move an axis of an array or a tensor, as a view."""
     if isinstance(x, np.ndarray):
         return np.moveaxis(x, source, destination)
     return x.movedim(source, destination)
 
 
-def _check(dimensions: int, shape: tuple[int, ...], expected: str, timesteps: bool) -> None:
+def check_dimensions(dimensions: int, shape: tuple[int, ...], expected: str, timesteps: bool) -> None:
+    """Raises ValueError unless there are 3 or 4 dimensions, with timesteps 4 or 5; ``expected`` names them."""
     allowed = (4, 5) if timesteps else (3, 4)
     if dimensions not in allowed:
         raise ValueError(

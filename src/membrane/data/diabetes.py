@@ -1,4 +1,4 @@
-"""Regression data that come with scikit-learn: no download, seconds to train."""
+"""The diabetes data that come with scikit-learn, for regression: no download, seconds to train."""
 
 from pathlib import Path
 
@@ -22,7 +22,7 @@ UNITS = {
     "s5": 7,  # logarithm of triglycerides, probably
     "s6": 150,  # blood sugar, mg/dl
 }
-"""Of each feature, by which it is divided: round numbers, no statistics, so that nothing of the test set is in them."""
+"""Feature → the number that it is divided by. Round numbers, not statistics, which would contain the test set."""
 TARGET_UNIT = 100
 
 
@@ -31,22 +31,21 @@ class Diabetes:
 
     Efron, Hastie, Johnstone, Tibshirani (2004), "Least angle regression", Annals of Statistics 32(2), 407–499
     (``sklearn.datasets.load_diabetes``, unscaled): ten features of a patient, each divided by a fixed unit (``UNITS``)
-    so that it lies about in [0, 1], and a measure of how far the disease had progressed a year later (25 to 346). It
-    has no official split: ours is a draw from a fixed seed (``TEST_SEED``) that no configuration reaches, so the test
-    set is the same 89 patients for ever. Every patient is a recording of its own, numbered by its place in
-    scikit-learn's copy.
+    so that it lies about in [0, 1], and a measure of the disease's progression within a year (25 to 346). There is no
+    official split: ours is drawn with a fixed seed (``TEST_SEED``) that no configuration changes, so that the test set
+    is always the same 89 patients. Every patient is a recording, numbered by its position in scikit-learn's copy.
     """
 
     def load(self, root: Path, timesteps: int) -> tuple[Samples, Samples]:
-        """(train, test); nothing is read from ``root``, and static data do not depend on ``timesteps``."""
-        x, y = bundled()
+        """Return (train, test). Nothing is read from ``root``; static data do not depend on ``timesteps``."""
+        x, y = load_patients()
         samples = Samples(x, y, torch.arange(len(y)))
-        train, test = parts(len(y))
+        train, test = split_patients(len(y))
         return samples.take(train), samples.take(test)
 
 
-def bundled() -> tuple[torch.Tensor, torch.Tensor]:
-    """All patients in their units: x float32 [442,1,10], y float32 [442,1], in scikit-learn's order."""
+def load_patients() -> tuple[torch.Tensor, torch.Tensor]:
+    """Return all patients, in units: x float32 [442,1,10], y float32 [442,1], in scikit-learn's order."""
     from sklearn.datasets import load_diabetes
 
     data = load_diabetes(scaled=False)
@@ -55,6 +54,6 @@ def bundled() -> tuple[torch.Tensor, torch.Tensor]:
     return torch.from_numpy(x[:, None].astype(np.float32)), torch.from_numpy(y[:, None].astype(np.float32))
 
 
-def parts(count: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """Indices of the 353 training and of the 89 test patients, for ever the same: one stratum, a plain draw."""
+def split_patients(count: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the indices of the 353 training and the 89 test patients, always the same: a draw without strata."""
     return stratified(torch.zeros(count, dtype=torch.int64), TEST_SIZE / count, TEST_SEED)

@@ -18,24 +18,24 @@ class Digits:
     """1437 training and 360 test images [n,1,8,8], uint8 0…16 with scale 1/16, 10 classes.
 
     The bundled copy of the UCI Optical Recognition of Handwritten Digits test set (Alpaydin & Kaynak, 1998;
-    ``sklearn.datasets.load_digits``). It has no official split: ours is a stratified draw from a fixed seed
-    (``TEST_SEED``) that no configuration reaches, so the test set is the same 360 images for ever. Each part keeps
-    scikit-learn's order. Every image is a recording of its own, numbered by its place in scikit-learn's copy.
+    ``sklearn.datasets.load_digits``). There is no official split: ours is drawn, stratified, with a fixed seed
+    (``TEST_SEED``) that no configuration changes, so that the test set is always the same 360 images. Each part keeps
+    scikit-learn's order. Every image is a recording, numbered by its position in scikit-learn's copy.
     """
 
     def load(self, root: Path, timesteps: int) -> tuple[Samples, Samples]:
-        """(train, test); nothing is read from ``root``, and static images do not depend on ``timesteps``."""
-        images, labels = bundled()
+        """Return (train, test). Nothing is read from ``root``; static images do not depend on ``timesteps``."""
+        images, labels = load_images()
         samples = Samples(torch.from_numpy(images[:, None]), labels, torch.arange(len(labels)), 1 / 16)
-        train, test = parts(labels)
+        train, test = split_images(labels)
         return samples.take(train), samples.take(test)
 
 
-def bundled() -> tuple[np.ndarray, torch.Tensor]:
-    """All images, uint8 [1797,8,8] from 0 to 16, and their labels, int64 [1797], in scikit-learn's order.
+def load_images() -> tuple[np.ndarray, torch.Tensor]:
+    """Return all images, uint8 [1797,8,8] from 0 to 16, and their labels, int64 [1797], in scikit-learn's order.
 
-    Its file is read without it: what its loader imports takes a tenth of the time until the first step. DataError where
-    the file is not there.
+    The file is read without scikit-learn, whose imports take a tenth of the time until the first step. Raises DataError
+    if it is missing.
     """
     library = find_spec("sklearn")
     if library is None or library.origin is None:
@@ -47,6 +47,6 @@ def bundled() -> tuple[np.ndarray, torch.Tensor]:
     return rows[:, :-1].reshape(-1, 8, 8).astype(np.uint8), torch.from_numpy(rows[:, -1].copy())
 
 
-def parts(labels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """labels [1797] → indices of the 1437 training and of the 360 test images, for ever the same."""
+def split_images(labels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Split labels [1797] into indices of the 1437 training and the 360 test images, always the same."""
     return stratified(labels, TEST_SIZE / len(labels), TEST_SEED)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from membrane.data.samples import Samples
-from membrane.data.store.download import READ_SECONDS, damaged, obtain, verified
+from membrane.data.store.download import READ_SECONDS, damaged_file, obtain, read_verified
 
 UNSIGNED_BYTES = 0x0800  # plus the number of dimensions: the magic number
 GZIP = 16 + zlib.MAX_WBITS
@@ -21,7 +21,7 @@ GZIP = 16 + zlib.MAX_WBITS
 
 @dataclass(frozen=True)
 class IdxFile:
-    """Unsigned bytes [*shape]: the name without .gz, and the md5 of the .gz and of what is inside."""
+    """A file of unsigned bytes [*shape]: its name without .gz, the md5 of the .gz, and that of the file itself."""
 
     name: str
     shape: tuple[int, ...]
@@ -29,15 +29,21 @@ class IdxFile:
     unpacked: str
 
     def md5(self, path: Path) -> str:
-        """What the md5 of ``path`` must be."""
+        """Return the md5 that ``path`` must have."""
         return self.packed if path.suffix == ".gz" else self.unpacked
 
 
 @dataclass(frozen=True)
 class Originals:
-    """The original files of a data set, each part (images [n,H,W], labels [n]), and where they are kept.
+    """The original files of a data set, and where to find them.
 
-    ``folder`` is ours, ``torchvision`` is that library's name for its own; either may hold the .gz or what is inside.
+    Arguments:
+        folder: below ``paths.data``, to which files are downloaded; it may hold the .gz or the file itself.
+        torchvision: the folder that torchvision keeps its copy in, which is read too.
+        mirrors: folders on the web, tried in order.
+        train, test: images [n,H,W] and labels [n] of each part.
+        classes: K; 10 in all data sets of this format.
+        seconds: the longest silence of a server.
     """
 
     folder: str
@@ -49,74 +55,76 @@ class Originals:
     seconds: float = READ_SECONDS
 
     def load(self, root: Path) -> tuple[Samples, Samples]:
-        """(train, test), x [n,1,H,W] uint8. DataError where a file is not to be had, or is not the original."""
-        paths = {file.name: self.path(root, file) for file in (*self.train, *self.test)}  # all, before any is read
+        """Return (train, test), x [n,1,H,W] uint8. Raises DataError if a file is not available, or not the original."""
+        paths = {file.name: self.path(root, file) for file in (*self.train, *self.test)}  # before any is read
         train, test = (self.samples(paths, *part) for part in (self.train, self.test))
         return train, test
 
     def path(self, root: Path, file: IdxFile) -> Path:
-        """Where the file is; downloaded, if it is nowhere."""
+        """Return the file's path, and download it if it is in neither folder."""
         folders = self.folder, f"{self.torchvision}/raw"
-        places = [f"{folder}/{file.name}{end}" for folder in folders for end in (".gz", "")]
+        candidates = [f"{folder}/{file.name}{end}" for folder in folders for end in (".gz", "")]
         names = ", ".join(f"{file.name}.gz" for file in (*self.train, *self.test))
         advice = f"put the original {names} into {root / self.folder}, or set paths.data to the folder above theirs"
-        return obtain(root, places, file.packed, self.mirrors, advice, self.seconds)
+        return obtain(root, candidates, file.packed, self.mirrors, advice, self.seconds)
 
     def samples(self, paths: dict[str, Path], images: IdxFile, labels: IdxFile) -> Samples:
-        """One part: x [n,1,H,W]; every image is a recording of its own, numbered by its place in the part."""
-        x = read(paths[images.name], images.shape, images.md5(paths[images.name]))
+        """Read one part, x [n,1,H,W]; every image is a recording, numbered by its position in the part."""
+        x = read_idx(paths[images.name], images.shape, images.md5(paths[images.name]))
         y = read_labels(paths[labels.name], labels.shape[0], self.classes, labels.md5(paths[labels.name]))
         return Samples(torch.from_numpy(x[:, None]), y, torch.arange(len(y)), 1 / 255)
 
 
-def read(path: Path, shape: Sequence[int], md5: str | None = None) -> NDArray[np.uint8]:
-    """An idx file of unsigned bytes, packed if it ends in .gz → [*shape].
+def read_idx(path: Path, shape: Sequence[int], md5: str | None = None) -> NDArray[np.uint8]:
+    """Read an idx file of unsigned bytes [*shape], compressed if its name ends in .gz.
 
-    Magic number and dimensions are big-endian u32, then row-major bytes. DataError unless the file holds exactly that,
-    and has the md5 if one is given.
+    Magic number and dimensions are big-endian u32, followed by the bytes in row-major order. Raises DataError if the
+    file holds anything else, or has another md5 (None: not checked).
     """
-    content = verified(path, md5)
+    content = read_verified(path, md5)
     header = struct.pack(f">{1 + len(shape)}I", UNSIGNED_BYTES + len(shape), *shape)
     size = len(header) + math.prod(shape)
     if path.suffix == ".gz":
-        content = inflate(path, content, size)
+        content = gunzip(path, content, size)
     if content[: len(header)] != header[: len(content)]:
-        raise damaged(path, mismatch(content, shape))
+        raise damaged_file(path, describe_mismatch(content, shape))
     if len(content) != size:
-        raise damaged(path, f"{'too many' if len(content) > size else f'only {len(content)}'} bytes, {size} expected")
+        raise damaged_file(
+            path, f"{'too many' if len(content) > size else f'only {len(content)}'} bytes, {size} expected"
+        )
     return np.frombuffer(content, np.uint8, offset=len(header)).reshape(shape).copy()
 
 
-def inflate(path: Path, content: bytes, size: int) -> bytes:
-    """What is inside a .gz, at most ``size`` bytes and one more. DataError unless it is one whole gzip member."""
+def gunzip(path: Path, content: bytes, size: int) -> bytes:
+    """Decompress at most ``size`` bytes and one more. Raises DataError unless the content is one whole gzip member."""
     if not content.startswith(b"\x1f\x8b"):
-        raise damaged(path, "not a gzip file")
+        raise damaged_file(path, "not a gzip file")
     member = zlib.decompressobj(GZIP)
     try:
-        inside = member.decompress(content, size + 1)
+        decompressed = member.decompress(content, size + 1)
     except zlib.error as error:
-        raise damaged(path, f"corrupt gzip ({error})") from error
-    if len(inside) <= size and not member.eof:
-        raise damaged(path, "truncated gzip")
+        raise damaged_file(path, f"corrupt gzip ({error})") from error
+    if len(decompressed) <= size and not member.eof:
+        raise damaged_file(path, "truncated gzip")
     if member.unused_data:
-        raise damaged(path, f"{len(member.unused_data)} bytes after the end of the gzip")
-    return inside
+        raise damaged_file(path, f"{len(member.unused_data)} bytes after the end of the gzip")
+    return decompressed
 
 
-def mismatch(content: bytes, shape: Sequence[int]) -> str:
-    """How the header in ``content`` differs from that of unsigned bytes [*shape]."""
+def describe_mismatch(content: bytes, shape: Sequence[int]) -> str:
+    """Describe how the header in ``content`` differs from that of unsigned bytes [*shape]."""
     expected = UNSIGNED_BYTES + len(shape)
-    found = [number for (number,) in struct.iter_unpack(">I", content[: min(len(content) // 4, 1 + len(shape)) * 4])]
-    if found and found[0] != expected:
-        return f"magic number is {found[0]}, {expected} expected"
-    return f"dimensions are {found[1:]}, {list(shape)} expected"
+    header = [number for (number,) in struct.iter_unpack(">I", content[: min(len(content) // 4, 1 + len(shape)) * 4])]
+    if header and header[0] != expected:
+        return f"magic number is {header[0]}, {expected} expected"
+    return f"dimensions are {header[1:]}, {list(shape)} expected"
 
 
 def read_labels(path: Path, count: int, classes: int, md5: str | None = None) -> Tensor:
-    """Labels int64 [count] from an idx file. DataError as ``read``, and where a label is not below ``classes``."""
-    labels = read(path, [count], md5)
+    """Read labels int64 [count]. Raises DataError as `read_idx`, and for a label that is not below ``classes``."""
+    labels = read_idx(path, [count], md5)
     if len(wrong := np.flatnonzero(labels >= classes)):
-        raise damaged(path, f"label {labels[wrong[0]]} at place {wrong[0]}, 0 to {classes - 1} expected")
+        raise damaged_file(path, f"label {labels[wrong[0]]} at place {wrong[0]}, 0 to {classes - 1} expected")
     return torch.from_numpy(labels.astype(np.int64))
 
 
@@ -203,7 +211,7 @@ class MNIST:
     """
 
     def load(self, root: Path, timesteps: int) -> tuple[Samples, Samples]:
-        """(train, test) in the files' order; static images do not depend on ``timesteps``."""
+        """Return (train, test) in the files' order; static images do not depend on ``timesteps``."""
         return MNIST_FILES.load(root)
 
 
@@ -214,5 +222,5 @@ class FashionMNIST:
     """
 
     def load(self, root: Path, timesteps: int) -> tuple[Samples, Samples]:
-        """(train, test) in the files' order; static images do not depend on ``timesteps``."""
+        """Return (train, test) in the files' order; static images do not depend on ``timesteps``."""
         return FASHION_MNIST_FILES.load(root)

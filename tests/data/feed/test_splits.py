@@ -7,7 +7,7 @@ import torch
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from membrane.data.feed.splits import digest, stratified
+from membrane.data.feed.splits import split_digest, stratified
 from membrane.errors import ConfigError
 
 LABELS = st.lists(st.integers(-2, 6), min_size=8, max_size=200)
@@ -61,15 +61,15 @@ def test_every_sample_is_as_likely() -> None:
 def test_the_split_of_seed_0_never_changes() -> None:
     train, validation = stratified(torch.arange(60) % 3, 0.15, 0)
     assert validation.tolist() == [3, 4, 5, 6, 10, 13, 23, 42, 53]
-    assert digest(train, validation) == "0f425dbc93a48b882551f15901a5fb418903fc54245198059ce7a1aa0bd965ab"
+    assert split_digest(train, validation) == "0f425dbc93a48b882551f15901a5fb418903fc54245198059ce7a1aa0bd965ab"
 
 
 def test_digest_is_the_hash_of_sizes_and_indices() -> None:
     train, validation = torch.tensor([0, 2, 300]), torch.tensor([1])
     text = b"3:" + struct.pack("<3q", 0, 2, 300) + b"1:" + struct.pack("<q", 1)
-    assert digest(train, validation) == hashlib.sha256(text).hexdigest()
-    assert digest(train, validation) != digest(validation, train)
-    assert digest(torch.tensor([0, 2]), torch.tensor([300, 1])) != digest(train, validation)
+    assert split_digest(train, validation) == hashlib.sha256(text).hexdigest()
+    assert split_digest(train, validation) != split_digest(validation, train)
+    assert split_digest(torch.tensor([0, 2]), torch.tensor([300, 1])) != split_digest(train, validation)
 
 
 @pytest.mark.parametrize("fraction", [0.0, 1.0, -0.1, 15.0, float("nan")])

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from membrane.data.store.download import download, find, obtain, verified
+from membrane.data.store.download import download, first_file, obtain, read_verified
 from membrane.errors import DataError
 
 CONTENT = bytes(range(256)) * 1024  # 256 KiB: several of the downloader's chunks
@@ -124,11 +124,11 @@ def test_the_first_place_that_holds_the_file_wins(tmp_path: Path) -> None:
     places = ["ours/a", "theirs/a", "theirs/b"]
     (tmp_path / "ours/a").mkdir(parents=True)  # a folder is no file
     (tmp_path / "theirs").mkdir()
-    assert find(tmp_path, places) is None
+    assert first_file(tmp_path, places) is None
     (tmp_path / "theirs/b").touch()
-    assert find(tmp_path, places) == tmp_path / "theirs/b"
+    assert first_file(tmp_path, places) == tmp_path / "theirs/b"
     (tmp_path / "theirs/a").touch()
-    assert find(tmp_path, places) == tmp_path / "theirs/a"
+    assert first_file(tmp_path, places) == tmp_path / "theirs/a"
 
 
 def test_a_missing_file_is_downloaded_into_the_first_place_for_all_to_read(tmp_path: Path, mirrors: Mirrors) -> None:
@@ -225,7 +225,7 @@ def test_an_aborted_download_is_never_taken_for_whole(tmp_path: Path, mirrors: M
             time.sleep(0.01)
         process.send_signal(end)
     assert process.returncode != 0
-    assert find(tmp_path, [NAME]) is None
+    assert first_file(tmp_path, [NAME]) is None
     if end == signal.SIGINT:
         assert names(tmp_path) == []
     assert obtain(tmp_path, [NAME], MD5, [mirrors["good"]], ADVICE).read_bytes() == CONTENT
@@ -258,9 +258,9 @@ def test_a_terminal_sees_a_progress_bar_and_a_log_does_not(
 def test_bytes_are_verified(tmp_path: Path) -> None:
     path = tmp_path / NAME
     path.write_bytes(CONTENT)
-    assert verified(path, MD5) == verified(path, None) == CONTENT
+    assert read_verified(path, MD5) == read_verified(path, None) == CONTENT
     path.write_bytes(CONTENT[:HALF])
     half = hashlib.md5(CONTENT[:HALF]).hexdigest()
-    message = refused(lambda: verified(path, MD5))
+    message = refused(lambda: read_verified(path, MD5))
     assert message.startswith(f"{path}: md5 is {half}, the original's is {MD5} ({HALF} bytes); delete it")
-    assert refused(lambda: verified(tmp_path, None)) == f"{tmp_path}: cannot be read: Is a directory"
+    assert refused(lambda: read_verified(tmp_path, None)) == f"{tmp_path}: cannot be read: Is a directory"

@@ -1,4 +1,4 @@
-"""Batches of samples that are held in memory: by index, without collating sample by sample, here or in workers."""
+"""Batches of samples in memory: selected by index, not collated sample by sample, in this process or in workers."""
 
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -13,16 +13,20 @@ from membrane.data.samples import Samples
 
 
 class Batches:
-    """Iterates over [N,…] batches of ``samples``; the last one may be short.
+    """Iterates over batches [N,…] of samples; the last one may be short.
 
-    ``index`` [n] is each sample's place in its data set. ``order(epoch)`` gives the order of the samples [n] (None: as
-    they are), ``transform(batch, epoch, step)`` is applied to each batch before it is handed out; ``epoch()`` is asked
-    when the first batch of an iteration is. With ``workers`` the same batches are built in other processes, ahead of
-    the one that is needed.
+    ``state_dict`` and ``load_state_dict`` are Lightning's protocol for a loader that resumes in the middle of an epoch.
 
-    Each batch comes in ``pieces``, as equal as can be; one of fewer samples in as many as it has.
-
-    ``state_dict`` and ``load_state_dict`` are Lightning's for a loader that can start in the middle of an epoch.
+    Arguments:
+        samples: the part, n samples.
+        index: each sample's position [n] in its data set.
+        batch_size: N.
+        order: epoch → order of the samples [n]. None: as they are.
+        transform: (batch, epoch, step) → batch, applied to every batch.
+        epoch: returns the current epoch; called at the first batch of an iteration. 0 by default.
+        workers: processes that build the batches ahead of time. None: this process builds them when needed.
+        pieces: parts of equal size, within one sample, in which each batch comes, for a device that cannot hold a
+            whole one. A batch of fewer samples comes in as many pieces as it has samples.
     """
 
     def __init__(
@@ -52,46 +56,48 @@ class Batches:
         return whole * self.pieces + min(rest, self.pieces)
 
     def __iter__(self) -> Iterator[Batch]:
-        # A generator: where to start and the epoch are read at the first batch. Lightning calls iter() earlier.
+        # a generator, so that start and epoch are read at the first batch: Lightning calls iter() earlier
         start, self.start = self.start, 0
         self.step = start
         epoch = self.epoch()
         order = self.order(epoch) if self.order else torch.arange(len(self.samples))
         build = partial(self.build, self.in_order(order), epoch)
         steps = range(start, len(self))
-        with closing(self.workers.batches(build, steps) if self.workers else (build(step) for step in steps)) as made:
-            for batch in made:
+        with closing(
+            self.workers.batches(build, steps) if self.workers else (build(step) for step in steps)
+        ) as batches:
+            for batch in batches:
                 self.step += 1
                 yield batch
 
     def in_order(self, order: Tensor) -> list[Batch]:
-        """The batches of an epoch, with the places [N] of their samples as x: what is small is put in order at once."""
+        """Return an epoch's batches, with positions [N] in place of x; the other, small columns are ordered at once."""
         samples = self.samples
-        places = order.to(samples.y.device)
-        y, recording = samples.y.index_select(0, places), samples.recording.index_select(0, places)
-        columns = (places, y, recording, self.index.index_select(0, order).to(samples.y.device))
-        return [Batch(x, y, None, *rest) for x, y, *rest in zip(*map(self.cut, columns), strict=True)]
+        positions = order.to(samples.y.device)
+        y, recording = samples.y.index_select(0, positions), samples.recording.index_select(0, positions)
+        columns = (positions, y, recording, self.index.index_select(0, order).to(samples.y.device))
+        return [Batch(x, y, None, *rest) for x, y, *rest in zip(*map(self.split_steps, columns), strict=True)]
 
-    def cut(self, order: Tensor) -> tuple[Tensor, ...]:
-        """What each sample [n] of an epoch has, in order → that of each step."""
-        batches = torch.split(order, self.batch_size)
+    def split_steps(self, column: Tensor) -> tuple[Tensor, ...]:
+        """Split an epoch's column [n] into those of its steps, [N] each."""
+        batches = torch.split(column, self.batch_size)
         if self.pieces == 1:
             return batches
         return tuple(part for batch in batches for part in torch.tensor_split(batch, min(self.pieces, len(batch))))
 
     def build(self, batches: list[Batch], epoch: int, step: int) -> Batch:
-        """The batch of a step, of the samples at ``batches[step].x``: nothing of the steps before it is needed."""
+        """Build the batch of a step from the positions in ``batches[step].x``, independently of the steps before."""
         batch = batches[step]
         x = self.samples.x.index_select(0, batch.x).float()
         batch = batch._replace(x=x * self.samples.scale if self.samples.scale != 1 else x)
-        if self.workers:  # on its way out of a process a part of a column would take the whole column along
+        if self.workers:  # a view would take its whole column along to the other process
             batch = batch._replace(y=batch.y.clone(), recording=batch.recording.clone(), index=batch.index.clone())
         return self.transform(batch, epoch, step) if self.transform else batch
 
     def state_dict(self) -> dict[str, int]:
-        """How many batches of this epoch were handed out; what workers have built ahead does not count."""
+        """Return the number of batches handed out in this epoch; those that workers built ahead do not count."""
         return {"step": self.step}
 
     def load_state_dict(self, state: dict[str, int]) -> None:
-        """The next iteration starts after so many batches, those after it at the first one again."""
+        """Let the next iteration start after that many batches, and those after it at the first again."""
         self.start = self.step = state["step"] % max(len(self), 1)  # after all of them the epoch was over

@@ -1,4 +1,4 @@
-"""A data set under a protocol: which samples train, validate and test, and who may read which when."""
+"""A data set under a protocol: which samples train, validate and test, and when each part may be read."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -10,7 +10,7 @@ from torch import Tensor
 
 from membrane.data.feed.batch import Batch
 from membrane.data.feed.loader import Batches
-from membrane.data.feed.splits import digest, stratified
+from membrane.data.feed.splits import split_digest, stratified
 from membrane.data.feed.workers import Workers
 from membrane.data.samples import Samples, dataset_digest
 from membrane.errors import DataError, ProtocolError
@@ -21,22 +21,34 @@ RATE_SAMPLES = 512
 
 
 class DataSet(Protocol):
-    """A family of data: reads its files and returns (train, test), the test set fixed for ever."""
+    """Reads a family of data; the test set is always the same."""
 
     def load(self, root: Path, timesteps: int) -> tuple[Samples, Samples]:
-        """x [n,C,…] or, with timesteps in the data, [n,T,C,…]."""
+        """Return (train, test), x [n,C,…] or, with timesteps in the data, [n,T,C,…]."""
         ...
 
 
 class DataModule(L.LightningDataModule):
     """Batches of x [N,*shape] or [N,T,*shape] under a protocol.
 
-    Under ``val_best`` 15 % of the training data validates, stratified (in ``task`` regression a plain draw); under
-    ``last`` nothing does; under ``paper_best_on_test`` the test set is read after every epoch. Under the first two,
-    reading the test set while fitting raises ProtocolError. ``before(batch, training, epoch, step)`` runs on a batch
-    before it goes to the accelerator. ``overfit`` keeps only so many batches of the training part, which validate too.
-    Training batches come in so many ``pieces`` each. ``workers`` is the number of processes that build batches (0: this
-    one does), ``worker_timeout`` how many seconds a batch is waited for.
+    Arguments:
+        dataset: reads (train, test).
+        root: folder of the data, ``paths.data``.
+        shape: [C,S] or [C,H,W] of a sample, without T.
+        classes: K; in regression the number of targets of a sample.
+        timesteps: T, with which the data set is read.
+        timesteps_in_data: x is [n,T,*shape], not [n,*shape].
+        task: ``classification`` (the default) or ``regression``; decides what y must be.
+        protocol: ``val_best`` takes 15 % of the training data for validation, ``last`` none; both raise ProtocolError
+            if the test set is read while fitting. ``paper_best_on_test`` reads it after every epoch.
+        batch_size: N, over all pieces.
+        pieces: parts in which each training batch comes, more than 1 if the device cannot hold a whole one.
+        seed: the run's seed; the order of an epoch comes from the stream (seed, ``order``, epoch).
+        split_seed: of the validation part. It is not the run's seed, so that all seeds share one split; 0 by default.
+        before: (batch, training, epoch, step) → batch, before the transfer to the device. None: x is already there.
+        overfit: keep this many batches of the training part, which are also the validation part. None: all.
+        workers: processes that build batches; 0, the default, is this process, which suffices for data in memory.
+        worker_timeout: seconds to wait for a batch before its worker counts as hanging; 25, many times a slow batch.
     """
 
     def __init__(
@@ -80,22 +92,19 @@ class DataModule(L.LightningDataModule):
         self.data_hash = ""
 
     def setup(self, stage: str | None = None) -> None:
-        """Read the data set and cut it into parts, once."""
+        """Read the data set and split it into parts, once."""
         if self.parts:
             return
         whole, test = self.dataset.load(self.root, self.timesteps)
         for name, samples in (("training", whole), ("test", test)):
-            if not isinstance(samples, Samples):
-                kind = type(samples).__name__
-                raise DataError(f"load must return two membrane.data.samples.Samples, the {name} part is a {kind}")
-            self.check(name, samples)
+            self.check_samples(name, samples)
         train, val = torch.arange(len(whole)), torch.arange(0)
         if self.protocol == "val_best":
             strata = whole.y if self.task == "classification" else torch.zeros(len(whole), dtype=torch.int64)
             train, val = stratified(strata, VALIDATION_FRACTION, self.split_seed)
         if self.overfit is not None:
             train = val = train[: self.overfit * self.batch_size]
-        self.split_hash = digest(train, val)
+        self.split_hash = split_digest(train, val)
         self.data_hash = dataset_digest(whole, test)
         self.parts = {
             "train": (whole.take(train), train),
@@ -103,8 +112,12 @@ class DataModule(L.LightningDataModule):
             "test": (test, torch.arange(len(test))),
         }
 
-    def check(self, name: str, samples: Samples) -> None:
-        """DataError unless the samples are what the configuration says of the data set."""
+    def check_samples(self, name: str, samples: Samples) -> None:
+        """Raises DataError unless a part is what the configuration says of the data set."""
+        if not isinstance(samples, Samples):
+            raise DataError(
+                f"load must return two membrane.data.samples.Samples, the {name} part is a {type(samples).__name__}"
+            )
         if list(samples.x.shape[1:]) != self.sample_shape:
             raise DataError(
                 f"{name} samples are {list(samples.x.shape[1:])}, the configuration says {self.sample_shape}"
@@ -112,28 +125,31 @@ class DataModule(L.LightningDataModule):
         if self.task == "regression":
             self.check_targets(name, samples.y)
         elif samples.y.is_floating_point() or samples.y.dim() != 1:
-            found = f"{samples.y.dtype} {list(samples.y.shape)}".removeprefix("torch.")
-            raise DataError(f"{name} labels are {found}, classification needs whole numbers [{len(samples)}]")
+            form = f"{samples.y.dtype} {list(samples.y.shape)}".removeprefix("torch.")
+            raise DataError(f"{name} labels are {form}, classification needs whole numbers [{len(samples)}]")
         elif len(samples.y) and not 0 <= int(samples.y.min()) <= int(samples.y.max()) < self.classes:
             raise DataError(
                 f"{name} labels reach {int(samples.y.max())}, the configuration says {self.classes} classes"
             )
 
     def check_targets(self, name: str, y: Tensor) -> None:
-        """DataError unless y is finite float [n,K], K the number of outputs that the configuration says."""
+        """Raises DataError unless y is finite float [n,K], with the configuration's K."""
         if not y.is_floating_point() or list(y.shape[1:]) != [self.classes]:
-            found = f"{y.dtype} {list(y.shape)}".removeprefix("torch.")
-            raise DataError(f"{name} targets are {found}, the configuration says float [{len(y)}, {self.classes}]")
+            form = f"{y.dtype} {list(y.shape)}".removeprefix("torch.")
+            raise DataError(f"{name} targets are {form}, the configuration says float [{len(y)}, {self.classes}]")
         if not y.isfinite().all():
             raise DataError(f"{name} targets must be finite, {int((~y.isfinite()).any(1).sum())} of {len(y)} are not")
 
     @property
     def training_part(self) -> Samples:
-        """The training part, from which alone statistics may come."""
+        """Return the training part, the only one from which statistics may be taken."""
         return self.part("train")[0]
 
     def part(self, name: str) -> tuple[Samples, Tensor]:
-        """A part and its places in the data set. ProtocolError for the test set while fitting, where it is barred."""
+        """Return a part and its positions in the data set.
+
+        Raises ProtocolError for the test set while fitting, if the protocol forbids it.
+        """
         self.setup()
         if name == "test" and self.protocol != "paper_best_on_test" and self.fitting:
             raise ProtocolError(f"the test set may not be read while fitting under protocol={self.protocol}")
@@ -141,21 +157,23 @@ class DataModule(L.LightningDataModule):
 
     @property
     def fitting(self) -> bool:
-        """Whether a trainer is fitting on this data at the moment."""
+        """Return whether a trainer is fitting this data at the moment."""
         state: Any = getattr(self.trainer, "state", None)
         return state is not None and state.fn == "fit" and state.status == "running"
 
     def transfer_batch_to_device(self, batch: Batch, device: torch.device, dataloader_idx: int) -> Batch:
-        """The batch on the device. Lightning's own way looks for tensors in it, at every step."""
-        ahead = device.type == "cuda"
-        return Batch._make(each if each is None else each.to(device, non_blocking=ahead) for each in batch)
+        """Move a batch to the device. Lightning's own method would search the batch for tensors, at every step."""
+        asynchronous = device.type == "cuda"
+        return Batch._make(
+            column if column is None else column.to(device, non_blocking=asynchronous) for column in batch
+        )
 
     def epoch(self) -> int:
-        """The trainer's epoch."""
+        """Return the trainer's epoch."""
         return int(getattr(self.trainer, "current_epoch", 0))
 
     def batches(self, name: str, training: bool = False, at_most: int | None = None) -> Batches:
-        """The part as batches, on the device it trains on unless workers build them or something runs before that."""
+        """Return the part as batches, on the device unless workers build them or ``before`` runs on the CPU."""
         samples, index = self.part(name)
         device = torch.device("cpu") if self.trainer is None else self.trainer.strategy.root_device
         workers = None
@@ -176,23 +194,23 @@ class DataModule(L.LightningDataModule):
         return Batches(samples, index, self.batch_size, order, transform, epoch, workers, pieces)
 
     def share(self, step: int, samples: int) -> float:
-        """What the loss of a training batch's piece counts for, so that the pieces' mean is the batch's."""
+        """Return the weight of a piece's loss that makes the mean over a training batch's pieces the batch's mean."""
         length = len(self.training_part)
         whole = min(self.batch_size, length - step // self.pieces * self.batch_size)
         return samples * self.pieces / whole
 
     def train_dataloader(self) -> Batches:
-        """The training part, in a new order every epoch."""
+        """Return the training part, in a new order every epoch."""
         return self.batches("train", training=True)
 
     def val_dataloader(self) -> Batches:
-        """The part that is read after every epoch: the validation part, or the test set where the protocol says so."""
+        """Return the part that is read after every epoch: the validation part, or by protocol the test set."""
         return self.batches("test" if self.protocol == "paper_best_on_test" else "val")
 
     def test_dataloader(self) -> Batches:
-        """The test set."""
+        """Return the test set."""
         return self.batches("test")
 
     def fixed_training_samples(self) -> Batches:
-        """At most 512 samples of the training part, the same ones always, as evaluation sees them."""
+        """Return at most 512 samples of the training part, always the same, augmented as in evaluation."""
         return self.batches("train", at_most=RATE_SAMPLES)

@@ -11,19 +11,19 @@ from membrane.randomness import derive
 
 
 def stratified(labels: Tensor, fraction: float, seed: int) -> tuple[Tensor, Tensor]:
-    """labels [n] → sorted int64 indices (train, validation); validation has round(fraction·n) of the samples.
+    """Split labels [n] into sorted int64 indices (train, validation); validation has round(fraction·n) samples.
 
     Every class is within one sample of its share (largest remainders get the extra samples), and keeps at least one
-    sample for training, which can make the validation part smaller than asked where classes are tiny. A function of
-    its arguments alone: the order within a class comes from raw PCG64 output, which NumPy promises never to change.
-    Raises ConfigError where the fraction is not between 0 and 1 or leaves the validation part empty.
+    sample for training, so that the validation part is smaller if classes are tiny. The result depends on the arguments
+    alone: the order within a class comes from raw PCG64 output, which NumPy promises not to change. Raises ConfigError
+    unless the fraction is between 0 and 1 and leaves samples for validation.
     """
     if labels.ndim != 1:
         raise ValueError(f"expected one label a sample, [n], but got {list(labels.shape)}")
     if not 0.0 < fraction < 1.0:
         raise ConfigError(f"the validation fraction must lie between 0 and 1 (exclusive), not {fraction}")
     _, classes, counts = np.unique(labels.cpu().numpy(), return_inverse=True, return_counts=True)
-    taken = _allot(counts, fraction)
+    taken = allot(counts, fraction)
     if not taken.any():
         raise ConfigError(f"a validation fraction of {fraction} of {len(labels)} samples is empty: use a larger one")
     keys = np.random.PCG64(derive(seed, "split")).random_raw(len(labels))
@@ -34,8 +34,8 @@ def stratified(labels: Tensor, fraction: float, seed: int) -> tuple[Tensor, Tens
     return torch.from_numpy(np.flatnonzero(~validation)), torch.from_numpy(np.flatnonzero(validation))
 
 
-def digest(train: Tensor, validation: Tensor) -> str:
-    """SHA-256 of the two parts' indices, in their order: the split hash of result.json."""
+def split_digest(train: Tensor, validation: Tensor) -> str:
+    """Return the SHA-256 of the two parts' indices, in their order: ``split_hash`` in result.json."""
     sha = hashlib.sha256()
     for part in (train, validation):
         indices = part.cpu().numpy().astype("<i8")
@@ -44,8 +44,8 @@ def digest(train: Tensor, validation: Tensor) -> str:
     return sha.hexdigest()
 
 
-def _allot(counts: np.ndarray, fraction: float) -> np.ndarray:
-    """How many samples of each class [K] to take: floor of the share, then one more by largest remainder."""
+def allot(counts: np.ndarray, fraction: float) -> np.ndarray:
+    """Allot validation samples to classes [K] → [K]: the floor of each share, and one more by largest remainder."""
     share = counts * fraction
     taken = np.floor(share).astype(np.int64)
     remainder = np.where(taken < counts - 1, share - taken, -1.0)

@@ -1,4 +1,4 @@
-"""Batches built in other processes: the same ones, in the same order, ahead of the step that needs them."""
+"""Batches built in other processes: the same batches in the same order, ahead of the step that needs them."""
 
 import atexit
 import copy
@@ -24,21 +24,21 @@ from membrane.data.feed.batch import Batch
 from membrane.errors import DataError
 
 FOR_THE_PARENT = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)
-"""What a terminal or a scheduler sends to all processes of a job: the parent alone decides what it means."""
-PR_SET_PDEATHSIG = 1
+"""Signals that a terminal or a scheduler sends to all processes of a job; only the parent reacts to them."""
+PR_SET_PDEATHSIG = 1  # of Linux's prctl: the signal that a process gets when its parent ends
 TICK = 0.1
-"""Seconds after which it is looked again whether the workers live."""
+"""Seconds between two looks at whether the workers live."""
 GRACE = 1.0
-"""Seconds that a worker has to end by itself before it is killed."""
-LIKELY = {signal.SIGKILL: " (out of memory?)", signal.SIGBUS: " (is /dev/shm full?)"}
+"""Seconds in which a worker can end by itself before it is killed."""
+LIKELY_CAUSE = {signal.SIGKILL: " (out of memory?)", signal.SIGBUS: " (is /dev/shm full?)"}
 
 
 @dataclass(frozen=True)
 class Workers:
-    """``count`` processes for an iteration over batches, forked when it starts, gone when it ends, however it ends.
+    """Settings of an iteration over batches by ``count`` processes, forked at its start and ended with it.
 
-    DataError where one dies, or where a batch is waited for longer than ``timeout`` s. ``pinned``: batches lie in
-    pinned memory, from which a GPU copies without waiting.
+    ``timeout`` is in seconds for each batch. ``pinned`` puts batches into pinned memory, from which a GPU copies
+    asynchronously.
     """
 
     count: int
@@ -46,7 +46,10 @@ class Workers:
     pinned: bool = False
 
     def batches(self, build: Callable[[int], Batch], steps: range) -> Generator[Batch]:
-        """``build(step)`` for each step in order; what it raises in a worker is raised here."""
+        """Yield ``build(step)`` for each step in order.
+
+        An exception of a worker is raised here; DataError if a worker dies, or takes longer than the timeout.
+        """
         if not steps:
             return
         crew = Crew(self, build, steps)
@@ -54,7 +57,7 @@ class Workers:
             crew.start()
             for step in steps:
                 batch = crew.receive()
-                if step == steps[-1]:  # Lightning asks for no more than there are, so this is the end
+                if step == steps[-1]:  # Lightning does not ask for one more, so this is the end
                     crew.close()
                 yield batch
         finally:
@@ -62,7 +65,7 @@ class Workers:
 
 
 class Crew:
-    """The processes of one iteration: torch's, but they end for sure and say why."""
+    """The processes of one iteration. They are torch's, but are certain to end, and report the reason."""
 
     def __init__(self, workers: Workers, build: Callable[[int], Batch], steps: range) -> None:
         self.timeout = workers.timeout
@@ -73,7 +76,7 @@ class Crew:
             num_workers=workers.count,
             pin_memory=workers.pinned,
             timeout=TICK,
-            worker_init_fn=partial(settle, os.getpid()),
+            worker_init_fn=partial(prepare_worker, os.getpid()),
             multiprocessing_context="fork",
             generator=torch.Generator(),  # otherwise it draws from the global one
         )
@@ -81,19 +84,19 @@ class Crew:
         self.processes: list[BaseProcess] = []
         self.received = 0
         self.awaited: int | None = None
-        self.late = False
+        self.timed_out = False
         self.closed = threading.Event()
 
     def start(self) -> None:
-        """Fork. A signal that comes meanwhile is heard after it, when all are known that must be ended."""
-        with held_back(), nobody_told_of_deaths():
+        """Fork the workers. Signals that arrive meanwhile are handled after it, once ``kill`` knows all of them."""
+        with deferred_signals(), kept_sigchld_handler():
             self.iterator = iter(self.loader)
-            self.processes = list(self.iterator._workers)
-            atexit.register(self.kill)  # multiprocessing would send SIGTERM and wait for ever
+            self.processes = list(self.iterator._workers)  # private to torch 2.11.0: nothing else lists them
+            atexit.register(self.kill)  # multiprocessing would send SIGTERM, which they ignore, and wait for ever
         threading.Thread(target=self.watch, name="worker-watch", daemon=True).start()
 
     def receive(self) -> Batch:
-        """The next batch."""
+        """Return the next batch."""
         self.awaited = self.received
         try:
             while True:
@@ -101,7 +104,7 @@ class Crew:
                     batch: Batch | Raised = next(self.iterator)
                     break
                 except (RuntimeError, OSError, EOFError) as error:
-                    self.refuse(error)
+                    self.raise_unless_waiting(error)
         finally:
             self.awaited = None
         self.received += 1
@@ -109,65 +112,68 @@ class Crew:
             raise batch.error
         return batch
 
-    def refuse(self, error: Exception) -> None:
-        """Return where a batch may still come; else DataError for a dead or hanging worker, or the error itself."""
-        if self.late:
-            pid = self.processes[self.received % len(self.processes)].pid  # torch hands out the steps in turn
+    def raise_unless_waiting(self, error: Exception) -> None:
+        """Return if a batch may still come. Raises DataError for a dead or hanging worker, else the error."""
+        if self.timed_out:
+            pid = self.processes[self.received % len(self.processes)].pid  # torch assigns the steps in turn
             raise DataError(
                 f"data worker {pid} has built no batch for {self.timeout:g} s; trainer.workers=0 shows where it hangs, "
                 "a longer trainer.worker_timeout waits for what is merely slow"
             ) from None
-        # A connection breaks a moment before the process at its other end can be seen to be dead.
+        # a connection breaks a moment before its process is reported dead
         broken = isinstance(error, EOFError | ConnectionError)
-        gone = connection.wait([each.sentinel for each in self.processes], GRACE if broken else 0)
-        for dead in (each for each in self.processes if each.sentinel in gone):
+        gone = connection.wait([process.sentinel for process in self.processes], GRACE if broken else 0)
+        for dead in (process for process in self.processes if process.sentinel in gone):
             dead.join(GRACE)
-            raise DataError(f"data worker {dead.pid} {end(dead)}; trainer.workers=0 shows its own error") from None
+            raise DataError(
+                f"data worker {dead.pid} {describe_end(dead)}; trainer.workers=0 shows its own error"
+            ) from None
         if not str(error).startswith("DataLoader timed out"):
             raise error
 
     def watch(self) -> None:
-        """Kill workers that keep the run waiting: reading from one that is stopped would never return.
+        """Kill the workers if a batch takes longer than the timeout: reading from a stopped one would never return.
 
-        Counts its own ticks: a whole job that is suspended and continued was not waiting meanwhile.
+        Time is counted in ticks, so that the time for which a whole job is suspended does not count.
         """
-        seen, ticks = None, 0
+        previous, ticks = None, 0
         while not self.closed.wait(TICK):
             awaited = self.awaited
-            ticks = ticks + 1 if awaited is not None and awaited == seen else 0
-            seen = awaited
+            ticks = ticks + 1 if awaited is not None and awaited == previous else 0
+            previous = awaited
             if ticks * TICK >= self.timeout:
-                self.late = True
+                self.timed_out = True
                 self.kill()
                 return
 
     def close(self) -> None:
-        """End the workers: those that do not end by themselves at once are killed."""
+        """End the workers; those that do not end by themselves within a second are killed."""
         if self.closed.is_set() or self.iterator is None:
             return
         self.closed.set()
-        # In a thread, because torch's own end may wait for a lock that a killed worker held.
-        farewell = threading.Thread(target=self.iterator._shutdown_workers, daemon=True)
+        # Private to torch 2.11.0, which calls it in __del__ only, that is, at no certain time. In a thread, because it
+        # may wait for a lock that a killed worker held.
+        shutdown = threading.Thread(target=self.iterator._shutdown_workers, daemon=True)
         try:
             if not sys.is_finalizing():
-                farewell.start()
-                farewell.join(GRACE)
+                shutdown.start()
+                shutdown.join(GRACE)
         finally:
             self.kill()
             atexit.unregister(self.kill)
-            if farewell.is_alive():  # of two threads that wait for one process, only one hears of its end
-                farewell.join(GRACE)
-            for each in self.processes:
-                each.join(GRACE)
+            if shutdown.is_alive():  # of two threads that join one process, only one would be told of its end
+                shutdown.join(GRACE)
+            for process in self.processes:
+                process.join(GRACE)
 
     def kill(self) -> None:
-        """SIGKILL to all of them: they ignore the others."""
-        for each in self.processes:
-            each.kill()
+        """Send SIGKILL to the workers, which ignore other signals."""
+        for process in self.processes:
+            process.kill()
 
 
 class Steps(Dataset[Any]):
-    """Step → its batch, or what was raised instead, with its traceback as a note."""
+    """Step → its batch, or the exception of building it, with the worker's traceback as a note."""
 
     def __init__(self, build: Callable[[int], Batch]) -> None:
         self.build = build
@@ -177,21 +183,21 @@ class Steps(Dataset[Any]):
             return self.build(step)
         except Exception as error:
             note = f"in data worker {os.getpid()}, step {step}:\n{traceback.format_exc()}"
-            if not travels(error):
-                raise  # torch makes one of the same type that tells of it, or a RuntimeError
+            if not is_picklable(error):
+                raise  # torch raises one of the same type with the traceback as its message, or a RuntimeError
             error.add_note(note)
             return Raised(error)
 
 
 @dataclass(frozen=True)
 class Raised:
-    """An exception on its way from a worker."""
+    """An exception that is sent from a worker."""
 
     error: Exception
 
 
-def travels(error: Exception) -> bool:
-    """Whether an exception can be taken apart here and put together elsewhere."""
+def is_picklable(error: Exception) -> bool:
+    """Return whether an exception can be pickled here and restored in another process."""
     try:
         copy.copy(error)
         ForkingPickler.dumps(error)
@@ -200,50 +206,55 @@ def travels(error: Exception) -> bool:
     return True
 
 
-def settle(parent: int, worker: int) -> None:
-    """In a worker: one thread, no signal that is meant for the parent, no life without it."""
+def prepare_worker(parent: int, worker: int) -> None:
+    """Set a worker up: one thread, deaf to the parent's signals, killed if the parent dies."""
     torch.set_num_threads(1)
-    for each in FOR_THE_PARENT:
-        signal.signal(each, signal.SIG_IGN)
+    for signum in FOR_THE_PARENT:
+        signal.signal(signum, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, FOR_THE_PARENT)
-    if sys.platform == "linux":  # elsewhere torch's worker looks for its parent between two batches
+    if sys.platform == "linux":  # elsewhere torch's worker checks between two batches whether its parent lives
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:
         os._exit(1)
 
 
-def end(process: BaseProcess) -> str:
-    """How a process ended."""
+def describe_end(process: BaseProcess) -> str:
+    """Describe how a process ended."""
     code = process.exitcode
     if code is None or code >= 0:
         return f"ended with exit code {code}"
-    return f"was killed by {signal.Signals(-code).name}{LIKELY.get(signal.Signals(-code), '')}"
+    return f"was killed by {signal.Signals(-code).name}{LIKELY_CAUSE.get(signal.Signals(-code), '')}"
 
 
 @contextmanager
-def held_back() -> Iterator[None]:
-    """Inside, signals wait: a worker forked here gets none before it ignores them.
+def deferred_signals() -> Iterator[None]:
+    """Defer signals until after the block, so that a worker forked in it receives none before it ignores them.
 
-    Blocking them in this thread keeps them from the worker; another thread may still take one for this process, and the
-    handler would raise in the middle of the start. So handlers only take note, and are told afterwards.
+    Blocking them in this thread keeps them from the worker. Another thread may still receive one for this process, and
+    its handler would raise in the middle of the start, so handlers only take note of signals, which are raised later.
     """
-    came: list[int] = []
+    arrived: list[int] = []
     main = threading.current_thread() is threading.main_thread()
     before = signal.pthread_sigmask(signal.SIG_BLOCK, FOR_THE_PARENT)
-    handlers = {each: signal.signal(each, lambda signum, _: came.append(signum)) for each in FOR_THE_PARENT if main}
+    handlers = {
+        signum: signal.signal(signum, lambda number, _: arrived.append(number)) for signum in FOR_THE_PARENT if main
+    }
     try:
         yield
     finally:
-        for each, handler in handlers.items():
-            signal.signal(each, handler if handler is not None else signal.SIG_DFL)
+        for signum, handler in handlers.items():
+            signal.signal(signum, handler if handler is not None else signal.SIG_DFL)
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
-        for signum in came:
-            signal.raise_signal(signum)
+        for number in arrived:
+            signal.raise_signal(number)
 
 
 @contextmanager
-def nobody_told_of_deaths() -> Iterator[None]:
-    """Undo that torch makes a worker's death an exception wherever the main thread is, in the midst of a step too."""
+def kept_sigchld_handler() -> Iterator[None]:
+    """Restore the handler of SIGCHLD after the block.
+
+    torch installs one that raises an exception when a worker dies, wherever the main thread is, in a step too.
+    """
     before = signal.getsignal(signal.SIGCHLD)
     try:
         yield

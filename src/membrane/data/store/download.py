@@ -1,4 +1,4 @@
-"""Published files: found where they are commonly kept, otherwise downloaded."""
+"""Published files: used where they are, otherwise downloaded."""
 
 import hashlib
 from collections.abc import Sequence
@@ -13,64 +13,64 @@ READ_SECONDS = 30.0
 CHUNK = 1 << 16
 
 
-def find(root: Path, places: Sequence[str]) -> Path | None:
-    """The first of ``places``, paths relative to ``root``, that is a file."""
-    return next((root / place for place in places if (root / place).is_file()), None)
+def first_file(root: Path, candidates: Sequence[str]) -> Path | None:
+    """Return the first of ``candidates``, paths relative to ``root``, that is a file."""
+    return next((root / path for path in candidates if (root / path).is_file()), None)
 
 
 def obtain(
-    root: Path, places: Sequence[str], md5: str, mirrors: Sequence[str], advice: str, seconds: float = READ_SECONDS
+    root: Path, candidates: Sequence[str], md5: str, mirrors: Sequence[str], advice: str, seconds: float = READ_SECONDS
 ) -> Path:
-    """The file at the first of ``places`` where it is, or else downloaded to ``places[0]``, whose md5 is ``md5``.
+    """Return the first of ``candidates`` that is a file; if none is, download the one with ``md5`` to the first.
 
-    A file that is there is returned as it is: whoever reads it verifies it, and nothing of the person's is overwritten.
-    DataError with ``advice`` (what to put where) where no mirror has it.
+    A file that exists is not checked here, since its reader does so, and never overwritten. Raises DataError with
+    ``advice`` (what to put where) if no mirror has the file.
     """
-    found = find(root, places)
-    if found is None:
-        found = root / places[0]
-        failures = download(found, md5, mirrors, seconds)
+    path = first_file(root, candidates)
+    if path is None:
+        path = root / candidates[0]
+        failures = download(path, md5, mirrors, seconds)
         if failures is not None:
-            raise DataError(f"{found}: missing, and could not be downloaded ({failures}); {advice}")
-    return found
+            raise DataError(f"{path}: missing, and could not be downloaded ({failures}); {advice}")
+    return path
 
 
 def download(path: Path, md5: str, mirrors: Sequence[str], seconds: float = READ_SECONDS) -> str | None:
-    """Fetch ``path.name`` from the first mirror that has it whole; None, or why each mirror failed.
+    """Download ``path.name`` from the first mirror that has it; return None, or each mirror's failure.
 
-    ``seconds`` is the longest silence of a server, not the length of the download. The file appears under its name
-    only after its md5 was found right: until then it has a random name beside it, which an exception removes.
+    ``seconds`` is the longest silence of a server, not the length of the download. The file gets its name only once
+    its md5 is right. Until then it has a random name beside it, and an exception removes it.
     """
     import pooch
 
-    failures = []
+    downloader, failures = partial(http_download, seconds=seconds), []
     for mirror in mirrors:
         url = f"{mirror.rstrip('/')}/{path.name}"
         try:
-            pooch.retrieve(url, f"md5:{md5}", path.name, path.parent, downloader=partial(fetch, seconds=seconds))
+            pooch.retrieve(url, f"md5:{md5}", path.name, path.parent, downloader=downloader)
         except (OSError, ValueError) as error:
-            failures.append(f"{urlsplit(url).netloc or mirror}: {failure(error)}")
+            failures.append(f"{urlsplit(url).netloc or mirror}: {describe_failure(error)}")
         else:
             return None
     return "; ".join(failures) or "no mirror is known"
 
 
-def fetch(url: str, output: str, owner: object, seconds: float) -> None:
-    """Download to ``output``, under a progress bar where there is a terminal: what pooch calls a downloader."""
+def http_download(url: str, output: str, owner: object, seconds: float) -> None:
+    """Download to ``output``, with a progress bar on a terminal; in pooch's terms a downloader."""
     from pooch import HTTPDownloader
     from tqdm import tqdm
 
-    # Refused encodings: requests would unpack a .gz that a server sends as an encoding of its content.
+    # No encodings: requests would decompress a .gz that a server declares as an encoding of its content.
     headers = {"Accept-Encoding": "identity"}
     timeout = (min(CONNECT_SECONDS, seconds), seconds)
-    # pooch asks for the bar's truth before it knows the size; a bar without a total has none.
+    # pooch evaluates the bar as a bool before it knows the size; a bar without a total raises.
     with tqdm(total=1, desc=url.rpartition("/")[2], unit="B", unit_scale=True, disable=None) as bar:
         HTTPDownloader(progressbar=bar, chunk_size=CHUNK, timeout=timeout, headers=headers)(url, output, owner)
-    Path(output).chmod(0o644)  # a temporary file is its owner's alone; data sets are shared
+    Path(output).chmod(0o644)  # a temporary file can be read by its owner only; data sets are shared
 
 
-def failure(error: Exception) -> str:
-    """What went wrong with a download, in a few words: the request (all of its errors are OSErrors), disk or md5."""
+def describe_failure(error: Exception) -> str:
+    """Describe a failed download in a few words: an OSError of requests or of the disk, or else a wrong md5."""
     from requests import exceptions
 
     if isinstance(error, exceptions.HTTPError) and error.response is not None:
@@ -88,18 +88,18 @@ def failure(error: Exception) -> str:
     return "sent a file with another md5"
 
 
-def verified(path: Path, md5: str | None) -> bytes:
-    """All bytes of a file. DataError where it cannot be read or its md5 is another (None: not checked)."""
+def read_verified(path: Path, md5: str | None) -> bytes:
+    """Read a file. Raises DataError if it cannot be read, or has another md5 (None: not checked)."""
     try:
         content = path.read_bytes()
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {error.strerror or error}") from error
-    found = hashlib.md5(content, usedforsecurity=False).hexdigest() if md5 is not None else None
-    if found != md5:
-        raise damaged(path, f"md5 is {found}, the original's is {md5} ({len(content)} bytes)")
+    actual = hashlib.md5(content, usedforsecurity=False).hexdigest() if md5 is not None else None
+    if actual != md5:
+        raise damaged_file(path, f"md5 is {actual}, the original's is {md5} ({len(content)} bytes)")
     return content
 
 
-def damaged(path: Path, why: str) -> DataError:
-    """The error for a file that is there but is not the original."""
+def damaged_file(path: Path, why: str) -> DataError:
+    """Build the error for a file that exists but is not the original."""
     return DataError(f"{path}: {why}; delete it, and the original is downloaded")
