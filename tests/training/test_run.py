@@ -15,7 +15,7 @@ from membrane.data.digits import Digits
 from membrane.data.samples import Samples
 from membrane.runs.table import read_rows
 from membrane.training import checkpoints
-from membrane.training.results import under_seeds
+from membrane.training.results import five_seeds_command
 
 Run = Callable[..., int]
 
@@ -122,7 +122,7 @@ def test_the_command_for_more_seeds_is_the_one_that_was_typed(
     line: list[str], expected: str | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sys, "argv", line)
-    assert under_seeds(line[1:]) == expected
+    assert five_seeds_command(line[1:]) == expected
 
 
 def test_a_run_ends_with_what_can_be_done_next(small: Run, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,4 +1,4 @@
-"""What a run says before and after training, and what it leaves behind."""
+"""The lines and files of a run before and after training: provenance, summary, outputs, figures, result."""
 
 import logging
 import shlex
@@ -28,15 +28,16 @@ from membrane.runs.table import read_rows
 from membrane.schema import Config
 from membrane.scores import SCORES
 from membrane.tracking.loggers import Tracker
+from membrane.training.evaluation import Test
 
 log = logging.getLogger(__name__)
 MACHINE = ("processor", "device", "kernels")
-"""What else of provenance.json can change the last bits."""
+"""Keys of provenance.json, beside code and versions, that can change the last bits of a result."""
 
 
 @dataclass(frozen=True)
 class Fit:
-    """What fitting took, and what validation said of the checkpoint that is kept."""
+    """Seconds, samples and epochs that fitting took, and the `val/*` of the best checkpoint."""
 
     seconds: float
     samples: int
@@ -52,7 +53,7 @@ def write_provenance(
     device: torch.device,
     resumed: bool = False,
 ) -> None:
-    """`provenance.json`: where the result will come from; where it was broken off, the beginning too."""
+    """Write provenance.json; a resumed run keeps what it held before under ``earlier``."""
     earlier = (folder.read("provenance.json") or {}) if resumed else {}
     kernels = provenance.neuron_kernels(device, config.neuron.name_of_choice, learner.model, config.precision)
     if config.trainer.compile:
@@ -77,15 +78,15 @@ def write_provenance(
         "rerun": config.rerun,
     }
     if earlier.get("versions"):
-        compare(earlier, content)
+        compare_provenance(earlier, content)
     parts = [*earlier.pop("earlier", []), earlier] if earlier else []
     if parts:
         content["earlier"] = parts
     folder.write("provenance.json", content)
 
 
-def compare(earlier: dict[str, Any], now: dict[str, Any]) -> None:
-    """A line where a run goes on under other conditions. DataError where the data are others."""
+def compare_provenance(earlier: dict[str, Any], now: dict[str, Any]) -> None:
+    """Warn if a resumed run uses other code, versions or hardware. Raises DataError if the data changed."""
     for name in ("data_hash", "split_hash"):
         if earlier.get(name) not in (None, now[name]):
             changed = f"{name} {str(earlier[name])[:12]} → {str(now[name])[:12]}"
@@ -97,7 +98,7 @@ def compare(earlier: dict[str, Any], now: dict[str, Any]) -> None:
 
 
 def announce(folder: RunFolder, config: Config, data: DataModule, learner: Learner) -> None:
-    """What is about to be trained: the model's table, the data's parts, the augmentation."""
+    """Print the table of layers and log the data's parts, the augmentation, the precision and the folder."""
     samples = data.training_part
     x = torch.zeros(2, *samples.x.shape[1:])
     console().print(model_table(learner.model, learner.framework, x))
@@ -112,10 +113,10 @@ def announce(folder: RunFolder, config: Config, data: DataModule, learner: Learn
     log.info("folder: %s", folder.path)
 
 
-def result(
+def result_content(
     folder: RunFolder, config: Config, learner: Learner, data: DataModule, fit: Fit, metrics: Mapping[str, float]
 ) -> dict[str, Any]:
-    """The content of `result.json`."""
+    """Return the content of result.json."""
     is_snn = neurons.is_snn(learner.model)
     repeats = is_snn or config.framework.timesteps_in_data
     return {
@@ -146,14 +147,17 @@ def result(
     }
 
 
-def all_metrics(fit: Fit, tests: Mapping[str, Any], table: Path) -> dict[str, float]:
-    """`val/*`, `test/*` and `test_last/*`, and under the paper's protocol what its readers compare."""
+def result_metrics(fit: Fit, tests: Mapping[str, Any], table: Path) -> dict[str, float]:
+    """Return `val/*`, `test/*` and `test_last/*`, and under the paper's protocol what papers compare.
+
+    ``tests`` are the tested checkpoints by prefix, ``table`` is metrics.csv.
+    """
     metrics = dict(fit.validation)
     for name, test in tests.items():
         metrics |= {f"{name}/{metric}": value for metric, value in test.metrics.items()}
-    written = read_rows(table)
+    rows = read_rows(table)
     for name in (name for name, score in SCORES.items() if score.compared):
-        if oracle := [row[f"oracle/{name}"] for row in written if f"oracle/{name}" in row]:
+        if oracle := [row[f"oracle/{name}"] for row in rows if f"oracle/{name}" in row]:
             metrics[f"test/{name}_mean_last10"] = float(np.mean(oracle[-10:]))
             metrics[f"test/{name}_best_oracle"] = (min if SCORES[name].lower_is_better else max)(oracle)
     return metrics
@@ -165,50 +169,66 @@ def finish(
     learner: Learner,
     data: DataModule,
     fit: Fit,
-    tests: Mapping[str, Any],
+    tests: Mapping[str, Test],
     tracker: Tracker,
     micro_batch: int,
 ) -> None:
-    """Outputs, figures, tracker, and last of all `result.json`; then what a person wants to know."""
-    metrics = all_metrics(fit, tests, folder.path / "metrics.csv")
-    outputs = tests["test"].outputs
+    """Write outputs and figures, end the tracker, print the results, and last of all write result.json.
+
+    Arguments:
+        folder: the run's folder.
+        config: its configuration.
+        learner: with the weights of the tested checkpoint, for the figure of its spikes.
+        data: gives the sizes of the parts, and the sample whose spikes are drawn.
+        fit: what fitting took.
+        tests: the tested checkpoints by prefix, ``test`` and ``test_last``.
+        tracker: the run's logger.
+        micro_batch: samples that were in memory at once, fewer than the batch size if memory had run out.
+    """
+    metrics = result_metrics(fit, tests, folder.path / "metrics.csv")
+    outputs: dict[str, Any] = dict(tests["test"].outputs)
     durable.write_whole(folder.path / "outputs" / "test.npz", lambda file: np.savez_compressed(file, **outputs))
-    tracker.result(metrics, drawn(folder, config, learner, data) if config.figures else [])
+    tracker.result(metrics, draw_run_figures(folder, config, learner, data) if config.figures else [])
     tracker.finish("success")
-    console().print(
-        results_table(metrics, samples={"val": len(data.parts["val"][0]), "test": len(data.parts["test"][0])})
-    )
+    samples = {part: len(data.parts[part][0]) for part in ("val", "test")}
+    console().print(results_table(metrics, samples))
     if folder.debug:
         log.info("debug run: no result is kept; its files are in %s", folder.path)
         return
     (folder.path / "FAILED.json").unlink(missing_ok=True)
-    folder.write("result.json", result(folder, config, learner, data, fit, metrics) | {"micro_batch": micro_batch})
+    result = result_content(folder, config, learner, data, fit, metrics) | {"micro_batch": micro_batch}
+    folder.write("result.json", result)
+    suggest_next(folder, config)
+
+
+def suggest_next(folder: RunFolder, config: Config) -> None:
+    """Log the commands that evaluate the run and that run it under five seeds."""
     log.info("folder: %s", folder.path)
-    # no run says by itself whom to trust
+    # the configuration that a run saves does not say whom to trust
     trust = f" 'trust=[{','.join(config.trust)}]'" if config.trust else ""
     log.info("next:   membrane evaluate %s%s", folder.path, trust)
-    if (command := under_seeds(provenance.typed_arguments())) is not None:
+    if (command := five_seeds_command(provenance.typed_arguments())) is not None:
         log.info("        %s   for the spread over five seeds", command)
 
 
-def under_seeds(typed: Sequence[str]) -> str | None:
-    """The command that runs what was typed under five seeds; None where that was a sweep, or is bound to one run."""
-    said = [line.lstrip("+") for line in typed]
+def five_seeds_command(typed: Sequence[str]) -> str | None:
+    """Return the command that runs what was typed under five seeds; None if that was a sweep or names one folder."""
+    overrides = [line.lstrip("+") for line in typed]
     bound = ("sweep=", "hydra.mode=", "paths.run=", "extend=", "extend.")
-    if any(line in ("-m", "--multirun") or line.startswith(bound) for line in said):
+    if any(line in ("-m", "--multirun") or line.startswith(bound) for line in overrides):
         return None
     kept = [line for line in typed if not line.lstrip("+").startswith(("seed=", "rerun="))]
     return shlex.join([*provenance.program_command(), "sweep=seeds", *kept])
 
 
-def drawn(folder: RunFolder, config: Config, learner: Learner, data: DataModule) -> list[Path]:
-    """The figures, in the run's folder."""
-    spikes = record_spikes(learner.model, learner.framework, one_sample(learner, data))
+def draw_run_figures(folder: RunFolder, config: Config, learner: Learner, data: DataModule) -> list[Path]:
+    """Draw the figures into the run's folder and return their paths."""
+    spikes = record_spikes(learner.model, learner.framework, first_test_sample(learner, data))
     return figures.draw(folder.path, {layer: each.numpy() for layer, each in spikes.items()}, config.dataset.task)
 
 
-def one_sample(learner: Learner, data: DataModule) -> torch.Tensor:
-    """x [1,…] of the first test sample, as the model sees it."""
+def first_test_sample(learner: Learner, data: DataModule) -> torch.Tensor:
+    """Return x [1,…] of the first test sample, as the model sees it."""
     batch = next(iter(data.test_dataloader()))
     seen = learner.augmented(batch, False, EVALUATION, 0)
     return seen.x[:1].to(learner.device)
