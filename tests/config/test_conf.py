@@ -16,7 +16,7 @@ from membrane.config.composer import Composer
 from membrane.errors import ConfigError
 from membrane.schema import GROUPS, MANY, Config, Node
 from membrane.sweep.jobs import jobs_of
-from membrane.sweep.processes import LAUNCHER, Processes, settings_of
+from membrane.sweep.processes import LAUNCHER, LauncherSettings, launcher_settings
 
 CONF = Path(__file__).parents[2] / "conf"
 FILES = {group: [choice.name for choice in listed] for group, listed in choices(CONF).items()}
@@ -158,8 +158,8 @@ def test_the_launcher_of_processes_composes(composer: Composer) -> None:
     overrides = composer.free(["hydra/launcher=processes", "hydra.launcher.n_jobs=3"])
     node = composer.whole(overrides, "hydra")["hydra"]["launcher"]
     assert node == {"_target_": LAUNCHER, "n_jobs": 3, "job_timeout": None}
-    assert settings_of(node) == Processes(n_jobs=3)
-    assert set(node) == {"_target_", *Processes.model_fields}
+    assert launcher_settings(node) == LauncherSettings(n_jobs=3)
+    assert set(node) == {"_target_", *LauncherSettings.model_fields}
 
 
 def test_all_augmentations_and_callbacks_at_once(composer: Composer) -> None:

@@ -1,5 +1,6 @@
-"""Runs without training, for tests of what sweeps do with runs."""
+"""Runs without training, for tests of what sweeps do with runs; what they leave; whether a process ends."""
 
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -35,3 +36,22 @@ def result_files() -> Callable[[], dict[str, str]]:
         return {path.parent.name.removeprefix("seed"): path.stem for path in files}
 
     return by_seed
+
+
+@pytest.fixture
+def ends_soon() -> Callable[[int], bool]:
+    """Return a function that waits for a process to end, and returns whether it did."""
+
+    def runs(pid: int) -> bool:
+        try:
+            return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+        except OSError:
+            return False
+
+    def wait(pid: int) -> bool:
+        deadline = time.monotonic() + 120
+        while runs(pid) and time.monotonic() < deadline:
+            time.sleep(0.02)
+        return not runs(pid)
+
+    return wait

@@ -31,7 +31,7 @@ class OptunaSweeper(Sweeper):
     def sweep(self, arguments: list[str]) -> None:
         """Hydra's second call: the whole sweep. ConfigError where it is none."""
         from membrane.config.composer import Composer
-        from membrane.sweep.processes import Processes
+        from membrane.sweep.processes import LauncherSettings
         from membrane.sweep.search.plan import Plan
         from membrane.sweep.search.trials import search
 
@@ -49,4 +49,6 @@ class OptunaSweeper(Sweeper):
 
         plan = Plan.of(composer, self.config, arguments)
         together = getattr(launcher, "settings", None)
-        search(plan, launch, together.at_once(plan.typical.threads) if isinstance(together, Processes) else 1)
+        search(
+            plan, launch, together.jobs_at_once(plan.typical.threads) if isinstance(together, LauncherSettings) else 1
+        )

@@ -9,7 +9,7 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
 from membrane.sweep.launcher import JobsInProcesses
-from membrane.sweep.processes import settings_of
+from membrane.sweep.processes import launcher_settings
 from membrane.sweep.task import Task
 
 
@@ -17,7 +17,7 @@ class ProcessesLauncher(Launcher):
     """Runs each job of a sweep in a fresh process, so that none can end or slow the others."""
 
     def __init__(self, **settings: Any) -> None:
-        self.settings = settings_of(settings)
+        self.settings = launcher_settings(settings)
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         """Take what Hydra gives every launcher."""

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+# hydra-core 1.3.8: only its default sweeper can split a command line into jobs, and it stands in a private module
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.types import RunMode
 from omegaconf import DictConfig
@@ -11,7 +12,7 @@ from omegaconf import DictConfig
 from membrane.config.composer import Composer, composing, without_hydra
 from membrane.config.files import BASIC_SWEEPER
 from membrane.errors import ConfigError
-from membrane.sweep.processes import LAUNCHER, settings_of
+from membrane.sweep.processes import LAUNCHER, launcher_settings
 from membrane.sweep.search.space import Dimension, examples, search_space
 
 OPTUNA_SWEEPER = "hydra_plugins.membrane.optuna.OptunaSweeper"
@@ -19,9 +20,9 @@ OPTUNA_SWEEPER = "hydra_plugins.membrane.optuna.OptunaSweeper"
 
 @dataclass(frozen=True)
 class Job:
-    """A run to come: its overrides as they were typed, and what they compose to, without Hydra's node.
+    """A run to do: its overrides as they were typed, and the configuration composed from them, without Hydra's node.
 
-    ``typical``: an example of the jobs of a sweeper that decides later on what it sweeps.
+    A ``typical`` job is an example, to be checked but not run, of the jobs that a sweeper will decide on later.
     """
 
     overrides: list[str]
@@ -43,11 +44,11 @@ def jobs_of(composer: Composer, overrides: Sequence[str], multirun: bool) -> tup
         raise ConfigError(f"{key}={values}: several values need -m, a sweep; a list is {key}=[{values}]")
     with composing(composer):
         if master.hydra.launcher.get("_target_") == LAUNCHER:
-            settings_of(master.hydra.launcher)
-    return sweep_jobs(composer, master, overrides, parsed), True
+            launcher_settings(master.hydra.launcher)
+    return jobs_of_sweep(composer, master, overrides, parsed), True
 
 
-def sweep_jobs(composer: Composer, master: DictConfig, overrides: Sequence[str], parsed: Sequence[Any]) -> list[Job]:
+def jobs_of_sweep(composer: Composer, master: DictConfig, overrides: Sequence[str], parsed: Sequence[Any]) -> list[Job]:
     """Return the jobs of a sweep, or examples of those that its sweeper will decide on later."""
     fixed = [line for line, override in zip(overrides, parsed, strict=True) if not override.is_sweep_override()]
     sweeper = master.hydra.sweeper.get("_target_")
@@ -56,16 +57,19 @@ def sweep_jobs(composer: Composer, master: DictConfig, overrides: Sequence[str],
         return [job_of(job, composer.compose(job), typical=True) for job in examples(fixed, space)]
     if sweeper != BASIC_SWEEPER:
         return [typical_job(composer, fixed, parsed)]
-    return [job_of(job, composer.compose_sweep_job(master, job)) for job in split(composer, master, parsed)]
+    return [
+        job_of(job, composer.compose_sweep_job(master, job)) for job in basic_sweeper_jobs(composer, master, parsed)
+    ]
 
 
-def split(composer: Composer, master: DictConfig, parsed: Sequence[Any]) -> list[Sequence[str]]:
+def basic_sweeper_jobs(composer: Composer, master: DictConfig, parsed: Sequence[Any]) -> list[Sequence[str]]:
     """Return the overrides of each job that Hydra's own sweeper makes. Raises ConfigError if there is none."""
     params = composer.parsed([f"{key}={value}" for key, value in (master.hydra.sweeper.get("params") or {}).items()])
     if any(override.key_or_group.split(".")[0] == "trust" for override in params):
         raise ConfigError("hydra.sweeper.params: trust may be said on the command line and in conf/local only")
-    for override in (each for each in (*params, *parsed) if each.is_interval_sweep()):
-        raise ConfigError(f"{override.key_or_group}: an interval is no list of values; sweep=optuna searches in it")
+    for override in (*params, *parsed):
+        if override.is_interval_sweep():
+            raise ConfigError(f"{override.key_or_group}: an interval is no list of values; sweep=optuna searches in it")
     with composing(composer):
         ours = [override for override in parsed if not override.key_or_group.startswith(("hydra.", "hydra/"))]
         [jobs] = BasicSweeper.split_arguments([*params, *ours], max_batch_size=None)

@@ -3,6 +3,8 @@
 import logging
 from dataclasses import dataclass
 
+from membrane.errors import RESUMABLE
+
 log = logging.getLogger(__name__)
 
 
@@ -22,4 +24,4 @@ class Tally:
 
     def exit_code(self) -> int:
         """Return the exit code of all jobs together: 1 if one failed, else 75 if one was stopped, else 0."""
-        return 1 if self.failed else 75 if self.stopped else 0
+        return 1 if self.failed else RESUMABLE if self.stopped else 0

@@ -25,9 +25,9 @@ log = logging.getLogger(__name__)
 
 
 class Task:
-    """Runs jobs in this process and counts in ``tally`` how they ended; our launchers count there too.
+    """Runs jobs in this process and counts in ``tally`` how they ended; our launcher counts there too.
 
-    ``checked_jobs``: jobs that are composed and checked already.
+    ``config_dir`` is the user's folder of configurations; ``checked_jobs`` are composed and checked already.
     """
 
     def __init__(
@@ -44,7 +44,7 @@ class Task:
         self.tally = Tally()
 
     def __call__(self, composed: DictConfig) -> dict[str, Any] | None:
-        """Run a job and return its result, None where there is none. Stopped goes through and ends the sweep."""
+        """Run a job and return its result, or None if it leaves none. Raises Stopped, which ends the sweep."""
         from hydra.core.hydra_config import HydraConfig
 
         remove_sweep_file()
@@ -126,6 +126,14 @@ def record_failure(folder: RunFolder, error: str, trace: str) -> bool:
             folder.write("FAILED.json", {"error": error, "traceback": trace})
             return True
     return False
+
+
+def failure_time(folder: RunFolder) -> int | None:
+    """Return when FAILED.json in a run's folder was written, in nanoseconds since 1970, or None if there is none."""
+    try:
+        return (folder.path / "FAILED.json").stat().st_mtime_ns
+    except OSError:
+        return None
 
 
 def remove_sweep_file() -> None:
