@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from membrane.tracking.log import run_log, terminal
+from membrane.tracking.log import log_to_file, log_to_terminal
 
 
 def test_our_lines_reach_both_and_a_librarys_only_the_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -15,7 +15,7 @@ def test_our_lines_reach_both_and_a_librarys_only_the_file(tmp_path: Path, capsy
     own = logging.StreamHandler(sys.stdout)
     library.addHandler(own)
     try:
-        with terminal(), run_log(tmp_path / "run.log"):
+        with log_to_terminal(), log_to_file(tmp_path / "run.log"):
             logging.getLogger("membrane.training.run").info("training begins")
             library.warning("a tip")
             warnings.warn("deprecated", stacklevel=1)
@@ -32,14 +32,14 @@ def test_our_lines_reach_both_and_a_librarys_only_the_file(tmp_path: Path, capsy
 def test_nothing_stays_behind(tmp_path: Path) -> None:
     root, ours = logging.getLogger(), logging.getLogger("membrane")
     before = (list(root.handlers), root.level, list(ours.handlers), ours.level)
-    with pytest.raises(KeyError), terminal(), run_log(tmp_path / "run.log"):
+    with pytest.raises(KeyError), log_to_terminal(), log_to_file(tmp_path / "run.log"):
         raise KeyError
     assert (list(root.handlers), root.level, list(ours.handlers), ours.level) == before
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
 def test_a_log_file_on_a_full_disk_is_told_once_and_ends_nothing(capsys: pytest.CaptureFixture[str]) -> None:
-    with terminal(), run_log(Path("/dev/full")):
+    with log_to_terminal(), log_to_file(Path("/dev/full")):
         logging.getLogger("membrane.training.run").info("training begins")
         logging.getLogger("membrane.training.run").info("training goes on")
     printed = capsys.readouterr()

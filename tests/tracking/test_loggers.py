@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from membrane.tracking.loggers import Tracker, identity
+from membrane.tracking.loggers import Tracker, wandb_id
 
 
 def test_the_identity_is_a_hash_of_what_a_run_is() -> None:
     expected = hashlib.sha256(b"digits:0123456789ab:3:1").hexdigest()[:16]
-    assert identity("digits", "0123456789ab", 3, 1) == expected
+    assert wandb_id("digits", "0123456789ab", 3, 1) == expected
 
 
 def test_a_tracker_that_cannot_start_is_said_and_forgotten(caplog: pytest.LogCaptureFixture) -> None:
@@ -55,7 +55,7 @@ def test_offline_wandb_keeps_the_run_beside_its_results(small: Callable[..., int
     assert len(kept) == 1
     run = kept[0].parents[2]
     assert (run / "result.json").exists()
-    assert kept[0].stem.removeprefix("run-") == identity("digits", run.parent.name, 0, 0)
+    assert kept[0].stem.removeprefix("run-") == wandb_id("digits", run.parent.name, 0, 0)
 
 
 def test_tensorboard_has_the_same_numbers(small: Callable[..., int]) -> None:

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from membrane.data.feed.batch import Batch
-from membrane.tracking.progress import Pace, Progress
+from membrane.tracking.progress import FitProgress, Pace
 
 
 class Clock:
@@ -81,7 +81,7 @@ def fit(model: Fitted, terminal: bool, width: int = 100, **trainer: Any) -> str:
         "enable_checkpointing": False,
         "enable_progress_bar": False,
         "enable_model_summary": False,
-        "callbacks": [Progress(console, clock=model.clock)],
+        "callbacks": [FitProgress(console, clock=model.clock)],
     }
     validation = None if model.part is None else batches([4])
     L.Trainer(**settings | trainer).fit(model, batches([4, 4, 4, 4, 2]), validation)
@@ -141,7 +141,7 @@ def test_what_others_do_after_an_epoch_is_no_training_time() -> None:
             clock.now += 1000
 
     clock, file = Clock(), StringIO()
-    fit(Fitted(clock), terminal=False, callbacks=[Slow(), Progress(Console(file=file, width=100), clock=clock)])
+    fit(Fitted(clock), terminal=False, callbacks=[Slow(), FitProgress(Console(file=file, width=100), clock=clock)])
     assert all("  2 samples/s  " in line for line in file.getvalue().splitlines())
     assert len(file.getvalue().splitlines()) == 2
 
@@ -178,7 +178,7 @@ def interruptible() -> Iterator[None]:
 @pytest.mark.parametrize("error", [RuntimeError("out of memory"), KeyboardInterrupt()])
 def test_a_fit_that_breaks_off_gives_the_terminal_back(error: BaseException) -> None:
     clock = Clock()
-    progress = Progress(Console(file=StringIO(), force_terminal=True), clock=clock)
+    progress = FitProgress(Console(file=StringIO(), force_terminal=True), clock=clock)
     seen: list[Any] = []
 
     def fail() -> None:

@@ -20,8 +20,8 @@ from membrane.config.composer import Composer
 from membrane.data.feed.batch import Batch
 from membrane.learner import Learner
 from membrane.schema import Config
-from membrane.tracking.log import quiet
-from membrane.tracking.loggers import tracker
+from membrane.tracking.log import silence_libraries
+from membrane.tracking.loggers import build_tracker
 from membrane.tracking.recorder import Recorder
 from membrane.training.assembly import build_data, build_learner, build_trainer, set_arithmetic
 from membrane.training.memory import reuse_large_memory
@@ -66,8 +66,10 @@ def steps(config: Config, learner: Learner, bare: Learner, folder: Path) -> dict
     data, turns = build_data(config, learner), InTurns(bare)
     data.setup()
     learner.augmentation.fit(data.training_part.x, data.training_part.scale)
-    table = Recorder(folder / "metrics.csv", learner, tracker(config, {}, folder, "", False), config.log_every, False)
-    with quiet():
+    table = Recorder(
+        folder / "metrics.csv", learner, build_tracker(config, {}, folder, "", False), config.log_every, False
+    )
+    with silence_libraries():
         trainer = build_trainer(config, folder, [table, turns])
         trainer.fit_loop.epoch_loop.max_steps = STEPS
         trainer.fit(learner, datamodule=data)

@@ -14,7 +14,7 @@ from membrane.config.composer import Composer
 from membrane.runs.saved import read_config, read_result
 from membrane.schema import Config
 from membrane.schema.secrets import masked_override
-from membrane.tracking.log import terminal
+from membrane.tracking.log import log_to_terminal
 from membrane.training.imports import quick_imports
 
 log = logging.getLogger(__name__)
@@ -38,7 +38,7 @@ def evaluate_command(arguments: Sequence[str]) -> int:
         help="what to change; each of several values with commas is measured",
     )
     asked = parser.parse_args(arguments)
-    with terminal():
+    with log_to_terminal():
         check_versions()
         try:
             return evaluate_run(asked.run, asked.overrides)

@@ -25,7 +25,7 @@ from membrane.schema.secrets import masked_override
 from membrane.sweep.folder import create_sweep_folder
 from membrane.sweep.jobs import Job, jobs_of
 from membrane.sweep.task import Task, rehearsed
-from membrane.tracking.log import terminal
+from membrane.tracking.log import log_to_terminal
 
 log = logging.getLogger(__name__)
 
@@ -34,7 +34,7 @@ def train_command(arguments: Sequence[str]) -> int:
     """Train, or print help or the configuration, and return the exit code."""
     sys.argv[1:] = arguments  # the command that runs and sweeps are recorded with
     stop = Stop()
-    with terminal(), stop.handling_signals():
+    with log_to_terminal(), stop.handling_signals():
         check_versions()
         return launch(arguments, stop)
 

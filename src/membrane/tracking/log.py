@@ -1,4 +1,4 @@
-"""What goes to the terminal (membrane's own lines) and what to a run's log file (everything)."""
+"""Logging: membrane's own lines to the terminal, everything to a run's log file."""
 
 import logging
 import sys
@@ -6,71 +6,71 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-LIBRARIES = ("lightning", "lightning.pytorch", "lightning.fabric", "wandb", "matplotlib", "optuna")
+PRINTING_LIBRARIES = ("lightning", "lightning.pytorch", "lightning.fabric", "wandb", "matplotlib", "optuna")
 
 
-class Terminal(logging.Handler):
-    """Prints membrane's own lines, as they are, to what is standard output at that moment."""
+class TerminalHandler(logging.Handler):
+    """Prints messages without any prefix to what is standard output at that moment."""
 
     def emit(self, record: logging.LogRecord) -> None:
         """Print one line."""
         print(self.format(record), file=sys.stdout, flush=True)
 
 
-class LogFile(logging.FileHandler):
-    """A run's log file; that it cannot be written, as on a full disk, is said once and ends nothing."""
+class LogFileHandler(logging.FileHandler):
+    """Appends to a run's log file; that it cannot be written, as on a full disk, is reported once and fails nothing."""
 
-    told = False
+    reported = False
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802  logging's name
-        """Say so."""
-        if not self.told:
-            self.told = True
+        """Report the first error on standard error."""
+        if not self.reported:
+            self.reported = True
             print(f"membrane: {self.baseFilename} cannot be written: {sys.exc_info()[1]}", file=sys.stderr)
 
 
 @contextmanager
-def terminal() -> Iterator[None]:
-    """Inside, membrane's lines go to the terminal and nothing of a library does."""
-    ours, root = logging.getLogger("membrane"), logging.getLogger()
-    handler, silence = Terminal(logging.INFO), logging.NullHandler()
-    level = ours.level
-    ours.addHandler(handler)
+def log_to_terminal() -> Iterator[None]:
+    """Send membrane's log lines to the terminal inside the block, and no library's."""
+    own, root = logging.getLogger("membrane"), logging.getLogger()
+    handler, silence = TerminalHandler(logging.INFO), logging.NullHandler()
+    level = own.level
+    own.addHandler(handler)
     root.addHandler(silence)
-    ours.setLevel(logging.INFO)
+    own.setLevel(logging.INFO)
     logging.captureWarnings(True)
     try:
         yield
     finally:
         logging.captureWarnings(False)
-        ours.setLevel(level)
-        ours.removeHandler(handler)
+        own.setLevel(level)
+        own.removeHandler(handler)
         root.removeHandler(silence)
 
 
 @contextmanager
-def run_log(path: Path) -> Iterator[None]:
-    """Inside, everything that is logged, by libraries and as warnings too, is added to the file ``path``."""
+def log_to_file(path: Path) -> Iterator[None]:
+    """Append all that is logged inside the block, by libraries and as warnings too, to the file ``path``."""
     root = logging.getLogger()
-    handler = LogFile(path)
+    handler = LogFileHandler(path)
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     level = root.level
     root.addHandler(handler)
     root.setLevel(logging.INFO)
     try:
-        with quiet():
+        with silence_libraries():
             yield
     finally:
         root.setLevel(level)
         root.removeHandler(handler)
-        with suppress(OSError):  # what did not fit was told
+        with suppress(OSError):  # what could not be written was reported
             handler.close()
 
 
 @contextmanager
-def quiet() -> Iterator[None]:
-    """Inside, libraries that print by themselves hand what they log to the root logger, as others do."""
-    libraries = [logging.getLogger(name) for name in LIBRARIES]
+def silence_libraries() -> Iterator[None]:
+    """Send what libraries log that print by themselves to the root logger only, inside the block."""
+    libraries = [logging.getLogger(name) for name in PRINTING_LIBRARIES]
     before = [(library, library.propagate, list(library.handlers)) for library in libraries]
     for library in libraries:
         library.propagate = True

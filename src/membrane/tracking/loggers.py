@@ -1,4 +1,4 @@
-"""Trackers beside metrics.csv. None of them may ask anything or fail a run."""
+"""Experiment trackers beside metrics.csv. None of them may ask a question or fail a run."""
 
 import hashlib
 import logging
@@ -17,9 +17,9 @@ log = logging.getLogger(__name__)
 
 
 class Tracker:
-    """What a run tells its logger, which starts with the first numbers: until then nothing waits for it.
+    """Passes a run's numbers to its logger, which is started by the first of them, so that the run does not wait.
 
-    The first call that fails silences the logger (one line says why), never the run.
+    After the first call that fails the logger is dropped, and one line says why; the run goes on.
     """
 
     def __init__(self, start: Callable[[], Logger | None], name: str) -> None:
@@ -28,44 +28,44 @@ class Tracker:
         self.logger: Logger | None = None
 
     def begin(self) -> None:
-        """Start the logger, if it has not been."""
+        """Start the logger, if it has not been started."""
         start, self.start = self.start, None
         if start is not None:
             self.attempt(lambda: self.touch(start()))
 
     def touch(self, logger: Logger | None) -> None:
-        """Lightning's loggers begin when they are first touched."""
+        """Open the logger's experiment: Lightning's loggers start when it is first read."""
         self.logger = logger
         if logger is not None:
             _ = logger.experiment  # type: ignore[attr-defined]
 
     def attempt(self, call: Callable[[], Any]) -> None:
-        """Call, or give the logger up."""
+        """Run a call to the logger, and drop the logger if it raises."""
         try:
             call()
-        except Exception as error:  # whatever a tracker's library raises must not fail the run
+        except Exception as error:  # no error of a tracker's library may fail the run
             log.warning("%s is not available (%s); metrics.csv has everything", self.name, one_line(error))
             self.logger = None
 
     def metrics(self, values: Mapping[str, float], step: int) -> None:
-        """Numbers at a step."""
+        """Log numbers at an optimiser step."""
         self.begin()
         if self.logger is not None:
             logger = self.logger
             self.attempt(lambda: logger.log_metrics(dict(values), step))
 
     def result(self, values: Mapping[str, float], figures: Sequence[Path]) -> None:
-        """The run's result and its pictures, at its end."""
+        """Log the run's final metrics and figures."""
         if isinstance(self.logger, WandbLogger):
             run, images = self.logger.experiment, {f"figures/{path.stem}": path for path in figures}
             self.attempt(lambda: run.summary.update(dict(values)))
-            self.attempt(lambda: run.log({name: image(path) for name, path in images.items()}))
+            self.attempt(lambda: run.log({name: wandb_image(path) for name, path in images.items()}))
         elif self.logger is not None:
             logger = self.logger
             self.attempt(lambda: logger.log_metrics(dict(values)))
 
     def finish(self, status: str) -> None:
-        """``success`` or ``failed``."""
+        """End the logger with a status, ``success`` or ``failed``."""
         if self.logger is not None:
             logger = self.logger
             self.attempt(lambda: logger.finalize(status))
@@ -74,12 +74,12 @@ class Tracker:
         self.logger = None
 
 
-def tracker(config: Config, said: dict[str, Any], folder: Path, fingerprint: str, reruns: int) -> Tracker:
-    """The tracker that the configuration names; ``said`` is the configuration as it may be shown."""
+def build_tracker(config: Config, saved_config: dict[str, Any], folder: Path, fingerprint: str, reruns: int) -> Tracker:
+    """Build the tracker that the configuration names; ``saved_config`` is the one without secrets."""
 
     def start() -> Logger | None:
         if isinstance(config.logger, Wandb):
-            return weights_and_biases(config, config.logger, said, folder, fingerprint, reruns)
+            return build_wandb_logger(config, config.logger, saved_config, folder, fingerprint, reruns)
         if isinstance(config.logger, TensorBoard):
             return TensorBoardLogger(save_dir=folder, name="tensorboard", version="", default_hp_metric=False)
         return None
@@ -87,60 +87,60 @@ def tracker(config: Config, said: dict[str, Any], folder: Path, fingerprint: str
     return Tracker(start, config.logger.name_of_choice if config.logger else "csv")
 
 
-def weights_and_biases(
-    config: Config, logger: Wandb, said: dict[str, Any], folder: Path, fingerprint: str, reruns: int
+def build_wandb_logger(
+    config: Config, logger: Wandb, saved_config: dict[str, Any], folder: Path, fingerprint: str, reruns: int
 ) -> Logger:
-    """Weights & Biases: online where the person is logged in and it answers, offline otherwise."""
+    """Start Weights & Biases: online if the user is logged in and the service answers, else offline."""
     import wandb
 
     wandb.setup(wandb.Settings(silent=True))
 
-    def start(mode: Literal["online", "offline", "disabled"]) -> Logger:
-        made = WandbLogger(
+    def start(connection: Literal["online", "offline", "disabled"]) -> Logger:
+        wandb_logger = WandbLogger(
             project=logger.project,
             entity=logger.entity,
             tags=logger.tags,
             name=f"{config.name}-seed{config.seed}",
-            id=identity(config.name, fingerprint, config.seed, reruns),
+            id=wandb_id(config.name, fingerprint, config.seed, reruns),
             group=fingerprint,
-            config=said,
+            config=saved_config,
             save_dir=str(folder),
-            mode=mode,
+            mode=connection,
             settings=wandb.Settings(
                 silent=True, console="off", init_timeout=30, disable_git=True, x_disable_stats=True
             ),
         )
-        _ = made.experiment
-        return made
+        _ = wandb_logger.experiment
+        return wandb_logger
 
-    asked = os.environ.get("WANDB_MODE")
-    if asked in ("offline", "disabled"):
-        return start("offline" if asked == "offline" else "disabled")
+    mode = os.environ.get("WANDB_MODE")
+    if mode in ("offline", "disabled"):
+        return start("offline" if mode == "offline" else "disabled")
     if not logged_in():
         log.info("wandb: not logged in, so this run is kept offline; `wandb sync` sends it later")
         return start("offline")
     try:
         return start("online")
-    except Exception as error:  # no connection, no permission, a service that is down: the run is kept all the same
+    except Exception as error:  # no connection, no permission, a service that is down: the run is kept offline
         log.warning("wandb: %s; this run is kept offline, `wandb sync` sends it later", one_line(error))
-        wandb.teardown()  # its service would go on holding the id of the attempt
+        wandb.teardown()  # else its service would keep the id of the attempt
         return start("offline")
 
 
-def identity(name: str, fingerprint: str, seed: int, reruns: int) -> str:
-    """The tracker's id of a run: the same experiment, seed and rerun are the same run."""
+def wandb_id(name: str, fingerprint: str, seed: int, reruns: int) -> str:
+    """Return the id of a run, the same for the same experiment, seed and number of reruns."""
     return hashlib.sha256(f"{name}:{fingerprint}:{seed}:{reruns}".encode()).hexdigest()[:16]
 
 
 def logged_in() -> bool:
-    """Whether Weights & Biases has a key for this person, found without asking."""
+    """Return whether Weights & Biases finds an API key, without prompting for one."""
     import wandb
 
     return bool(os.environ.get("WANDB_API_KEY") or wandb.api.api_key)
 
 
-def image(path: Path) -> Any:
-    """A picture in the tracker's form."""
+def wandb_image(path: Path) -> Any:
+    """Return a figure as an image of Weights & Biases."""
     import wandb
 
     return wandb.Image(str(path))

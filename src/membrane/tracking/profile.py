@@ -1,4 +1,4 @@
-"""Where a training step's time goes: `trainer=profile`."""
+"""The time that each part of a training step takes: `trainer=profile`."""
 
 from collections import defaultdict
 from collections.abc import Callable
@@ -30,36 +30,36 @@ AFTER: dict[str, tuple[str, ...]] = {
     "optimiser": ("optimizer_step", "zero_grad", "clip", "lr_scheduler_step"),
     "logging, checkpoints, callbacks": ("[Callback]", "save_checkpoint"),
 }
-"""Part of a step before and after the forward → what Lightning calls its actions there, or a piece of it."""
+"""Part of a step before and after the forward → Lightning's names of its actions, or pieces of them."""
 OTHER = "Lightning"
 LAYER, FORWARD = "layer ", "forward, between layers"
-OUTSIDE = ("val_next", "validation", "sanity")
-"""Actions that are no part of a training step, with all that happens inside them."""
+NOT_TRAINING = ("val_next", "validation", "sanity")
+"""Pieces of the names of actions that are no part of a training step, nor is anything inside them."""
 
 
 class StepProfile(Profiler):
-    """Seconds that each part took by itself, so that they add up: what runs inside another part is not that part's.
+    """Sums up the seconds of each part without those of the parts inside it, so that they add up to the step's.
 
-    The first step, which warms up, does not count. On CUDA every beginning and end waits for the device: parts are
-    measured whole, and the step is slower for it.
+    The first step, a warm-up, does not count. On CUDA the begin and end of every part wait for the device, so that the
+    whole part is measured and the step is slower.
     """
 
     def __init__(self) -> None:
         super().__init__()
         self.seconds: dict[str, float] = defaultdict(float)
-        self.steps = -1  # the first is none
+        self.steps = -1  # the warm-up does not count
         self.open: list[str] = []
         self.since = 0.0
         self.hooks = ExitStack()
         self.wait: Callable[[], None] = torch.cuda.synchronize if torch.cuda.is_available() else lambda: None
 
     def start(self, action_name: str) -> None:
-        """Begin an action inside the one that is open."""
+        """Begin an action inside the innermost open one."""
         self.turn()
         self.open.append(action_name)
 
     def stop(self, action_name: str) -> None:
-        """End the action that was begun last; nothing where that is another one, as after an exception."""
+        """End an action and those left open inside it, as after an exception; nothing if it is not open."""
         self.turn()
         if action_name in self.open:
             while self.open.pop() != action_name:
@@ -68,19 +68,19 @@ class StepProfile(Profiler):
             self.steps += 1
 
     def turn(self) -> None:
-        """Give the time since the last turn to the action that is open, where that is part of a training epoch."""
+        """Add the time since the last turn to the innermost open action, if that is part of a training step."""
         self.wait()
         now = perf_counter()
         if (
             "run_training_epoch" in self.open
             and self.steps >= 0
-            and not any(word in action for action in self.open for word in OUTSIDE)
+            and not any(word in action for action in self.open for word in NOT_TRAINING)
         ):
             self.seconds[self.open[-1]] += now - self.since
         self.since = now
 
     def watch(self, learner: Learner) -> None:
-        """Time augmentation, the framework and every layer's forward too."""
+        """Time augmentation, the framework and the forward of every layer too."""
         self.framework = learner.framework
         learner.augmented = self.timed("augmentation", learner.augmented)  # type: ignore[method-assign]
         learner.framework = self.timed(FORWARD, learner.framework)
@@ -88,13 +88,13 @@ class StepProfile(Profiler):
         self.hooks.enter_context(listening(layers, lambda action, *_: self.stop(action), begin=self.start))
 
     def leave(self, learner: Learner) -> None:
-        """The learner as it was."""
-        del learner.augmented  # the class's own is behind it
+        """Restore the learner."""
+        del learner.augmented  # uncovers the method of the class
         learner.framework = self.framework
         self.hooks.close()
 
     def timed(self, action: str, call: Callable[..., Any]) -> Callable[..., Any]:
-        """The call as an action."""
+        """Return a function that does the call as an action."""
 
         def timed(*args: Any) -> Any:
             with self.profile(action):
@@ -103,7 +103,7 @@ class StepProfile(Profiler):
         return timed
 
     def parts(self) -> dict[str, float]:
-        """Part → seconds in all, in the order of a step; a layer is a part, and what took nothing is left out."""
+        """Return part → seconds in all, in the order of a step, without parts that took none; every layer is a part."""
         layers = [action for action in self.seconds if action.startswith(LAYER)]
         sums = dict.fromkeys([*BEFORE, *layers, FORWARD, *AFTER, OTHER], 0.0)
         for action, seconds in self.seconds.items():
@@ -111,7 +111,7 @@ class StepProfile(Profiler):
         return {name: seconds for name, seconds in sums.items() if seconds}
 
     def table(self) -> Table:
-        """A row for each part: milliseconds a step, and its share."""
+        """Build a row for each part: milliseconds a step, and its share."""
         parts, steps = self.parts(), max(self.steps, 1)
         total = sum(parts.values()) or 1.0
         table = Table(box=box.SIMPLE_HEAD, show_footer=True, pad_edge=False)
@@ -124,7 +124,7 @@ class StepProfile(Profiler):
 
 
 def part_of(action: str) -> str:
-    """The part that an action belongs to; what has no name here is Lightning's own."""
+    """Return the part that one of Lightning's actions belongs to, ``Lightning`` for all others."""
     if action.startswith(LAYER) or action == FORWARD:
         return action
     return next((part for part, words in (BEFORE | AFTER).items() if any(word in action for word in words)), OTHER)
@@ -137,13 +137,13 @@ class Profiling(Callback):
         self.profile = StepProfile()
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Take the place of Lightning's profiler."""
+        """Replace Lightning's profiler."""
         assert isinstance(pl_module, Learner)
         trainer.profiler = self.profile  # type: ignore[attr-defined]
         self.profile.watch(pl_module)
 
     def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Tell, and leave no trace in what is tested next."""
+        """Restore the learner, which is tested next, and print the table."""
         assert isinstance(pl_module, Learner)
         self.profile.leave(pl_module)
         console().print(self.profile.table())

@@ -1,4 +1,4 @@
-"""One progress bar for the whole fit; one line an epoch where there is no terminal."""
+"""The progress of a fit: one bar for all of it on a terminal, else one line an epoch."""
 
 import math
 import time
@@ -9,18 +9,23 @@ import lightning.pytorch as pl
 import torch
 from lightning.pytorch.callbacks import Callback
 from rich.console import Console
-from rich.progress import BarColumn, TextColumn
-from rich.progress import Progress as Bar
+from rich.progress import BarColumn, Progress, TextColumn
 
 from membrane.report.terminal import clock_text
 from membrane.report.terminal import console as standard_console
 from membrane.scores import PRINCIPAL, score_of
 
-REFRESH = 0.2  # seconds between two looks at the metrics: reading one can wait for the device
+REFRESH = 0.2
+"""Seconds between two updates of the bar: each reads metrics, which can wait for the device."""
 
 
 class Pace:
-    """Samples per second of this epoch's training, and the time that the fit has left."""
+    """Measures samples per second in the training of this epoch, and the time until the end of the fit.
+
+    Arguments:
+        total: batches of the whole fit; inf if it has no end.
+        clock: seconds that pass; tests give their own.
+    """
 
     def __init__(self, total: float, clock: Callable[[], float] = time.monotonic) -> None:
         self.total = total
@@ -31,59 +36,58 @@ class Pace:
         self.start_epoch()
 
     def start_epoch(self) -> None:
-        """Count samples anew."""
+        """Count samples and seconds anew."""
         self.samples = 0
         self.seconds = 0.0
         self.running_since: float | None = self.clock()
 
     def step(self, done: int, samples: int) -> None:
-        """``done`` batches of the fit are behind us; a resumed fit did those before the first call earlier."""
+        """Count a batch of so many samples; ``done`` are all batches of the fit, those before a resumption included."""
         self.before = done - 1 if self.done is None else self.before
         self.done = done
         self.samples += samples
 
     def pause(self) -> None:
-        """Training stops for a while (validation)."""
+        """Stop the training clock, for validation."""
         self.seconds = self.trained()
         self.running_since = None
 
     def resume(self) -> None:
-        """Training goes on."""
+        """Start the training clock again."""
         self.running_since = self.clock()
 
     def trained(self) -> float:
-        """Seconds spent in training in this epoch."""
+        """Return the seconds that training has taken in this epoch."""
         return self.seconds + (0.0 if self.running_since is None else self.clock() - self.running_since)
 
     def speed(self) -> float:
-        """Samples per second; 0 before the first."""
+        """Return samples per second of training; 0 before the first."""
         return self.samples / max(self.trained(), 1e-9)
 
     def left(self) -> float:
-        """Seconds until the end at the mean pace so far, validation included; inf where no end is known."""
+        """Return seconds until the end at the mean pace so far, validation included; inf if there is no end."""
         if self.done is None:
             return math.inf
         return (self.clock() - self.begun) / (self.done - self.before) * (self.total - self.done)
 
 
-class Progress(Callback):
-    """Epoch, step, loss, accuracy, samples/s and time left: a bar on a terminal, else one line an epoch.
+class FitProgress(Callback):
+    """Shows epoch, step, loss, score, samples/s and time left: a bar on a terminal, else one line an epoch.
 
-    Shows ``train/loss``, ``train/acc`` and ``val/*`` (or ``oracle/*``) where ``trainer.callback_metrics`` has them; in
-    regression ``mae`` stands for ``acc``. Epochs count from 1 here. The trainer needs ``enable_progress_bar=False``, or
-    Lightning adds its own bar.
+    Loss and the task's score are those of training and validation (or ``oracle``) in ``trainer.callback_metrics``.
+    The trainer needs ``enable_progress_bar=False``, or Lightning adds its own bar.
     """
 
     def __init__(self, console: Console | None = None, clock: Callable[[], float] = time.monotonic) -> None:
         self.console = console
         self.clock = clock
         self.pace: Pace | None = None
-        self.bar: Bar | None = None
+        self.bar: Progress | None = None
         self.shown = -math.inf
         self.validated = False
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Put the bar up."""
+        """Start the clock, and the bar on a terminal."""
         self.stop()
         if not trainer.is_global_zero:
             return
@@ -94,36 +98,36 @@ class Progress(Callback):
             texts = [TextColumn(text, markup=False) for text in ("{task.description}", "{task.fields[numbers]}")]
             columns = (texts[0], BarColumn(bar_width=None), texts[1])
             # Refreshed by hand: a thread of its own would be copied into the workers of a data loader.
-            self.bar = Bar(*columns, console=self.console, auto_refresh=False, expand=True)
-            self.bar.add_task(heading(trainer), total=finite(self.pace.total), numbers="")
+            self.bar = Progress(*columns, console=self.console, auto_refresh=False, expand=True)
+            self.bar.add_task(epoch_and_step(trainer), total=none_if_infinite(self.pace.total), numbers="")
             self.bar.start()
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Samples per second are of one epoch."""
+        """Count samples per second anew."""
         if self.pace:
             self.pace.start_epoch()
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Count the batch; look at the metrics now and then."""
+        """Count the batch, and update the bar if it is time."""
         if self.pace is None:
             return
         self.pace.step(done_batches(trainer, batch_idx), len(batch.y))
         if trainer.is_last_batch:
             if pl_module.device.type == "cuda":
-                torch.cuda.synchronize(pl_module.device)  # once an epoch: else its last steps count as validation
+                torch.cuda.synchronize(pl_module.device)  # once an epoch: else its last steps would count as validation
             self.pace.pause()
         if trainer.is_last_batch or self.clock() - self.shown >= REFRESH:
             self.update(trainer)
 
     def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Validation is no training time."""
+        """Pause the training clock during validation."""
         if self.pace:
             self.pace.pause()
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Show what came out."""
+        """Show the validation's scores, and resume the training clock within an epoch."""
         if self.pace:
             if not trainer.is_last_batch:
                 self.pace.resume()
@@ -131,7 +135,7 @@ class Progress(Callback):
             self.update(trainer)
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """The epoch's line, where there is no bar."""
+        """Print the epoch's line if there is no bar."""
         if self.pace and self.console and not self.bar:
             line = epoch_line(trainer, self.pace, self.validated)
             self.console.print(line, markup=False, highlight=False, soft_wrap=True)
@@ -142,83 +146,86 @@ class Progress(Callback):
         self.stop()
 
     def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
-        """Give the terminal back before anything else is written to it."""
+        """Remove the bar before anything else is written to the terminal."""
         self.stop()
 
     def teardown(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
-        """Give the terminal back, however the fit ended."""
+        """Remove the bar, however the fit ended."""
         self.stop()
 
     def update(self, trainer: pl.Trainer) -> None:
-        """Draw the bar anew: the only place where it reads a metric."""
+        """Draw the bar anew; it reads metrics nowhere else."""
         if self.bar is None or self.pace is None:
             return
         self.shown = self.clock()
         task = self.bar.task_ids[0]
         self.bar.update(
-            task, completed=self.pace.done or 0, description=heading(trainer), numbers=bar_numbers(trainer, self.pace)
+            task,
+            completed=self.pace.done or 0,
+            description=epoch_and_step(trainer),
+            numbers=bar_numbers(trainer, self.pace),
         )
         self.bar.refresh()
 
     def stop(self) -> None:
-        """Take the bar down, if it is up."""
+        """Remove the bar if there is one."""
         if self.bar:
             self.bar.stop()
         self.bar = self.pace = None
 
 
 def total_batches(trainer: pl.Trainer) -> float:
-    """Batches of the whole fit; inf where neither epochs nor steps are limited."""
+    """Return the batches of the whole fit; inf if neither epochs nor steps are limited."""
     epochs = math.inf if trainer.max_epochs in (None, -1) else trainer.max_epochs or 0
     steps = math.inf if trainer.max_steps == -1 else trainer.max_steps * trainer.accumulate_grad_batches
     return min(epochs * trainer.num_training_batches, steps)
 
 
 def done_batches(trainer: pl.Trainer, batch_idx: int) -> int:
-    """Batches of the whole fit up to and with this one, those before a resumption included."""
-    per_epoch = finite(trainer.num_training_batches)
+    """Return the batches of the fit up to and including this one, those before a resumption too."""
+    per_epoch = none_if_infinite(trainer.num_training_batches)
     return (trainer.current_epoch * int(per_epoch) if per_epoch else 0) + batch_idx + 1
 
 
-def finite(number: float) -> float | None:
-    """The number, or None for inf."""
+def none_if_infinite(number: float) -> float | None:
+    """Return the number, or None for inf."""
     return number if math.isfinite(number) else None
 
 
-def heading(trainer: pl.Trainer) -> str:
-    """``epoch 3/20 step 1234``."""
+def epoch_and_step(trainer: pl.Trainer) -> str:
+    """Return ``epoch 3/20 step 1234``; epochs count from 1."""
     epochs = "" if trainer.max_epochs in (None, -1) else f"/{trainer.max_epochs}"
     return f"epoch {trainer.current_epoch + 1:{max(len(epochs) - 1, 1)}}{epochs} step {trainer.global_step}"
 
 
 def bar_numbers(trainer: pl.Trainer, pace: Pace) -> str:
-    """``loss 0.5123 acc 83.1% val 85.0% 1,234/s 1:20 left``."""
+    """Return ``loss 0.5123 acc 83.1% val 85.0% 1,234/s 1:20 left``."""
     metrics = trainer.callback_metrics
-    part = measured_part(trainer)
+    part = validation_part(trainer)
     shown = [("loss", "train/loss"), *((name, f"train/{name}") for name in PRINCIPAL.values())]
     shown += [(part, f"{part}/{name}") for name in PRINCIPAL.values()]
-    numbers = [f"{name} {number(key, metrics[key])}" for name, key in shown if key in metrics]
+    numbers = [f"{name} {short_score(key, metrics[key])}" for name, key in shown if key in metrics]
     return " ".join([*numbers, f"{pace.speed():,.0f}/s", f"{clock_text(pace.left())} left"])
 
 
 def epoch_line(trainer: pl.Trainer, pace: Pace, validated: bool) -> str:
-    """``epoch  3/20  train loss 0.5123 acc 83.1%  val loss 0.4876 acc 85.0%  1,234 samples/s  1:20 left``."""
+    """Return ``epoch  3/20  train loss 0.5123 acc 83.1%  val loss 0.4876 acc 85.0%  1,234 samples/s  1:20 left``."""
     metrics = trainer.callback_metrics
-    groups = [heading(trainer).partition(" step")[0]]
-    for part in ("train", measured_part(trainer)) if validated else ("train",):
+    groups = [epoch_and_step(trainer).partition(" step")[0]]
+    for part in ("train", validation_part(trainer)) if validated else ("train",):
         named = {
             name: metrics[f"{part}/{name}"] for name in ("loss", *PRINCIPAL.values()) if f"{part}/{name}" in metrics
         }
         if named:
-            groups.append(" ".join([part, *(f"{name} {number(name, value)}" for name, value in named.items())]))
+            groups.append(" ".join([part, *(f"{name} {short_score(name, value)}" for name, value in named.items())]))
     return "  ".join([*groups, f"{pace.speed():,.0f} samples/s", f"{clock_text(pace.left())} left"])
 
 
-def measured_part(trainer: pl.Trainer) -> str:
-    """``oracle`` where the test set is read after every epoch, else ``val``."""
+def validation_part(trainer: pl.Trainer) -> str:
+    """Return ``oracle`` if the test set is read after every epoch, else ``val``."""
     return "oracle" if any(name.startswith("oracle/") for name in trainer.callback_metrics) else "val"
 
 
-def number(name: str, value: Any) -> str:
-    """An accuracy in percent, anything else with four decimals."""
-    return f"{float(value):.1%}" if score_of(name).proportion else f"{float(value):.4f}"
+def short_score(key: str, value: Any) -> str:
+    """Return ``83.1%`` for a proportion, else four decimals."""
+    return f"{float(value):.1%}" if score_of(key).proportion else f"{float(value):.4f}"

@@ -1,4 +1,4 @@
-"""What a run leaves while it trains: rows of metrics.csv, firing rates, and the same numbers for its tracker."""
+"""The callback that records a run: rows of metrics.csv with firing rates, and the same numbers for its tracker."""
 
 import logging
 import time
@@ -17,14 +17,21 @@ from membrane.tracking.loggers import Tracker
 
 log = logging.getLogger(__name__)
 SETTLED = 100
-"""Optimiser steps after which batch norm's running statistics, which evaluation uses, are worth a warning's advice."""
+"""Optimiser steps until batch norm's running statistics, which evaluation uses, can be trusted."""
 
 
 class Recorder(L.Callback):
-    """A row of metrics.csv every ``log_every`` steps and one after every epoch, with the layers' firing rates.
+    """Writes a row of metrics.csv every ``log_every`` steps and one after every epoch, with the layers' firing rates.
 
     Rates are measured in validation; under the protocols without a validation part, in eval mode on at most 512 fixed
     samples of the training part, never on the test set.
+
+    Arguments:
+        path: metrics.csv.
+        learner: names the columns of metrics, and of rates by its model's layers.
+        tracker: gets every row too.
+        log_every: optimiser steps between two rows of training metrics.
+        measured: whether something is measured after each epoch, validation or ``oracle``.
     """
 
     def __init__(self, path: Path, learner: Learner, tracker: Tracker, log_every: int, measured: bool) -> None:
@@ -43,41 +50,41 @@ class Recorder(L.Callback):
         self.resumed = False
 
     def state_dict(self) -> dict[str, Any]:
-        """How long, on how many samples the fit has been, and how far metrics.csv belongs to it."""
+        """Return seconds and samples of the fit so far, and the length of metrics.csv in bytes."""
         return {"seconds": self.seconds(), "samples": self.samples, "bytes": self.table.flush()}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Go on from there: rows that came later are cut."""
+        """Restore seconds and samples, and cut rows of metrics.csv that were written later."""
         self.started = time.perf_counter() - state_dict["seconds"]
         self.samples = state_dict["samples"]
         self.table.cut(state_dict["bytes"])
         self.resumed = True
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Start the clock, and the table."""
+        """Start the clock and the table, if the run is not resumed."""
         if not self.resumed:
             self.started = time.perf_counter()
             self.table.create()
 
     def seconds(self) -> float:
-        """How long the fit has taken, in all its parts."""
+        """Return the seconds that the fit has taken, before interruptions too."""
         return time.perf_counter() - self.started
 
-    def where(self, trainer: L.Trainer) -> dict[str, float]:
-        """The cells that every row has."""
+    def common_cells(self, trainer: L.Trainer) -> dict[str, float]:
+        """Return the cells that every row has."""
         lr = trainer.optimizers[0].param_groups[0]["lr"]
         return {"epoch": trainer.current_epoch, "step": trainer.global_step, "seconds": self.seconds(), "lr": float(lr)}
 
     def write(self, trainer: L.Trainer, values: dict[str, float]) -> None:
-        """One row, to the file and to the tracker."""
-        row = {**self.where(trainer), **values}
+        """Write a row to metrics.csv and to the tracker."""
+        row = {**self.common_cells(trainer), **values}
         self.table.append(row)
         self.tracker.metrics(row, trainer.global_step)
 
     def on_train_batch_end(
         self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Batch, batch_idx: int
     ) -> None:
-        """A training row, when it is time for one."""
+        """Count the samples, and write a row of training metrics every ``log_every`` steps."""
         self.samples += len(batch.y)
         last = batch_idx + 1 == trainer.num_training_batches
         stepped = (batch_idx + 1) % trainer.accumulate_grad_batches == 0 or last
@@ -85,7 +92,7 @@ class Recorder(L.Callback):
             self.training_row(trainer, pl_module)
 
     def training_row(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """What training did since the last row."""
+        """Write the training metrics since the last row."""
         assert isinstance(pl_module, Learner)
         values = pl_module.training_metrics.read()
         if values:
@@ -93,7 +100,7 @@ class Recorder(L.Callback):
             self.write(trainer, values)
 
     def on_validation_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Listen to the neurons."""
+        """Start counting spikes."""
         if self.in_validation:
             self.firing.reset()
             self.firing.__enter__()
@@ -101,17 +108,17 @@ class Recorder(L.Callback):
     def on_validation_batch_start(
         self, trainer: L.Trainer, pl_module: L.LightningModule, batch: Batch, batch_idx: int, dataloader_idx: int = 0
     ) -> None:
-        """A new forward begins."""
+        """Give the batch's lengths to the count of spikes."""
         if self.in_validation:
             self.firing.start(batch.lengths)
 
     def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Stop listening."""
+        """Stop counting spikes."""
         if self.in_validation:
             self.firing.__exit__(None, None, None)
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """The rest of the epoch's training, and the epoch's row."""
+        """Write the rest of the epoch's training and the epoch's row; warn of silent and saturated layers."""
         assert isinstance(pl_module, Learner)
         self.training_row(trainer, pl_module)
         publish(trainer, pl_module.training_metrics.read_epoch())
@@ -124,11 +131,11 @@ class Recorder(L.Callback):
         self.write(trainer, values)
         young = trainer.global_step < SETTLED and mixes_timesteps(pl_module.model)
         for line in odd_layers(rates):
-            said = f"{line.partition(':')[0]}: batch norm's running statistics are young" if young else line
-            log.warning("epoch %d: %s", trainer.current_epoch + 1, said)
+            warning = f"{line.partition(':')[0]}: batch norm's running statistics are young" if young else line
+            log.warning("epoch %d: %s", trainer.current_epoch + 1, warning)
 
     def measure_on_training_samples(self, trainer: L.Trainer, learner: Learner) -> None:
-        """Firing rates in eval mode on samples of the training part."""
+        """Measure firing rates in eval mode on fixed samples of the training part."""
         self.firing.reset()
         learner.eval()
         with torch.no_grad(), self.firing:
@@ -141,5 +148,5 @@ class Recorder(L.Callback):
 
 
 def publish(trainer: L.Trainer, values: dict[str, float]) -> None:
-    """Put numbers where other callbacks, the progress bar among them, look for them."""
+    """Put numbers where other callbacks, such as the progress bar, look for them."""
     trainer.callback_metrics.update({name: torch.tensor(value) for name, value in values.items()})

@@ -34,7 +34,7 @@ from membrane.readout import Readout
 from membrane.runs.folder import RunFolder
 from membrane.runs.stopping import Stop
 from membrane.schema import Config
-from membrane.tracking.log import quiet
+from membrane.tracking.log import silence_libraries
 from membrane.training import checkpoints
 from membrane.training.checkpointing import KeepBestAndLast
 from membrane.training.initial import start_from
@@ -62,7 +62,7 @@ def rehearse(config: Config) -> None:
     if config.init is not None:
         start_from(config.init, learner.model)
     build_data(config, learner)
-    with quiet():
+    with silence_libraries():
         build_trainer(config, Path(), build_callbacks(config))
 
 

@@ -18,7 +18,7 @@ from membrane.runs.fingerprint import fingerprint
 from membrane.runs.folder import checkpoint_of
 from membrane.schema import Config
 from membrane.schema.secrets import masked_override
-from membrane.tracking.log import quiet
+from membrane.tracking.log import silence_libraries
 from membrane.training import checkpoints
 from membrane.training.assembly import build_data, build_learner, build_trainer, set_arithmetic
 
@@ -57,7 +57,7 @@ def measure_run(run: Path, config: Config) -> tuple[dict[str, float], Path]:
     learner = build_learner(config)
     data = build_data(config, learner)
     data.setup()
-    with quiet():
+    with silence_libraries():
         tested = test(build_trainer(config, run), learner, data, checkpoint_of(run))
     return {f"test/{name}": value for name, value in tested.metrics.items()}, tested.checkpoint
 

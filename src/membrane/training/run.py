@@ -18,10 +18,10 @@ from membrane.runs.folder import RunFolder
 from membrane.runs.preparation import finished_already, prepare
 from membrane.runs.stopping import Pruned, Stop
 from membrane.schema import Config
-from membrane.tracking.log import run_log
-from membrane.tracking.loggers import tracker
+from membrane.tracking.log import log_to_file
+from membrane.tracking.loggers import build_tracker
 from membrane.tracking.profile import Profiling
-from membrane.tracking.progress import Progress
+from membrane.tracking.progress import FitProgress
 from membrane.tracking.recorder import Recorder
 from membrane.training import checkpoints, results
 from membrane.training.assembly import (
@@ -55,7 +55,7 @@ def run(config: Config, composed: DictConfig, stop: Stop) -> None:
         saved_config = published(config, composed)
         (folder.path / "config.yaml").write_text(as_yaml(saved_config))
         try:
-            with run_log(folder.path / "run.log"), recorded_failure(folder):
+            with log_to_file(folder.path / "run.log"), recorded_failure(folder):
                 train(config, saved_config, folder, stop)
         except Stopped as stopped:
             saved = folder.has_checkpoint() and not stop.insisted
@@ -83,10 +83,10 @@ def fit_and_test(config: Config, saved_config: dict[str, Any], folder: RunFolder
         pieces = max(pieces, resumed[1]["membrane"].get("pieces", 1))
     learner, data = learner_and_data(config, folder, resumed, pieces)
     results.announce(folder, config, data, learner)
-    tracking = tracker(config, saved_config, folder.path, folder.fingerprint, folder.count_reruns())
+    tracking = build_tracker(config, saved_config, folder.path, folder.fingerprint, folder.count_reruns())
     recorder = Recorder(folder.path / "metrics.csv", learner, tracking, config.log_every, config.protocol != "last")
     keeper = build_checkpointing(config, saved_config, folder, stop, pieces)
-    watching = [Progress()] if config.trainer.progress else []
+    watching = [FitProgress()] if config.trainer.progress else []
     profiling = [Profiling()] if config.trainer.profile else []
     callbacks = [*build_callbacks(config), recorder, keeper, *watching, *profiling]
     trainer = build_trainer(config, folder.path, callbacks, pieces)

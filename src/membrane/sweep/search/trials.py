@@ -18,7 +18,7 @@ from membrane.sweep.search.plan import Plan
 from membrane.sweep.search.pruning import Progress, Watcher
 from membrane.sweep.search.study import Study, alone
 from membrane.sweep.search.verdict import tell_verdict
-from membrane.tracking.log import quiet
+from membrane.tracking.log import silence_libraries
 
 if TYPE_CHECKING:
     from optuna.trial import Trial
@@ -34,10 +34,10 @@ Launch = Callable[[Sequence[Sequence[str]], int], Sequence[Any]]
 
 def search(plan: Plan, launch: Launch, at_once: int) -> None:
     """Go on with the plan's study until it is complete, ``at_once`` jobs in a batch, and say what was the best."""
-    import optuna  # noqa: F401 - before `quiet`, which silences it
+    import optuna  # noqa: F401 - before `silence_libraries`, which silences it
 
     name, storage = plan.name(), plan.storage
-    with quiet(), alone(Path(storage.removeprefix("sqlite:///")).parent / f"{name}.lock"):
+    with silence_libraries(), alone(Path(storage.removeprefix("sqlite:///")).parent / f"{name}.lock"):
         study = Study.open(
             name, plan.identity(), storage, plan.direction, plan.space, plan.settings, plan.typical.epochs
         )
