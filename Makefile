@@ -14,7 +14,7 @@ ifneq ($(shell test -x .venv/bin/python && echo yes),yes)
 .PHONY: $(LOCKED)
 endif
 
-.PHONY: help setup run test test-all coverage test-slow format lock
+.PHONY: help setup run test test-all coverage test-slow format notebooks lock
 .DEFAULT_GOAL := help
 
 help: ## Show this list
@@ -43,6 +43,9 @@ test-slow: $(INSTALLED) ## Run the slow tests: minutes of training
 format: $(INSTALLED) ## Fix what ruff can fix, and format
 	.venv/bin/python -m ruff check --fix .
 	.venv/bin/python -m ruff format .
+
+notebooks: $(INSTALLED) ## Execute the text of the notebooks and write them beside it
+	.venv/bin/python scripts/notebooks.py
 
 lock: ## Write requirements.lock anew with uv, which you have; ARGS=--upgrade takes the newest versions
 	uv pip compile --quiet --universal --python-version 3.11 --all-extras --generate-hashes --no-header $(ARGS) \

@@ -1,0 +1,47 @@
+"""The notebooks: what is committed is the text beside it, executed, and the text still executes."""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import jupytext
+import nbformat
+import pytest
+
+ROOT = Path(__file__).parents[2]
+TEXTS = sorted((ROOT / "notebooks").glob("*.py"))
+FOREIGN = ("/tmp", "/home", "site-packages", str(ROOT))  # what tells of the machine that executed it
+
+
+def sources(notebook: Any) -> list[tuple[str, str]]:
+    return [(cell.cell_type, cell.source) for cell in notebook.cells]
+
+
+def shown(notebook: Any) -> list[set[str]]:
+    """For each cell of code the kinds of what it shows: text, pictures."""
+    outputs = [cell.outputs for cell in notebook.cells if cell.cell_type == "code"]
+    return [{kind for output in cell for kind in output.get("data", {"text": ""})} for cell in outputs]
+
+
+@pytest.mark.parametrize("text", TEXTS, ids=lambda path: path.stem)
+def test_a_notebook_is_its_text_executed(text: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(ROOT / "scripts")
+    monkeypatch.setenv("PYTHONPATH", str(ROOT / "src"))
+    for name in ("IPYTHONDIR", "JUPYTER_RUNTIME_DIR", "JUPYTER_CONFIG_DIR", "TMPDIR"):
+        monkeypatch.setenv(name, str(tmp_path))
+    from notebooks import executed  # type: ignore[import-not-found]
+
+    committed = nbformat.read(text.with_suffix(".ipynb"), as_version=4)
+    nbformat.validate(committed)
+    assert sources(committed) == sources(jupytext.read(text)), "write it anew: python scripts/notebooks.py"
+    anew = executed(text)  # raises if a cell does
+    assert shown(anew) == shown(committed)
+    assert any("image/png" in kinds for kinds in shown(anew))
+    assert sys.modules["notebooks"].__file__ == str(ROOT / "scripts" / "notebooks.py")
+
+
+@pytest.mark.parametrize("text", TEXTS, ids=lambda path: path.stem)
+def test_a_notebook_is_small_and_says_nothing_of_a_machine(text: Path) -> None:
+    content = text.with_suffix(".ipynb").read_text()
+    assert len(content) < 400_000
+    assert [word for word in FOREIGN if word in content] == []
