@@ -1,0 +1,136 @@
+"""README.md, CONTRIBUTING.md and docs/: commands that are taken, links that lead somewhere, an example that trains."""
+
+import json
+import re
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from membrane.cli import models
+from membrane.cli.main import COMMANDS, main
+from membrane.cli.train import train_command
+from membrane.config.check import check, resolved
+from membrane.config.choices import choices
+from membrane.config.composer import Composer
+from membrane.sweep.jobs import jobs_of
+
+ROOT = Path(__file__).parents[1]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+RUN = "RUN"
+"""Stands for a run's folder."""
+
+
+def commands() -> Iterator[list[str]]:
+    """The words of each command in the pages' blocks of bash and in tables and sentences, comments left out."""
+    for page in PAGES:
+        text = page.read_text()
+        blocks = re.findall(r"^```bash\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+        lines = [line for block in blocks for line in block.replace("\\\n", "").splitlines()]
+        lines += re.findall(r"`((?:python train\.py|membrane [a-z]+|make) [^`…]+)`", text)
+        for line in lines:
+            command = line.removeprefix("until ").partition("; do")[0]
+            if words := shlex.split(command, comments=True):
+                yield words
+
+
+COMMAND_LINES = list(commands())
+
+
+def arguments_of(*program: str) -> list[list[str]]:
+    """The arguments of every command of a program in the pages."""
+    return [words[len(program) :] for words in COMMAND_LINES if words[: len(program)] == list(program)]
+
+
+def test_the_readme_is_short() -> None:
+    text = (ROOT / "README.md").read_text()
+    assert len(text.splitlines()) <= 120
+    assert len(text.split()) <= 900
+    assert text.index("docs/run.png") < text.index("\n## ")
+
+
+def test_every_program_in_the_pages_is_there() -> None:
+    programs = {words[0] for words in COMMAND_LINES}
+    assert programs <= {"python", "membrane", "make", "export", "source", "pip", "conda"}
+    assert {words[1] for words in COMMAND_LINES if words[0] == "membrane"} == set(COMMANDS) - {"train"}
+    scripts = {words[1] for words in COMMAND_LINES if words[0] == "python"}
+    assert scripts == {"train.py", "-m"}
+    makefile = (ROOT / "Makefile").read_text()
+    targets = {words[1] for words in COMMAND_LINES if words[0] == "make"}
+    assert targets >= {"run", "test"}
+    assert [target for target in targets if f"\n{target}: " not in makefile] == []
+
+
+def test_every_training_in_the_pages_is_a_valid_configuration() -> None:
+    composer = Composer()
+    trainings = [words for words in arguments_of("python", "train.py") if "--help" not in words]
+    assert len(trainings) > 15
+    for words in trainings:
+        if "--config-dir" in words:
+            continue  # the example below
+        overrides = [word for word in words if not word.startswith("-") and word != "job" and RUN not in word]
+        jobs, _ = jobs_of(composer, composer.free(overrides), "-m" in words)
+        for job in jobs:
+            check(resolved(job.config))
+
+
+def test_every_name_that_is_looked_up_is_there(capsys: pytest.CaptureFixture[str]) -> None:
+    groups = choices(ROOT / "conf")
+    names = {*groups, *(choice.name for listed in groups.values() for choice in listed), "GROUP", "NAME"}
+    looked_up = [words[0] for words in arguments_of("membrane", "models") if words and not words[0].startswith("-")]
+    assert looked_up
+    assert [name for name in looked_up if name not in names] == []
+    assert models.LISTED  # the page of all of them is compared in tests/cli/test_models.py
+
+
+def test_every_link_leads_to_a_file() -> None:
+    links = [(page, link) for page in PAGES for link in re.findall(r"\]\(([^)#]+)", page.read_text())]
+    inside = [(page, link) for page, link in links if not link.startswith("http")]
+    assert len(inside) > 8
+    assert [f"{page.name}: {link}" for page, link in inside if not (page.parent / link).exists()] == []
+
+
+def test_the_pages_name_files_that_are_there() -> None:
+    missing = []
+    for page in PAGES:
+        for name in re.findall(r"`((?:src|conf|tests|scripts|records|docs)/[\w/.*]+)`", page.read_text()):
+            there = name.startswith("conf/local/") or list(ROOT.glob(name.rstrip("/")))  # conf/local is the reader's
+            missing += [] if there else [f"{page.name}: {name}"]
+    assert missing == []
+
+
+def test_contributing_says_what_each_wing_is_for() -> None:
+    rows = re.findall(r"^\| (`.*?) \|", (ROOT / "CONTRIBUTING.md").read_text(), re.MULTILINE)
+    named = {name.rstrip("/") for row in rows for name in re.findall(r"`([^`]+)`", row)}
+    entries = {path.name for path in (ROOT / "src" / "membrane").iterdir()}
+    assert named - {"src/hydra_plugins"} == {
+        name for name in entries if not name.startswith("__") and name != "py.typed"
+    }
+
+
+def test_the_way_of_a_batch_has_six_stops() -> None:
+    text = (ROOT / "README.md").read_text()
+    way = text[text.index("## The way of a batch") : text.index("## Further")]
+    stops = re.findall(r"`([\w/]+\.py)` ?(?:→|\()", way)
+    assert len(stops) == 6
+    assert all((ROOT / "src" / "membrane" / stop).is_file() or (ROOT / stop).is_file() for stop in stops)
+
+
+def test_the_example_of_extending_trains(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = (ROOT / "docs" / "extending.md").read_text()
+    for name, block in re.findall(r"`([\w/]+\.(?:py|yaml))`[:,]?\n\n```(?:python|yaml)\n(.*?)```", text, re.DOTALL):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(block)
+    assert len(list(tmp_path.rglob("*.*"))) == 4
+    [command] = [words for words in arguments_of("python", "train.py") if "--config-dir" in words]
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    assert train_command([*command, "epochs=2", "logger=csv", "figures=false", "threads=1"]) == 0
+    [result] = tmp_path.glob("runs/stripes/*/seed0/result.json")
+    written = json.loads(result.read_text())
+    assert (written["model"], written["neuron"]) == ("TwoLayers", "HighLIF")
+    assert written["metrics"]["test/acc"] > 0.9
+    assert main(["status", "runs"]) == 0
