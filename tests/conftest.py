@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 
 pytest_plugins = ["products", "run_folders"]
 
@@ -28,10 +27,15 @@ class Handler(logging.StreamHandler):
 """
 
 
+def pytest_configure() -> None:
+    """Look for no garbage while modules are imported and tests are collected: all of it stays."""
+    gc.disable()
+
+
 def pytest_collection_finish() -> None:
-    """Keep the garbage collector from looking through all that was imported and collected, again and again."""
-    gc.collect()
+    """Keep what was imported and collected out of garbage collection, which would look through it again and again."""
     gc.freeze()
+    gc.enable()
 
 
 @pytest.fixture(autouse=True)
@@ -41,6 +45,8 @@ def alone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WANDB_MODE", "offline")
     monkeypatch.delenv("WANDB_API_KEY", raising=False)
     monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[1] / "src"))
+    import torch
+
     torch.set_num_threads(1)
 
 
