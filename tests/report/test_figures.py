@@ -93,11 +93,11 @@ def test_no_name_is_cut(letter: str) -> None:
 
 def test_a_run_gets_four_pictures_with_ink_in_every_panel(run: Path) -> None:
     spikes = {"a.spikes": np.eye(4, 9), "b.spikes": np.ones((4, 2))}
-    paths = figures.draw(run, spikes)
+    paths = figures.draw_figures(run, spikes)
     assert [path.relative_to(run).as_posix() for path in paths] == [f"figures/{name}.png" for name in NAMES]
     drawn = [
         figures.learning_curves(rows()),
-        figures.confusion_matrix(*figures.classified(run / "outputs" / "test.npz")),
+        figures.confusion_matrix(*figures.labels_and_predictions(run / "outputs" / "test.npz")),
         figures.firing_rates(rows()),
         figures.raster(spikes),
     ]
@@ -125,7 +125,7 @@ from pathlib import Path
 import numpy as np
 from membrane.report import figures
 assert "matplotlib" not in sys.modules
-assert len(figures.draw(Path({str(run)!r}), {{"a": np.eye(3)}})) == 3
+assert len(figures.draw_figures(Path({str(run)!r}), {{"a": np.eye(3)}})) == 3
 assert "matplotlib.pyplot" not in sys.modules
 """
     environment = {"PYTHONPATH": ":".join(sys.path), "PATH": "", "MPLCONFIGDIR": str(run)}
@@ -135,7 +135,7 @@ assert "matplotlib.pyplot" not in sys.modules
 
 def test_what_has_no_data_is_skipped_with_a_line(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.INFO, logger="membrane"):
-        assert figures.draw(tmp_path, {}) == []
+        assert figures.draw_figures(tmp_path, {}) == []
     assert caplog.messages == [
         "no figure learning_curves: there is no metrics.csv",
         "no figure confusion_matrix: there is no test.npz",
@@ -148,16 +148,16 @@ def test_what_has_no_data_is_skipped_with_a_line(tmp_path: Path, caplog: pytest.
 def test_a_table_without_rows_and_outputs_without_classes_are_skipped(run: Path) -> None:
     (run / "metrics.csv").write_text(COLUMNS + "\n")
     np.savez(run / "outputs" / "test.npz", label=np.array([0.5, 1.5]), output=np.array([[0.4], [1.6]]))
-    assert figures.draw(run, {}) == []
+    assert figures.draw_figures(run, {}) == []
 
 
 def test_a_regression_is_drawn_as_predictions_against_the_truth(run: Path) -> None:
     label = np.array([[1.0, 10.0], [2.0, 10.0], [4.0, 10.0]])
     output = np.array([[1.5, 9.0], [2.5, 10.0], [3.0, 14.0]])
     np.savez(run / "outputs" / "test.npz", label=label, output=output)
-    paths = figures.draw(run, {}, "regression")
+    paths = figures.draw_figures(run, {}, "regression")
     assert [path.stem for path in paths] == ["learning_curves", "predicted_against_true", "firing_rates"]
-    figure = figures.predicted_against_true(*figures.regressed(run / "outputs" / "test.npz"))
+    figure = figures.predicted_against_true(*figures.targets_and_predictions(run / "outputs" / "test.npz"))
     for axes, k in zip(figure.axes, range(2), strict=True):
         dots, line = axes.lines
         np.testing.assert_array_equal(dots.get_xydata(), np.stack([label[:, k], output[:, k]], 1))
@@ -177,7 +177,7 @@ def test_many_outputs_are_drawn_as_far_as_they_fit_and_a_diverged_one_too() -> N
 
 def test_outputs_without_targets_are_skipped(run: Path, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.INFO, logger="membrane"):
-        assert "predicted_against_true" not in [path.stem for path in figures.draw(run, {}, "regression")]
+        assert "predicted_against_true" not in [path.stem for path in figures.draw_figures(run, {}, "regression")]
     assert "no figure predicted_against_true: test.npz has no targets" in caplog.messages
 
 

@@ -50,7 +50,7 @@ def evaluate_run(run: Path, overrides: Sequence[str]) -> int:
     """Evaluate a run under every combination of the overrides' values, after all of them were checked."""
     result, config = read_result(run), read_config(run)
     configs = [(changes, changed_config(config, changes)) for changes in combinations(overrides)]
-    from membrane.training.evaluation import measure_run, missed, write_evaluation
+    from membrane.training.evaluation import measure_run, unequal_metrics, write_evaluation
 
     code = 0
     for changes, changed in configs:
@@ -58,7 +58,7 @@ def evaluate_run(run: Path, overrides: Sequence[str]) -> int:
         write_evaluation(run, result, changed, changes, metrics, checkpoint)
         print_metrics(changes, metrics)
         if all(change.startswith(NOT_OF_THE_RUN) for change in changes):
-            code = max(code, print_agreement(missed(result["metrics"], metrics)))
+            code = max(code, print_agreement(unequal_metrics(result["metrics"], metrics)))
     return code
 
 

@@ -1,4 +1,4 @@
-"""The confusion matrix as a picture."""
+"""The figure of the confusion matrix."""
 
 from collections.abc import Sequence
 from textwrap import fill
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from membrane.report.panels import panels, settle, width_of
+from membrane.report.panels import panels, place_labels, width_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -14,14 +14,15 @@ if TYPE_CHECKING:
     from matplotlib.image import AxesImage
 
 UNBROKEN = "\u00a0"
-MOST_WRITTEN = 20  # classes up to which counts and names are readable in print
+MOST_WRITTEN = 20
+"""Classes up to which counts and names are readable in print."""
 
 
 def confusion_matrix(labels: np.ndarray, predictions: np.ndarray, classes: int | Sequence[str]) -> "Figure":
-    """Labels and predictions [n] → a row for each class: what its samples were taken for, coloured by their share.
+    """Labels and predictions [n] → a row for each true class: the shares of its samples by predicted class.
 
-    Up to 20 classes the counts stand in the cells; above that a scale shows small shares and the most frequent
-    confusions are listed.
+    Up to 20 classes the counts stand in the cells; above that there is a colour scale, finer for small shares, and the
+    most frequent confusions are listed.
     """
     from matplotlib.colors import PowerNorm
 
@@ -44,7 +45,7 @@ def confusion_matrix(labels: np.ndarray, predictions: np.ndarray, classes: int |
 
 
 def add_scale(axes: "Axes", picture: "AxesImage") -> None:
-    """What the colours mean, to the right of the panel."""
+    """Draw the colour scale to the right of the panel."""
     beside = axes.inset_axes((1.05, 0.1, 0.04, 0.8))
     ticks = [0, 0.01, 0.05, 0.1, 0.25, 0.5, 1]
     bar = axes.figure.colorbar(picture, cax=beside, ticks=ticks, format=lambda value, _: f"{100 * value:g} %")
@@ -53,14 +54,14 @@ def add_scale(axes: "Axes", picture: "AxesImage") -> None:
 
 
 def name_classes(axes: "Axes", names: Sequence[str]) -> None:
-    """Class names at the ticks: every one up to 20 classes, every tenth above."""
+    """Write class names at the ticks: every one up to 20 classes, every tenth above."""
     step = 1 if len(names) <= MOST_WRITTEN else 10
     ticks, shown = range(0, len(names), step), names[::step]
     slanted = max(map(len, names)) > 3
     axes.set_xticks(ticks, shown, fontsize=8.5, rotation=45 * slanted, ha="right" if slanted else "center")
     axes.set_yticks(ticks, shown, fontsize=8.5)
     if not slanted:
-        settle(axes, 0.27, 0.31)
+        place_labels(axes, 0.27, 0.31)
     axes.set_xlabel("predicted class")
     axes.set_ylabel("true class")
     axes.spines[:].set_visible(step > 1)
@@ -72,7 +73,7 @@ def name_classes(axes: "Axes", names: Sequence[str]) -> None:
 
 
 def write_counts(axes: "Axes", counts: np.ndarray, share: np.ndarray) -> None:
-    """The number of samples in every cell that has any."""
+    """Write the number of samples into every cell that has any."""
     for row, column in np.argwhere(counts):
         colour = "white" if share[row, column] > 0.55 else "black"
         size = 9.5 if len(counts) <= 10 else 7
@@ -80,9 +81,12 @@ def write_counts(axes: "Axes", counts: np.ndarray, share: np.ndarray) -> None:
 
 
 def frequent_confusions(counts: np.ndarray, names: Sequence[str], most: int = 4) -> str:
-    """Counts [K,K] → ``most often confused: 3 as 5 (12 of 100), …``, lines of whole pairs; empty where nothing was."""
+    """Return ``most often confused: 3 as 5 (12 of 100), …`` for counts [K,K]; empty if nothing was confused.
+
+    Lines break between pairs only.
+    """
     wrong = counts - np.diag(np.diag(counts))
     cells = [divmod(int(cell), len(counts)) for cell in np.argsort(-wrong, axis=None, kind="stable")[:most]]
-    listed = [f"{names[i]} as {names[j]} ({wrong[i, j]} of {counts[i].sum()})" for i, j in cells if wrong[i, j]]
-    pairs = ", ".join(pair.replace(" ", UNBROKEN) for pair in listed)
-    return fill(f"most often confused: {pairs}", 80).replace(UNBROKEN, " ") if listed else ""
+    pairs = [f"{names[i]} as {names[j]} ({wrong[i, j]} of {counts[i].sum()})" for i, j in cells if wrong[i, j]]
+    unbroken = ", ".join(pair.replace(" ", UNBROKEN) for pair in pairs)
+    return fill(f"most often confused: {unbroken}", 80).replace(UNBROKEN, " ") if pairs else ""

@@ -1,4 +1,4 @@
-"""Learning curves and firing rates over the epochs of a run."""
+"""Figures over the epochs of a run: learning curves and firing rates."""
 
 from collections.abc import Mapping, Sequence
 from statistics import fmean
@@ -6,31 +6,33 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from membrane.report.panels import panels, settle, width_of
-from membrane.report.raster import evenly
+from membrane.report.panels import panels, place_labels, width_of
+from membrane.report.raster import evenly_spaced
 from membrane.scores import PRINCIPAL, SATURATED, SCORES, SILENT
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-Row = Mapping[str, float]
+TableRow = Mapping[str, float]
 Line = tuple[np.ndarray, np.ndarray]  # epochs [e], values [e]
 
 TRAINED, MEASURED = "#0072B2", "#D55E00"
 SHOWN = ("loss", *PRINCIPAL.values())
-MOST_LINES = 12  # layers up to which lines can be told apart; above, the rates are a map
+MOST_LINES = 12
+"""Layers up to which lines can be told apart; above, the rates are drawn as a map."""
 MOST_NAMES = 60
+"""Layers that are named beside a map."""
 
 
 class NothingToDraw(ValueError):
-    """What a figure needs is not there: what, in one line."""
+    """A figure's data are missing; the message says which, in one line."""
 
 
-def by_epoch(rows: Sequence[Row], column: str) -> Line:
-    """The column's mean in each epoch that has a finite value; a row counts for the steps since the row before it.
+def by_epoch(rows: Sequence[TableRow], column: str) -> Line:
+    """Return the column's mean in each epoch with a finite value, rows weighted by the steps since the row before.
 
-    So the rest of an epoch, after the last full ``log_every`` steps, weighs no more than it should.
+    So the rest of an epoch, after the last full ``log_every`` steps, weighs as much as the steps that it has.
     """
     cells: dict[int, list[tuple[float, float]]] = {}
     before = 0.0
@@ -47,10 +49,10 @@ def by_epoch(rows: Sequence[Row], column: str) -> Line:
     return np.array(epochs, dtype=int), np.array(means, dtype=float)
 
 
-def learning_curves(rows: Sequence[Row]) -> "Figure":
-    """Loss and score against the epoch (from 0, as in metrics.csv): training, and what is measured after it.
+def learning_curves(rows: Sequence[TableRow]) -> "Figure":
+    """Draw loss and the task's score against the epoch (from 0, as in metrics.csv), of training and validation.
 
-    The score is accuracy, in regression the mean absolute error.
+    Raises NothingToDraw if the rows have neither.
     """
     part = "oracle" if any("oracle/loss" in row for row in rows) else "val"
     parts = ("train", part)
@@ -72,16 +74,16 @@ def learning_curves(rows: Sequence[Row]) -> "Figure":
 
 
 def plot(axes: "Axes", line: Line, colour: Any, name: str) -> None:
-    """A line over epochs, with dots where there is room for them."""
+    """Draw a line over epochs, with dots up to 40 of them."""
     if len(line[0]):
         axes.plot(*line, color=colour, lw=1.8, marker="o" if len(line[0]) <= 40 else "", ms=3.5, label=name)
 
 
 def over_epochs(axes: "Axes", title: str) -> None:
-    """The look of a panel over epochs: its name above, two spines, a faint grid."""
+    """Style a panel over epochs: its title above, two spines, a faint grid."""
     from matplotlib.ticker import MaxNLocator
 
-    settle(axes)
+    place_labels(axes)
     axes.set_title(title, loc="left", fontsize=11, fontweight="bold", y=1)
     axes.set_xlabel("epoch")
     axes.margins(x=0.02)
@@ -95,7 +97,7 @@ def over_epochs(axes: "Axes", title: str) -> None:
 
 
 def scale_values(axes: "Axes", metric: str, values: np.ndarray) -> None:
-    """Accuracies in percent; a loss that falls by more than 30 times on a logarithmic axis."""
+    """Show proportions in percent, and values that span a factor of more than 30 on a logarithmic axis."""
     from matplotlib.ticker import LogLocator, NullLocator
 
     if SCORES[metric].proportion:
@@ -108,7 +110,7 @@ def scale_values(axes: "Axes", metric: str, values: np.ndarray) -> None:
 
 
 def best_epoch(accuracy: Line, loss: Line) -> int | None:
-    """The first epoch of the highest accuracy, else of the lowest loss; None where neither was measured."""
+    """Return the first epoch of the highest accuracy, else of the lowest loss; None if neither was measured."""
     for epochs, values in (accuracy, (loss[0], -loss[1])):
         if len(epochs):
             return int(epochs[np.argmax(values)])
@@ -116,7 +118,7 @@ def best_epoch(accuracy: Line, loss: Line) -> int | None:
 
 
 def mark_best(axes: "Axes", best: int, title: str, metric: str, line: Line) -> None:
-    """A vertical line at the best epoch, a ring around its value, and the value itself above the panel."""
+    """Draw a vertical line at the best epoch and a ring around its value, and write the value above the panel."""
     axes.axvline(best, color="dimgrey", lw=0.8, ls=":", zorder=0)
     for value in line[1][line[0] == best]:
         axes.plot(best, value, "o", ms=8, mfc="none", mec=MEASURED, mew=1.3)
@@ -125,16 +127,16 @@ def mark_best(axes: "Axes", best: int, title: str, metric: str, line: Line) -> N
 
 
 def label_ends(axes: "Axes", size: float) -> None:
-    """Write each labelled line's name beside its last value, moved apart where names would touch."""
-    axes.get_ylim()  # limits are settled only when asked for, and the ends depend on them
+    """Write each labelled line's name beside its last value, moved apart if names would touch."""
+    axes.get_ylim()  # matplotlib computes the limits only now, and the ends depend on them
     to_axes = axes.transData + axes.transAxes.inverted()
     named = [line for line in axes.lines if not str(line.get_label()).startswith("_")]
     ends = [float(to_axes.transform((0.0, np.asarray(line.get_ydata(), dtype=float)[-1]))[1]) for line in named]
     gap = 1.3 * size * axes.figure.dpi / 72 / axes.bbox.height
-    for line, end, place in zip(named, ends, apart(ends, gap), strict=True):
+    for line, end, height in zip(named, ends, apart(ends, gap), strict=True):
         style: dict[str, Any] = {"color": line.get_color(), "transform": axes.transAxes}
-        axes.plot([1.005, 1.03], [end, place], lw=0.7, clip_on=False, **style)
-        axes.text(1.04, place, str(line.get_label()), fontsize=size, va="center", **style)
+        axes.plot([1.005, 1.03], [end, height], lw=0.7, clip_on=False, **style)
+        axes.text(1.04, height, str(line.get_label()), fontsize=size, va="center", **style)
 
 
 def apart(positions: Sequence[float], gap: float) -> list[float]:
@@ -161,18 +163,21 @@ def isotonic(values: Sequence[float]) -> list[float]:
     ]
 
 
-def firing_rates(rows: Sequence[Row]) -> "Figure":
-    """Every layer's rate against the epoch: lines for up to 12 layers, else a map with a row for each."""
+def firing_rates(rows: Sequence[TableRow]) -> "Figure":
+    """Draw every layer's rate against the epoch: lines for up to 12 layers, else a map with a row for each.
+
+    Raises NothingToDraw if the rows have no rates.
+    """
     columns = dict.fromkeys(name for row in rows for name in row if name.startswith("rate/"))
-    measured = {name.removeprefix("rate/"): by_epoch(rows, name) for name in columns}
-    lines = {layer: line for layer, line in measured.items() if len(line[0])}
+    rates = {name.removeprefix("rate/"): by_epoch(rows, name) for name in columns}
+    lines = {layer: line for layer, line in rates.items() if len(line[0])}
     if not lines:
         raise NothingToDraw("metrics.csv has no firing rates")
     return rate_lines(lines) if len(lines) <= MOST_LINES else rate_map(lines)
 
 
 def rate_lines(lines: Mapping[str, Line]) -> "Figure":
-    """Rates on a logit axis, on which 0.1 % and 99.9 % are equally far from one half; early layers are dark."""
+    """Draw rates on a logit axis, on which 0.1 % and 99.9 % are equally far from one half; early layers are dark."""
     from matplotlib import colormaps
 
     figure, [[axes]] = panels(5.5, 3.3, margin=width_of(lines))
@@ -196,7 +201,7 @@ def rate_lines(lines: Mapping[str, Line]) -> "Figure":
 
 
 def rate_map(lines: Mapping[str, Line]) -> "Figure":
-    """Rates as colours, a row for each layer, the first on top; silent and saturated ones leave the scale."""
+    """Draw rates as colours, a row for each layer, the first on top; silent and saturated ones leave the scale."""
     from matplotlib import colormaps
     from matplotlib.colors import LogNorm
 
@@ -210,8 +215,8 @@ def rate_map(lines: Mapping[str, Line]) -> "Figure":
     picture = axes.imshow(rates, cmap=colours, norm=norm, aspect="auto", interpolation="nearest")
     over_epochs(axes, f"{SCORES['rate'].title} (non-zero outputs)")
     axes.set_xlim(epochs[0] - 0.5, epochs[-1] + 0.5)
-    named = evenly(len(lines), MOST_NAMES)
-    axes.set_yticks(named, [list(lines)[row] for row in named], fontsize=7.5)
+    labelled = evenly_spaced(len(lines), MOST_NAMES)
+    axes.set_yticks(labelled, [list(lines)[row] for row in labelled], fontsize=7.5)
     axes.grid(visible=False)
     beside = axes.inset_axes((1.03, 0.0, 0.03, 1.0))
     bar = figure.colorbar(picture, cax=beside, extend="both", extendfrac=0.05)

@@ -1,7 +1,7 @@
-"""The pictures of a run, from its metrics.csv, its test outputs and the spikes of one sample.
+"""The figures of a run, from its metrics.csv, its test outputs and the spikes of one sample.
 
-Every figure is made without pyplot, so that nothing global is touched. Colours are Okabe and Ito's (2008), which
-colour-blind readers tell apart, and matplotlib's perceptually uniform maps.
+They are drawn without pyplot, so that no global state changes. Colours are Okabe and Ito's (2008), which colour-blind
+readers tell apart, and matplotlib's perceptually uniform maps.
 """
 
 import logging
@@ -13,7 +13,7 @@ import numpy as np
 
 from membrane.report.confusion import confusion_matrix
 from membrane.report.curves import NothingToDraw, firing_rates, learning_curves
-from membrane.report.panels import write
+from membrane.report.panels import write_png
 from membrane.report.raster import raster
 from membrane.report.scatter import predicted_against_true
 from membrane.runs.table import read_rows as read_rows
@@ -23,46 +23,52 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-__all__ = ["confusion_matrix", "draw", "firing_rates", "learning_curves", "predicted_against_true", "raster"]
+__all__ = ["confusion_matrix", "draw_figures", "firing_rates", "learning_curves", "predicted_against_true", "raster"]
 
 
-def draw(folder: Path, spikes: Mapping[str, np.ndarray], task: str = "classification") -> list[Path]:
-    """Write ``figures/*.png`` into a run folder; spikes are [T,neurons] by layer. What has no data is skipped."""
-    outputs = folder / "outputs" / "test.npz"
-    judged: dict[str, Callable[[], Figure]] = (
-        {"predicted_against_true": lambda: predicted_against_true(*regressed(outputs))}
-        if task == "regression"
-        else {"confusion_matrix": lambda: confusion_matrix(*classified(outputs))}
-    )
-    figures: dict[str, Callable[[], Figure]] = {
-        "learning_curves": lambda: learning_curves(rows_of(folder / "metrics.csv")),
-        **judged,
-        "firing_rates": lambda: firing_rates(rows_of(folder / "metrics.csv")),
-        "raster": lambda: raster(recorded(spikes)),
-    }
+def draw_figures(folder: Path, spikes: Mapping[str, np.ndarray], task: str = "classification") -> list[Path]:
+    """Write figures/*.png into a run folder and return their paths; figures without data are skipped.
+
+    Spikes are [T,neurons] by layer.
+    """
     paths = []
-    for name, figure in figures.items():
+    for name, draw in drawings(folder, spikes, task).items():
         path = folder / "figures" / f"{name}.png"
         try:
-            drawn = figure()
+            figure = draw()
         except NothingToDraw as reason:
             log.info("no figure %s: %s", name, reason)
             continue
         path.parent.mkdir(exist_ok=True)
-        write(drawn, path)
+        write_png(figure, path)
         paths.append(path)
     return paths
 
 
-def rows_of(path: Path) -> list[dict[str, float]]:
-    """The rows of metrics.csv."""
+def drawings(folder: Path, spikes: Mapping[str, np.ndarray], task: str) -> dict[str, "Callable[[], Figure]"]:
+    """Return the functions that draw a run's figures, by name; they raise NothingToDraw without data."""
+    outputs, table = folder / "outputs" / "test.npz", folder / "metrics.csv"
+    predictions: dict[str, Callable[[], Figure]] = {
+        "classification": {"confusion_matrix": lambda: confusion_matrix(*labels_and_predictions(outputs))},
+        "regression": {"predicted_against_true": lambda: predicted_against_true(*targets_and_predictions(outputs))},
+    }[task]
+    return {
+        "learning_curves": lambda: learning_curves(table_rows(table)),
+        **predictions,
+        "firing_rates": lambda: firing_rates(table_rows(table)),
+        "raster": lambda: raster(require_spikes(spikes)),
+    }
+
+
+def table_rows(path: Path) -> list[dict[str, float]]:
+    """Read the rows of metrics.csv. Raises NothingToDraw without that file."""
     if not path.exists():
         raise NothingToDraw(f"there is no {path.name}")
     return read_rows(path)
 
 
-def classified(path: Path) -> tuple[np.ndarray, np.ndarray, int]:
-    """outputs/test.npz → labels [n], predictions [n] and the number of classes."""
+def labels_and_predictions(path: Path) -> tuple[np.ndarray, np.ndarray, int]:
+    """Read labels [n], predictions [n] and the number of classes from test.npz. Raises NothingToDraw without them."""
     if not path.exists():
         raise NothingToDraw(f"there is no {path.name}")
     with np.load(path) as arrays:
@@ -72,8 +78,8 @@ def classified(path: Path) -> tuple[np.ndarray, np.ndarray, int]:
     return labels, output.argmax(1), output.shape[1]
 
 
-def regressed(path: Path) -> tuple[np.ndarray, np.ndarray]:
-    """outputs/test.npz → targets [n,K] and predictions [n,K]."""
+def targets_and_predictions(path: Path) -> tuple[np.ndarray, np.ndarray]:
+    """Read targets [n,K] and predictions [n,K] from test.npz. Raises NothingToDraw without them."""
     if not path.exists():
         raise NothingToDraw(f"there is no {path.name}")
     with np.load(path) as arrays:
@@ -83,8 +89,8 @@ def regressed(path: Path) -> tuple[np.ndarray, np.ndarray]:
     return targets, output
 
 
-def recorded(spikes: Mapping[str, np.ndarray]) -> Mapping[str, np.ndarray]:
-    """The spikes, if there are any."""
+def require_spikes(spikes: Mapping[str, np.ndarray]) -> Mapping[str, np.ndarray]:
+    """Return the spikes. Raises NothingToDraw if there are none."""
     if not spikes:
         raise NothingToDraw("no spikes were recorded")
     return spikes

@@ -1,7 +1,7 @@
-"""Panels of a given size, and the picture of them, cut to its ink.
+"""Figures of panels of a given size, written as PNG without white margins.
 
-matplotlib's layouts measure every label three times over, a third of the time that a small picture takes. Here the
-panels have their size, the margins are wider than any label, and what stays white is cut off: panels are as large in
+matplotlib's layouts measure every label three times, a third of the time that a small figure takes. Here the panels
+have a fixed size, the margins are wider than any label, and what stays white is cut off: panels have the same size in
 every run, whatever stands beside them.
 """
 
@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 DPI = 150
 MARGIN = 1.0
 """Inches around the panels: more than their ticks and titles need."""
-KEPT = 6  # white pixels around the ink
+WHITE_MARGIN = 6
+"""White pixels that are kept around the content."""
 
 
 def panels(
@@ -31,9 +32,16 @@ def panels(
     down: float = 0.35,
     margin: float = 0.0,
 ) -> tuple["Figure", np.ndarray]:
-    """A figure and its axes [lines,columns], each of ``width`` by ``height`` inches, ``across`` and ``down`` apart.
+    """Create a figure and its axes [lines,columns], each of ``width`` by ``height`` inches.
 
-    ``margin`` is what the longest name beside a panel needs, if any stands there.
+    Arguments:
+        width: of each panel, in inches, as all lengths here.
+        height: of each panel.
+        lines: panels above one another.
+        columns: panels beside one another.
+        across: between two columns; the default has room for ticks, a label and short names.
+        down: between two lines; the default has room for a title.
+        margin: added on all sides for the longest name beside a panel, if any stands there.
     """
     from matplotlib.figure import Figure
 
@@ -46,10 +54,10 @@ def panels(
     return figure, figure.subplots(lines, columns, squeeze=False, gridspec_kw=edges | gaps)
 
 
-def settle(axes: "Axes", under: float = 0.31, beside: float = 0.31) -> None:
-    """Labels at fixed distances from their axes, in inches: for the nearest ones matplotlib measures every tick.
+def place_labels(axes: "Axes", under: float = 0.31, beside: float = 0.31) -> None:
+    """Place labels at fixed distances from their axes, in inches; to place them itself matplotlib measures every tick.
 
-    For the same reason titles are given their height, ``y=1``.
+    For the same reason titles are given a height, ``y=1``.
     """
     width, height = (extent / DPI for extent in axes.bbox.size)
     axes.xaxis.set_label_coords(0.5, -under / height)
@@ -57,12 +65,12 @@ def settle(axes: "Axes", under: float = 0.31, beside: float = 0.31) -> None:
 
 
 def width_of(names: Iterable[str]) -> float:
-    """Inches that no name in 9.5 pt is wider than: an em for each letter."""
+    """Return an upper bound in inches of the names' width in 9.5 pt: an em for each letter."""
     return 9.5 / 72 * max(map(len, names))
 
 
 def label_all(figure: "Figure", grid: np.ndarray, x: str, y: str) -> None:
-    """One label under all panels and one to their left, half an inch away."""
+    """Write one label under all panels and one to their left, half an inch away."""
     left, right = (box.get_position() for box in (grid[-1, 0], grid[0, -1]))
     width, height = figure.get_size_inches()
     centre = (left.x0 + right.x1) / 2, (left.y0 + right.y1) / 2
@@ -70,8 +78,8 @@ def label_all(figure: "Figure", grid: np.ndarray, x: str, y: str) -> None:
     figure.text(left.x0 - 0.55 / width, centre[1], y, ha="right", va="center", rotation="vertical", fontsize=10)
 
 
-def write(figure: "Figure", path: Path) -> None:
-    """The figure as PNG without its white margins."""
+def write_png(figure: "Figure", path: Path) -> None:
+    """Write a figure as PNG without its white margins."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from PIL import Image
 
@@ -79,10 +87,10 @@ def write(figure: "Figure", path: Path) -> None:
     canvas.draw()  # type: ignore[no-untyped-call]
     drawn = np.asarray(canvas.buffer_rgba())  # type: ignore[no-untyped-call]
     ink = drawn.view(np.uint32)[..., 0] != np.iinfo(np.uint32).max  # four bytes of 255: white
-    rows, columns = (kept(np.flatnonzero(ink.any(axis))) for axis in (1, 0))
+    rows, columns = (content_slice(np.flatnonzero(ink.any(axis))) for axis in (1, 0))
     Image.fromarray(drawn[rows, columns, :3]).save(path, dpi=(DPI, DPI), compress_level=3)
 
 
-def kept(inked: np.ndarray) -> slice:
-    """From a little before the first index to a little after the last."""
-    return slice(max(int(inked[0]) - KEPT, 0), int(inked[-1]) + KEPT + 1) if len(inked) else slice(None)
+def content_slice(inked: np.ndarray) -> slice:
+    """Return the slice from a margin before the first of the sorted indices to a margin after the last."""
+    return slice(max(int(inked[0]) - WHITE_MARGIN, 0), int(inked[-1]) + WHITE_MARGIN + 1) if len(inked) else slice(None)

@@ -1,4 +1,4 @@
-"""What the neurons of every layer do over time, as a picture."""
+"""The figure of spikes over time, a panel for each layer."""
 
 import math
 from collections.abc import Mapping
@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from membrane.report.panels import label_all, panels, settle
+from membrane.report.panels import label_all, panels, place_labels
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-MOST_NEURONS = 200  # rows of one dot each at 150 dpi
+MOST_NEURONS = 200
+"""Rows of a panel: more would be smaller than a dot at 150 dpi."""
 
 
 def raster(spikes: Mapping[str, np.ndarray]) -> "Figure":
@@ -34,11 +35,11 @@ def raster(spikes: Mapping[str, np.ndarray]) -> "Figure":
 
 
 def raster_panel(axes: "Axes", name: str, values: np.ndarray) -> None:
-    """One layer's outputs [T,neurons]: black where largest, lighter for less, white for none."""
+    """Draw one layer's outputs [T,neurons]: black for the largest, lighter for smaller ones, white for zero."""
     from matplotlib.ticker import MaxNLocator
 
     timesteps, neurons = values.shape
-    rows = evenly(neurons, MOST_NEURONS)
+    rows = evenly_spaced(neurons, MOST_NEURONS)
     size = np.abs(values).astype(float)
     axes.imshow(
         size[:, rows].T / max(size.max(initial=0.0), 1e-12),
@@ -52,16 +53,16 @@ def raster_panel(axes: "Axes", name: str, values: np.ndarray) -> None:
     )
     if timesteps <= 32:
         axes.vlines(np.arange(1, timesteps) - 0.5, -0.5, len(rows) - 0.5, colors="lightgrey", lw=0.6)
-    ticks = evenly(len(rows), 3)
+    ticks = evenly_spaced(len(rows), 3)
     axes.set_yticks(ticks, [f"{rows[tick]:,}" for tick in ticks])
     axes.xaxis.set_major_locator(MaxNLocator("auto", integer=True, min_n_ticks=1))
     shown = f"{len(rows)} of {neurons:,}" if len(rows) < neurons else str(neurons)
     rate = 100 * np.count_nonzero(values) / max(values.size, 1)
-    settle(axes)
+    place_labels(axes)
     axes.set_title(name, loc="left", fontsize=9.5, fontweight="bold", y=1)
     axes.set_title(f"{shown} neurons, {rate:.1f} % non-zero", loc="right", fontsize=8.5, color="dimgrey", y=1)
 
 
-def evenly(count: int, most: int) -> list[int]:
-    """At most ``most`` of ``count`` indices, evenly spread, the first and the last among them."""
+def evenly_spaced(count: int, most: int) -> list[int]:
+    """Return at most ``most`` of ``count`` indices, evenly spaced, with the first and the last."""
     return [int(index) for index in np.unique(np.linspace(0, count - 1, min(count, most)).round())]

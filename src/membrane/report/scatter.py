@@ -1,11 +1,11 @@
-"""Predictions against what they should have been, as a picture."""
+"""The figure of predictions against true values, for regression."""
 
 import math
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from membrane.report.panels import label_all, panels, settle
+from membrane.report.panels import label_all, panels, place_labels
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -24,13 +24,13 @@ def predicted_against_true(targets: np.ndarray, predictions: np.ndarray) -> "Fig
     for output, axes in enumerate(grid.ravel()):
         axes.set_visible(output < outputs)
         if output < outputs:
-            panel(axes, targets[:, output], predictions[:, output])
+            scatter_panel(axes, targets[:, output], predictions[:, output])
     label_all(figure, grid, "true", "predicted")
     return figure
 
 
-def panel(axes: "Axes", targets: np.ndarray, predictions: np.ndarray) -> None:
-    """One output [n]: a dot for each sample, the line on which prediction and truth agree, and how far off it is."""
+def scatter_panel(axes: "Axes", targets: np.ndarray, predictions: np.ndarray) -> None:
+    """Draw one output [n]: a dot for each sample, the line of perfect predictions, correlation and mean error."""
     axes.plot(targets, predictions, "o", ms=4, mew=0, color=DOTS, alpha=0.6)
     shown = [value for value in np.concatenate([targets, predictions]) if np.isfinite(value)]
     ends = [min(shown), max(shown)]
@@ -41,5 +41,5 @@ def panel(axes: "Axes", targets: np.ndarray, predictions: np.ndarray) -> None:
     varies = np.ptp(targets) > 0 and np.ptp(predictions) > 0
     corr = f"corr {np.corrcoef(targets, predictions)[0, 1]:.3f}, " if varies else ""
     title = f"{corr}MAE {np.abs(predictions - targets).mean():.3f} of {len(targets):,} samples"
-    settle(axes)
+    place_labels(axes)
     axes.set_title(title, loc="left", fontsize=10, fontweight="bold", y=1)

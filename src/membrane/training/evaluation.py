@@ -24,31 +24,31 @@ from membrane.training.assembly import build_data, build_learner, build_trainer,
 
 
 @dataclass(frozen=True)
-class Test:
-    """What one checkpoint scored on the test set: `loss`, `acc`, … and the arrays of `outputs/test.npz`."""
+class CheckpointTest:
+    """The scores of a checkpoint on the test set (`loss`, `acc`, …) and the arrays of outputs/test.npz."""
 
     metrics: dict[str, float]
     outputs: dict[str, np.ndarray]
     checkpoint: Path
 
 
-def test_checkpoints(config: Config, learner: Learner, data: DataModule, folder: Path) -> dict[str, Test]:
-    """`test`: the checkpoint that the protocol selects; `test_last`: the last epoch's."""
+def test_checkpoints(config: Config, learner: Learner, data: DataModule, folder: Path) -> dict[str, CheckpointTest]:
+    """Test the checkpoint that the protocol selects → `test`, and that of the last epoch → `test_last`."""
     trainer = build_trainer(config, folder)
-    last = test(trainer, learner, data, folder / "checkpoints" / "last.ckpt")
+    last = test_checkpoint(trainer, learner, data, folder / "checkpoints" / "last.ckpt")
     if config.protocol != "val_best":
         return {"test": last, "test_last": last}
-    return {"test_last": last, "test": test(trainer, learner, data, folder / "checkpoints" / "best.ckpt")}
+    return {"test_last": last, "test": test_checkpoint(trainer, learner, data, folder / "checkpoints" / "best.ckpt")}
 
 
-def test(trainer: L.Trainer, learner: Learner, data: DataModule, checkpoint: Path) -> Test:
-    """The learner with a checkpoint's weights on the test set."""
+def test_checkpoint(trainer: L.Trainer, learner: Learner, data: DataModule, checkpoint: Path) -> CheckpointTest:
+    """Load a checkpoint's weights into the learner and test it."""
     checkpoints.load_weights(learner, checkpoints.read_checkpoint(checkpoint)["state_dict"])
     trainer.test(learner, datamodule=data, verbose=False)
     metrics = {name.removeprefix("test/"): float(value) for name, value in trainer.callback_metrics.items()}
     names = learner.collected[0]
     outputs = {name: torch.cat([batch[name] for batch in learner.collected]).numpy() for name in names}
-    return Test(metrics, outputs, checkpoint)
+    return CheckpointTest(metrics, outputs, checkpoint)
 
 
 def measure_run(run: Path, config: Config) -> tuple[dict[str, float], Path]:
@@ -58,7 +58,7 @@ def measure_run(run: Path, config: Config) -> tuple[dict[str, float], Path]:
     data = build_data(config, learner)
     data.setup()
     with silence_libraries():
-        tested = test(build_trainer(config, run), learner, data, checkpoint_of(run))
+        tested = test_checkpoint(build_trainer(config, run), learner, data, checkpoint_of(run))
     return {f"test/{name}": value for name, value in tested.metrics.items()}, tested.checkpoint
 
 
@@ -70,7 +70,7 @@ def write_evaluation(
     metrics: Mapping[str, float],
     checkpoint: Path,
 ) -> None:
-    """Write `evaluations/<fingerprint>.json`: what was measured, under what, of which weights."""
+    """Write evaluations/<fingerprint>.json: metrics, configuration, digest of the weights."""
     content = {
         "what": "test",
         "overrides": [masked_override(change) for change in changes],
@@ -82,6 +82,8 @@ def write_evaluation(
     write_json(run / "evaluations" / f"{fingerprint(config)}.json", content)
 
 
-def missed(recorded: Mapping[str, float], measured: Mapping[str, float]) -> dict[str, tuple[float | None, float]]:
-    """Return (recorded, measured) of every number that is not what the run recorded, to the last digit."""
+def unequal_metrics(
+    recorded: Mapping[str, float], measured: Mapping[str, float]
+) -> dict[str, tuple[float | None, float]]:
+    """Return name → (recorded, measured) of every number that differs, if only in the last digit."""
     return {name: (recorded.get(name), value) for name, value in measured.items() if recorded.get(name) != value}

@@ -28,7 +28,7 @@ from membrane.runs.table import read_rows
 from membrane.schema import Config
 from membrane.scores import SCORES
 from membrane.tracking.loggers import Tracker
-from membrane.training.evaluation import Test
+from membrane.training.evaluation import CheckpointTest
 
 log = logging.getLogger(__name__)
 MACHINE = ("processor", "device", "kernels")
@@ -169,7 +169,7 @@ def finish(
     learner: Learner,
     data: DataModule,
     fit: Fit,
-    tests: Mapping[str, Test],
+    tests: Mapping[str, CheckpointTest],
     tracker: Tracker,
     micro_batch: int,
 ) -> None:
@@ -224,7 +224,9 @@ def five_seeds_command(typed: Sequence[str]) -> str | None:
 def draw_run_figures(folder: RunFolder, config: Config, learner: Learner, data: DataModule) -> list[Path]:
     """Draw the figures into the run's folder and return their paths."""
     spikes = record_spikes(learner.model, learner.framework, first_test_sample(learner, data))
-    return figures.draw(folder.path, {layer: each.numpy() for layer, each in spikes.items()}, config.dataset.task)
+    return figures.draw_figures(
+        folder.path, {layer: each.numpy() for layer, each in spikes.items()}, config.dataset.task
+    )
 
 
 def first_test_sample(learner: Learner, data: DataModule) -> torch.Tensor:
