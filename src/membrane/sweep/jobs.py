@@ -13,7 +13,7 @@ from membrane.config.composer import Composer, composing, without_hydra
 from membrane.config.files import BASIC_SWEEPER
 from membrane.errors import ConfigError
 from membrane.sweep.processes import LAUNCHER, launcher_settings
-from membrane.sweep.search.space import Dimension, examples, search_space
+from membrane.sweep.search.space import Dimension, example_jobs, search_space
 
 OPTUNA_SWEEPER = "hydra_plugins.membrane.optuna.OptunaSweeper"
 
@@ -53,8 +53,8 @@ def jobs_of_sweep(composer: Composer, master: DictConfig, overrides: Sequence[st
     fixed = [line for line, override in zip(overrides, parsed, strict=True) if not override.is_sweep_override()]
     sweeper = master.hydra.sweeper.get("_target_")
     if sweeper == OPTUNA_SWEEPER:
-        space = space_of(composer, master.hydra.sweeper.get("params"), parsed)
-        return [job_of(job, composer.compose(job), typical=True) for job in examples(fixed, space)]
+        space = sweeper_search_space(composer, master.hydra.sweeper.get("params"), parsed)
+        return [job_of(job, composer.compose(job), typical=True) for job in example_jobs(fixed, space)]
     if sweeper != BASIC_SWEEPER:
         return [typical_job(composer, fixed, parsed)]
     return [
@@ -71,15 +71,17 @@ def basic_sweeper_jobs(composer: Composer, master: DictConfig, parsed: Sequence[
         if override.is_interval_sweep():
             raise ConfigError(f"{override.key_or_group}: an interval is no list of values; sweep=optuna searches in it")
     with composing(composer):
-        ours = [override for override in parsed if not override.key_or_group.startswith(("hydra.", "hydra/"))]
+        ours = [override for override in parsed if not override.is_hydra_override()]
         [jobs] = BasicSweeper.split_arguments([*params, *ours], max_batch_size=None)
     if not jobs:
         raise ConfigError("the sweep has no job: one of its settings has no value")
     return list(jobs)
 
 
-def space_of(composer: Composer, params: Mapping[str, Any] | None, typed: Sequence[Any]) -> dict[str, Dimension]:
-    """Return what `sweep=optuna` searches, from ``hydra.sweeper.params`` and the overrides that were typed."""
+def sweeper_search_space(
+    composer: Composer, params: Mapping[str, Any] | None, typed: Sequence[Any]
+) -> dict[str, Dimension]:
+    """Return the search space of `sweep=optuna`, from ``hydra.sweeper.params`` and the overrides that were typed."""
     lines = composer.free([f"{key}={value}" for key, value in (params or {}).items()])
     return search_space(composer.parsed(lines), typed)
 

@@ -43,7 +43,7 @@ class LauncherSettings(Settings):
         return timeout
 
     def timeout_seconds(self) -> float | None:
-        """Return the seconds that a job may take, None for any number."""
+        """Return the seconds that a job may take, or None if there is no limit."""
         return duration_seconds(self.job_timeout) if isinstance(self.job_timeout, str) else self.job_timeout
 
     def jobs_at_once(self, threads: int) -> int:

@@ -359,7 +359,7 @@ def test_a_run_without_hope_ends_after_its_epoch(
         def prune(self, study: optuna.Study, trial: optuna.trial.FrozenTrial) -> bool:
             return len(trial.intermediate_values) >= 2
 
-    monkeypatch.setattr("membrane.sweep.search.study.pruner", lambda name, epochs: Pitiless())
+    monkeypatch.setattr("membrane.sweep.search.study.build_pruner", lambda name, epochs: Pitiless())
     monkeypatch.setattr(module, "Watcher", partial(Watcher, seconds=0.01))
     assert small("sweep=optuna", "optimizer.lr=0.001,0.01", "hydra.sweeper.n_trials=1", "epochs=400") == 0
     assert "study digits-" in (printed := capsys.readouterr().out)
@@ -381,7 +381,7 @@ def test_a_search_in_processes_prunes_and_finishes(
         def prune(self, study: optuna.Study, trial: optuna.trial.FrozenTrial) -> bool:
             return trial.number == 1
 
-    monkeypatch.setattr("membrane.sweep.search.study.pruner", lambda name, epochs: Odd())
+    monkeypatch.setattr("membrane.sweep.search.study.build_pruner", lambda name, epochs: Odd())
     processes = ("hydra/launcher=processes", "hydra.launcher.n_jobs=2", "hydra.sweeper.n_trials=3")
     assert small("sweep=optuna", "optimizer.lr=tag(log,interval(1e-4,1))", *processes, "epochs=60") == 0
     printed = capsys.readouterr().out

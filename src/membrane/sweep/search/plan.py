@@ -15,9 +15,9 @@ from membrane.errors import ConfigError
 from membrane.runs.folder import RunFolder
 from membrane.schema import Config
 from membrane.scores import MONITORS, score_of
-from membrane.sweep.jobs import space_of
-from membrane.sweep.search.space import Choices, Dimension, examples
-from membrane.sweep.search.study import SearchSettings, digest, refuse_without_optuna
+from membrane.sweep.jobs import sweeper_search_space
+from membrane.sweep.search.space import CategoricalDimension, Dimension, example_jobs
+from membrane.sweep.search.study import SearchSettings, refuse_without_optuna, search_digest
 
 
 @dataclass(frozen=True)
@@ -41,10 +41,10 @@ class Plan:
         settings = validated("hydra.sweeper", SearchSettings, {str(key): value for key, value in said.items()})
         refuse_without_optuna()
         parsed = composer.parsed(typed)
-        space = space_of(composer, settings.params, parsed)
+        space = sweeper_search_space(composer, settings.params, parsed)
         fixed = [line for line, each in zip(typed, parsed, strict=True) if not each.is_sweep_override()]
         hydra = [str(line) for line in master.hydra.overrides.hydra]
-        typical = first_that_runs(composer, [[*hydra, *job] for job in examples(fixed, space)])
+        typical = first_that_runs(composer, [[*hydra, *job] for job in example_jobs(fixed, space)])
         sources = [source.path for source in master.hydra.runtime.config_sources if source.provider == "command-line"]
         config_dir = [word for path in sources for word in ("--config-dir", str(path))]
         return cls(composer, hydra, fixed, space, settings, typical, metric(settings.metric, typical), config_dir)
@@ -57,12 +57,12 @@ class Plan:
     def identity(self) -> str:
         """What is searched: the same for the same experiment, seed, space and metric, however they are typed."""
         space = {name: [repr(value) for value in values(found)] for name, found in self.space.items()}
-        return digest([RunFolder(self.typical).fingerprint, self.typical.seed, space, self.metric])
+        return search_digest([RunFolder(self.typical).fingerprint, self.typical.seed, space, self.metric])
 
     def name(self) -> str:
         """The study's name: the same command goes on with its own study, and no other one mixes in."""
         how = [self.settings.sampler, self.settings.pruner, self.settings.seed]
-        return self.settings.study or f"{self.typical.name}-{digest([self.identity(), *how])}"
+        return self.settings.study or f"{self.typical.name}-{search_digest([self.identity(), *how])}"
 
     @property
     def storage(self) -> str:
@@ -89,7 +89,11 @@ class Plan:
 
 def values(found: Dimension) -> list[Any]:
     """What makes a dimension the one that it is."""
-    return list(found.values) if isinstance(found, Choices) else [found.low, found.high, found.step, found.log]
+    return (
+        list(found.values)
+        if isinstance(found, CategoricalDimension)
+        else [found.low, found.high, found.step, found.log]
+    )
 
 
 def configured(composer: Composer, overrides: Sequence[str]) -> Config:

@@ -1,6 +1,6 @@
-"""A study of Optuna's, kept on the disk: what was tried, what it gave, what to try next.
+"""A study of Optuna's, kept on the disk: the trials so far with their values, and the choice of the next one.
 
-Optuna is imported only where it is used: it is an extra, and the command line reads this file's settings.
+Optuna is imported only in the functions that use it: it is an extra, and every command line imports this module.
 """
 
 import hashlib
@@ -17,7 +17,7 @@ from pydantic import Field, PositiveInt
 from membrane.errors import ConfigError, one_line
 from membrane.files.lock import hold_lock
 from membrane.schema.node import Count, Settings
-from membrane.sweep.search.space import Choices, Dimension
+from membrane.sweep.search.space import CategoricalDimension, Dimension
 
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
@@ -30,12 +30,13 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 IDENTITY = "membrane"
-"""The attribute of a study that says what it searches."""
-REPEATED = "repeated as"
-"""The attribute of a trial that did not end by itself and whose parameters are tried again."""
+"""The attribute of a study with the digest of what it searches."""
+REQUEUED = "repeated as"
+"""The attribute of a trial that was interrupted and whose parameters are tried again as another one."""
 DEATHS = "deaths"
-"""The attribute of a trial that counts the processes which died of its parameters, or while they were tried."""
-ATTEMPTS = 3
+"""The attribute of a trial that counts the processes that died while they tried its parameters."""
+MAX_DEATHS = 3
+"""Parameters are given up after so many processes have died while they tried them."""
 
 
 class SearchSettings(Settings):
@@ -54,24 +55,27 @@ class SearchSettings(Settings):
 
 
 def refuse_without_optuna() -> None:
-    """ConfigError where the extra is not installed."""
+    """Raise ConfigError if Optuna is not installed."""
     if find_spec("optuna") is None:
         raise ConfigError("sweep=optuna needs the package optuna: pip install 'membrane[optuna]'")
 
 
-def digest(content: Any) -> str:
-    """12 hex digits of what is searched and how."""
+def search_digest(content: Any) -> str:
+    """Return the SHA-256, 12 hex digits, of the canonical JSON of what is searched, or of how."""
     text = json.dumps(content, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
-def alone(lock: Path) -> AbstractContextManager[None]:
-    """Inside, no other process works on the study, so that a trial which is left running belongs to a dead one."""
+def hold_study(lock: Path) -> AbstractContextManager[None]:
+    """Keep other processes from the study, so that a trial found running is one whose process has died.
+
+    Raises Occupied if another process holds it.
+    """
     return hold_lock(lock, f"the study {lock.stem}")
 
 
-def opened(storage: str) -> "BaseStorage":
-    """A journal file, or SQLite by its URL. ConfigError where it cannot be opened."""
+def open_storage(storage: str) -> "BaseStorage":
+    """Open the journal file or the SQLite URL that ``storage`` names. Raises ConfigError if it cannot be opened."""
     from optuna.storages import JournalStorage, RDBStorage
     from optuna.storages.journal import JournalFileBackend
 
@@ -85,28 +89,28 @@ def opened(storage: str) -> "BaseStorage":
         path.parent.mkdir(parents=True, exist_ok=True)
         if sqlite:
             return RDBStorage(storage)
-        mend(path)
+        repair_journal(path)
         return JournalStorage(JournalFileBackend(str(path)))
     except Exception as error:  # of the disk, of SQLAlchemy, of a file that holds something else
         raise ConfigError(f"hydra.sweeper.storage={storage} cannot be opened: {one_line(error)}") from None
 
 
-def mend(journal: Path) -> None:
-    """Remove what a process that died left of a journal: half a last line, and its lock."""
+def repair_journal(journal: Path) -> None:
+    """Remove what a process that died may have left of a journal: an unfinished last line, and a lock."""
     journal.with_name(f"{journal.name}.lock").unlink(missing_ok=True)
     if not journal.is_file():
         return
     with journal.open("r+b") as file:
-        whole = file.read().rfind(b"\n") + 1
-        file.truncate(whole)
+        complete = file.read().rfind(b"\n") + 1
+        file.truncate(complete)
 
 
 class Study:
-    """A study and how it goes on: `ask` for parameters, `tell` what they gave."""
+    """A study: `ask` gives the parameters of the next trial, `tell` takes their value."""
 
     def __init__(self, study: "OptunaStudy", space: Mapping[str, Dimension], settings: SearchSettings) -> None:
         self.study = study
-        self.distributions = {name: distribution(found) for name, found in space.items()}
+        self.distributions = {name: optuna_distribution(dimension) for name, dimension in space.items()}
         self.settings = settings
 
     @classmethod
@@ -120,115 +124,128 @@ class Study:
         settings: SearchSettings,
         epochs: int,
     ) -> Self:
-        """The study of that name, new or as it was left. ConfigError where it searches something else."""
+        """Open the study, or create it if there is none. Raises ConfigError if it is of another search.
+
+        ``name``: the study's name in the storage.
+        ``identity``: the digest of experiment, seed, space and metric, by which another search is told.
+        ``storage``: the path of a journal file, or `sqlite:///FILE`.
+        ``direction``: the better direction of the metric, as Optuna calls it.
+        ``space``: the dimensions by setting.
+        ``settings``: those of the sampler, the pruner and the number of trials.
+        ``epochs``: the epochs of a whole run, which are the steps of the pruner.
+        """
         from optuna import create_study
 
-        kept = opened(storage)
+        opened = open_storage(storage)
         try:
             study = create_study(
-                storage=kept,
+                storage=opened,
                 study_name=name,
                 direction=direction,
-                pruner=pruner(settings.pruner, epochs),
+                pruner=build_pruner(settings.pruner, epochs),
                 load_if_exists=True,
             )
-            known = study.user_attrs.get(IDENTITY)
-            if known is None and not study.trials:
-                study.set_user_attr(IDENTITY, known := identity)
+            recorded = study.user_attrs.get(IDENTITY)
+            if recorded is None and not study.trials:
+                study.set_user_attr(IDENTITY, recorded := identity)
         except (ValueError, KeyError, OSError) as error:
             raise ConfigError(f"hydra.sweeper.storage={storage} cannot be read: {one_line(error)}") from None
-        if known != identity:
+        if recorded != identity:
             raise ConfigError(
                 f"hydra.sweeper.study={name} holds another search (other settings, space or metric); name a new one"
             )
         return cls(study, space, settings)
 
     def ask(self) -> "Trial":
-        """A trial to run: first those that did not end by themselves, then what the sampler draws.
+        """Return a trial to run: first those that were interrupted, then what the sampler draws.
 
-        What is drawn depends on the seed and on how many were drawn before, whichever process drew them: a study that
-        was stopped and goes on tries what it would have tried.
+        The sampler's seed follows from the settings and from the number of trials drawn before, in whatever process, so
+        a search that was stopped and goes on draws what it would have drawn.
         """
-        drawn = sum(REPEATED not in trial.user_attrs for trial in self.study.trials)
-        self.study.sampler = sampler(self.settings.sampler, int(digest([self.settings.seed, drawn]), 16) % 2**32)
+        drawn = sum(REQUEUED not in trial.user_attrs for trial in self.study.trials)
+        seed = int(search_digest([self.settings.seed, drawn]), 16) % 2**32
+        self.study.sampler = build_sampler(self.settings.sampler, seed)
         return self.study.ask(self.distributions)
 
     def tell(self, trial: "Trial | int", value: float | None, state: str) -> None:
-        """How a trial ended: ``complete`` with its value, ``pruned`` or ``fail``."""
+        """Record that a trial ended as ``complete`` with a value, as ``pruned`` or as ``fail``."""
         from optuna.trial import TrialState
 
         self.study.tell(trial, value, TrialState[state.upper()], skip_if_finished=True)
 
-    def repeat(self, number: int, died: bool) -> bool:
-        """Fail a trial that did not end by itself, and put its parameters first; whether that was done.
+    def requeue(self, number: int, died: bool) -> bool:
+        """Record an interrupted trial as failed, queue its parameters as the next trial, and return whether they are.
 
-        ``died``: with its process, which may be the parameters' fault, so that is done only so often.
+        ``died`` says that its process died, which the parameters may have caused: MAX_DEATHS times, and they are not
+        queued again.
         """
         from optuna.trial import TrialState
 
         trial = self.study.trials[number]
         deaths = trial.user_attrs.get(DEATHS, 0) + died
-        again = deaths < ATTEMPTS and set(trial.params) == set(self.distributions)
-        if again or not trial.params:
-            attribute = len(self.study.trials) if again else "nothing"
-            self.study._storage.set_trial_user_attr(trial._trial_id, REPEATED, attribute)
-        if again:
+        queued = deaths < MAX_DEATHS and set(trial.params) == set(self.distributions)
+        if queued or not trial.params:
+            attribute = len(self.study.trials) if queued else "nothing"
+            # Optuna 5.0.0: only the storage, by its own number, lets an attribute be set on a trial of another process
+            self.study._storage.set_trial_user_attr(trial._trial_id, REQUEUED, attribute)
+        if queued:
             self.study.enqueue_trial(trial.params, user_attrs={DEATHS: deaths})
         self.study.tell(number, state=TrialState.FAIL)
-        return again
+        return queued
 
-    def forsake(self) -> None:
-        """Fail the trials that a dead process left running, one line each; their parameters come first now."""
+    def requeue_abandoned(self) -> None:
+        """Requeue the trials whose processes died, and log a line for each."""
         from optuna.trial import TrialState
 
         for trial in self.study.get_trials(states=(TrialState.RUNNING,)):
-            again = self.repeat(trial.number, died=True)
-            then = "its parameters come first now" if again else "its parameters are not tried again"
+            queued = self.requeue(trial.number, died=True)
+            then = "its parameters come first now" if queued else "its parameters are not tried again"
             log.info("trial %d was left running by a process that is gone: failed; %s", trial.number, then)
 
     def trials(self, *states: str) -> "list[FrozenTrial]":
-        """The trials in these states."""
+        """Return the trials in these states, in order."""
         from optuna.trial import TrialState
 
         return self.study.get_trials(states=[TrialState[state.upper()] for state in states])
 
-    def missing(self) -> int:
-        """How many trials are to be finished yet: those that failed do not count."""
+    def remaining(self) -> int:
+        """Return the number of trials to go until ``n_trials`` are complete or pruned; failed ones do not count."""
         return max(0, self.settings.n_trials - len(self.trials("complete", "pruned")))
 
     def best(self) -> "FrozenTrial | None":
-        """The best of the finished trials; a pruned one is none."""
+        """Return the best of the complete trials, or None if there is none."""
         return self.study.best_trial if self.trials("complete") else None
 
 
-def distribution(found: Dimension) -> "BaseDistribution":
-    """A dimension in Optuna's form."""
+def optuna_distribution(dimension: Dimension) -> "BaseDistribution":
+    """Return a dimension in Optuna's form."""
     from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
-    if isinstance(found, Choices):
-        return CategoricalDistribution(found.values)
-    if isinstance(found.low, int) and isinstance(found.high, int):
-        return IntDistribution(found.low, found.high, log=found.log, step=int(found.step or 1))
-    return FloatDistribution(found.low, found.high, log=found.log, step=found.step)
+    if isinstance(dimension, CategoricalDimension):
+        return CategoricalDistribution(dimension.values)
+    low, high = dimension.low, dimension.high
+    if isinstance(low, int) and isinstance(high, int):
+        return IntDistribution(low, high, log=dimension.log, step=int(dimension.step or 1))
+    return FloatDistribution(low, high, log=dimension.log, step=dimension.step)
 
 
-def sampler(name: str, seed: int) -> "BaseSampler":
-    """`tpe`, which learns from the trials so far, or `random`."""
+def build_sampler(name: str, seed: int) -> "BaseSampler":
+    """Return the sampler: `tpe`, which learns from the trials so far, or `random`."""
     from optuna.samplers import RandomSampler, TPESampler
 
-    made: dict[str, Callable[..., BaseSampler]] = {"tpe": TPESampler, "random": RandomSampler}
-    return made[name](seed=seed)
+    classes: dict[str, Callable[..., BaseSampler]] = {"tpe": TPESampler, "random": RandomSampler}
+    return classes[name](seed=seed)
 
 
-def pruner(name: str, epochs: int) -> "BasePruner":
-    """What ends trials early; epochs are its steps."""
+def build_pruner(name: str, epochs: int) -> "BasePruner":
+    """Return the pruner, whose steps are the epochs of a run."""
     from optuna.pruners import HyperbandPruner, MedianPruner, NopPruner, SuccessiveHalvingPruner
 
     if name == "hyperband":
         return HyperbandPruner(max_resource=epochs)
-    made: dict[str, Callable[[], BasePruner]] = {
+    classes: dict[str, Callable[[], BasePruner]] = {
         "none": NopPruner,
         "median": MedianPruner,
         "asha": SuccessiveHalvingPruner,
     }
-    return made[name]()
+    return classes[name]()

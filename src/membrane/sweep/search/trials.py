@@ -16,7 +16,7 @@ from membrane.runs.folder import RunFolder
 from membrane.schema.secrets import masked_override
 from membrane.sweep.search.plan import Plan
 from membrane.sweep.search.pruning import Progress, Watcher
-from membrane.sweep.search.study import Study, alone
+from membrane.sweep.search.study import Study, hold_study
 from membrane.sweep.search.verdict import tell_verdict
 from membrane.tracking.log import silence_libraries
 
@@ -37,11 +37,11 @@ def search(plan: Plan, launch: Launch, at_once: int) -> None:
     import optuna  # noqa: F401 - before `silence_libraries`, which silences it
 
     name, storage = plan.name(), plan.storage
-    with silence_libraries(), alone(Path(storage.removeprefix("sqlite:///")).parent / f"{name}.lock"):
+    with silence_libraries(), hold_study(Path(storage.removeprefix("sqlite:///")).parent / f"{name}.lock"):
         study = Study.open(
             name, plan.identity(), storage, plan.direction, plan.space, plan.settings, plan.typical.epochs
         )
-        log.info("study %s in %s: %d of %d trials to go", name, storage, study.missing(), plan.settings.n_trials)
+        log.info("study %s in %s: %d of %d trials to go", name, storage, study.remaining(), plan.settings.n_trials)
         try:
             Search(plan, study, launch, plan.settings.n_jobs or at_once).run()
         finally:
@@ -83,9 +83,9 @@ class Search:
 
     def run(self) -> None:
         """Until so many trials are finished. RunFailed where too many fail in a row, or some were refused."""
-        self.study.forsake()
+        self.study.requeue_abandoned()
         in_a_row = 0
-        while (missing := self.study.missing()) > 0:
+        while (missing := self.study.remaining()) > 0:
             batch = [self.proposal() for _ in range(min(self.at_once, missing))]
             self.try_out(batch)
             for each in batch:
@@ -174,7 +174,7 @@ class Search:
 
     def stopped(self, each: Proposal) -> None:
         """A trial that did not end: its parameters come first when the search goes on."""
-        self.study.repeat(each.trial.number, died=False)
+        self.study.requeue(each.trial.number, died=False)
         each.state = "stopped"
 
     def value(self, folder: RunFolder) -> float | None:

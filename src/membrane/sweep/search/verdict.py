@@ -10,7 +10,7 @@ from membrane.runs.fingerprint import fingerprint
 from membrane.runs.provenance import program_command
 from membrane.schema.secrets import masked_override
 from membrane.sweep.search.plan import Plan, configured
-from membrane.sweep.search.study import REPEATED, Study
+from membrane.sweep.search.study import REQUEUED, Study
 
 if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
@@ -21,7 +21,7 @@ WORDS = {"COMPLETE": "complete", "PRUNED": "pruned", "FAIL": "failed", "WAITING"
 
 def tell_verdict(plan: Plan, study: Study) -> None:
     """A short table, and the command to copy."""
-    counted = Counter(trial.state.name for trial in study.trials(*WORDS) if REPEATED not in trial.user_attrs)
+    counted = Counter(trial.state.name for trial in study.trials(*WORDS) if REQUEUED not in trial.user_attrs)
     ended = ", ".join(f"{counted[state]} {word}" for state, word in WORDS.items() if counted[state])
     log.info("study %s: %s", plan.name(), ended or "no trial yet")
     best = study.best()
