@@ -13,7 +13,7 @@ from membrane.config import precision
 from membrane.config.check import check, resolved
 from membrane.config.composer import Composer
 from membrane.errors import ConfigError
-from membrane.fast.fused import fuse, way
+from membrane.fast.fused import fuse, implementation
 from membrane.neurons import NeuronFactory
 from membrane.runs import processor as processor_module
 from membrane.runs.folder import RunFolder
@@ -103,7 +103,7 @@ def test_every_surrogate_that_has_a_name_runs_fused(choice: str, raw: dict[str, 
     kind = next(each for each in GROUPS["surrogate"][1] if each.choice == choice)
     net = nn.Sequential(build_neuron_factory(check(raw | {"surrogate": {"_target_": kind.public}}))())
     fuse(net)
-    assert way(net[0], torch.bfloat16) in ("compiled", "in place")
+    assert implementation(net[0], torch.bfloat16) in ("compiled", "in place")
 
 
 def test_a_mistake_beside_it_is_named(raw: dict[str, Any]) -> None:

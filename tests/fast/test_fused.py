@@ -16,10 +16,9 @@ from spikingjelly.activation_based import layer, neuron, surrogate
 from torch import Tensor, fx, nn
 
 from membrane.config.check import check as checked
-from membrane.fast import eager, fused
-from membrane.fast import kernels as compiled
-from membrane.fast.fused import fuse, summary
-from membrane.fast.surrogate_gradients import COMPILED
+from membrane.fast import eager, fused, kernels
+from membrane.fast.fused import describe_neurons, fuse
+from membrane.fast.surrogate_gradients import C_DERIVATIVES
 from membrane.neurons import neuron_layers
 from membrane.training.assembly import build_learner
 
@@ -33,7 +32,7 @@ def way(name: str) -> Iterator[None]:
     """Inside, the fused neurons run that way."""
     with pytest.MonkeyPatch.context() as patch:
         if name == "in place":
-            patch.setattr(compiled, "kernel", lambda form: None)
+            patch.setattr(kernels, "kernel_for", lambda form: None)
         yield
 
 
@@ -155,7 +154,7 @@ def test_compiled_in_every_layout(module: nn.Module, layout: str) -> None:
 
 def surrogates() -> list[nn.Module]:
     """All of SpikingJelly's whose spike is Heaviside's step."""
-    return [getattr(surrogate, name)() for name in COMPILED]
+    return [getattr(surrogate, name)() for name in C_DERIVATIVES]
 
 
 @pytest.mark.parametrize("shape", surrogates(), ids=lambda shape: type(shape).__name__)
@@ -170,7 +169,7 @@ def test_no_surrogate_is_forgotten() -> None:
     base = surrogate.SurrogateFunctionBase
     found = {name for name, kind in vars(surrogate).items() if isinstance(kind, type) and issubclass(kind, base)}
     others = {"SurrogateFunctionBase", "MultiLevelSpikeCount", "PoissonPass"}  # no step, or a random one
-    assert found - others == set(COMPILED)
+    assert found - others == set(C_DERIVATIVES)
 
 
 @pytest.mark.parametrize("name", WAYS)
@@ -350,7 +349,7 @@ def test_a_copy_has_a_state_of_its_own() -> None:
     twin(draw((3, 2, 4), "contiguous"))
     assert module.v == 0.0
     assert isinstance(twin.v, Tensor)
-    assert summary(twin, torch.float32) == "neurons: 1 compiled"
+    assert describe_neurons(twin, torch.float32) == "neurons: 1 compiled"
 
 
 def test_torch_fx_traces_around_it() -> None:
@@ -373,7 +372,7 @@ class Steep(surrogate.ATan):  # type: ignore[misc]
 
 @pytest.mark.parametrize("mode", ["m", "s"])
 def test_what_is_not_covered_runs_as_before(mode: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fused, "advance", lambda *_args, **_kwargs: pytest.fail("ran fused"))
+    monkeypatch.setattr(fused, "run_fused", lambda *_args, **_kwargs: pytest.fail("ran fused"))
     x = draw((3, 2, 4), "contiguous")
     cases: list[tuple[nn.Module, Tensor]] = [
         (made("LIFNode", True, mode), x.double()),
@@ -394,11 +393,11 @@ def test_what_is_not_covered_runs_as_before(mode: str, monkeypatch: pytest.Monke
 def test_other_neurons_are_left_alone() -> None:
     model = nn.Sequential(neuron.KLIFNode(), neuron.CUBALIFNode(), nn.ReLU(), made("IFNode", False))
     assert fuse(model) == ["3"]
-    assert summary(model, torch.float32) == "neurons: 1 compiled, 2 step by step"
-    assert summary(model, torch.float64) == "neurons: 3 step by step"
+    assert describe_neurons(model, torch.float32) == "neurons: 1 compiled, 2 step by step"
+    assert describe_neurons(model, torch.float64) == "neurons: 3 step by step"
     with way("in place"):
-        assert summary(model, torch.bfloat16) == "neurons: 1 in place, 2 step by step"
-    assert summary(nn.ReLU(), torch.float32) == "neurons: none"
+        assert describe_neurons(model, torch.bfloat16) == "neurons: 1 in place, 2 step by step"
+    assert describe_neurons(nn.ReLU(), torch.float32) == "neurons: none"
 
 
 def test_settings_changed_later_count() -> None:
@@ -426,15 +425,15 @@ def test_a_model_is_fused_where_the_configuration_says_so(raw: dict[str, Any], w
 
 
 @pytest.fixture
-def fresh(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], compiled.Kernel | None]:
+def fresh(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], kernels.Kernel | None]:
     """The kernel of one form, as another process with an empty cache would get it."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    wanted = compiled.Form("integrate", True, False, False, False, "ATan", torch.float32)
-    return partial(compiled.kernel.__wrapped__, wanted)
+    wanted = kernels.Form("integrate", True, False, False, False, "ATan", torch.float32)
+    return partial(kernels.kernel_for.__wrapped__, wanted)
 
 
 def test_a_kernel_is_compiled_once(
-    fresh: Callable[[], compiled.Kernel | None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    fresh: Callable[[], kernels.Kernel | None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert fresh() is not None
     [library] = (tmp_path / "membrane" / "kernels").iterdir()
@@ -446,7 +445,7 @@ def test_a_kernel_is_compiled_once(
 
 
 def test_a_broken_kernel_is_compiled_again(
-    fresh: Callable[[], compiled.Kernel | None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    fresh: Callable[[], kernels.Kernel | None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert fresh() is not None
     [whole] = (tmp_path / "membrane" / "kernels").iterdir()
@@ -461,7 +460,7 @@ def test_a_broken_kernel_is_compiled_again(
 
 
 def test_without_a_compiler(
-    fresh: Callable[[], compiled.Kernel | None], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    fresh: Callable[[], kernels.Kernel | None], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setenv("PATH", "")
     with caplog.at_level(logging.WARNING):
@@ -471,12 +470,12 @@ def test_without_a_compiler(
 
 
 def test_a_compiler_that_fails(
-    fresh: Callable[[], compiled.Kernel | None],
+    fresh: Callable[[], kernels.Kernel | None],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    monkeypatch.setattr(compiled, "OPTIONS", ["-no-such-option"])
+    monkeypatch.setattr(kernels, "OPTIONS", ["-no-such-option"])
     with caplog.at_level(logging.WARNING):
         assert fresh() is None
     assert "no-such-option" in caplog.text
@@ -484,7 +483,7 @@ def test_a_compiler_that_fails(
 
 
 def test_without_a_place_to_keep_it(
-    fresh: Callable[[], compiled.Kernel | None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    fresh: Callable[[], kernels.Kernel | None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
     (tmp_path / "file").write_text("no folder")

@@ -1,1 +1,1 @@
-"""The same functions, sooner: fused neurons, memory layout, compilation."""
+"""Faster ways to compute the same functions: fused neurons, memory layout, compilation."""

@@ -1,8 +1,8 @@
-"""Channels last: the channels of one position side by side in memory, which convolutions on the CPU are faster with.
+"""Channels last: the channels of a position lie side by side in memory, with which convolutions on the CPU are faster.
 
-torch has that layout for images. A signal [N,C,S] it would put in order again before each convolution, and its batch
-norm would take every channel for scattered memory; here both take it for an image [N,C,1,S] of one row. Classes, names,
-weights and hooks stay as they are.
+torch has this layout for images. A signal [N,C,S] would be reordered before each convolution, and batch norm would
+treat each of its channels as scattered memory; here both layers see it as an image [N,C,1,S] of one row. Classes,
+names, weights and hooks stay as they are.
 """
 
 from collections.abc import Callable
@@ -18,30 +18,35 @@ SIGNAL = 3  # axes of [N,C,S]
 
 
 def lay_channels_last(model: nn.Module) -> None:
-    """Let a model's convolutions, and with them all that follows, lie channels last.
+    """Let a model's convolutions, and with them all layers behind them, work channels last.
 
-    A subclass that convolves or normalises in a way of its own is left to it.
+    A subclass that overrides how it convolves or normalises is left as it is.
     """
     model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     for module in model.modules():
-        kind: Any = type(module)
-        if isinstance(module, nn.Conv1d) and kind._conv_forward is nn.Conv1d._conv_forward:
+        layer_class: Any = type(module)
+        # _conv_forward and _check_input_dim are private to torch 2.11.0: replacing them leaves forward, which handles
+        # padding and statistics, to torch
+        if isinstance(module, nn.Conv1d) and layer_class._conv_forward is nn.Conv1d._conv_forward:
             if module.padding_mode == "zeros":
-                give(module, _conv_forward)
-        elif isinstance(module, layer.BatchNorm1d) and kind.super_forward is layer.BatchNorm1d.super_forward:
-            give(module, super_forward, _check_input_dim)
-        elif isinstance(module, nn.BatchNorm1d) and kind.forward is nn.BatchNorm1d.forward:
-            give(module, forward, _check_input_dim)
+                replace_methods(module, _conv_forward)
+        elif isinstance(module, layer.BatchNorm1d) and layer_class.super_forward is layer.BatchNorm1d.super_forward:
+            replace_methods(module, super_forward, _check_input_dim)
+        elif isinstance(module, nn.BatchNorm1d) and layer_class.forward is nn.BatchNorm1d.forward:
+            replace_methods(module, forward, _check_input_dim)
 
 
-def give(module: nn.Module, *methods: Callable[..., Any]) -> None:
-    """Let a module have these in place of its class's methods of the same names, by which they can be pickled."""
+def replace_methods(module: nn.Module, *methods: Callable[..., Any]) -> None:
+    """Give a module these functions in place of its class's methods of the same names.
+
+    The names must be equal: a bound method is pickled by its function's name.
+    """
     for method in methods:
         setattr(module, method.__name__, MethodType(method, module))
 
 
 def _conv_forward(self: nn.Conv1d, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-    """x [N,C,S] → [N,K,S'], as ``Conv1d._conv_forward``."""
+    """Convolve x [N,C,S] → [N,K,S'], as ``Conv1d._conv_forward`` does."""
     if x.dim() != SIGNAL:
         result: Tensor = nn.Conv1d._conv_forward(self, x, weight, bias)
         return result
@@ -53,21 +58,22 @@ def _conv_forward(self: nn.Conv1d, x: Tensor, weight: Tensor, bias: Tensor | Non
 
 
 def forward(self: nn.BatchNorm1d, x: Tensor) -> Tensor:
-    """x [N,C,S] or [N,C] → the same, as ``BatchNorm1d.forward``."""
+    """Normalise x [N,C,S] or [N,C], as ``BatchNorm1d.forward`` does."""
     type(self)._check_input_dim(self, x)
-    way = nn.BatchNorm1d.forward
-    return way(self, as_image(x)).squeeze(-2) if x.dim() == SIGNAL else way(self, x)
+    if x.dim() != SIGNAL:
+        return nn.BatchNorm1d.forward(self, x)
+    return nn.BatchNorm1d.forward(self, as_image(x)).squeeze(-2)
 
 
 def super_forward(self: nn.BatchNorm1d, x: Tensor) -> Tensor:
-    """SpikingJelly's name for it: what its layers do at one timestep, or at all of them merged."""
+    """Normalise x as `forward`: what SpikingJelly's layers call for one timestep, or for all of them merged."""
     return forward(self, x)
 
 
 def _check_input_dim(self: nn.BatchNorm1d, x: Tensor) -> None:
-    """Nothing: `forward` has looked at x before it became an image."""
+    """Check nothing, because `forward` has checked x before it became an image."""
 
 
 def as_image(x: Tensor) -> Tensor:
-    """[N,C,S] → [N,C,1,S]."""
+    """View [N,C,S] as [N,C,1,S]."""
     return x.unsqueeze(-2)

@@ -1,18 +1,26 @@
-"""What one layer of fused neurons computes: the form of its equations, their constants, its surrogate."""
+"""The dynamics of a layer of fused neurons: the form of its equations, their constants, its surrogate."""
 
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-State = tuple[Tensor | None, float]  # v [N,…] before the first timestep; or None, and the number that all start at
+State = tuple[Tensor | None, float]
+"""v [N,…] before the first timestep, or None and the value at which all neurons start."""
 
 
 class Dynamics(NamedTuple):
     """h[t] = charge(x[t], v[t−1]), s[t] = Θ(h[t] − θ), v[t] = reset(h[t], s[t]).
 
-    ``charge`` is ``integrate`` (h = v + x), ``leak`` (by ``tau``) or ``learned`` (by a rate 1/τ that takes a gradient);
-    ``v_reset`` None is the soft reset.
+    Arguments:
+        charge: ``integrate`` (h = v + x), ``leak`` (by ``tau``) or ``learned`` (by a rate 1/τ that has a gradient).
+        decay_input: the leak acts on x too: h = v + (x − v)/τ instead of v − v/τ + x, v relative to rest.
+        tau: in timesteps; 1 if the charge is not ``leak``.
+        v_threshold: θ.
+        v_reset: potential after a spike. None: the soft reset, v = h − θ.
+        detach_reset: no gradient flows through the spike in the reset.
+        surrogate: SpikingJelly's module, Heaviside's step with another derivative.
+        parameters: p and q of the surrogate's derivative in C.
     """
 
     charge: str
@@ -26,17 +34,17 @@ class Dynamics(NamedTuple):
 
     @property
     def rest(self) -> float:
-        """Where a leak leads to."""
+        """Return the potential to which a leak leads."""
         return 0.0 if self.v_reset is None else self.v_reset
 
 
-def unrolled(dynamics: Dynamics, x: Tensor, state: State, rate: Tensor | None) -> tuple[Tensor, Tensor]:
-    """x [T,N,…] → spikes [T,N,…] and the last v [N,…], one operation after another: what autograd can derive twice."""
+def unroll(dynamics: Dynamics, x: Tensor, state: State, rate: Tensor | None) -> tuple[Tensor, Tensor]:
+    """Run x [T,N,…] → spikes [T,N,…] and the last v [N,…], in operations that autograd can differentiate twice."""
     before, start = state
     v = torch.full_like(x[0], start, dtype=torch.float32) if before is None else before
     spikes = []
-    for now in x.float():
-        v = charged(dynamics, now, v, rate)
+    for frame in x.float():
+        v = charge(dynamics, frame, v, rate)
         spike = dynamics.surrogate(v - dynamics.v_threshold)
         spikes.append(spike.to(x.dtype))
         spike = spike.detach() if dynamics.detach_reset else spike
@@ -47,8 +55,8 @@ def unrolled(dynamics: Dynamics, x: Tensor, state: State, rate: Tensor | None) -
     return torch.stack(spikes), v
 
 
-def charged(dynamics: Dynamics, x: Tensor, v: Tensor, rate: Tensor | None) -> Tensor:
-    """h [N,…] of x [N,…] and v [N,…]."""
+def charge(dynamics: Dynamics, x: Tensor, v: Tensor, rate: Tensor | None) -> Tensor:
+    """Charge v [N,…] with x [N,…] → h [N,…]."""
     if dynamics.charge == "integrate":
         return v + x
     leaking = x - (v - dynamics.rest) if dynamics.decay_input else v - dynamics.rest

@@ -1,6 +1,6 @@
-"""Fused neurons with torch's own operations, in place: for machines without a compiler, and what is not compiled.
+"""Fused neurons in torch's own operations, in place: for machines without a compiler, and surrogates not in C.
 
-A piece of the layer goes through all timesteps before the next one does, which keeps its state in the cache.
+A piece of the layer goes through all timesteps before the next piece does, so that its state stays in the cache.
 """
 
 from collections.abc import Iterator
@@ -9,39 +9,39 @@ import torch
 from torch import Tensor
 
 from membrane.fast.dynamics import Dynamics, State
-from membrane.fast.layout import like_rows, like_step, rows
+from membrane.fast.layout import empty_rows, empty_step, row_view
 from membrane.fast.surrogate_gradients import derivative
 
 PIECE = 2**17
-"""Neurons in a piece: half a mebibyte for each timestep. With fewer, torch's overhead of a call weighs more."""
+"""Neurons in a piece: half a mebibyte for each timestep. With fewer, torch's overhead for each call dominates."""
 
 
 def pieces(neurons: int) -> Iterator[slice]:
-    """Slices of the neurons."""
+    """Yield slices of the neurons."""
     for first in range(0, neurons, PIECE):
         yield slice(first, first + PIECE)
 
 
 def forward(dynamics: Dynamics, x: Tensor, state: State, rate: Tensor | None) -> tuple[Tensor, Tensor]:
-    """x [T,N,…], dense in each timestep → spikes [T,N,…] and the last v [N,…], laid out as x."""
-    spikes, after = like_rows(x), like_step(x)
-    inputs, outputs, potentials = rows(x), rows(spikes), rows(after[None])[0]
+    """Run x [T,N,…], dense in each timestep → spikes [T,N,…] and the last v [N,…], laid out as x."""
+    spikes, after = empty_rows(x), empty_step(x)
+    inputs, outputs, potentials = row_view(x), row_view(spikes), row_view(after[None])[0]
     for piece in pieces(inputs.shape[1]):
-        v = begin(potentials[piece], state, piece)
+        v = fill_start(potentials[piece], state, piece)
         for t in range(len(x)):
             charge_(dynamics, inputs[t, piece], v, rate)
             reset_(dynamics, v, fire(dynamics, v, outputs[t, piece]))
     return spikes, after
 
 
-def begin(v: Tensor, state: State, piece: slice) -> Tensor:
-    """Fill v with where the neurons of a piece start."""
+def fill_start(v: Tensor, state: State, piece: slice) -> Tensor:
+    """Fill v with the potentials at which the neurons of a piece start."""
     before, start = state
-    return v.fill_(start) if before is None else v.copy_(rows(before[None])[0, piece])
+    return v.fill_(start) if before is None else v.copy_(row_view(before[None])[0, piece])
 
 
 def charge_(dynamics: Dynamics, x: Tensor, v: Tensor, rate: Tensor | None) -> Tensor:
-    """Turn v into h, in place, rounding as SpikingJelly's formula does."""
+    """Charge v with x, in place, rounding as SpikingJelly's formula does."""
     if dynamics.charge == "integrate":
         return v.add_(x)
     leaking = v - dynamics.rest
@@ -52,7 +52,7 @@ def charge_(dynamics: Dynamics, x: Tensor, v: Tensor, rate: Tensor | None) -> Te
 
 
 def fire(dynamics: Dynamics, h: Tensor, out: Tensor) -> Tensor:
-    """Spikes of h, written to ``out``; returned as float."""
+    """Write the spikes of h to ``out``, and return them as float32."""
     if out.dtype == h.dtype:
         return torch.ge(h, dynamics.v_threshold, out=out)
     spike = torch.ge(h, dynamics.v_threshold, out=torch.empty_like(h))
@@ -61,7 +61,7 @@ def fire(dynamics: Dynamics, h: Tensor, out: Tensor) -> Tensor:
 
 
 def reset_(dynamics: Dynamics, h: Tensor, spike: Tensor) -> Tensor:
-    """Turn h into v, in place."""
+    """Reset h, in place."""
     if dynamics.v_reset is None:
         return h.sub_(spike, alpha=dynamics.v_threshold)
     h.addcmul_(h, spike, value=-1)
@@ -71,19 +71,19 @@ def reset_(dynamics: Dynamics, h: Tensor, spike: Tensor) -> Tensor:
 def backward(
     dynamics: Dynamics, x: Tensor, state: State, rate: Tensor | None, g_spikes: Tensor, g_after: Tensor | None
 ) -> tuple[Tensor, Tensor | None, Tensor | None]:
-    """Gradients of spikes [T,N,…] and of the last v (or None) → of x, of the first v and of the rate, if any."""
-    g_x, g_before = like_rows(x), like_step(x)
-    inputs, arriving, leaving = rows(x), rows(g_spikes), rows(g_x)
-    carried = rows(g_before[None])[0]
+    """Convert gradients of spikes [T,N,…] and the last v (or None) to those of x, the first v and the rate."""
+    g_x, g_before = empty_rows(x), empty_step(x)
+    inputs, arriving, leaving = row_view(x), row_view(g_spikes), row_view(g_x)
+    carried = row_view(g_before[None])[0]
     share = 1 / dynamics.tau if rate is None else float(rate)
     g_rate = None if rate is None else torch.zeros((), dtype=torch.float64)
     for piece in pieces(inputs.shape[1]):
         carry = carried[piece]
-        carry.zero_() if g_after is None else carry.copy_(rows(g_after[None])[0, piece])
+        carry.zero_() if g_after is None else carry.copy_(row_view(g_after[None])[0, piece])
         x_piece = inputs[:, piece]
         v, h, s = replay(dynamics, x_piece, state, rate, piece)
         for t in reversed(range(len(x))):
-            g = back_(dynamics, h[t], s[t], arriving[t, piece], carry)
+            g = backward_step_(dynamics, h[t], s[t], arriving[t, piece], carry)
             if g_rate is not None:
                 moved = v[t] - dynamics.rest
                 g_rate += (g * (x_piece[t] - moved if dynamics.decay_input else moved.neg_())).sum(dtype=torch.float64)
@@ -99,9 +99,9 @@ def backward(
 def replay(
     dynamics: Dynamics, x: Tensor, state: State, rate: Tensor | None, piece: slice
 ) -> tuple[list[Tensor], Tensor, Tensor]:
-    """x [T,n] of a piece → v before each timestep (where a rate is learned), h [T,n] and spikes [T,n]."""
+    """Run x [T,n] of a piece again → v before each timestep (if a rate is learned), h [T,n] and spikes [T,n]."""
     h, s = x.new_empty(x.shape, dtype=torch.float32), x.new_empty(x.shape, dtype=torch.float32)
-    befores, v = [], begin(h.new_empty(x.shape[1]), state, piece)
+    befores, v = [], fill_start(h.new_empty(x.shape[1]), state, piece)
     for t in range(len(x)):
         if rate is not None:
             befores.append(v.clone())
@@ -110,8 +110,8 @@ def replay(
     return befores, h, s
 
 
-def back_(dynamics: Dynamics, h: Tensor, spike: Tensor, g_spike: Tensor, carry: Tensor) -> Tensor:
-    """The gradient of h, written to ``carry``, which holds that of v after the reset; h and spike are written over."""
+def backward_step_(dynamics: Dynamics, h: Tensor, spike: Tensor, g_spike: Tensor, carry: Tensor) -> Tensor:
+    """Turn ``carry``, the gradient of v after the reset, into that of h, in place; h and spike are overwritten."""
     away = None if dynamics.v_reset is None or dynamics.detach_reset else dynamics.v_reset - h
     slope = derivative(dynamics.surrogate, h.sub_(dynamics.v_threshold))
     if dynamics.v_reset is not None:

@@ -6,7 +6,7 @@
  * them through all timesteps while it lies in its cache. Nothing but x and the first v is kept for the gradient, which
  * goes through the timesteps once more: a pass over memory costs more than the arithmetic.
  *
- * compiled.py defines what is special to a neuron, so that nothing is decided inside a loop:
+ * kernels.py defines what is special to a neuron, so that nothing is decided inside a loop:
  *   BFLOAT16      x and s are bfloat16; the state and all arithmetic are float all the same
  *   INTEGRATE     h = v + x
  *   LEAK          LEAK(a) is a/leak or a*leak: h = v + LEAK(x - (v - rest)) with DECAY_INPUT, v - LEAK(v - rest) + x without

@@ -1,8 +1,8 @@
-"""Fused neurons in C: `kernel.c`, compiled for a form of neuron the first time that one runs, and kept on disk.
+"""Fused neurons in C: `kernel.c`, compiled for each form of neuron when one first runs, and kept on disk.
 
-That takes a C compiler and half a second, once on a machine: the library serves every shape and number of timesteps,
-and the constants (τ, threshold, the surrogate's parameters) are arguments. torch.compile does the same in a minute, and
-needs ten seconds where its cache is warm. Without a compiler the neurons run as `eager`.
+This takes a C compiler and half a second, once on a machine: a library serves every shape and number of timesteps, and
+the constants (τ, threshold, the surrogate's parameters) are arguments. torch.compile takes a minute for the same, and
+ten seconds with a warm cache. Without a compiler the neurons run as in `eager`.
 """
 
 import ctypes
@@ -19,11 +19,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 import torch
+from platformdirs import user_cache_path
 from torch import Tensor
 
 from membrane.fast.dynamics import Dynamics, State
-from membrane.fast.layout import like_rows, like_step
-from membrane.fast.surrogate_gradients import COMPILED
+from membrane.fast.layout import empty_rows, empty_step
+from membrane.fast.surrogate_gradients import C_DERIVATIVES
 
 log = logging.getLogger(__name__)
 
@@ -32,25 +33,35 @@ SOURCE = Path(__file__).with_name("kernel.c")
 ROUNDING = ["-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math"]
 OPTIONS = ["-std=c11", "-O3", *ROUNDING, "-fopenmp", "-fPIC", "-shared"]
 WIDE = {"AVX2": ["-mavx2"], "AVX512": ["-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl"]}
-SECONDS = 120
+SECONDS = 120  # for the compiler
 
 FEW, SHORT, LONG = 4, 64, 2048
-"""Neurons that a thread takes through all timesteps at a time: so short that all fits the innermost cache, up to a few
-timesteps; with more, as many streams of memory want longer runs."""
+"""Neurons that a thread takes through all timesteps at a time. Up to FEW timesteps it is SHORT, which fits into the
+innermost cache; with more, each timestep is a stream of memory, for which longer runs are faster, LONG at most."""
 WORKSPACE = 2**16
-"""Numbers of all timesteps in a block, at most: a quarter of a mebibyte."""
+"""Largest number of values in a block, over all timesteps: a quarter of a mebibyte."""
 PARALLEL = 2**15
-"""Numbers that are worth a second thread: torch's own grain."""
+"""Number of values from which a second thread pays: torch's own grain."""
 
 
 class Constants(ctypes.Structure):
-    """``constants`` in C."""
+    """The struct ``constants`` in C."""
 
     _fields_ = [(name, ctypes.c_float) for name in ("threshold", "reset", "leak", "p", "q")]
 
 
 class Form(NamedTuple):
-    """What is compiled in."""
+    """The part of the dynamics that is compiled in.
+
+    Arguments:
+        charge: as in `Dynamics`.
+        multiplies: the leak multiplies by 1/τ; otherwise it divides by τ.
+        decay_input: as in `Dynamics`.
+        hard_reset: to a potential; otherwise by subtraction of the threshold.
+        detach_reset: as in `Dynamics`.
+        surrogate: name of SpikingJelly's class.
+        dtype: of x and the spikes, float32 or bfloat16.
+    """
 
     charge: str
     multiplies: bool
@@ -61,7 +72,7 @@ class Form(NamedTuple):
     dtype: torch.dtype
 
     def definitions(self) -> list[str]:
-        """Of the preprocessor; see `kernel.c`."""
+        """Return the compiler's definitions, which `kernel.c` explains."""
         integrates = self.charge == "integrate"
         flags = {
             "BFLOAT16": self.dtype == torch.bfloat16,
@@ -73,17 +84,17 @@ class Form(NamedTuple):
         }
         operator = "*" if self.multiplies else "/"
         return [
-            *(f"-D{name}" for name, wanted in flags.items() if wanted),
+            *(f"-D{name}" for name, defined in flags.items() if defined),
             f"-DLEAK(a)=((a) {operator} c.leak)",
-            f"-DSURROGATE={COMPILED[self.surrogate][0]}",
+            f"-DSURROGATE={C_DERIVATIVES[self.surrogate][0]}",
         ]
 
 
-def form(dynamics: Dynamics, dtype: torch.dtype) -> Form:
-    """The form of a layer whose input has that type."""
+def form_of(dynamics: Dynamics, dtype: torch.dtype) -> Form:
+    """Return the form of a layer with input of that dtype."""
     return Form(
         dynamics.charge,
-        dynamics.charge == "learned" or exact(dynamics.tau),
+        dynamics.charge == "learned" or is_power_of_two(dynamics.tau),
         dynamics.decay_input,
         dynamics.v_reset is not None,
         dynamics.detach_reset,
@@ -92,31 +103,31 @@ def form(dynamics: Dynamics, dtype: torch.dtype) -> Form:
     )
 
 
-def exact(tau: float) -> bool:
-    """Whether τ is a power of two: then the product with 1/τ has the bits of the quotient, and takes less time."""
+def is_power_of_two(tau: float) -> bool:
+    """Return whether τ is a power of two: then a product with 1/τ has the bits of the quotient, and is faster."""
     return math.frexp(tau)[0] == 0.5
 
 
-def block(timesteps: int) -> int:
-    """Neurons in a block: no more than the timesteps decides it, so that sums are the same on any number of threads."""
+def block_size(timesteps: int) -> int:
+    """Return the number of neurons in a block, from T alone, so that sums are the same for any number of threads."""
     return SHORT if timesteps <= FEW else max(SHORT, min(LONG, WORKSPACE // timesteps // 16 * 16))
 
 
 class Kernel:
-    """One form, loaded."""
+    """The library of one form."""
 
     def __init__(self, library: Path) -> None:
         pointer, number, single = ctypes.c_void_p, ctypes.c_int64, ctypes.c_float
-        loaded = ctypes.CDLL(str(library))
-        self._forward, self._backward = loaded.forward, loaded.backward
+        functions = ctypes.CDLL(str(library))
+        self._forward, self._backward = functions.forward, functions.backward
         self._forward.restype, self._backward.restype = None, ctypes.c_int
         self._forward.argtypes = [*[pointer] * 4, *[number] * 4, single, Constants, ctypes.c_int]
         self._backward.argtypes = [*[pointer] * 7, *[number] * 5, single, single, Constants, ctypes.c_int]
 
     def forward(self, dynamics: Dynamics, x: Tensor, state: State, rate: Tensor | None) -> tuple[Tensor, Tensor]:
-        """x [T,N,…], dense in each timestep → spikes [T,N,…] and the last v [N,…], laid out as x."""
+        """Run x [T,N,…], dense in each timestep → spikes [T,N,…] and the last v [N,…], laid out as x."""
         before, start = state
-        spikes, after = like_rows(x), like_step(x)
+        spikes, after = empty_rows(x), empty_step(x)
         steps, neurons = len(x), after.numel()
         self._forward(
             x.data_ptr(),
@@ -126,10 +137,10 @@ class Kernel:
             steps,
             neurons,
             x.stride(0),
-            block(steps),
+            block_size(steps),
             start,
-            constants(dynamics, rate),
-            threads(x),
+            constants_of(dynamics, rate),
+            thread_count(x),
         )
         return spikes, after
 
@@ -142,12 +153,12 @@ class Kernel:
         g_spikes: Tensor,
         g_after: Tensor | None,
     ) -> tuple[Tensor, Tensor | None, Tensor | None]:
-        """Gradients of spikes [T,N,…] and of the last v (or None) → of x, of the first v and of the rate, if any."""
+        """Convert gradients of spikes [T,N,…] and the last v (or None) to those of x, the first v and the rate."""
         before, start = state
-        g_x, g_before = like_rows(x), None if before is None else like_step(x)
+        g_x, g_before = empty_rows(x), None if before is None else empty_step(x)
         steps = len(x)
         neurons = x.numel() // steps
-        size = block(steps)
+        size = block_size(steps)
         g_rate = None if rate is None else torch.empty(-(-neurons // size), dtype=torch.float64)
         failed = self._backward(
             x.data_ptr(),
@@ -164,59 +175,62 @@ class Kernel:
             size,
             start,
             1 / dynamics.tau if rate is None else float(rate),
-            constants(dynamics, rate),
-            threads(x),
+            constants_of(dynamics, rate),
+            thread_count(x),
         )
         if failed:
             raise MemoryError(f"no memory for the gradient of {steps} timesteps of {size} neurons")
         return g_x, g_before, None if rate is None or g_rate is None else g_rate.sum().to(rate.dtype)
 
 
-def constants(dynamics: Dynamics, rate: Tensor | None) -> Constants:
-    """The numbers of a layer."""
+def constants_of(dynamics: Dynamics, rate: Tensor | None) -> Constants:
+    """Return the constants of a layer; its leak is the learned rate, if there is one."""
     tau = dynamics.tau
-    leak = float(rate) if rate is not None else 1 / tau if exact(tau) else tau
+    leak = float(rate) if rate is not None else 1 / tau if is_power_of_two(tau) else tau
     return Constants(dynamics.v_threshold, dynamics.rest, leak, *dynamics.parameters)
 
 
-def threads(x: Tensor) -> int:
-    """As many as torch would take for x."""
+def thread_count(x: Tensor) -> int:
+    """Return the number of threads that torch would use for x."""
     return torch.get_num_threads() if x.numel() >= PARALLEL else 1
 
 
 @cache
-def kernel(wanted: Form) -> Kernel | None:
-    """The kernel of a form, compiled if it is not on disk; None where that cannot be: one line says why."""
-    if not COMPILED[wanted.surrogate][0]:
+def kernel_for(form: Form) -> Kernel | None:
+    """Return the kernel of a form, compiled if it is not on disk. If it cannot be, log the reason and return None."""
+    if not C_DERIVATIVES[form.surrogate][0]:
         return None
-    definitions = [*OPTIONS, *WIDE.get(torch.backends.cpu.get_cpu_capability(), []), *wanted.definitions()]
+    definitions = [*OPTIONS, *WIDE.get(torch.backends.cpu.get_cpu_capability(), []), *form.definitions()]
     try:
-        return loaded(definitions)
+        return load_kernel(definitions)
     except (OSError, subprocess.SubprocessError) as error:
-        said = getattr(error, "stderr", None) or str(error) or type(error).__name__
-        log.warning("neurons run without their compiled kernel, slower: %s", str(said).strip().splitlines()[0])
+        reason = getattr(error, "stderr", None) or str(error) or type(error).__name__
+        log.warning("neurons run without their compiled kernel, slower: %s", str(reason).strip().splitlines()[0])
         return None
 
 
-def loaded(definitions: list[str]) -> Kernel:
-    """The kernel for these options, from the cache or made there. OSError, SubprocessError."""
+def load_kernel(definitions: list[str]) -> Kernel:
+    """Load the kernel for these options from the cache, compiled if it is not there.
+
+    Raises OSError or SubprocessError if it cannot be compiled or loaded.
+    """
     digest = hashlib.sha256("\0".join([SOURCE.read_text(), sys.platform, *definitions]).encode()).hexdigest()[:16]
     folder = cache_folder()
     if folder is None:
-        with tempfile.TemporaryDirectory() as passing:
-            return Kernel(compiled(definitions, Path(passing) / f"{digest}.so"))
+        with tempfile.TemporaryDirectory() as temporary:
+            return Kernel(compile_library(definitions, Path(temporary) / f"{digest}.so"))
     library = folder / f"{digest}.so"
     if library.exists():
         try:
             return Kernel(library)
         except (OSError, AttributeError):
             log.info("%s cannot be loaded: compiled again", library)
-    return Kernel(compiled(definitions, library))
+    return Kernel(compile_library(definitions, library))
 
 
 def cache_folder() -> Path | None:
-    """Where compiled kernels stay, a folder of the person's own; None where there can be none."""
-    folder = Path(os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser()) / "membrane" / "kernels"
+    """Return the folder of compiled kernels in the person's cache folder; None if it cannot be written."""
+    folder = user_cache_path("membrane", appauthor=False) / "kernels"
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError:
@@ -224,14 +238,14 @@ def cache_folder() -> Path | None:
     return folder if os.access(folder, os.W_OK) else None
 
 
-def compiled(definitions: list[str], library: Path) -> Path:
-    """Compile to ``library``, which is whole or not there: other processes may be making it too."""
+def compile_library(definitions: list[str], library: Path) -> Path:
+    """Compile to ``library`` and put it there as a whole, as other processes may be compiling it too."""
     compiler = shutil.which("gcc") or shutil.which("cc")
     if compiler is None or sys.platform != "linux":  # elsewhere OpenMP would come as a second pool of threads
         raise FileNotFoundError("there is no C compiler (gcc)")
     handle, name = tempfile.mkstemp(suffix=".so", dir=library.parent)
     os.close(handle)
-    made = Path(name)
+    beside = Path(name)
     try:
         subprocess.run(
             [compiler, *definitions, str(SOURCE), "-o", name, "-lm"],
@@ -240,7 +254,7 @@ def compiled(definitions: list[str], library: Path) -> Path:
             text=True,
             timeout=SECONDS,
         )
-        made.replace(library)
+        beside.replace(library)
     finally:
-        made.unlink(missing_ok=True)
+        beside.unlink(missing_ok=True)
     return library

@@ -1,11 +1,11 @@
-"""Memory of [T,N,…] for neurons, which do not care how the axes of a timestep are ordered while it has no gaps."""
+"""Memory of [T,N,…] for neurons, for which the axes of a timestep may be in any order if it has no gaps."""
 
 import torch
 from torch import Tensor
 
 
-def dense(x: Tensor) -> bool:
-    """Whether the numbers of each timestep of x [T,N,…] lie side by side, in any order of the axes."""
+def is_dense(x: Tensor) -> bool:
+    """Return whether the numbers of each timestep of x [T,N,…] lie side by side, in any order of the axes."""
     if x.is_contiguous():
         return True
     expected = 1
@@ -17,41 +17,41 @@ def dense(x: Tensor) -> bool:
     return True
 
 
-def rows(x: Tensor) -> Tensor:
-    """x [T,N,…], dense in each timestep → a view [T,n] in the order of memory."""
+def row_view(x: Tensor) -> Tensor:
+    """View x [T,N,…], dense in each timestep, as [T,n] in the order of memory."""
     return x.as_strided((len(x), x.numel() // len(x)), (x.stride(0), 1))
 
 
-def like_rows(x: Tensor, dtype: torch.dtype | None = None) -> Tensor:
-    """An empty tensor as x [T,N,…], its timesteps laid out as those of x, one after the other."""
+def empty_rows(x: Tensor, dtype: torch.dtype | None = None) -> Tensor:
+    """Allocate a tensor like x [T,N,…], with timesteps laid out as those of x, one after the other."""
     if x.is_contiguous():
         return torch.empty(x.shape, dtype=dtype or x.dtype)
     return torch.empty_strided(x.shape, (x.numel() // len(x), *x.stride()[1:]), dtype=dtype or x.dtype)
 
 
-def like_step(x: Tensor) -> Tensor:
-    """An empty float32 tensor [N,…] laid out as a timestep of x [T,N,…]."""
+def empty_step(x: Tensor) -> Tensor:
+    """Allocate a float32 tensor [N,…] laid out as a timestep of x [T,N,…]."""
     if x.is_contiguous():
         return torch.empty(x.shape[1:], dtype=torch.float32)
     return torch.empty_strided(x.shape[1:], x.stride()[1:], dtype=torch.float32)
 
 
-def as_rows_of(x: Tensor, given: Tensor) -> Tensor:
-    """``given`` [T,N,…] as it is where its timesteps are laid out as those of x, else a copy; in the dtype of x."""
-    if given.dtype == x.dtype and alike(x.shape[1:], x.stride()[1:], given.stride()[1:]):
-        return given
-    return like_rows(x).copy_(given)
+def match_rows(x: Tensor, other: Tensor) -> Tensor:
+    """Return ``other`` [T,N,…], as a copy if its timesteps are not laid out as those of x, or its dtype is not x's."""
+    if other.dtype == x.dtype and same_layout(x.shape[1:], x.stride()[1:], other.stride()[1:]):
+        return other
+    return empty_rows(x).copy_(other)
 
 
-def as_step_of(x: Tensor, given: Tensor) -> Tensor:
-    """``given`` [N,…] as it is where it is laid out as a timestep of x [T,N,…], else a copy; in float32."""
-    if given.dtype == torch.float32 and alike(given.shape, x.stride()[1:], given.stride()):
-        return given
-    return like_step(x).copy_(given)
+def match_step(x: Tensor, other: Tensor) -> Tensor:
+    """Return ``other`` [N,…], as a copy if it is not laid out as a timestep of x [T,N,…], or not float32."""
+    if other.dtype == torch.float32 and same_layout(other.shape, x.stride()[1:], other.stride()):
+        return other
+    return empty_step(x).copy_(other)
 
 
-def alike(shape: torch.Size, ours: tuple[int, ...], theirs: tuple[int, ...]) -> bool:
-    """Whether two layouts of a shape are one: along an axis of size 1 a stride says nothing."""
-    return ours == theirs or all(
-        size == 1 or one == other for size, one, other in zip(shape, ours, theirs, strict=True)
+def same_layout(shape: torch.Size, strides: tuple[int, ...], others: tuple[int, ...]) -> bool:
+    """Return whether two strides of a shape are one layout; along an axis of size 1 a stride has no meaning."""
+    return strides == others or all(
+        size == 1 or stride == other for size, stride, other in zip(shape, strides, others, strict=True)
     )

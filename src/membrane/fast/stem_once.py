@@ -1,9 +1,9 @@
-"""The stem once: what stands before the first neuron sees the same x at every step, so it is computed once.
+"""The layers before the first neuron receive the same x at every timestep, so they are computed once.
 
-Under `multistep` x [N,…] is a view [T,N,…] whose first stride is 0. A layer without memory that is given such a view
-computes x[0] alone and hands on a view of the same kind; the first neuron ends that. In eval mode this is exact. In
-training so are batch norm's output and gradient; its running variance, an unbiased estimate, is corrected from N·P
-values a channel (P positions) to the T·N·P that there are.
+Under `multistep` x [N,…] is a view [T,N,…] whose first stride is 0. A layer without memory computes x[0] alone and
+returns such a view again; the first neuron's output is none. In eval mode this is exact. In training batch norm's
+output and gradient are exact too; its running variance, an unbiased estimate, is corrected from N·P values for each
+channel (P positions) to T·N·P.
 """
 
 from types import MethodType
@@ -29,15 +29,15 @@ BATCH_NORM = (nn.BatchNorm1d, nn.BatchNorm2d)
 
 
 def run_stem_once(model: nn.Module) -> None:
-    """Let every layer without memory in a model compute repeated input once; classes, names and hooks stay."""
+    """Let every layer without memory compute repeated input once; classes, names and hooks stay as they are."""
     for module in model.modules():
         if type(module) in WITHOUT_MEMORY:
             module.forward = MethodType(forward, module)
 
 
 def forward(self: Any, x: Tensor) -> Tensor:
-    """x [T,N,…] or [N,…] → what the layer's class makes of it; of a view that repeats x, a view again."""
-    if self.step_mode != "m" or len(x) == 1 or x.stride(0) != 0 or not worthwhile(self, x):
+    """Run the layer's class on x [T,N,…] or [N,…]; a view that repeats x gives a view that repeats the output."""
+    if self.step_mode != "m" or len(x) == 1 or x.stride(0) != 0 or not one_step_suffices(self, x):
         result: Tensor = type(self).forward(self, x)
         return result
     estimates = isinstance(self, BATCH_NORM) and self.training and self.running_var is not None
@@ -48,27 +48,27 @@ def forward(self: Any, x: Tensor) -> Tensor:
     finally:
         self.step_mode = "m"
     if before is not None:
-        correct(self, before, x)
+        correct_running_variance(self, before, x)
     return once.unsqueeze(0).expand(len(x), *once.shape)
 
 
-def worthwhile(module: Any, x: Tensor) -> bool:
-    """Whether one timestep is enough: batch norm in training needs two values a channel, and a fixed momentum."""
+def one_step_suffices(module: Any, x: Tensor) -> bool:
+    """Return whether one timestep is enough: batch norm needs two values for each channel, and a fixed momentum."""
     if not (isinstance(module, BATCH_NORM) and module.training):
         return True
-    return values(x) // len(x) > 1 and module.momentum is not None
+    return values_per_channel(x) // len(x) > 1 and module.momentum is not None
 
 
-def values(x: Tensor) -> int:
-    """x [T,N,C,…] → the values of one channel."""
+def values_per_channel(x: Tensor) -> int:
+    """Count the values of each channel of x [T,N,C,…]."""
     return x.numel() // x.shape[2]
 
 
-def correct(norm: Any, before: Tensor, x: Tensor) -> None:
-    """The running variance as the mean over T·N·P values would have made it."""
-    whole = values(x)
-    one = whole // len(x)
-    factor = whole / (whole - 1) * (one - 1) / one
+def correct_running_variance(norm: Any, before: Tensor, x: Tensor) -> None:
+    """Correct the running variance to what T·N·P values for each channel would have made it."""
+    count = values_per_channel(x)
+    count_once = count // len(x)
+    factor = count / (count - 1) * (count_once - 1) / count_once
     kept = before * (1 - norm.momentum)
-    # through .data: autograd has kept the buffer, though the gradient of training does not read it
+    # through .data: autograd has saved the buffer, though the gradient of training does not read it
     norm.running_var.data.sub_(kept).mul_(factor).add_(kept)

@@ -1,4 +1,4 @@
-"""Derivatives of SpikingJelly's surrogates, as the fused neurons compute them: compiled, or with torch."""
+"""Derivatives of SpikingJelly's surrogates for the fused neurons, in C and in torch."""
 
 import math
 from typing import Any
@@ -9,8 +9,8 @@ from torch import Tensor, nn
 HOME = "spikingjelly.activation_based.surrogate"
 
 # For each surrogate whose spike is Heaviside's step: a statement of C that sets g from u, the potential above the
-# threshold, and the parameters p and q, named beside it. An empty one is left to torch.
-COMPILED: dict[str, tuple[str, tuple[str, ...]]] = {
+# threshold, and the parameters p and q, whose names follow. Without a statement the derivative is torch's.
+C_DERIVATIVES: dict[str, tuple[str, tuple[str, ...]]] = {
     "ATan": ("float z = 1.57079633f * p * u; g = 0.5f * p / (1.0f + z * z);", ("alpha",)),
     "Sigmoid": ("float z = 1.0f / (1.0f + exponential(-p * u)); g = (1.0f - z) * z * p;", ("alpha",)),
     "PiecewiseQuadratic": ("float z = p - p * p * fabsf(u); g = z > 0.0f ? z : 0.0f;", ("alpha",)),
@@ -34,12 +34,13 @@ COMPILED: dict[str, tuple[str, tuple[str, ...]]] = {
 }
 
 
-def compiled(surrogate: nn.Module) -> tuple[float, float] | None:
-    """The parameters p and q of a surrogate that is in the table; None for another, or with parameters of tensors."""
-    kind = type(surrogate)
-    if kind.__module__ != HOME or kind.__name__ not in COMPILED or not surrogate.spiking:
+def derivative_parameters(surrogate: nn.Module) -> tuple[float, float] | None:
+    """Return p and q of a surrogate in the table; None for another one, or for parameters that are tensors."""
+    surrogate_class = type(surrogate)
+    name = surrogate_class.__name__
+    if surrogate_class.__module__ != HOME or name not in C_DERIVATIVES or not surrogate.spiking:
         return None
-    values = [getattr(surrogate, name) for name in COMPILED[kind.__name__][1]]
+    values = [getattr(surrogate, parameter) for parameter in C_DERIVATIVES[name][1]]
     if not all(isinstance(value, int | float) for value in values):
         return None
     p, q = [float(value) for value in values] + [0.0] * (2 - len(values))
@@ -47,11 +48,11 @@ def compiled(surrogate: nn.Module) -> tuple[float, float] | None:
 
 
 def derivative(surrogate: nn.Module, u: Tensor) -> Tensor:
-    """The surrogate's derivative at u, of the same shape; u is written over where that is faster."""
-    known: dict[str, Any] = {"ATan": atan_, "Sigmoid": sigmoid_}
-    if type(surrogate).__name__ in known:
-        in_place: Tensor = known[type(surrogate).__name__](u, float(surrogate.alpha))  # type: ignore[arg-type]
-        return in_place
+    """Return the surrogate's derivative at u, in the shape of u, which is overwritten if that is faster."""
+    in_place: dict[str, Any] = {"ATan": atan_, "Sigmoid": sigmoid_}
+    if type(surrogate).__name__ in in_place:
+        values: Tensor = in_place[type(surrogate).__name__](u, float(surrogate.alpha))  # type: ignore[arg-type]
+        return values
     with torch.enable_grad():
         point = u.detach().requires_grad_()
         [slope] = torch.autograd.grad(surrogate(point), point, torch.ones_like(u))
@@ -59,11 +60,11 @@ def derivative(surrogate: nn.Module, u: Tensor) -> Tensor:
 
 
 def atan_(u: Tensor, alpha: float) -> Tensor:
-    """α/2 / (1 + (π·α·u/2)²), in place."""
+    """Compute α/2 / (1 + (π·α·u/2)²) in place."""
     return u.mul_(math.pi / 2 * alpha).square_().add_(1).reciprocal_().mul_(alpha / 2)
 
 
 def sigmoid_(u: Tensor, alpha: float) -> Tensor:
-    """α·σ·(1 − σ) with σ = sigmoid(α·u), in place."""
+    """Compute α·σ·(1 − σ) with σ = sigmoid(α·u), in place."""
     s = u.mul_(alpha).sigmoid_()
     return s.addcmul_(s, s, value=-1).mul_(alpha)

@@ -1,7 +1,7 @@
 """`trainer.compile`: the model compiled by torch for its training steps.
 
-Meant for a GPU, where what lies between convolutions and neurons becomes few kernels. On the CPU it compiles for a
-minute and is no faster than the fused neurons of `neurons/fused.py`, which it does without.
+Meant for a GPU, where the operations between convolutions and neurons become few kernels. On the CPU compiling takes a
+minute, and the result, which cannot contain the fused neurons of `fused`, is no faster than these.
 """
 
 import logging
@@ -18,33 +18,33 @@ log = logging.getLogger(__name__)
 
 
 def compile_training(model: nn.Module, backend: str | Callable[..., Any] = "inductor") -> None:
-    """Let a model run compiled while it trains; its class, names and state stay as they are.
+    """Let a model run compiled in training; its class, names and state stay as they are.
 
-    Evaluation runs as written, and so does a step in which hooks listen to layers: the compiler would not see a hook
-    that came after it. A batch of another size is compiled anew, the last one of an epoch as a rule. ConfigError at the
-    step at which torch gives up because it would have to compile too often.
+    Evaluation runs as written, and so does a step in which hooks listen to layers, because hooks that are added after
+    compiling would not be called. A batch of another size is compiled again, as a rule the last one of an epoch. A step
+    raises ConfigError if torch would have to compile too often.
     """
-    own = type(model).forward
+    original = type(model).forward
     compiled: Callable[..., Any] | None = None
-    told = False
+    warned = False
 
     def forward(self: nn.Module, x: Tensor) -> object:
-        nonlocal compiled, told
+        nonlocal compiled, warned
         if not self.training:
-            return own(self, x)
-        if listened_to(self):
-            if not told:
+            return original(self, x)
+        if has_hooks(self):
+            if not warned:
                 log.warning("trainer.compile: hooks listen to layers, such steps run as written")
-            told = True
-            return own(self, x)
+            warned = True
+            return original(self, x)
         if compiled is None:
             log.info("compiling the model: its first steps take a minute")
-            torch.compiler.reset()  # what an earlier run has compiled counts towards torch's limit
-            compiled = torch.compile(own, dynamic=False, backend=backend)
-        with torch._dynamo.config.patch(fail_on_recompile_limit_hit=True):
+            torch.compiler.reset()  # what an earlier run compiled counts towards torch's limit
+            compiled = torch.compile(original, dynamic=False, backend=backend)
+        with torch.compiler.config.patch(fail_on_recompile_limit_hit=True):  # type: ignore[attr-defined]
             try:
                 return compiled(self, x)
-            except torch._dynamo.exc.FailOnRecompileLimitHit:
+            except torch._dynamo.exc.FailOnRecompileLimitHit:  # private to torch 2.11.0: it has no public name
                 raise ConfigError(
                     "trainer.compile: this model would be compiled anew at every timestep: use framework=multistep "
                     "or trainer.compile=false"
@@ -53,10 +53,11 @@ def compile_training(model: nn.Module, backend: str | Callable[..., Any] = "indu
     model.forward = MethodType(forward, model)
 
 
-def listened_to(model: nn.Module) -> bool:
-    """Whether a layer has hooks."""
+def has_hooks(model: nn.Module) -> bool:
+    """Return whether a layer has hooks."""
+    # private to torch 2.11.0, which has no function that lists a module's hooks
     return any(
-        each._forward_hooks or each._forward_pre_hooks or each._backward_hooks or each._backward_pre_hooks
-        for each in model.modules()
-        if each is not model
+        module._forward_hooks or module._forward_pre_hooks or module._backward_hooks or module._backward_pre_hooks
+        for module in model.modules()
+        if module is not model
     )

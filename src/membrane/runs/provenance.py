@@ -59,9 +59,9 @@ def neuron_kernels(device: Any, neuron: str, model: Any, precision: str) -> str:
     if device.type == "cpu":
         import torch
 
-        from membrane.fast.fused import summary
+        from membrane.fast.fused import describe_neurons
 
-        return summary(model, torch.bfloat16 if precision == "bf16-mixed" else torch.float32)
+        return describe_neurons(model, torch.bfloat16 if precision == "bf16-mixed" else torch.float32)
 
     try:
         kernel = functional.neuron_implementation(neuron, device)
