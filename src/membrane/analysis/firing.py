@@ -1,7 +1,6 @@
 """Firing rates per layer: the fraction of non-zero outputs over neurons, valid timesteps and samples.
 
-Measured by forward hooks, which exist only while measuring. The mean output is a second number: it differs where
-outputs are 0, 1, 2 … or spikes are scaled.
+The mean output is a second number: it differs from the rate if outputs are 0, 1, 2 … or spikes are scaled.
 """
 
 import math
@@ -19,7 +18,7 @@ from membrane.scores import SATURATED, SILENT
 
 
 class FiringRates:
-    """Counts the outputs of every neuron layer over the batches that run inside the ``with`` block.
+    """Counts the non-zero outputs of every neuron layer over the batches that run inside the ``with`` block.
 
     ``with rates: rates.start(lengths); framework(model, x, lengths)``. The counts stay on the device until they are
     read, so no batch waits for it.
@@ -58,27 +57,27 @@ class FiringRates:
         self.sums[name] = self.sums[name] + sums if name in self.sums else sums
 
     def rates(self) -> dict[str, float]:
-        """Layer → fraction of non-zero outputs in [0,1]; nan where nothing was counted."""
-        return {name: nonzero / size if size else math.nan for name, (nonzero, _, size) in self.read().items()}
+        """Return layer → fraction of non-zero outputs in [0,1]; nan if nothing was counted."""
+        return {name: nonzero / size if size else math.nan for name, (nonzero, _, size) in self.read_counts().items()}
 
     def means(self) -> dict[str, float]:
-        """Layer → mean output: the rate where spikes are 0 or 1; nan where nothing was counted."""
-        return {name: total / size if size else math.nan for name, (_, total, size) in self.read().items()}
+        """Return layer → mean output, the firing rate if spikes are 0 or 1; nan if nothing was counted."""
+        return {name: total / size if size else math.nan for name, (_, total, size) in self.read_counts().items()}
 
-    def read(self) -> dict[str, list[float]]:
-        """Every layer → non-zero outputs, their sum, how many outputs there were: the one wait for the device."""
-        counted = torch.stack(list(self.sums.values())).tolist() if self.sums else []
-        found = dict(zip(self.sums, counted, strict=True))
-        return {name: found.get(name, [0.0, 0.0, 0.0]) for name in neuron_layers(self.model)}
+    def read_counts(self) -> dict[str, list[float]]:
+        """Return layer → [non-zero outputs, sum, number of outputs]; the only wait for the device."""
+        sums = torch.stack(list(self.sums.values())).tolist() if self.sums else []
+        counts = dict(zip(self.sums, sums, strict=True))
+        return {name: counts.get(name, [0.0, 0.0, 0.0]) for name in neuron_layers(self.model)}
 
     def reset(self) -> None:
-        """Forget all that was counted."""
+        """Set all counts to zero."""
         self.sums.clear()
         self.steps.clear()
 
 
 def record_spikes(model: nn.Module, framework: Framework, x: Tensor) -> dict[str, Tensor]:
-    """One sample x [1,…] → the outputs of every neuron layer [T,neurons], on the CPU."""
+    """Record one sample x [1,…] → the outputs of every neuron layer [T,neurons], on the CPU."""
     if len(x) != 1:
         raise ValueError(f"spikes are recorded of one sample, x [1,…], got {list(x.shape)}")
     recorded: dict[str, list[Tensor]] = {}
@@ -93,7 +92,7 @@ def record_spikes(model: nn.Module, framework: Framework, x: Tensor) -> dict[str
 
 
 def odd_layers(rates: Mapping[str, float]) -> list[str]:
-    """One line for each layer that is silent (< 0.1 %) or saturated (> 99 %), and what helps."""
+    """Return a line for each layer that is silent (< 0.1 %) or saturated (> 99 %), with a remedy."""
     lines = []
     for layer, rate in rates.items():
         shown = f"({100 * rate:.2f} % of outputs non-zero)"
