@@ -201,5 +201,5 @@ def require_finite(loss: Tensor, epoch: int, batch: int, index: Tensor) -> None:
     if not math.isfinite(loss.item()):
         samples = index.tolist()
         listed = ", ".join(map(str, samples[:NAMED_SAMPLES])) + (", …" if len(samples) > NAMED_SAMPLES else "")
-        where = f"epoch {epoch + 1}, batch {batch + 1} of the epoch"
+        where = f"epoch {epoch}, batch {batch + 1} of the epoch"
         raise NotFinite(f"the loss is {loss.item()} in {where}, samples {listed}; {WAY_OUT}")

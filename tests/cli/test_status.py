@@ -60,18 +60,18 @@ def test_a_damaged_record_of_a_sweep_is_named(runs: Path, capsys: pytest.Capture
 
 def test_what_is_said_of_a_run() -> None:
     running = Run("a", "running", epochs=20, age=130.0, process="process 1 on x")
-    assert (status.epoch(running), status.remark(running)) == ("–/20", "no row for 2 min; process 1 on x")
-    going = Run("a", "running", epoch=3, epochs=20, age=4.0, process="process 1 on x")
-    assert (status.epoch(going), status.remark(going)) == ("3/20", "last sign of life 4 s ago; process 1 on x")
-    silent = Run("a", "running", epoch=3, silent=True, age=1300.0)
-    assert (status.epoch(silent), status.remark(silent)) == ("3/?", "silent for 21 min")
+    assert (status.epochs(running), status.remark(running)) == ("–/20", "no row for 2 min; process 1 on x")
+    going = Run("a", "running", completed=3, epochs=20, age=4.0, process="process 1 on x")
+    assert (status.epochs(going), status.remark(going)) == ("3/20", "last sign of life 4 s ago; process 1 on x")
+    silent = Run("a", "running", completed=3, silent=True, age=1300.0)
+    assert (status.epochs(silent), status.remark(silent)) == ("3/?", "silent for 21 min")
 
 
 def test_the_summary() -> None:
-    running = Run("a", "running", epoch=3, seconds=30.0, left=60.0)
-    silent = Run("a", "running", epoch=3, silent=True)
+    running = Run("a", "running", completed=3, seconds=30.0, left=60.0)
+    silent = Run("a", "running", completed=3, silent=True)
     assert status.summary(Survey([silent], [])) == "1 running (1 silent)"
-    two = [running, Run("b", "running", epoch=8, seconds=80.0, left=20.0)]
+    two = [running, Run("b", "running", completed=8, seconds=80.0, left=20.0)]
     missing = [Run("c"), Run("d")]  # each taken to be 95 s: two work at (60 + 20 + 2 * 95) s together
     assert status.summary(Survey([*two, *missing], [])) == "2 running, 2 missing; about 2:15 left"
     assert status.summary(Survey([], [])) == "no runs"
@@ -84,7 +84,7 @@ def test_the_page(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
     record_sweep(runs, ("a/f0/seed0", ["seed=0"]), ("a/f2/seed0", ["seed=2", "optimizer.lr=0.1"]))
     assert run_status([str(runs)]) == 1
     lines = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
-    assert lines[0] == "run status epoch test left"
+    assert lines[0] == "run status epochs test left"
     assert set(lines[1]) == {"─"}
     assert "a/f0/seed0 finished 20 acc 94.17 % seed=0" in lines
     assert "b/f0/seed0 finished 20 mae 41.2346" in lines
@@ -193,7 +193,7 @@ def test_a_real_run(small: Callable[..., int], capsys: pytest.CaptureFixture[str
     [result] = Path("runs").glob("*/*/*/result.json")
     assert rows["finished"]["folder"] == str(result.parent.relative_to("runs"))
     assert rows["finished"]["metrics"] == json.loads(result.read_text())["metrics"]
-    assert (rows["finished"]["epoch"], rows["failed"]["epochs"]) == (2, 2)
+    assert (rows["finished"]["completed"], rows["failed"]["epochs"]) == (2, 2)
     assert rows["failed"]["error"]
 
 

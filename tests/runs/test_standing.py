@@ -64,7 +64,7 @@ def test_a_running_run_says_how_far_it_is_and_who_runs_it(runs: Path, hold: Call
     process = hold(folder)
     [run] = survey(runs, NOW).runs
     assert run.process == f"process {process} on {socket.gethostname()}"
-    assert (run.epoch, run.epochs, run.seconds, run.age) == (5, 20, 50, pytest.approx(4, abs=1e-3))
+    assert (run.completed, run.epochs, run.seconds, run.age) == (5, 20, 50, pytest.approx(4, abs=1e-3))
     assert run.left == pytest.approx(15 * 10 - 4, abs=1e-3)
     assert not run.silent
 
@@ -92,7 +92,7 @@ def test_a_run_before_its_first_row(runs: Path, hold: Callable[..., int]) -> Non
     hold(folder)
     os.utime(lock_of(folder), (NOW - 130, NOW - 130))
     [run] = survey(runs, NOW).runs
-    assert (run.status, run.epoch, run.epochs, run.left) == ("running", None, 20, None)
+    assert (run.status, run.completed, run.epochs, run.left) == ("running", None, 20, None)
     assert run.age == pytest.approx(130, abs=1e-3)
 
 

@@ -98,8 +98,8 @@ def test_without_a_terminal_an_epoch_is_one_line() -> None:
     # 18 samples in 10 s; an epoch takes 10 s and 5 s of validation. Sanity checking before the fit is no part of it.
     lines = fit(Fitted(Clock()), terminal=False).splitlines()
     assert lines == [
-        "epoch 1/2  train loss 0.5000 acc 81.2%  val loss 1.2500 acc 75.0%  2 samples/s  0:15 left",
-        "epoch 2/2  train loss 0.5000 acc 81.2%  val loss 1.2500 acc 75.0%  2 samples/s  0:00 left",
+        "epoch 0/1  train loss 0.5000 acc 81.2%  val loss 1.2500 acc 75.0%  2 samples/s  0:15 left",
+        "epoch 1/1  train loss 0.5000 acc 81.2%  val loss 1.2500 acc 75.0%  2 samples/s  0:00 left",
     ]
 
 
@@ -118,14 +118,14 @@ class Regressing(Fitted):
 
 def test_a_regression_shows_its_error() -> None:
     assert fit(Regressing(Clock()), terminal=False).splitlines()[0] == (
-        "epoch 1/2  train loss 0.5000 mae 0.8125  val loss 1.2500 mae 0.7500  2 samples/s  0:15 left"
+        "epoch 0/1  train loss 0.5000 mae 0.8125  val loss 1.2500 mae 0.7500  2 samples/s  0:15 left"
     )
     assert "loss 0.5000 mae 0.8125 val 0.7500" in frames(fit(Regressing(Clock()), terminal=True))[-1]
 
 
 def test_what_was_not_measured_is_not_shown() -> None:
     assert fit(Fitted(Clock(), part=None), terminal=False).splitlines()[0] == (
-        "epoch 1/2  train loss 0.5000 acc 81.2%  2 samples/s  0:10 left"
+        "epoch 0/1  train loss 0.5000 acc 81.2%  2 samples/s  0:10 left"
     )
     assert "oracle loss 1.2500 acc 75.0%" in fit(Fitted(Clock(), part="oracle"), terminal=False)
 
@@ -150,8 +150,8 @@ def test_what_others_do_after_an_epoch_is_no_training_time() -> None:
 def test_on_a_terminal_there_is_one_bar(width: int) -> None:
     shown = frames(fit(Fitted(Clock()), terminal=True, width=width))
     assert all(len(frame) <= width and frame.startswith("epoch ") for frame in shown)
-    assert re.fullmatch(r"epoch 1/2 step 3 ━+[╸ ]* *loss 0.5000 acc 81.2% 2/s 0:14 left", shown[3].rstrip())
-    assert re.fullmatch(r"epoch 2/2 step 10 ━+ loss 0.5000 acc 81.2% val 75.0% 2/s 0:00 left", shown[-1])
+    assert re.fullmatch(r"epoch 0/1 step 3 ━+[╸ ]* *loss 0.5000 acc 81.2% 2/s 0:14 left", shown[3].rstrip())
+    assert re.fullmatch(r"epoch 1/1 step 10 ━+ loss 0.5000 acc 81.2% val 75.0% 2/s 0:00 left", shown[-1])
 
 
 def test_metrics_are_read_five_times_a_second_at_most() -> None:

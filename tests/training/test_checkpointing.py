@@ -73,7 +73,7 @@ def test_weights_that_are_no_numbers_are_not_written(tmp_path: Path, trainer: Tr
     trainer.global_step = 2
     with torch.no_grad():
         trainer.lightning_module.bias.fill_(float("inf"))
-    with pytest.raises(NotFinite, match="a weight is no finite number after epoch 1, step 2"):
+    with pytest.raises(NotFinite, match="a weight is no finite number after epoch 0, step 2"):
         keeper.on_train_batch_end(trainer, trainer.lightning_module, None, None, 1)
     assert (tmp_path / "last.ckpt").read_bytes() == before
 

@@ -74,7 +74,7 @@ def test_a_loss_that_is_no_number_ends_the_run_within_the_step_and_names_the_bat
     assert membrane(*LEAST, "neuron=relu") == 1
     run = only("digits/*/seed0")
     failure = json.loads((run / "FAILED.json").read_text())
-    assert "in epoch 2, batch 5 of the epoch, samples " in failure["error"]
+    assert "in epoch 1, batch 5 of the epoch, samples " in failure["error"]
     assert "the last finite checkpoint is kept" in failure["error"]
     assert "in require_finite" in failure["traceback"]
     assert failure["error"] in capsys.readouterr().out
@@ -240,7 +240,7 @@ def test_a_damaged_last_checkpoint_costs_an_epoch_and_no_more(
     assert membrane(*LEAST, "epochs=3", "name=broken") == 0
     said = capsys.readouterr().out
     assert "last.ckpt: damaged (its SHA-256 is not the one in last.ckpt.sha256): previous.ckpt is used instead" in said
-    assert "resumed: from step 40 in epoch 2" in said
+    assert "resumed: from step 40 in epoch 1" in said
     assert remains(run) == remains(only("whole/*/seed0"))
 
 

@@ -128,7 +128,7 @@ def test_a_run_that_was_stopped_early_has_its_whole_patience_when_extended(membr
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("epochs=3",), "epochs=3: extend=.* begins after epoch 3: say more than that"),
+        (("epochs=3",), "epochs=3: extend=.* begins after 3 epochs: say more than that"),
         (("epochs=5", "optimizer.lr=1"), "optimizer.lr: extend=.* takes it from that run"),
         (("epochs=5", "seed=1"), "seed: extend=.* takes it from that run"),
         (("epochs=5", "framework=singlestep"), "framework: extend=.* takes it from that run"),

@@ -154,7 +154,7 @@ def test_an_unfinished_run_goes_on_or_starts_anew_and_says_so(small: Run, capsys
     (run / "result.json").unlink()
     capsys.readouterr()
     assert small() == 0
-    assert "resumed: from step 20 in epoch 1" in capsys.readouterr().out
+    assert "resumed: from step 20 in epoch 0" in capsys.readouterr().out
     assert json.loads((run / "result.json").read_text())["metrics"] == result["metrics"]
     (run / "result.json").unlink()
     shutil.rmtree(run / "checkpoints")

@@ -26,7 +26,7 @@ STATUSES = ("finished", "running", "failed", "damaged", "stopped", "broken off",
 STYLES = {"finished": "green", "running": "cyan", "failed": "red", "damaged": "red", "missing": "yellow"}
 URGENT = ("running", "failed", "damaged", "stopped", "broken off", "missing", "pruned", "finished")
 """What a screen that is too small for all shows first."""
-HEADER = ("run", "status", "epoch", "test", "left")
+HEADER = ("run", "status", "epochs", "test", "left")
 ROOM = 30
 """Columns that a remark needs to stand behind the others."""
 LOOKS = 3
@@ -114,7 +114,7 @@ def table(runs: Sequence[Run], width: int, one_line: bool = False) -> "Segments"
     from rich.segment import Segment, Segments
     from rich.style import Style
 
-    rows = [HEADER, *((run.folder, run.status, epoch(run), score(run), left(run)) for run in runs)]
+    rows = [HEADER, *((run.folder, run.status, epochs(run), score(run), left(run)) for run in runs)]
     widths = [max(map(cell_len, column)) for column in zip(*rows, strict=True)]
     begin = sum(widths) + 2 * len(widths)
     remarks = [[""], *([remark(run)] if one_line else placed(remark(run), begin, width) for run in runs)]
@@ -137,11 +137,13 @@ def placed(said: str, begin: int, width: int) -> list[str]:
     return [first, *(" " * begin + line for line in more)]
 
 
-def epoch(run: Run) -> str:
-    """``3/20``; the number alone of a finished run, which may have ended early."""
+def epochs(run: Run) -> str:
+    """Return ``3/20`` for 3 completed epochs; the number alone of a finished run, which may have ended early."""
     if run.status == "finished":
-        return str(run.epoch)
-    return "" if run.epoch is None and run.status != "running" else f"{run.epoch or '–'}/{run.epochs or '?'}"
+        return str(run.completed)
+    if run.completed is None:
+        return f"–/{run.epochs or '?'}" if run.status == "running" else ""
+    return f"{run.completed}/{run.epochs or '?'}"
 
 
 def left(run: Run) -> str:
@@ -177,7 +179,9 @@ def life(run: Run) -> str:
     age = run.age or 0.0
     if run.silent:
         return f"silent for {rough_duration(age)}"
-    return f"no row for {rough_duration(age)}" if run.epoch is None else f"last sign of life {rough_duration(age)} ago"
+    return (
+        f"no row for {rough_duration(age)}" if run.completed is None else f"last sign of life {rough_duration(age)} ago"
+    )
 
 
 def summary(found: Survey) -> str:

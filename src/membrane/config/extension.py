@@ -42,7 +42,7 @@ def extended(raw: dict[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
             copy.deepcopy(raw.get(key[0])) if len(key) == 1 else {**whole[key[0]], key[1]: raw[key[0]][key[1]]}
         )
     if int(whole["epochs"]) <= done:
-        raise ConfigError(f"epochs={whole['epochs']}: extend={run} begins after epoch {done}: say more than that")
+        raise ConfigError(f"epochs={whole['epochs']}: extend={run} begins after {done} epochs: say more than that")
     return whole
 
 

@@ -36,14 +36,14 @@ SHORTEST = 60.0
 class Run:
     """A run's status and what else its files say, None where they do not. Times in seconds.
 
-    ``changed`` counts from 1970, ``age`` from the last sign of life of a run that is running; ``epoch`` is the one it
-    is in, from 1; ``damaged`` says what could not be read.
+    ``changed`` counts from 1970, ``age`` from the last sign of life of a run that is running; ``completed`` is
+    its number of completed epochs; ``damaged`` says what could not be read.
     """
 
     folder: str
     status: str = "missing"
     changed: float = 0.0
-    epoch: int | None = None
+    completed: int | None = None
     epochs: int | None = None
     seconds: float | None = None
     left: float | None = None
@@ -127,8 +127,8 @@ def fill_finished(run: Run, folder: Path) -> None:
     with damage_noted(run, RESULT):
         result = read_json(folder / RESULT)
         run.metrics = {name: float(value) for name, value in result["metrics"].items()}
-        run.seconds, run.epoch = float(result["fit_seconds"]), int(result["epochs"])
-        run.epochs, run.status = run.epoch, "finished"
+        run.seconds, run.completed = float(result["fit_seconds"]), int(result["epochs"])
+        run.epochs, run.status = run.completed, "finished"
 
 
 def fill_training(run: Run, folder: Path, changes: dict[str, float]) -> Advance | None:
@@ -144,7 +144,7 @@ def fill_training(run: Run, folder: Path, changes: dict[str, float]) -> Advance 
             paced = run.process is not None  # for the others the last row is enough, and a hundred times as fast
             advance = read_advance(folder / "metrics.csv", paced, 1 << 16 if paced else 1 << 9)
     if advance is not None:
-        run.epoch, run.seconds = advance.epoch + 1, advance.seconds
+        run.completed, run.seconds = advance.completed, advance.seconds
     return advance
 
 

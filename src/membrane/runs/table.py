@@ -1,4 +1,4 @@
-"""metrics.csv: append-only, its columns fixed before the first row."""
+"""metrics.csv: append-only, its columns fixed before the first row; its epochs count from 0, its steps from 1."""
 
 import csv
 import os

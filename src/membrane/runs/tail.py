@@ -14,13 +14,13 @@ LONGEST = 1 << 20
 
 @dataclass(frozen=True)
 class Advance:
-    """How far a training is: ``epoch`` of the last row (from 0), ``seconds`` trained, both as they are in the file.
+    """How far a training is: ``completed`` epochs, which is also the number of the next, and ``seconds`` trained.
 
     ``done`` is the number of epochs behind it, as a fraction, unknown in the first epoch; ``gap`` the longest time in
     seconds between two neighbouring rows, unknown of a single row.
     """
 
-    epoch: int
+    completed: int
     seconds: float
     done: float | None
     gap: float | None
@@ -67,7 +67,7 @@ def read_advance(path: Path, paced: bool = True, block: int = 1 << 16) -> Advanc
         if rows and (closed is not None or whole or rows[-1].epoch == 0 or not paced):
             last = rows[-1]
             gaps = [after.seconds - row.seconds for row, after in pairwise(rows)]
-            return Advance(last.epoch, last.seconds, epochs_done(last, closed), max(gaps, default=None))
+            return Advance(last.epoch + last.closes, last.seconds, epochs_done(last, closed), max(gaps, default=None))
         block *= 8
 
 

@@ -193,9 +193,9 @@ def none_if_infinite(number: float) -> float | None:
 
 
 def epoch_and_step(trainer: pl.Trainer) -> str:
-    """Return ``epoch 3/20 step 1234``; epochs count from 1."""
-    epochs = "" if trainer.max_epochs in (None, -1) else f"/{trainer.max_epochs}"
-    return f"epoch {trainer.current_epoch + 1:{max(len(epochs) - 1, 1)}}{epochs} step {trainer.global_step}"
+    """Return ``epoch 3/19 step 1234``: epochs count from 0, as in metrics.csv, so 19 is the last of 20."""
+    last = "" if trainer.max_epochs in (None, -1) else f"/{(trainer.max_epochs or 1) - 1}"
+    return f"epoch {trainer.current_epoch:{max(len(last) - 1, 1)}}{last} step {trainer.global_step}"
 
 
 def bar_numbers(trainer: pl.Trainer, pace: Pace) -> str:
@@ -209,7 +209,7 @@ def bar_numbers(trainer: pl.Trainer, pace: Pace) -> str:
 
 
 def epoch_line(trainer: pl.Trainer, pace: Pace, validated: bool) -> str:
-    """Return ``epoch  3/20  train loss 0.5123 acc 83.1%  val loss 0.4876 acc 85.0%  1,234 samples/s  1:20 left``."""
+    """Return ``epoch  3/19  train loss 0.5123 acc 83.1%  val loss 0.4876 acc 85.0%  1,234 samples/s  1:20 left``."""
     metrics = trainer.callback_metrics
     groups = [epoch_and_step(trainer).partition(" step")[0]]
     for part in ("train", validation_part(trainer)) if validated else ("train",):

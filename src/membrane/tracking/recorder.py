@@ -132,7 +132,7 @@ class Recorder(L.Callback):
         young = trainer.global_step < SETTLED and mixes_timesteps(pl_module.model)
         for line in odd_layers(rates):
             warning = f"{line.partition(':')[0]}: batch norm's running statistics are young" if young else line
-            log.warning("epoch %d: %s", trainer.current_epoch + 1, warning)
+            log.warning("epoch %d: %s", trainer.current_epoch, warning)
 
     def measure_on_training_samples(self, trainer: L.Trainer, learner: Learner) -> None:
         """Measure firing rates in eval mode on fixed samples of the training part."""

@@ -156,7 +156,7 @@ class KeepBestAndLast(Checkpoint):
         if stopped:
             raise stopped
         if (self.folder.parent / PRUNE).exists():
-            raise Pruned(f"pruned after epoch {trainer.current_epoch + 1}")
+            raise Pruned(f"pruned after epoch {trainer.current_epoch}")
 
     def better(self, trainer: L.Trainer) -> bool:
         """Return whether this epoch beats the best so far, and record it if so."""
@@ -211,5 +211,5 @@ def require_finite_weights(trainer: L.Trainer) -> None:
     """Raise NotFinite if the last step has made a weight NaN or infinite."""
     norms = [parameter.detach().abs().max() for parameter in trainer.lightning_module.parameters() if parameter.numel()]
     if norms and not bool(torch.stack([norm.float().cpu() for norm in norms]).isfinite().all()):
-        where = f"epoch {trainer.current_epoch + 1}, step {trainer.global_step}"
+        where = f"epoch {trainer.current_epoch}, step {trainer.global_step}"
         raise NotFinite(f"a weight is no finite number after {where}; lower optimizer.lr or set trainer.clip_norm")

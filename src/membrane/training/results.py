@@ -110,6 +110,7 @@ def announce(folder: RunFolder, config: Config, data: DataModule, learner: Learn
     log.info("precision: %s%s", config.precision, ", channels last" if config.trainer.channels_last else "")
     if mixes_timesteps(learner.model) and config.framework.name_of_choice.startswith("multistep"):
         log.info("batch norm: in training, multi-step normalises over T·N at once, single-step at each timestep")
+    log.info("epochs: 0 to %d, as in metrics.csv and the figures", config.epochs - 1)
     log.info("folder: %s", folder.path)
 
 

@@ -133,7 +133,7 @@ def announced(resumed: Resumed | None) -> Path | None:
     if resumed is None:
         return None
     path, checkpoint = resumed
-    log.info("resumed: from step %d in epoch %d, %s", checkpoint["global_step"], checkpoint["epoch"] + 1, path)
+    log.info("resumed: from step %d in epoch %d, %s", checkpoint["global_step"], checkpoint["epoch"], path)
     return path
 
 
