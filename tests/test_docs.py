@@ -7,13 +7,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from configurations import shared_composer
 
 from membrane.cli import models
 from membrane.cli.main import COMMANDS, main
 from membrane.cli.train import train_command
 from membrane.config.check import check, resolved
 from membrane.config.choices import choices
-from membrane.config.composer import Composer
 from membrane.sweep.jobs import jobs_of
 
 ROOT = Path(__file__).parents[1]
@@ -63,7 +63,7 @@ def test_every_program_in_the_pages_is_there() -> None:
 
 
 def test_every_training_in_the_pages_is_a_valid_configuration() -> None:
-    composer = Composer()
+    composer = shared_composer()
     trainings = [words for words in arguments_of("python", "train.py") if "--help" not in words]
     assert len(trainings) > 15
     for words in trainings:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from commands import train
+from configurations import shared_composer
 from hydra import version
 from packaging.version import Version
 
@@ -64,9 +65,9 @@ MISTAKES: list[tuple[list[str], str]] = [
 ]
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def composer() -> Composer:
-    return Composer()
+    return shared_composer()
 
 
 def single(composer: Composer, *overrides: str) -> Job:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from cases import check_each
+from configurations import configured, shared_composer
 from omegaconf import OmegaConf
 
 from membrane.config.admission import ADMITTED, admitted
@@ -14,7 +15,7 @@ from membrane.config.check import check, resolved
 from membrane.config.choices import Choice, choices
 from membrane.config.composer import Composer
 from membrane.errors import ConfigError
-from membrane.schema import GROUPS, MANY, Config, Node
+from membrane.schema import GROUPS, MANY, Node
 from membrane.sweep.jobs import jobs_of
 from membrane.sweep.processes import LAUNCHER, LauncherSettings, launcher_settings
 
@@ -34,14 +35,9 @@ FILLED_IN = {
 """Where the schema's default is not the class's, and why."""
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def composer() -> Composer:
-    return Composer()
-
-
-def checked(composer: Composer, *overrides: str) -> Config:
-    [job], _ = jobs_of(composer, composer.free(overrides), multirun=False)
-    return check(resolved(job.config))
+    return shared_composer()
 
 
 def node(kind: type[Node]) -> dict[str, Any]:
@@ -89,7 +85,7 @@ def test_a_group_has_one_file_for_each_choice_of_the_schema() -> None:
 
 
 @pytest.mark.parametrize("turn", range(max(len(names) for names in CHOICES.values())))
-def test_every_choice_composes_and_is_what_its_file_is_called(turn: int, composer: Composer) -> None:
+def test_every_choice_composes_and_is_what_its_file_is_called(turn: int) -> None:
     chosen = {group: names[turn % len(names)] for group, names in CHOICES.items() if group not in APART}
     [model] = [kind for kind in GROUPS["model"][1] if kind.choice == chosen["model"]]
     if chosen["neuron"] == "relu" and not model.ann_twin:
@@ -100,7 +96,7 @@ def test_every_choice_composes_and_is_what_its_file_is_called(turn: int, compose
     spikes = chosen.get("readout") == "first_spike"
     chosen |= {"model": "smlp"} if spikes else {}
     typed = [f"{group}={name}" for group, name in chosen.items()]
-    config = checked(composer, *typed, *(["model.head_neuron=true"] if spikes else []))
+    config = configured(*typed, *(["model.head_neuron=true"] if spikes else []))
     for group, name in chosen.items():
         if group == "trainer":
             continue
@@ -116,18 +112,16 @@ def test_every_choice_composes_and_is_what_its_file_is_called(turn: int, compose
 @pytest.mark.parametrize("suffix", ["", "_tid"])
 @pytest.mark.parametrize("step", ["singlestep", "multistep"])
 @pytest.mark.parametrize("dataset", CHOICES["dataset"])
-def test_every_data_set_runs_under_the_frameworks_that_fit(
-    dataset: str, step: str, suffix: str, composer: Composer
-) -> None:
+def test_every_data_set_runs_under_the_frameworks_that_fit(dataset: str, step: str, suffix: str) -> None:
     framework = f"{step}{suffix}"
     assert framework in CHOICES["framework"]
     typed = (f"dataset={dataset}", f"framework={framework}")
     if (dataset in EVENTS) != framework.endswith("_tid"):
         other = framework.removesuffix("_tid") if framework.endswith("_tid") else f"{framework}_tid"
         with pytest.raises(ConfigError, match=f"use framework={other}( |$)"):
-            checked(composer, *typed)
+            configured(*typed)
         return
-    config = checked(composer, *typed)
+    config = configured(*typed)
     assert (config.dataset.name, config.dataset.name_of_choice, config.name) == (dataset, dataset, dataset)
     assert config.framework.name_of_choice == framework
 
@@ -135,8 +129,8 @@ def test_every_data_set_runs_under_the_frameworks_that_fit(
 @pytest.mark.parametrize(
     "path", sorted([*CONF.glob("experiment/*.yaml"), *CONF.glob("debug/*.yaml")]), ids=lambda p: p.stem
 )
-def test_an_experiment_or_debug_file_composes(path: Path, composer: Composer) -> None:
-    config = checked(composer, f"{path.parent.name}={path.stem}")
+def test_an_experiment_or_debug_file_composes(path: Path) -> None:
+    config = configured(f"{path.parent.name}={path.stem}")
     assert (config.debug is not None) == (path.parent.name == "debug")
     assert path.read_text().startswith("# @package _global_\n")
 
@@ -148,7 +142,7 @@ def test_the_sweep_of_seeds_composes(composer: Composer) -> None:
         configs = [check(resolved(job.config)) for job in jobs]
         return [(config.seed, config.optimizer.lr) for config in configs]
 
-    lr = checked(composer).optimizer.lr
+    lr = configured().optimizer.lr
     assert swept() == [(seed, lr) for seed in range(5)]
     assert swept("optimizer.lr=0.1,0.2", "seed=7,8") == [(7, 0.1), (7, 0.2), (8, 0.1), (8, 0.2)]
     assert swept("seed=3", multirun=True) == [(3, lr)]
@@ -162,9 +156,9 @@ def test_the_launcher_of_processes_composes(composer: Composer) -> None:
     assert set(node) == {"_target_", *LauncherSettings.model_fields}
 
 
-def test_all_augmentations_and_callbacks_at_once(composer: Composer) -> None:
+def test_all_augmentations_and_callbacks_at_once() -> None:
     several = {group: [name for name in CHOICES[group] if name != "none"] for group in MANY}
-    config = checked(composer, *(f"{group}=[{','.join(names)}]" for group, names in several.items()))
+    config = configured(*(f"{group}=[{','.join(names)}]" for group, names in several.items()))
     assert [entry.name_of_choice for entry in config.augmentation.values()] == several["augmentation"]
     assert [entry.name_of_choice for entry in config.callbacks.values()] == several["callbacks"]
 

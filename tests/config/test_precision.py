@@ -7,18 +7,17 @@ from typing import Any
 
 import pytest
 import torch
+from configurations import configured
 from torch import nn
 
 from membrane.config import precision
-from membrane.config.check import check, resolved
-from membrane.config.composer import Composer
+from membrane.config.check import check
 from membrane.errors import ConfigError
 from membrane.fast.fused import fuse, implementation
 from membrane.neurons import NeuronFactory
 from membrane.runs import processor as processor_module
 from membrane.runs.folder import RunFolder
 from membrane.schema import GROUPS
-from membrane.sweep.jobs import jobs_of
 from membrane.training.assembly import build_neuron_factory, set_arithmetic
 
 
@@ -76,13 +75,10 @@ def test_what_is_chosen_is_what_the_run_is_known_by(
 )
 def test_channels_lie_last_where_nothing_else_is_said(line: list[str], last: bool, processor: Any) -> None:
     processor("avx2")
-    composer = Composer()
-    [job], _ = jobs_of(composer, composer.free(line), multirun=False)
-    config = check(resolved(job.config))
+    config = configured(*line)
     assert config.trainer.channels_last is last
     outright = [*(each for each in line if "=auto" not in each), f"trainer.channels_last={str(last).lower()}"]
-    [job], _ = jobs_of(composer, composer.free(outright), multirun=False)
-    assert RunFolder(check(resolved(job.config))).fingerprint == RunFolder(config).fingerprint
+    assert RunFolder(configured(*outright)).fingerprint == RunFolder(config).fingerprint
 
 
 def test_the_ann_twin_has_no_state_to_keep_and_other_neurons_none_that_is_safe(processor: Any) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import yaml
 from commands import train
+from configurations import shared_composer
 from omegaconf import OmegaConf
 
 from membrane.config.check import check, resolved
@@ -26,9 +27,9 @@ class Net(SMLP):
 HIDDEN = "hunter2"
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def composer() -> Composer:
-    return Composer()
+    return shared_composer()
 
 
 @pytest.fixture

@@ -10,15 +10,12 @@ from typing import Any
 
 import pytest
 import torch
+from configurations import configured
 from torch import Tensor, nn
 
-from membrane.config.check import check, resolved
-from membrane.config.composer import Composer
 from membrane.errors import ConfigError
 from membrane.fast.torch_compile import compile_training
 from membrane.framework import MultiStep, SingleStep
-from membrane.schema import Config
-from membrane.sweep.jobs import jobs_of
 from membrane.training import assembly
 
 DIGITS = (1, 8, 8)
@@ -55,16 +52,9 @@ SMALL = {
 }
 
 
-def configuration(*said: str) -> Config:
-    """The default configuration, but for what is said."""
-    composer = Composer()
-    [job], _ = jobs_of(composer, composer.free(said), multirun=False)
-    return check(resolved(job.config))
-
-
 def network(*said: str) -> nn.Module:
     """A network as a run builds it."""
-    return assembly.build_learner(configuration(*said)).model
+    return assembly.build_learner(configured(*said)).model
 
 
 def gradients(model: nn.Module, framework: Any, x: Tensor) -> list[Tensor]:
@@ -168,7 +158,7 @@ def test_a_run_trains_compiled_where_that_is_said(
 @pytest.mark.parametrize("said", ["regularizer=firing_rate", "trainer=profile"])
 def test_what_listens_to_layers_is_refused(said: str) -> None:
     with pytest.raises(ConfigError, match=r"layers, which a compiled model has not: use trainer\.compile=false"):
-        configuration(said, "trainer.compile=true")
+        configured(said, "trainer.compile=true")
 
 
 @pytest.mark.slow
@@ -194,7 +184,7 @@ class OnGPU:
 def test_optimisers_are_fused_on_a_gpu_where_torch_has_them_so(
     choice: str, kernels: dict[str, bool], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    config, clipped = (configuration(f"optimizer={choice}", *more) for more in ([], ["trainer.clip_norm=1"]))
+    config, clipped = (configured(f"optimizer={choice}", *more) for more in ([], ["trainer.clip_norm=1"]))
     on_cpu = assembly.build_optimizer(config, [nn.Parameter(torch.zeros(1))])
     assert not on_cpu.defaults.get("fused")
     handed: list[dict[str, Any]] = []

@@ -7,16 +7,15 @@ from typing import Any
 
 import pytest
 import torch
+from configurations import shared_composer
 from torch import Tensor, nn
 
 from membrane.cli.models import FRAMEWORKS, refusals, yaml_of
 from membrane.config.check import check, resolved
-from membrane.config.composer import Composer
 from membrane.framework import MultiStep
 from membrane.neurons import is_neuron, neuron_layers
 from membrane.randomness import generator, scoped
 from membrane.schema import GROUPS
-from membrane.sweep.jobs import jobs_of
 from membrane.training.assembly import build_learner
 
 MODELS, NEURONS = ([kind for kind in GROUPS[group][1] if kind.choice] for group in ("model", "neuron"))
@@ -52,11 +51,7 @@ def allowed(model: str, neuron: str, refused: Refused) -> list[str]:
 @pytest.fixture(scope="module")
 def bases() -> dict[str, dict[str, Any]]:
     """Each framework's configuration on its bundled data."""
-    composer, found = Composer(), {}
-    for framework in FRAMEWORKS:
-        [job], _ = jobs_of(composer, [f"framework={framework}"], multirun=False)
-        found[framework] = resolved(job.config)
-    return found
+    return {each: resolved(shared_composer().compose([f"framework={each}"])) for each in FRAMEWORKS}
 
 
 def learner(bases: dict[str, dict[str, Any]], framework: str, model: str, neuron: str) -> Any:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import torch
 import torchvision
+from configurations import shared_composer
 from spikingjelly.activation_based import neuron, surrogate
 from spikingjelly.activation_based.model import parametric_lif_net
 from torch import Tensor, nn
@@ -15,7 +16,6 @@ from torch import Tensor, nn
 from membrane.config.admission import admitted
 from membrane.config.build import build
 from membrane.config.check import check, resolved
-from membrane.config.composer import Composer
 from membrane.errors import ConfigError
 from membrane.framework import MultiStep, MultiStepTID, SingleStep, SingleStepTID
 from membrane.models.plif_net import PLIFNet
@@ -25,7 +25,6 @@ from membrane.models.spiking_vgg import SpikingVGG
 from membrane.neurons import is_neuron, make_neuron
 from membrane.randomness import generator, scoped
 from membrane.schema.zoo import ZOO
-from membrane.sweep.jobs import jobs_of
 
 NAMES = [kind.choice for kind in ZOO]
 CONVOLUTIONAL = {
@@ -50,9 +49,7 @@ N, K, SHAPE = 2, 3, (2, 4, 6)
 @pytest.fixture(scope="module")
 def composed() -> dict[str, dict[str, Any]]:
     """Model → the default configuration with it."""
-    composer = Composer()
-    jobs = {name: jobs_of(composer, composer.free([f"model={name}"]), multirun=False)[0][0] for name in NAMES}
-    return {name: resolved(job.config) for name, job in jobs.items()}
+    return {name: resolved(shared_composer().compose([f"model={name}"])) for name in NAMES}
 
 
 @pytest.fixture

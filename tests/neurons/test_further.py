@@ -5,15 +5,13 @@ from typing import Any
 
 import pytest
 import torch
+from configurations import configured
 
-from membrane.config.check import check, resolved
-from membrane.config.composer import Composer
 from membrane.errors import ConfigError
 from membrane.framework import MultiStepTID, SingleStepTID
 from membrane.neurons import neuron_layers
 from membrane.randomness import generator
 from membrane.schema import GROUPS
-from membrane.sweep.jobs import jobs_of
 from membrane.training.assembly import build_learner
 
 FURTHER = {kind.public.rpartition(".")[2]: kind for kind in GROUPS["neuron"][1] if not kind.choice}
@@ -26,24 +24,18 @@ NEEDED = {
 N, T = 3, 4
 
 
-@pytest.fixture(scope="module")
-def composer() -> Composer:
-    return Composer()
-
-
-def learner(composer: Composer, *typed: str) -> Any:
+def learner(*typed: str) -> Any:
     """What a command line builds."""
-    [job], _ = jobs_of(composer, composer.free(["model=smlp", *typed]), multirun=False)
-    return build_learner(check(resolved(job.config)))
+    return build_learner(configured("model=smlp", *typed))
 
 
 @pytest.mark.parametrize("name", list(FURTHER))
-def test_each_is_one_function_in_the_step_modes_that_it_has(name: str, composer: Composer) -> None:
+def test_each_is_one_function_in_the_step_modes_that_it_has(name: str) -> None:
     typed = [f"neuron._target_={FURTHER[name].public}", *NEEDED.get(name, [])]
     if FURTHER[name].steps == "together":
         with pytest.raises(ConfigError, match=f"neuron {name} needs all timesteps together"):
-            learner(composer, *typed, "framework=singlestep")
-    made = learner(composer, *typed, "framework=multistep_tid")
+            learner(*typed, "framework=singlestep")
+    made = learner(*typed, "framework=multistep_tid")
     [layer] = neuron_layers(made.model).values()
     assert type(layer).__name__ == name
     x = 3 * torch.randn(N, T, 2, 16, 16, generator=generator(0, "data"))
@@ -58,11 +50,11 @@ def test_each_is_one_function_in_the_step_modes_that_it_has(name: str, composer:
     assert weight.abs().max() > 0
 
 
-def test_several_spikes_at_once(composer: Composer) -> None:
+def test_several_spikes_at_once() -> None:
     ilif = FURTHER["ILIFNode"].public
     with pytest.raises(ConfigError, match="ILIFNode: surrogate_function must be a spiking MultiLevelSpikeCount"):
-        learner(composer, f"neuron._target_={ilif}")
-    made = learner(composer, f"neuron._target_={ilif}", *NEEDED["ILIFNode"])
+        learner(f"neuron._target_={ilif}")
+    made = learner(f"neuron._target_={ilif}", *NEEDED["ILIFNode"])
     heard: list[torch.Tensor] = []
     [layer] = neuron_layers(made.model).values()
     layer.register_forward_hook(lambda _m, _x, output: heard.append(output))
@@ -71,9 +63,9 @@ def test_several_spikes_at_once(composer: Composer) -> None:
     assert set(heard[0].unique().tolist()) == {0, 1, 2, 3}
 
 
-def test_what_is_not_on_the_list_needs_trust(composer: Composer) -> None:
+def test_what_is_not_on_the_list_needs_trust() -> None:
     with pytest.raises(ConfigError, match="not on membrane's list"):
-        learner(composer, "neuron._target_=spikingjelly.activation_based.neuron.OTTTLIFNode")
+        learner("neuron._target_=spikingjelly.activation_based.neuron.OTTTLIFNode")
 
 
 def test_one_trains(small: Callable[..., int]) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from configurations import shared_composer
 from pydantic import Field
 
 from membrane.config.check import check, resolved
@@ -27,9 +28,9 @@ SHIFT = {"_target_": "membrane.augment.image.Shift", "pixels": 1}
 FLIP = {"_target_": "membrane.augment.image.HorizontalFlip"}
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def composer() -> Composer:
-    return Composer()
+    return shared_composer()
 
 
 def settings_in(config: Settings, place: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:

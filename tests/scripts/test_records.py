@@ -6,14 +6,13 @@ import re
 import shutil
 import subprocess
 import sys
-from functools import cache
 from pathlib import Path
 
 import pytest
+from configurations import shared_composer
 
 from membrane.cli.bench import bench_parser
 from membrane.config.check import check, resolved
-from membrane.config.composer import Composer
 from membrane.runs.fingerprint import fingerprint
 from membrane.sweep.jobs import jobs_of
 
@@ -65,11 +64,6 @@ class Records:
 
     def written(self) -> list[str]:
         return sorted(path.name for path in self.out.iterdir())
-
-
-@cache
-def shared_composer() -> Composer:
-    return Composer()
 
 
 def fingerprints(command: list[str]) -> set[tuple[str, int]]:

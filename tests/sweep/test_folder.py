@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from configurations import shared_composer
 
 from membrane.config.check import check, resolved
-from membrane.config.composer import Composer
 from membrane.errors import ConfigError
 from membrane.schema import Config
 from membrane.sweep import folder as folder_module
@@ -18,7 +18,7 @@ from membrane.sweep.jobs import Job, jobs_of
 
 
 def checked_jobs(*typed: str) -> list[tuple[Job, Config]]:
-    composer = Composer()
+    composer = shared_composer()
     jobs, _ = jobs_of(composer, composer.free(typed), multirun=True)
     return [(job, check(resolved(job.config))) for job in jobs]
 

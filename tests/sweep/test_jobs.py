@@ -3,14 +3,14 @@
 from collections.abc import Callable
 
 import pytest
+from configurations import shared_composer
 
-from membrane.config.composer import Composer
 from membrane.errors import ConfigError
 from membrane.sweep.jobs import jobs_of, membrane_overrides
 
 
 def test_a_sweep_is_every_combination_in_order() -> None:
-    composer = Composer()
+    composer = shared_composer()
     typed = ["framework=singlestep,multistep", "optimizer.lr=0.1,0.2", "epochs=3"]
     jobs, sweep = jobs_of(composer, composer.free(typed), multirun=True)
     assert sweep
@@ -40,7 +40,7 @@ def test_seeds_is_a_sweep_that_takes_other_seeds(
     ],
 )
 def test_a_sweep_without_jobs_is_refused(typed: str, message: str) -> None:
-    composer = Composer()
+    composer = shared_composer()
     with pytest.raises(ConfigError, match=f"^{message}$"):
         jobs_of(composer, composer.free([typed]), multirun=True)
 

@@ -6,16 +6,14 @@ from typing import Any
 
 import pytest
 import torch
+from configurations import configured
 from torch import nn
 
 import membrane as package
-from membrane.config.check import check, resolved
-from membrane.config.composer import Composer
 from membrane.errors import ConfigError
 from membrane.files.digest import sha256
 from membrane.runs.fingerprint import fingerprint
 from membrane.schema import Init
-from membrane.sweep.jobs import jobs_of
 from membrane.training import checkpoints
 from membrane.training.initial import start_from
 
@@ -107,27 +105,21 @@ def test_a_checkpoint_that_changed_is_refused(tiny: nn.Module, tmp_path: Path) -
         start_from(known, tiny)
 
 
-def composed(*overrides: str) -> Any:
-    composer = Composer()
-    [job], _ = jobs_of(composer, composer.free(overrides), multirun=False)
-    return check(resolved(job.config))
-
-
 def test_the_fingerprint_knows_the_digest_and_not_the_path(tmp_path: Path) -> None:
     first, second, other = (tmp_path / name for name in ("first.ckpt", "second.ckpt", "other.ckpt"))
     saved(first, **FITTING)
     second.write_bytes(first.read_bytes())
     saved(other, **{**FITTING, "head__bias": torch.zeros(4)})
-    prints = [fingerprint(composed(f"init={path}")) for path in (first, second, other)]
+    prints = [fingerprint(configured(f"init={path}")) for path in (first, second, other)]
     assert prints[0] == prints[1]
-    without = fingerprint(composed())
-    skipping = fingerprint(composed(f"init={first}", "init.skip=[head]"))
+    without = fingerprint(configured())
+    skipping = fingerprint(configured(f"init={first}", "init.skip=[head]"))
     assert len({*prints, without, skipping}) == 4
-    assert composed(f"init={first}").init.sha256 == sha256(first)
+    assert configured(f"init={first}").init.sha256 == sha256(first)
     with pytest.raises(ConfigError, match=r"init: .*nowhere: neither a run folder with checkpoints nor a checkpoint"):
-        composed(f"init={tmp_path}/nowhere")
+        configured(f"init={tmp_path}/nowhere")
     with pytest.raises(ConfigError, match=r"init: https.*: only files on this machine"):
-        composed("init='https://example.org/a.ckpt'")
+        configured("init='https://example.org/a.ckpt'")
 
 
 def test_an_anns_weights_start_its_snn_and_the_run_remembers(small: Run, tmp_path: Path) -> None:

@@ -12,9 +12,9 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
+from configurations import shared_composer
 from hydra.types import RunMode
 
-from membrane.config.composer import Composer
 from membrane.errors import ConfigError, RunFailed, Stopped
 from membrane.files.durable import write_json
 from membrane.runs.folder import PRUNE, RunFolder
@@ -49,7 +49,7 @@ def planned(tmp_path: Path) -> Callable[..., Plan]:
     """The plan of a command line."""
 
     def plan(*typed: str) -> Plan:
-        composer = Composer()
+        composer = shared_composer()
         overrides = composer.free(["sweep=optuna", "logger=csv", f"paths.runs={tmp_path}", *typed])
         master = composer.load(overrides, RunMode.MULTIRUN)
         return Plan.of(composer, master, list(master.hydra.overrides.task))
@@ -120,7 +120,7 @@ def test_the_best_is_of_validation_and_its_command_is_its_run(
     assert table == f"  {metric.ljust(12)}  {scored(lr - best):.4f}"
     words = shlex.split(typed)
     assert f"optimizer.lr={lr!r}" in words
-    composer = Composer()
+    composer = shared_composer()
     [job], sweep = jobs_of(composer, composer.free([word for word in words if "=" in word]), multirun=False)
     assert not sweep
     assert job.config.optimizer.lr == lr
