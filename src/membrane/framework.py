@@ -49,7 +49,7 @@ class SingleStep:
         self.timesteps = timesteps
 
     def __call__(self, model: nn.Module, x: Tensor, lengths: Tensor | None = None) -> Outputs:
-        prepare(model, step_mode="s")
+        prepare_model(model, step_mode="s")
         steps = self.timesteps if is_snn(model) else 1
         return stack_timesteps([model(x) for _ in range(steps)], steps, len(x))
 
@@ -63,7 +63,7 @@ class MultiStep:
         self.timesteps = timesteps
 
     def __call__(self, model: nn.Module, x: Tensor, lengths: Tensor | None = None) -> Outputs:
-        prepare(model, step_mode="m")
+        prepare_model(model, step_mode="m")
         steps = self.timesteps if is_snn(model) else 1
         return check_outputs(model(x.unsqueeze(0).expand(steps, *x.shape)), steps, len(x))
 
@@ -78,7 +78,7 @@ class SingleStepTID:
 
     def __call__(self, model: nn.Module, x: Tensor, lengths: Tensor | None = None) -> Outputs:
         x = time_first(x, self.timesteps, lengths)
-        prepare(model, step_mode="s")
+        prepare_model(model, step_mode="s")
         return stack_timesteps([model(frame) for frame in x], self.timesteps, x.shape[1])
 
 
@@ -92,7 +92,7 @@ class MultiStepTID:
 
     def __call__(self, model: nn.Module, x: Tensor, lengths: Tensor | None = None) -> Outputs:
         x = time_first(x, self.timesteps, lengths)
-        prepare(model, step_mode="m")
+        prepare_model(model, step_mode="m")
         return check_outputs(model(x), self.timesteps, x.shape[1])
 
 
@@ -100,7 +100,7 @@ Framework = Callable[..., Outputs]
 """``(model, x, lengths=None)`` → outputs [T,N,…]; lengths [N] counts the valid timesteps of each sample (None: all)."""
 
 
-def prepare(model: nn.Module, step_mode: str) -> None:
+def prepare_model(model: nn.Module, step_mode: str) -> None:
     """Reset every neuron and switch every layer to ``step_mode``; of a model that owns time, the model alone.
 
     Modules are walked through at every call: SpikingJelly's ``functional.reset_net`` remembers those of its first call

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from membrane.errors import ConfigError
-from membrane.framework import MultiStep, SingleStep, prepare
+from membrane.framework import MultiStep, SingleStep, prepare_model
 from membrane.models.norms import NORMS
 from membrane.models.sresnet import SResNet
 from membrane.models.sresnet_stride import SResNetStride
@@ -120,7 +120,7 @@ def test_a_block_written_out_by_hand(kind: str, forced: bool) -> None:
     wanted = torch.stack(expected)
     assert set(wanted.unique().tolist()) == {0.0, 1.0, 2.0}
     for mode in ("s", "m"):
-        prepare(block, mode)
+        prepare_model(block, mode)
         with torch.no_grad():
             found = block(x) if mode == "m" else torch.stack([block(frame) for frame in x])
         assert torch.equal(found, wanted)

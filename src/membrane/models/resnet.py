@@ -1,4 +1,4 @@
-"""What the networks after ResNet share: the number of blocks for each depth, and the first layers."""
+"""The parts that networks after ResNet share: the number of blocks for each depth, and the first layers."""
 
 from spikingjelly.activation_based import layer
 from torch import nn

@@ -155,7 +155,8 @@ class Hidden:
 class ConvolutionPlan:
     """One convolutional layer for inputs [channels, *size], before it is built.
 
-    ``number`` counts layers from 1 and is part of the modules' names; the others are the settings of `SCNN`.
+    ``number`` counts layers from 1 and is part of the modules' names. ``filters``, ``kernel``, ``padding``, ``stride``,
+    ``pool``, ``dropout`` and ``separable`` are the layer's entries in the arguments of `SCNN`.
     """
 
     number: int

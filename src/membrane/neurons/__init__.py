@@ -49,6 +49,8 @@ class NeuronFactory:
         timesteps: T.
         seed: the run's seed.
         spiking: refuse classes that are not neurons; False for the ANN twin.
+
+    ``count`` is the number of neurons built so far.
     """
 
     neuron_class: Callable[..., nn.Module]
@@ -58,7 +60,6 @@ class NeuronFactory:
     seed: int
     spiking: bool = True
     count: int = field(default=0, init=False)
-    """Neurons built so far."""
 
     @property
     def v_threshold(self) -> float:

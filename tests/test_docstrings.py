@@ -1,0 +1,60 @@
+"""The docstrings of the science: how they begin, and that long lists of arguments are explained."""
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import membrane
+
+PACKAGE = Path(membrane.__file__).parent
+WINGS = ("models", "neurons", "augment", "data", "fast")
+FEW = 6
+Documented = ast.Module | ast.ClassDef | ast.FunctionDef
+
+
+def sources() -> Iterator[Path]:
+    """Yield the top level and the wings that know nothing of configurations."""
+    yield from sorted(PACKAGE.glob("*.py"))
+    for wing in WINGS:
+        yield from sorted((PACKAGE / wing).rglob("*.py"))
+
+
+def documented(path: Path) -> Iterator[Documented]:
+    """Yield the module, and every class and function in it."""
+    yield from (node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, Documented))
+
+
+def arguments(node: Documented) -> list[str]:
+    """Return what a function, or a class at its construction, takes."""
+    if isinstance(node, ast.ClassDef):
+        constructors = [each for each in node.body if isinstance(each, ast.FunctionDef) and each.name == "__init__"]
+        if constructors:
+            return arguments(constructors[0])
+        # the fields of dataclasses and named tuples
+        return [
+            each.target.id
+            for each in node.body
+            if isinstance(each, ast.AnnAssign) and isinstance(each.target, ast.Name)
+        ]
+    if isinstance(node, ast.FunctionDef):
+        taken = [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs]
+        return [each.arg for each in taken if each.arg not in ("self", "cls", "ctx")]
+    return []
+
+
+def test_docstrings_say_what_is_done_and_explain_many_arguments() -> None:
+    wrong = []
+    for path in sources():
+        for node in documented(path):
+            name, text = (
+                f"{path.relative_to(PACKAGE)}: {getattr(node, 'name', 'module')}",
+                ast.get_docstring(node) or "",
+            )
+            if re.match(r"(What|Whether|How)\b", text):
+                wrong.append(f"{name} begins with {text.split()[0]}")
+            if len(arguments(node)) > FEW and not name.endswith(
+                "__init__"
+            ):  # a constructor's are explained by its class
+                wrong += [f"{name}: {each}" for each in arguments(node) if not re.search(rf"\b{each}\b", text)]
+    assert not wrong, "\n".join(wrong)
