@@ -16,4 +16,4 @@ def shared_composer() -> Composer:
 def configured(*typed: str) -> Config:
     """Return the checked configuration of a command line of one run. Raises ConfigError where it is refused."""
     composer = shared_composer()
-    return check(resolved(composer.compose(composer.free(typed))))
+    return check(resolved(composer.compose(composer.add_or_override(typed))))

@@ -70,7 +70,7 @@ def test_every_training_in_the_pages_is_a_valid_configuration() -> None:
         if "--config-dir" in words:
             continue  # the example below
         overrides = [word for word in words if not word.startswith("-") and word != "job" and RUN not in word]
-        jobs, _ = jobs_of(composer, composer.free(overrides), "-m" in words)
+        jobs, _ = jobs_of(composer, composer.add_or_override(overrides), "-m" in words)
         for job in jobs:
             check(resolved(job.config))
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from cases import check_each
 
-from membrane.config.admission import ADMITTED, admitted
+from membrane.config.admission import ADMITTED, admitted_class
 from membrane.config.check import check
 from membrane.errors import ConfigError
 from membrane.schema import GROUPS
@@ -43,7 +43,7 @@ def test_every_name_of_the_list_is_one_of_a_kind() -> None:
 
 def test_a_name_of_the_list_is_a_class_that_says_it_is_defined_there() -> None:
     def check_target(target: str) -> None:
-        kind = admitted(target)
+        kind = admitted_class(target)
         assert inspect.isclass(kind)
         assert f"{kind.__module__}.{kind.__qualname__}" == (ADMITTED[target].defined or target)
         assert ADMITTED[target].defined != target
@@ -70,7 +70,7 @@ def test_a_name_of_the_list_is_a_class_that_says_it_is_defined_there() -> None:
 )
 def test_trust_is_no_licence_for_what_is_not_what_it_says(name: str, said: str) -> None:
     with pytest.raises(ConfigError, match=said) as refusal:
-        admitted(name, [name])
+        admitted_class(name, [name])
     assert "\n" not in str(refusal.value)
 
 

@@ -71,7 +71,7 @@ def composer() -> Composer:
 
 
 def single(composer: Composer, *overrides: str) -> Job:
-    [job], sweep = jobs_of(composer, composer.free(overrides), multirun=False)
+    [job], sweep = jobs_of(composer, composer.add_or_override(overrides), multirun=False)
     assert not sweep
     return job
 
@@ -177,7 +177,7 @@ def test_a_regression_set_brings_its_loss_and_what_is_watched_unless_someone_els
         assert chosen(*typed) == ("CrossEntropy", "val/loss")
     assert chosen("dataset=diabetes", "trainer.monitor=val/corr") == ("MSE", "val/corr")
     assert chosen("experiment=regression", "dataset=mnist") == ("CrossEntropy", "val/acc")
-    jobs, _ = jobs_of(mine, mine.free(["dataset=digits,diabetes"]), multirun=True)
+    jobs, _ = jobs_of(mine, mine.add_or_override(["dataset=digits,diabetes"]), multirun=True)
     found = [check(resolved(job.config)) for job in jobs]
     assert [(config.name, config.loss.name_of_choice) for config in found] == [
         ("digits", "cross_entropy"),

@@ -10,7 +10,7 @@ from cases import check_each
 from configurations import configured, shared_composer
 from omegaconf import OmegaConf
 
-from membrane.config.admission import ADMITTED, admitted
+from membrane.config.admission import ADMITTED, admitted_class
 from membrane.config.check import check, resolved
 from membrane.config.choices import Choice, choices
 from membrane.config.composer import Composer
@@ -137,7 +137,7 @@ def test_an_experiment_or_debug_file_composes(path: Path) -> None:
 
 def test_the_sweep_of_seeds_composes(composer: Composer) -> None:
     def swept(*typed: str, multirun: bool = False) -> list[tuple[int, float]]:
-        jobs, sweep = jobs_of(composer, composer.free(["sweep=seeds", *typed]), multirun)
+        jobs, sweep = jobs_of(composer, composer.add_or_override(["sweep=seeds", *typed]), multirun)
         assert sweep
         configs = [check(resolved(job.config)) for job in jobs]
         return [(config.seed, config.optimizer.lr) for config in configs]
@@ -149,8 +149,8 @@ def test_the_sweep_of_seeds_composes(composer: Composer) -> None:
 
 
 def test_the_launcher_of_processes_composes(composer: Composer) -> None:
-    overrides = composer.free(["hydra/launcher=processes", "hydra.launcher.n_jobs=3"])
-    node = composer.whole(overrides, "hydra")["hydra"]["launcher"]
+    overrides = composer.add_or_override(["hydra/launcher=processes", "hydra.launcher.n_jobs=3"])
+    node = composer.shown(overrides, "hydra")["hydra"]["launcher"]
     assert node == {"_target_": LAUNCHER, "n_jobs": 3, "job_timeout": None}
     assert launcher_settings(node) == LauncherSettings(n_jobs=3)
     assert set(node) == {"_target_", *LauncherSettings.model_fields}
@@ -182,7 +182,7 @@ def test_a_file_states_only_what_differs_from_the_default() -> None:
 def test_the_schemas_defaults_are_the_classs() -> None:
     def check_target(target: str) -> None:
         kind, filled = ADMITTED[target], FILLED_IN.get(target, {})
-        signature = inspect.signature(admitted(target)).parameters
+        signature = inspect.signature(admitted_class(target)).parameters
         theirs = {name: plain(parameter.default) for name, parameter in signature.items()}
         ours = {name: value for name, value in node(kind).items() if name not in filled}
         if not any(parameter.kind is parameter.VAR_KEYWORD for parameter in signature.values()):

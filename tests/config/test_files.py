@@ -29,7 +29,7 @@ LINES: list[list[str]] = [
 def composed(composer: Composer, line: list[str]) -> list[Any]:
     """Every job of a command line, as plain values; what the composer gave is changed afterwards."""
     typed = [each for each in line if each != "-m"]
-    jobs, _ = jobs_of(composer, composer.free(typed), multirun="-m" in line)
+    jobs, _ = jobs_of(composer, composer.add_or_override(typed), multirun="-m" in line)
     plain = [OmegaConf.to_container(job.config) for job in jobs]
     for job in jobs:
         job.config.paths.runs = job.config.dataset.name = job.config.name = "changed"
@@ -64,7 +64,7 @@ def test_a_file_that_says_what_it_may_not_is_refused_again(tmp_path: Any) -> Non
     composer = Composer(str(tmp_path))
     for _ in range(2):
         with pytest.raises(ConfigError, match=r"experiment/bad\.yaml: hydra may be set"):
-            jobs_of(composer, composer.free(["experiment=bad"]), multirun=False)
+            jobs_of(composer, composer.add_or_override(["experiment=bad"]), multirun=False)
 
 
 def test_a_job_is_composed_once_to_be_validated_and_run(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -108,13 +108,13 @@ def test_a_job_is_composed_once_to_be_validated_and_run(monkeypatch: pytest.Monk
 )
 def test_what_the_composer_made_is_what_hydra_would_make_of_it(line: list[str]) -> None:
     composer = Composer()
-    lines = composer.free(line)
+    lines = composer.add_or_override(line)
     jobs, sweep = jobs_of(composer, lines, multirun=True)
     assert sweep
     run = ["hydra.sweep.dir=elsewhere", *lines, "hydra.mode=MULTIRUN"]
     master = composer.loader.load_configuration("train", run, run_mode=RunMode.MULTIRUN)
-    params = composer.parsed([f"{key}={value}" for key, value in (master.hydra.sweeper.params or {}).items()])
-    [split] = BasicSweeper.split_arguments([*params, *composer.parsed(lines)], None)
+    params = composer.parse([f"{key}={value}" for key, value in (master.hydra.sweeper.params or {}).items()])
+    [split] = BasicSweeper.split_arguments([*params, *composer.parse(lines)], None)
     assert len(jobs) == len(split) > 1
     for number, job in enumerate(split):
         task = [each for each in job if not each.startswith("hydra.")]
@@ -125,7 +125,7 @@ def test_what_the_composer_made_is_what_hydra_would_make_of_it(line: list[str]) 
         assert OmegaConf.to_container(made) == OmegaConf.to_container(plainly)
         del plainly.hydra
         assert OmegaConf.to_container(jobs[number].config) == OmegaConf.to_container(plainly)
-    assert len(composer.loader.made) == len(jobs), "and nothing was composed anew"
+    assert len(composer.loader.jobs) == len(jobs), "and nothing was composed anew"
 
 
 def test_what_a_sweepers_file_may_say_besides_is_composed_as_hydra_does() -> None:

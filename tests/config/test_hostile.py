@@ -135,7 +135,7 @@ def test_a_name_that_is_not_on_the_list_is_refused(door: Callable[..., Any], pla
             door({**copy.deepcopy(plain), "model": {"_target_": target, **TARGETS[target]}})
         assert one_line(refusal).startswith("model._target_: ")
         with pytest.raises(ConfigError, match="not on membrane's list"):
-            admission.admitted(target)
+            admission.admitted_class(target)
 
     check_each(TARGETS, check_target)
 

@@ -149,7 +149,7 @@ def written(folder: Path, files: dict[str, str]) -> str:
 def refusal_of(composer: Composer, overrides: list[str], multirun: bool = False) -> str:
     """Why a command line is refused, in one line, with nothing imported or run."""
     with pytest.raises(ConfigError) as refusal:
-        jobs_of(composer, composer.free(overrides), multirun)
+        jobs_of(composer, composer.add_or_override(overrides), multirun)
     assert "\n" not in str(refusal.value)
     assert "canary" not in sys.modules
     assert not Path("TOUCHED").exists()
@@ -168,7 +168,7 @@ def test_what_a_file_may_say_it_may(tmp_path: Path) -> None:
         "foo/units": "units: [7]",
     }
     composer = Composer(written(tmp_path / "mine", files))
-    [job], sweep = jobs_of(composer, composer.free(["experiment=good"]), multirun=False)
+    [job], sweep = jobs_of(composer, composer.add_or_override(["experiment=good"]), multirun=False)
     assert (sweep, job.config.seed, job.config.model.units) == (False, 3, [7])
     assert "hydra" not in job.config
 
@@ -231,7 +231,7 @@ def test_a_folder_of_the_users_replaces_none_of_our_files(tmp_path: Path) -> Non
 def conf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A copy of conf/ in its place."""
     copied = Path(shutil.copytree(ROOT / "conf", tmp_path / "conf", ignore=shutil.ignore_patterns("local")))
-    monkeypatch.setattr(composition, "folder", lambda: copied)
+    monkeypatch.setattr(composition, "conf_folder", lambda: copied)
     return copied
 
 

@@ -83,9 +83,9 @@ def test_channels_lie_last_where_nothing_else_is_said(line: list[str], last: boo
 
 def test_the_ann_twin_has_no_state_to_keep_and_other_neurons_none_that_is_safe(processor: Any) -> None:
     processor("amx_bf16")
-    assert precision.fastest("relu", fused=False, accelerator="cpu") == "bf16-mixed"
-    assert precision.fastest("klif", fused=True, accelerator="cpu") == "32-true"
-    assert precision.fastest("Net", fused=True, accelerator="cpu") == "32-true"
+    assert precision.fastest_precision("relu", fused=False, accelerator="cpu") == "bf16-mixed"
+    assert precision.fastest_precision("klif", fused=True, accelerator="cpu") == "32-true"
+    assert precision.fastest_precision("Net", fused=True, accelerator="cpu") == "32-true"
 
 
 def test_a_surrogate_that_does_not_run_fused_is_not_trusted_with_it(processor: Any, raw: dict[str, Any]) -> None:
@@ -111,14 +111,14 @@ def test_a_mistake_beside_it_is_named(raw: dict[str, Any]) -> None:
 @pytest.mark.parametrize("says", ["7.5\n9.0\n", "", "[N/A]\n", "No devices were found\n"])
 def test_a_gpu_that_may_not_multiply_in_bfloat16_is_not_taken_for_one_that_does(says: str, processor: Any) -> None:
     processor("amx_bf16", gpu=True, says=says)
-    assert not precision.gpu_multiplies()
-    assert precision.fastest("lif", fused=True, accelerator="auto") == "32-true"
+    assert not precision.gpu_has_bf16()
+    assert precision.fastest_precision("lif", fused=True, accelerator="auto") == "32-true"
 
 
 def test_neurons_that_keep_their_state_in_half_precision_stay_in_single_on_a_gpu(processor: Any) -> None:
     processor("avx2", gpu=True)
-    assert precision.gpu_multiplies()
-    assert precision.fastest("klif", fused=True, accelerator="gpu") == "32-true"
+    assert precision.gpu_has_bf16()
+    assert precision.fastest_precision("klif", fused=True, accelerator="gpu") == "32-true"
 
 
 @pytest.mark.parametrize(

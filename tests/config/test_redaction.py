@@ -42,7 +42,7 @@ def theirs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
 
 def said(composer: Composer, *typed: str) -> dict[str, Any]:
     """What is saved of a command line."""
-    [job], _ = jobs_of(composer, composer.free(typed), multirun=False)
+    [job], _ = jobs_of(composer, composer.add_or_override(typed), multirun=False)
     config = check(resolved(job.config))
     return published(config, job.config)
 

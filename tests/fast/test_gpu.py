@@ -31,7 +31,7 @@ FIRST, LAST = 5, 15  # steps that are looked at: the first ones choose algorithm
 def configuration(*said: str) -> Config:
     """The default configuration, but for what is said."""
     composer = Composer()
-    [job], _ = jobs_of(composer, composer.free(said), multirun=False)
+    [job], _ = jobs_of(composer, composer.add_or_override(said), multirun=False)
     return check(resolved(job.config))
 
 

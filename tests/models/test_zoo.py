@@ -13,7 +13,7 @@ from spikingjelly.activation_based import neuron, surrogate
 from spikingjelly.activation_based.model import parametric_lif_net
 from torch import Tensor, nn
 
-from membrane.config.admission import admitted
+from membrane.config.admission import admitted_class
 from membrane.config.build import build
 from membrane.config.check import check, resolved
 from membrane.errors import ConfigError
@@ -199,7 +199,7 @@ def test_one_dimensional_data_is_refused(raw: Raw, name: str) -> None:
     config["dataset"]["shape"] = [2, 50]
     with pytest.raises(ConfigError, match=rf"^model {name} is for 2-D data, dataset digits is 1-D \(shape \[2, 50\]\)"):
         check(config)
-    kind = admitted(config["model"]["_target_"])
+    kind = admitted_class(config["model"]["_target_"])
     with pytest.raises(ConfigError, match=r"^this model is for images \[C,H,W\], got \[2, 50\]"):
         kind(input_shape=[2, 50], classes=K, timesteps=4, neuron=NEURONS["lif"])
 
@@ -271,4 +271,4 @@ def test_the_classes_refuse_it_too(name: str, wrong: dict[str, Any]) -> None:
     [node] = [kind for kind in ZOO if kind.choice == name]
     given = {"input_shape": (1, 8, 8), "classes": K, "timesteps": 4, "neuron": NEURONS["lif"], **wrong}
     with pytest.raises(ConfigError, match=f"^{next(iter(wrong))} must be .*, got "):
-        admitted(node.public)(**given)
+        admitted_class(node.public)(**given)

@@ -53,7 +53,7 @@ def replaced(config: Any, place: tuple[str, ...], value: Any) -> Any:
 
 @pytest.mark.parametrize("typed", FIXED, ids=" ".join)
 def test_fixed_fingerprints(typed: tuple[str, ...], composer: Composer) -> None:
-    [job], _ = jobs_of(composer, composer.free(typed), multirun=False)
+    [job], _ = jobs_of(composer, composer.add_or_override(typed), multirun=False)
     assert fingerprint(check(resolved(job.config))) == FIXED[typed]
 
 

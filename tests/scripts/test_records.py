@@ -70,7 +70,7 @@ def fingerprints(command: list[str]) -> set[tuple[str, int]]:
     """(fingerprint, seed) of each run that a command of train.py would make."""
     assert command[0] == "train.py"
     composer = shared_composer()
-    overrides = composer.free([word for word in command[1:] if word != "-m"])
+    overrides = composer.add_or_override([word for word in command[1:] if word != "-m"])
     configs = [check(resolved(job.config)) for job in jobs_of(composer, overrides, "-m" in command)[0]]
     return {(fingerprint(config), config.seed) for config in configs}
 

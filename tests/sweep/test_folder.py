@@ -19,7 +19,7 @@ from membrane.sweep.jobs import Job, jobs_of
 
 def checked_jobs(*typed: str) -> list[tuple[Job, Config]]:
     composer = shared_composer()
-    jobs, _ = jobs_of(composer, composer.free(typed), multirun=True)
+    jobs, _ = jobs_of(composer, composer.add_or_override(typed), multirun=True)
     return [(job, check(resolved(job.config))) for job in jobs]
 
 

@@ -12,14 +12,14 @@ from membrane.sweep.jobs import jobs_of, membrane_overrides
 def test_a_sweep_is_every_combination_in_order() -> None:
     composer = shared_composer()
     typed = ["framework=singlestep,multistep", "optimizer.lr=0.1,0.2", "epochs=3"]
-    jobs, sweep = jobs_of(composer, composer.free(typed), multirun=True)
+    jobs, sweep = jobs_of(composer, composer.add_or_override(typed), multirun=True)
     assert sweep
     settings = [(job.config.framework["_target_"].rpartition(".")[2], job.config.optimizer.lr) for job in jobs]
     assert settings == [("SingleStep", 0.1), ("SingleStep", 0.2), ("MultiStep", 0.1), ("MultiStep", 0.2)]
     assert jobs[1].overrides == ["framework=singlestep", "optimizer.lr=0.2", "epochs=3"]
     assert {job.config.epochs for job in jobs} == {3}
-    assert len(jobs_of(composer, composer.free(["seed=range(5)"]), multirun=True)[0]) == 5
-    by_mode, sweep = jobs_of(composer, composer.free(["seed=1,2", "hydra.mode=MULTIRUN"]), multirun=False)
+    assert len(jobs_of(composer, composer.add_or_override(["seed=range(5)"]), multirun=True)[0]) == 5
+    by_mode, sweep = jobs_of(composer, composer.add_or_override(["seed=1,2", "hydra.mode=MULTIRUN"]), multirun=False)
     assert (sweep, [job.config.seed for job in by_mode]) == (True, [1, 2])
 
 
@@ -42,7 +42,7 @@ def test_seeds_is_a_sweep_that_takes_other_seeds(
 def test_a_sweep_without_jobs_is_refused(typed: str, message: str) -> None:
     composer = shared_composer()
     with pytest.raises(ConfigError, match=f"^{message}$"):
-        jobs_of(composer, composer.free([typed]), multirun=True)
+        jobs_of(composer, composer.add_or_override([typed]), multirun=True)
 
 
 def test_hydras_overrides_are_not_membranes() -> None:

@@ -104,7 +104,7 @@ def measure(config: Config) -> dict[str, Spread]:
 def main(overrides: Sequence[str]) -> int:
     """Print a table."""
     composer = Composer()
-    lines = composer.free(["protocol=last", "logger=csv", *overrides, f"epochs={STEPS}"])
+    lines = composer.add_or_override(["protocol=last", "logger=csv", *overrides, f"epochs={STEPS}"])
     rows = measure(check(resolved(composer.compose(lines))))
     print(f"| {' '.join(overrides) or 'defaults'} | ms a step, median (quartiles) |\n|---|---|")
     for name, value in rows.items():

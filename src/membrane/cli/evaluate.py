@@ -65,7 +65,7 @@ def evaluate_run(run: Path, overrides: Sequence[str]) -> int:
 def combinations(overrides: Sequence[str]) -> list[list[str]]:
     """Return every combination of the overrides' comma-separated values."""
     choices = []
-    for override in Composer().parsed(overrides) if overrides else []:
+    for override in Composer().parse(overrides) if overrides else []:
         key = override.get_key_element()
         values = (
             override.sweep_string_iterator() if override.is_sweep_override() else [override.get_value_element_as_str()]
@@ -83,7 +83,7 @@ def changed_config(saved: DictConfig, changes: Sequence[str]) -> Config:
     if "MEMBRANE_DATA" in os.environ:
         OmegaConf.update(config, "paths.data", os.environ["MEMBRANE_DATA"])
     trust: list[str] = []
-    for override in Composer().parsed(changes) if changes else []:
+    for override in Composer().parse(changes) if changes else []:
         value = override.value()
         if override.key_or_group == "trust":
             trust = value if isinstance(value, list) else [value]

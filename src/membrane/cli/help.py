@@ -4,7 +4,7 @@ import shlex
 from collections.abc import Iterator
 
 from membrane.config.choices import as_typed, choices
-from membrane.config.composer import folder
+from membrane.config.composer import conf_folder
 from membrane.runs.provenance import program_command
 from membrane.schema import Config, Paths, Settings
 
@@ -23,7 +23,7 @@ EXAMPLES = (
 
 def help_page() -> str:
     """Return the whole help page."""
-    groups = {group: [choice.name for choice in listed] for group, listed in choices(folder()).items()}
+    groups = {group: [choice.name for choice in listed] for group, listed in choices(conf_folder()).items()}
     width = max(map(len, groups))
     called = shlex.join(program_command())
     lines = [

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from hydra.errors import HydraException
 from omegaconf.errors import OmegaConfBaseException
 
-from membrane.config.composer import PRIMARY, folder
+from membrane.config.composer import PRIMARY, conf_folder
 from membrane.errors import ConfigError, one_line
 from membrane.runs.provenance import program_command
 
@@ -55,7 +55,7 @@ def show_by_hydra(arguments: Sequence[str]) -> None:
     sys.argv = [before[0], *arguments]
     os.environ["HYDRA_FULL_ERROR"] = "1"  # exceptions instead of the end of the process
     try:
-        hydra.main(version_base="1.3", config_path=str(folder()), config_name=PRIMARY)(print)()
+        hydra.main(version_base="1.3", config_path=str(conf_folder()), config_name=PRIMARY)(print)()
     except (HydraException, OmegaConfBaseException) as error:
         raise ConfigError(one_line(error)) from None
     except (KeyError, ValueError) as error:

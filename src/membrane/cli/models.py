@@ -8,7 +8,7 @@ from typing import Any
 from membrane.cli.answer import CommandParser
 from membrane.config.check import check, resolved
 from membrane.config.choices import Choice, as_typed, choices
-from membrane.config.composer import Composer, folder
+from membrane.config.composer import Composer, conf_folder
 from membrane.config.messages import nearest
 from membrane.errors import ConfigError
 from membrane.schema import GROUPS, Node, Settings
@@ -38,7 +38,7 @@ def models_parser() -> CommandParser:
 
 def named_page(name: str) -> str:
     """Return what there is to say of a group or of the choices of that name. Raises ConfigError if there are none."""
-    groups = choices(folder())
+    groups = choices(conf_folder())
     if name in groups:
         return "\n".join(lines_of(groups[name]))
     everything = [choice for listed in groups.values() for choice in listed]
@@ -51,7 +51,7 @@ def named_page(name: str) -> str:
 
 def overview() -> str:
     """Return a line for each model, neuron and surrogate, and the names of the other groups."""
-    groups = choices(folder())
+    groups = choices(conf_folder())
     others = ", ".join(group for group in groups if group not in LISTED)
     lines = [line for group in LISTED for line in (*lines_of(groups[group]), "")]
     return "\n".join(
@@ -137,7 +137,7 @@ def kind_of(field: dict[str, Any]) -> str:
 def yaml_of(kind: type[Node]) -> dict[str, Any]:
     """Return what the file of a choice says."""
     group = next(group for group in LISTED if kind in GROUPS[group][1])
-    return Choice(group, kind.choice, folder() / group / f"{kind.choice}.yaml").settings
+    return Choice(group, kind.choice, conf_folder() / group / f"{kind.choice}.yaml").settings
 
 
 def refusals(name: str | None = None) -> Iterator[tuple[tuple[str, str, str], str]]:
@@ -199,7 +199,7 @@ def markdown() -> str:
         "",
         "Written by `membrane models --markdown`; a test compares it with what the program knows.",
     ]
-    groups = choices(folder())
+    groups = choices(conf_folder())
     for group in LISTED:
         lines += ["", f"## `{group}=`"]
         for choice in groups[group]:

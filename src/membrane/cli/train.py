@@ -49,12 +49,12 @@ def launch(arguments: Sequence[str], stop: Stop) -> int:
         return 0
     composer = Composer(options.config_dir)
     if options.shell_completion or options.info or options.hydra_help:
-        composer.load([] if options.shell_completion else composer.free(options.overrides), RunMode.RUN)
+        composer.load([] if options.shell_completion else composer.add_or_override(options.overrides), RunMode.RUN)
         show_by_hydra(arguments)
         return 0
-    overrides = composer.free(options.overrides)
+    overrides = composer.add_or_override(options.overrides)
     if options.cfg in ("hydra", "all"):
-        return print_part(composer.whole(overrides, options.cfg), options.package)
+        return print_part(composer.shown(overrides, options.cfg), options.package)
     jobs, sweep = jobs_of(composer, overrides, options.multirun)
     checked = [(job, checked_or_refused(job)) for job in jobs]
     if options.cfg == "job":

@@ -12,67 +12,71 @@ from membrane.schema import GROUPS, Node
 
 ADMITTED: Mapping[str, type[Node]] = {node.public: node for _, nodes in GROUPS.values() for node in nodes}
 """Every public name that a ``_target_`` may have, unless the user trusts another one on the command line."""
+FULL_NAME = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)+")
 
 
-def trusted(names: Any) -> list[str]:
-    """The classes that the user trusts, by their full names."""
-    for name in names if isinstance(names, list) else [names] if names is not None else []:
-        if (
-            not isinstance(names, list)
-            or not isinstance(name, str)
-            or not re.fullmatch(r"[^\W\d]\w*(\.[^\W\d]\w*)+", name)
-        ):
-            raise ConfigError(f"trust: expected a list of full names like [my_package.MyModel], got {names!r}")
-    return list(names or [])
+def trusted_names(trust: Any) -> list[str]:
+    """Return the full names of the classes that the user trusts. Raises ConfigError if ``trust`` is no list of such."""
+    if trust is None:
+        return []
+    if not isinstance(trust, list) or not all(isinstance(name, str) and FULL_NAME.fullmatch(name) for name in trust):
+        raise ConfigError(f"trust: expected a list of full names like [my_package.MyModel], got {trust!r}")
+    return list(trust)
 
 
-def targets(value: Any, place: str = "") -> Iterator[tuple[str, Any]]:
-    """Every ``_target_`` in a configuration, at any depth, with its place. ConfigError for Hydra's other such keys."""
+def targets_in(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield every ``_target_`` at any depth, with its path. Raises ConfigError for Hydra's other keys of that form."""
     if isinstance(value, Mapping):
         if "_target_" in value:
-            yield place, value["_target_"]
+            yield path, value["_target_"]
         for key, inner in value.items():
-            where = f"{place}.{key}".lstrip(".")
+            inner_path = f"{path}.{key}".lstrip(".")
             if re.fullmatch(r"_\w+_", str(key)) and key != "_target_":
-                raise ConfigError(f"{where}: objects are built from _target_ and settings by name, there is no {key}")
-            yield from targets(inner, where)
+                raise ConfigError(
+                    f"{inner_path}: objects are built from _target_ and settings by name, there is no {key}"
+                )
+            yield from targets_in(inner, inner_path)
     elif isinstance(value, list | tuple):
         for index, inner in enumerate(value):
-            yield from targets(inner, f"{place}[{index}]")
+            yield from targets_in(inner, f"{path}[{index}]")
 
 
-def admissible(place: str, target: Any, trust: Sequence[str]) -> None:
-    """Refuse a name that is neither on the written list nor trusted, before anything is imported."""
+def refuse_unlisted(path: str, target: Any, trust: Sequence[str]) -> None:
+    """Raise ConfigError for a name that is neither on the list nor trusted, before anything is imported."""
     if isinstance(target, str) and (target in ADMITTED or target in trust):
         return
-    _, choices = GROUPS.get(place.split(".")[0], (Node, ()))
-    public = [kind.public for kind in choices if kind.defined == target]
-    near = f"; did you mean {public[0]}?" if public else nearest(str(target), [kind.public for kind in choices])
-    names = f" {place.split('.')[0]}=… is one of {choices_in(choices)};" if choices else ""
-    where = f"{place}._target_".lstrip(".")
+    group = path.split(".")[0]
+    _, choices = GROUPS.get(group, (Node, ()))
+    public = [node_class.public for node_class in choices if node_class.defined == target]
+    near = f"; did you mean {public[0]}?" if public else nearest(str(target), [each.public for each in choices])
+    names = f" {group}=… is one of {choice_names(choices)};" if choices else ""
+    where = f"{path}._target_".lstrip(".")
     raise ConfigError(
         f"{where}: {target!r} is not on membrane's list{near or ';'}{names} your own class needs trust=[its name]"
     )
 
 
-def choices_in(choices: Sequence[type[Node]]) -> str:
-    """What may be typed after `group=`; other classes on the list are reached by `group._target_=` alone."""
-    return ", ".join(kind.choice for kind in choices if kind.choice)
+def choice_names(choices: Sequence[type[Node]]) -> str:
+    """Return what may be typed after `group=`; other classes on the list are reached by `group._target_=` alone."""
+    return ", ".join(node_class.choice for node_class in choices if node_class.choice)
 
 
-def admitted(target: str, trust: Sequence[str] = ()) -> type[Any]:
-    """The class that ``target`` names. ConfigError unless it is on the list (or trusted) and is what it says it is."""
-    admissible("", target, trust)
+def admitted_class(target: str, trust: Sequence[str] = ()) -> type[Any]:
+    """Import and return the class that ``target`` names.
+
+    Raises ConfigError unless it is on the list (or trusted), is a class, and is defined where its name says.
+    """
+    refuse_unlisted("", target, trust)
     module, _, name = target.rpartition(".")
     try:
-        found = getattr(importlib.import_module(module), name)
+        named = getattr(importlib.import_module(module), name)
     except (ImportError, AttributeError) as error:
         hint = "; is its folder on PYTHONPATH?" if isinstance(error, ModuleNotFoundError) else ""
         raise ConfigError(f"{target} cannot be imported: {one_line(error)}{hint}") from None
     expected = (ADMITTED[target].defined or target) if target in ADMITTED else target
-    actual = f"{getattr(found, '__module__', '?')}.{getattr(found, '__qualname__', '?')}"
-    if not inspect.isclass(found):
-        raise ConfigError(f"{target} is no class, but {type(found).__name__} {actual}")
+    actual = f"{getattr(named, '__module__', '?')}.{getattr(named, '__qualname__', '?')}"
+    if not inspect.isclass(named):
+        raise ConfigError(f"{target} is no class, but {type(named).__name__} {actual}")
     if actual != expected:
         raise ConfigError(f"{target} is really {actual}: name the class where it is defined")
-    return found
+    return named

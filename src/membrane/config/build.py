@@ -4,21 +4,21 @@ import inspect
 from collections.abc import Sequence
 from typing import Any
 
-from membrane.config.admission import admitted
+from membrane.config.admission import admitted_class
 from membrane.errors import ConfigError, one_line
 from membrane.schema import Node
 
 
 def build(node: Node, trust: Sequence[str] = (), **arguments: Any) -> Any:
-    """The object that a node describes, with further constructor ``arguments`` where its class takes them.
+    """Build the object that a node describes, with further constructor ``arguments``.
 
-    ConfigError where the settings do not fit the class's signature.
+    Raises ConfigError if the settings do not fit the class's signature, or set one of the ``arguments``.
     """
-    kind, settings = admitted(node.target, trust), node.parameters()
+    built_class, settings = admitted_class(node.target, trust), node.parameters()
     try:
-        inspect.signature(kind).bind(**{**arguments, **settings})
+        inspect.signature(built_class).bind(**{**arguments, **settings})
     except (TypeError, ValueError) as error:
         raise ConfigError(f"{node.target}: {one_line(error)}") from None
     for twice in arguments.keys() & settings.keys():
         raise ConfigError(f"{node.target}: {twice} is given by membrane and cannot be set")
-    return kind(**arguments, **settings)
+    return built_class(**arguments, **settings)

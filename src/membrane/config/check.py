@@ -1,19 +1,19 @@
-"""From a composed configuration to one that can be trusted: admission, types, refusals; and from its nodes to objects.
+"""From a composed configuration to one that can be trusted: admission, types, refusals.
 
 Nothing here imports torch before a configuration has been checked, and no name is imported before it is admitted.
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, TypeVar
 
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from pydantic import ValidationError, create_model
 
-from membrane.config.admission import ADMITTED, admissible, choices_in, targets, trusted
-from membrane.config.messages import explained, unknown
-from membrane.config.precision import fastest
+from membrane.config.admission import ADMITTED, choice_names, refuse_unlisted, targets_in, trusted_names
+from membrane.config.messages import explain_validation, unknown_setting
+from membrane.config.precision import fastest_precision
 from membrane.errors import ConfigError, DataError, one_line
 from membrane.files.digest import sha256
 from membrane.runs.folder import checkpoint_of
@@ -26,8 +26,6 @@ S = TypeVar("S", bound=Settings)
 
 OF_FILES = ("experiment", "sweep")
 """Groups whose files set what others name, and that are no setting themselves."""
-
-
 OPTIONAL = ("surrogate", "regularizer", "logger")
 """Groups of which no choice may be made."""
 LOSS_OF: Mapping[str, type[Loss]] = {"classification": CrossEntropy, "regression": MSE}
@@ -35,98 +33,99 @@ LOSS_OF: Mapping[str, type[Loss]] = {"classification": CrossEntropy, "regression
 
 
 def resolved(composed: DictConfig) -> dict[str, Any]:
-    """A composed configuration as plain values, with what its task decides. ConfigError for a reference to nothing."""
+    """Return a composed configuration as plain values, with what its task decides filled in.
+
+    Raises ConfigError if a reference leads to nothing.
+    """
     try:
         whole = with_defaults(composed)
         for group in GROUPS:
             if group not in (*MANY, *OPTIONAL, "loss") and whole.get(group) is None:
-                raise ConfigError(no_node(group, None))
-        plain = OmegaConf.to_container(whole, resolve=True, throw_on_missing=True)
+                raise ConfigError(no_node_line(group, None))
+        container = OmegaConf.to_container(whole, resolve=True, throw_on_missing=True)
     except OmegaConfBaseException as error:
         reason = re.sub(r"^\w+ raised while resolving interpolation: ", "", one_line(error)).strip('"')
         raise ConfigError(f"{error.full_key}: {reason}" if error.full_key else reason) from None
-    said = {str(key): value for key, value in plain.items()} if isinstance(plain, dict) else {}
-    return by_layout(by_task(said), "channels_last" in (composed.get("trainer") or {}))
+    raw = {str(key): value for key, value in container.items()} if isinstance(container, dict) else {}
+    raw = with_task_defaults(raw)
+    return raw if "channels_last" in (composed.get("trainer") or {}) else with_layout_of_auto(raw)
 
 
 def with_defaults(composed: DictConfig) -> DictConfig:
-    """A composed configuration in which defaults that no file says can be referred to, as in ``${epochs}``."""
-    said = OmegaConf.to_container(composed)
-    assert isinstance(said, dict)
+    """Return a composed configuration with the schema's defaults, so that ``${epochs}`` finds one no file states."""
+    settings = OmegaConf.to_container(composed)
+    assert isinstance(settings, dict)
     for name, field in Config.model_fields.items():
         if name in GROUPS or field.is_required():
             continue
         default = field.get_default()
         default = default.model_dump() if isinstance(default, Settings) else default
-        if name not in said:
-            said[name] = default
-        elif isinstance(default, dict) and isinstance(said[name], dict):
-            said[name] = {**default, **said[name]}
-    return OmegaConf.create(said)
+        if name not in settings:
+            settings[name] = default
+        elif isinstance(default, dict) and isinstance(settings[name], dict):
+            settings[name] = {**default, **settings[name]}
+    return OmegaConf.create(settings)
 
 
 def check(raw: Mapping[str, Any]) -> Config:
-    """A resolved, composed configuration → typed and frozen. ConfigError (one line) for anything that cannot run."""
-    trust = trusted(raw.get("trust"))
+    """Return a resolved, composed configuration typed and frozen. Raises ConfigError (one line) if it cannot run."""
+    trust = trusted_names(raw.get("trust"))
     for key in raw:
         if key not in Config.model_fields:
-            raise ConfigError(unknown(key, key, (*Config.model_fields, *OF_FILES)))
-    for place, target in targets(raw):
-        admissible(place, target, trust)
-    nodes: dict[str, Any] = {"trust": trust}
-    for group, (kind, choices) in GROUPS.items():
-        value = raw.get(group)
-        if group in MANY:
-            nodes[group] = {
-                name: node(f"{group}.{name}", kind, choices, entry) for name, entry in entries(group, value)
-            }
-        elif not value and group in OPTIONAL:
-            nodes[group] = None
-        else:
-            nodes[group] = node(group, kind, choices, value)
+            raise ConfigError(unknown_setting(key, key, (*Config.model_fields, *OF_FILES)))
+    for path, target in targets_in(raw):
+        refuse_unlisted(path, target, trust)
+    nodes = {"trust": trust, **{group: check_group(group, raw.get(group)) for group in GROUPS}}
     if not nodes["neuron"].takes_surrogate:
         nodes["surrogate"] = None
-    others = {"init": with_digest(raw.get("init")), "precision": precision(raw, nodes)}
+    others = {"init": with_checkpoint_digest(raw.get("init")), "precision": chosen_precision(raw, nodes)}
     config = validated("", Config, {**raw, **nodes, **{key: value for key, value in others.items() if key in raw}})
-    why_not = refusal(config)
-    if why_not is not None:
-        raise ConfigError(why_not)
+    line = refusal(config)
+    if line is not None:
+        raise ConfigError(line)
     return config
 
 
-def by_task(raw: Mapping[str, Any]) -> dict[str, Any]:
-    """The configuration with the loss, and the metric that is watched, of the data set's task where none is said."""
+def check_group(group: str, value: Any) -> Any:
+    """Return the node of a group, or its nodes by name where several may be chosen, or None where none need be."""
+    if group in MANY:
+        return {name: check_node(f"{group}.{name}", entry) for name, entry in group_entries(group, value)}
+    return None if not value and group in OPTIONAL else check_node(group, value)
+
+
+def with_task_defaults(raw: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the configuration with the loss and the monitor of the data set's task where none is chosen."""
     dataset = raw.get("dataset")
     task = dataset.get("task", "classification") if isinstance(dataset, Mapping) else "classification"
     loss, trainer = raw.get("loss") or {}, raw.get("trainer", {})
-    said = dict(raw)
+    filled = dict(raw)
     if task in LOSS_OF and isinstance(loss, Mapping):
-        said["loss"] = {"_target_": LOSS_OF[task].public, **loss}
+        filled["loss"] = {"_target_": LOSS_OF[task].public, **loss}
     if task in LOSS_OF and isinstance(trainer, Mapping) and trainer.get("monitor") is None:
-        said["trainer"] = {**trainer, "monitor": MONITORS[task][0]}
-    return said
+        filled["trainer"] = {**trainer, "monitor": MONITORS[task][0]}
+    return filled
 
 
-def by_layout(raw: dict[str, Any], said: bool) -> dict[str, Any]:
-    """The configuration with channels last under ``precision=auto``, unless something was ``said`` of that."""
+def with_layout_of_auto(raw: dict[str, Any]) -> dict[str, Any]:
+    """Return the configuration with channels last under ``precision=auto``."""
     trainer = raw.get("trainer")
-    if said or raw.get("precision") != "auto" or not isinstance(trainer, Mapping):
+    if raw.get("precision") != "auto" or not isinstance(trainer, Mapping):
         return raw
     return {**raw, "trainer": {**trainer, "channels_last": True}}
 
 
-def precision(raw: Mapping[str, Any], nodes: Mapping[str, Any]) -> Any:
-    """What is said; of `auto` what it means here, so that a run is known by what it computes in."""
+def chosen_precision(raw: Mapping[str, Any], nodes: Mapping[str, Any]) -> Any:
+    """Return the precision, for `auto` the one that it means here: a run is known by what it computes in."""
     if raw.get("precision") != "auto":
         return raw.get("precision")
-    said = raw.get("trainer")
-    trainer = validated("trainer", Trainer, said if isinstance(said, Mapping) else {})
+    settings = raw.get("trainer")
+    trainer = validated("trainer", Trainer, settings if isinstance(settings, Mapping) else {})
     fused = trainer.fused and nodes["surrogate"] is not None and bool(nodes["surrogate"].choice)
-    return fastest(nodes["neuron"].name_of_choice, fused, trainer.accelerator)
+    return fastest_precision(nodes["neuron"].name_of_choice, fused, trainer.accelerator)
 
 
-def with_digest(init: Any) -> Any:
-    """What a run starts from, with its checkpoint's digest where none is said. ConfigError where there is none."""
+def with_checkpoint_digest(init: Any) -> Any:
+    """Return ``init`` with its checkpoint's digest if none is set. Raises ConfigError if there is no checkpoint."""
     if not isinstance(init, Mapping) or not isinstance(init.get("path"), str) or init.get("sha256") is not None:
         return init
     try:
@@ -135,8 +134,8 @@ def with_digest(init: Any) -> Any:
         raise ConfigError(f"init: {error}") from None
 
 
-def entries(group: str, value: Any) -> list[tuple[str, Any]]:
-    """The named entries of a group of which several choices may be made."""
+def group_entries(group: str, value: Any) -> list[tuple[str, Any]]:
+    """Return the named entries of a group of which several choices may be made, without those that are null."""
     if not isinstance(value or {}, Mapping):
         raise ConfigError(
             f"{group}: expected named entries such as {group}=[{GROUPS[group][1][0].choice}], got {value!r}"
@@ -144,33 +143,35 @@ def entries(group: str, value: Any) -> list[tuple[str, Any]]:
     return [(str(name), entry) for name, entry in (value or {}).items() if entry is not None]
 
 
-def node(place: str, kind: type[Node], choices: Sequence[type[Node]], value: Any) -> Node:
-    """One node of a group, checked against the settings of its ``_target_``."""
+def check_node(path: str, value: Any) -> Node:
+    """Return the node at a path, checked against the settings of its ``_target_``."""
+    base, choices = GROUPS[path.partition(".")[0]]
     if not isinstance(value, Mapping) or "_target_" not in value:
-        raise ConfigError(no_node(place, value))
-    found = ADMITTED.get(value["_target_"])
-    if found is None:
-        found = create_model(
-            f"Trusted{kind.__name__}", __base__=(kind, Trusted)
-        )  # the last one says that more settings are allowed
-    elif found not in choices:
-        raise ConfigError(f"{place}._target_: {value['_target_']} is no {kind.__name__.lower()}")
-    return validated(place, found, value)
+        raise ConfigError(no_node_line(path, value))
+    node_class = ADMITTED.get(value["_target_"])
+    if node_class is None:  # a trusted class; the last base says that more settings are allowed
+        node_class = create_model(f"Trusted{base.__name__}", __base__=(base, Trusted))
+    elif node_class not in choices:
+        raise ConfigError(f"{path}._target_: {value['_target_']} is no {base.__name__.lower()}")
+    return validated(path, node_class, value)
 
 
-def no_node(place: str, value: Any) -> str:
-    """What is wrong where an object should be described."""
-    group, _, entry = place.partition(".")
-    names = choices_in(GROUPS[group][1])
+def no_node_line(path: str, value: Any) -> str:
+    """Return one line on a ``value`` that stands where an object should be described."""
+    group, _, entry = path.partition(".")
+    names = choice_names(GROUPS[group][1])
     if entry and isinstance(value, Mapping):
-        return f"{place}: set, but not chosen; write {group}=[{entry}] too, or one of {names}"
+        return f"{path}: set, but not chosen; write {group}=[{entry}] too, or one of {names}"
     what = "nothing is chosen" if value is None or isinstance(value, Mapping) else f"expected a choice, got {value!r}"
-    return f"{place}: {what}; {group}=… is one of {names}"
+    return f"{path}: {what}; {group}=… is one of {names}"
 
 
-def validated(place: str, model: type[S], value: Mapping[str, Any]) -> S:
-    """``value`` as ``model``; ConfigError that names the first mistake, what would be right, and the nearest name."""
+def validated(path: str, settings_class: type[S], value: Mapping[str, Any]) -> S:
+    """Return ``value`` as ``settings_class``.
+
+    Raises ConfigError that names the first mistake, what would be right, and the nearest name.
+    """
     try:
-        return model.model_validate(dict(value))
+        return settings_class.model_validate(dict(value))
     except ValidationError as error:
-        raise ConfigError(explained(place, model, error)) from None
+        raise ConfigError(explain_validation(path, settings_class, error)) from None

@@ -47,10 +47,10 @@ class Choice:
         """Return the class of the schema that the settings are checked against; None for none and for several."""
         if self.group == "trainer":
             return Trainer
-        return next((each for each in nodes(self.group) if each.choice == self.name), None)
+        return next((each for each in node_classes(self.group) if each.choice == self.name), None)
 
 
-def nodes(group: str) -> tuple[type[Node], ...]:
+def node_classes(group: str) -> tuple[type[Node], ...]:
     """Return the classes of the schema that a group chooses from."""
     return GROUPS[group][1] if group in GROUPS else ()
 
@@ -64,7 +64,7 @@ def choices(conf: Path) -> dict[str, list[Choice]]:
 def in_order(folder: Path) -> Iterator[Choice]:
     """Yield the choices of a group's folder: those of the schema, in its order, then the others by name."""
     files = {path.stem: path for path in sorted(folder.glob("*.yaml"))}
-    known = [each.choice for each in nodes(folder.name) if each.choice in files]
+    known = [each.choice for each in node_classes(folder.name) if each.choice in files]
     for name in dict.fromkeys([*known, *files]):
         yield Choice(folder.name, name, files[name])
 

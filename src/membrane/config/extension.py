@@ -18,21 +18,21 @@ from membrane.schema import Config
 from membrane.schema.training import Trainer
 
 OF_ONE_COMMAND = ("paths", "rerun", "keep_going", "max_time")
-"""Settings that are said of a command, and not of the experiment that is continued."""
+"""Settings that belong to a command, and not to the experiment that is continued."""
 
 
 def extended(raw: dict[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
-    """The configuration of the run that is continued, with what may be said anew; as it is where none is.
+    """Return the configuration of the run that is continued, with what may be set anew; ``raw`` if none is.
 
-    ConfigError where there is no finished run, or where an override speaks of what the run has decided already.
+    Raises ConfigError if there is no finished run, or if an override sets what the run has decided already.
     """
-    said = raw.get("extend")
-    if not isinstance(said, Mapping) or not isinstance(said.get("path"), str):
+    extend = raw.get("extend")
+    if not isinstance(extend, Mapping) or not isinstance(extend.get("path"), str):
         return raw
-    run = Path(said["path"])
-    whole, done, digest = finished(run)
+    run = Path(extend["path"])
+    whole, done, digest = finished_run(run)
     whole |= {key: raw[key] for key in OF_ONE_COMMAND if key in raw} | {"trust": raw.get("trust", [])}
-    whole["extend"] = {"sha256": digest, **said}
+    whole["extend"] = {"sha256": digest, **extend}
     for key in (re.split(r"[./]", line.lstrip("+").partition("=")[0]) for line in overrides):
         if key[0] in ("extend", "paths", "hydra", "sweep"):
             continue
@@ -46,8 +46,11 @@ def extended(raw: dict[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
     return whole
 
 
-def finished(run: Path) -> tuple[dict[str, Any], int, str]:
-    """A finished run's configuration, epochs and last checkpoint's digest. ConfigError where one cannot be had."""
+def finished_run(run: Path) -> tuple[dict[str, Any], int, str]:
+    """Return a finished run's configuration, epochs and last checkpoint's digest.
+
+    Raises ConfigError if one is missing or damaged.
+    """
     if not (run / RESULT).is_file() or not (run / CONFIG).is_file():
         raise ConfigError(f"extend={run}: no finished run lies there; one that is unfinished goes on by itself")
     try:
@@ -66,14 +69,14 @@ def finished(run: Path) -> tuple[dict[str, Any], int, str]:
 
 
 def may_change(key: Sequence[str]) -> bool:
-    """Whether a setting does not shape the result, or is the number of epochs."""
+    """Return whether a setting does not shape the result, or is the number of epochs."""
     if key[0] == "trainer" and len(key) > 1:
-        return key[1] in UNSHAPING_TRAINER or unshaping(Trainer, key[1])
-    return key[0] == "epochs" or (key[0] in UNSHAPING and key[0] != "seed") or unshaping(Config, key[0])
+        return key[1] in UNSHAPING_TRAINER or declared_unshaping(Trainer, key[1])
+    return key[0] == "epochs" or (key[0] in UNSHAPING and key[0] != "seed") or declared_unshaping(Config, key[0])
 
 
-def unshaping(settings: type[Any], name: str) -> bool:
-    """Whether a field is declared UNSHAPING."""
+def declared_unshaping(settings: type[Any], name: str) -> bool:
+    """Return whether a field is declared UNSHAPING."""
     field = settings.model_fields.get(name)
     return (
         field is not None

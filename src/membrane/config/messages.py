@@ -16,86 +16,89 @@ EXPECTED = {
     "list_type": "expected a list such as [1,2]",
     "string_pattern_mismatch": "expected letters, digits, '.', '_' or '-', the first a letter or digit",
 }
-"""What the commonest errors of pydantic mean to the person at the keyboard."""
+"""Pydantic's commonest errors → what a person should have typed."""
 
 
 def nearest(name: str, names: Iterable[str], group: str = "") -> str:
-    """`; did you mean …?` where a name is near, for the middle of a line."""
+    """Return `; did you mean …?` for the middle of a line if a name is near, else nothing."""
     near = difflib.get_close_matches(name, list(names), n=1)
     return f"; did you mean {f'{group}={near[0]}' if group else near[0]}?" if near else ""
 
 
-def unknown(where: str, name: str, names: Iterable[str]) -> str:
-    """A setting that does not exist."""
-    known = sorted(each for each in names if not each.startswith("_"))
-    if not known:
-        return f"{where}: no such setting; there are none here"
-    return f"{where}: no such setting{nearest(name, known) or ';'} valid: {', '.join(known)}"
+def unknown_setting(path: str, name: str, names: Iterable[str]) -> str:
+    """Return one line on a setting that does not exist, with the ``names`` of those that do."""
+    valid = sorted(each for each in names if not each.startswith("_"))
+    if not valid:
+        return f"{path}: no such setting; there are none here"
+    return f"{path}: no such setting{nearest(name, valid) or ';'} valid: {', '.join(valid)}"
 
 
-def no_choice(group: str, name: str, choices: Iterable[str]) -> str:
-    """A choice that a group does not have."""
-    known = sorted(choices)
-    if not known:
+def unknown_choice(group: str, name: str, choices: Iterable[str]) -> str:
+    """Return one line on a choice that a group does not have, with those that it has."""
+    valid = sorted(choices)
+    if not valid:
         return f"{group}={name}: no such choice; conf/{group} has none, --config-dir DIR adds yours"
-    return f"{group}={name}: no such choice{nearest(name, known, group) or ';'} valid: {', '.join(known)}"
+    return f"{group}={name}: no such choice{nearest(name, valid, group) or ';'} valid: {', '.join(valid)}"
 
 
-def explained(place: str, model: Any, error: ValidationError) -> str:
-    """What pydantic found first in the settings ``model`` at ``place``; an unknown name comes before anything else."""
-    found = [(typed(model, each["loc"]), each) for each in error.errors(include_url=False)]
-    path, first = min(found, key=lambda each: each[1]["type"] != "extra_forbidden")
-    same = [each for each in found if each[0][:1] == path[:1]]
-    path, first = max(same, key=lambda each: len(each[0]))
-    where, kind = written([place, *path] if place else path) or "configuration", str(first["type"])
-    if kind == "extra_forbidden":
-        return unknown(where, str(path[-1]), names_in(model, path[:-1]))
-    if kind == "missing":
+def explain_validation(path: str, model: Any, error: ValidationError) -> str:
+    """Return one line on what pydantic found first in the settings ``model`` at ``path``.
+
+    An unknown name comes before any other mistake.
+    """
+    errors = [(typed_path(model, each["loc"]), each) for each in error.errors(include_url=False)]
+    keys, first = min(errors, key=lambda each: each[1]["type"] != "extra_forbidden")
+    same = [each for each in errors if each[0][:1] == keys[:1]]
+    keys, first = max(same, key=lambda each: len(each[0]))
+    where = path_text([path, *keys] if path else keys) or "configuration"
+    if first["type"] == "extra_forbidden":
+        return unknown_setting(where, str(keys[-1]), names_at(model, keys[:-1]))
+    if first["type"] == "missing":
         return f"{where}: a value is needed"
-    if kind == "value_error":
+    if first["type"] == "value_error":
         return f"{where}: {str(first['msg']).removeprefix('Value error, ')}"
-    tried = [each for at, each in same if at == path]
-    tried = [each for each in tried if not each["type"].endswith("_type")] or tried
-    right = " or ".join(dict.fromkeys(expected(each, names_in(model, path)) for each in tried))
-    return f"{where}: {right.replace(' or expected', ' or')}, got {first['input']!r}{hint(where, first)}"
+    alternatives = [each for at, each in same if at == keys]
+    alternatives = [each for each in alternatives if not each["type"].endswith("_type")] or alternatives
+    right = " or ".join(dict.fromkeys(expected_text(each, names_at(model, keys)) for each in alternatives))
+    return f"{where}: {right.replace(' or expected', ' or')}, got {first['input']!r}{typing_hint(where, first)}"
 
 
-def typed(model: Any, path: Iterable[Any]) -> tuple[Any, ...]:
-    """A path of pydantic without the alternatives of a union that it tried, which nobody typed."""
-    kept: list[Any] = []
-    for part in path:
-        if isinstance(part, int) or names_in(model, kept) or not kept:
-            kept.append(part)
-    return tuple(kept)
+def typed_path(model: Any, location: Iterable[Any]) -> tuple[Any, ...]:
+    """Return pydantic's location of an error without the alternatives of a union that it tried, which nobody typed."""
+    keys: list[Any] = []
+    for part in location:
+        if isinstance(part, int) or names_at(model, keys) or not keys:
+            keys.append(part)
+    return tuple(keys)
 
 
-def expected(error: Any, names: Sequence[str]) -> str:
-    """What would be right."""
+def expected_text(error: Any, names: Sequence[str]) -> str:
+    """Return what would be right where pydantic reports an error; ``names`` are the settings that exist there."""
     if error["type"] in ("model_type", "dict_type"):
         return f"expected settings by name ({', '.join(names)})" if names else "expected entries by name"
-    said = EXPECTED.get(error["type"]) or str(error["msg"])
-    said = said.replace("Input should be '", "expected '").replace(" after validation", "")
-    return re.sub(r"^(Input|List|String) should", "must", said)
+    text = EXPECTED.get(error["type"]) or str(error["msg"])
+    text = text.replace("Input should be '", "expected '").replace(" after validation", "")
+    return re.sub(r"^(Input|List|String) should", "must", text)
 
 
-def hint(where: str, error: Any) -> str:
-    """What to type instead, where that can be told."""
+def typing_hint(path: str, error: Any) -> str:
+    """Return what to type instead, if that can be told, else nothing."""
     if error["type"] == "literal_error" and isinstance(error["input"], str):
         return nearest(error["input"], re.findall(r"'([^']*)'", error["ctx"]["expected"]))
     if error["type"] == "string_type" and isinstance(error["input"], bool | int | float):
-        return f"; quote it: {where}='\"{error['input']}\"'"
+        return f"; quote it: {path}='\"{error['input']}\"'"
     return ""
 
 
-def written(path: Iterable[Any]) -> str:
-    """A path as it is typed: `optimizer.betas[0]`."""
-    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path).lstrip(".")
+def path_text(keys: Iterable[Any]) -> str:
+    """Return a path as it is typed: `optimizer.betas[0]`."""
+    return "".join(f"[{key}]" if isinstance(key, int) else f".{key}" for key in keys).lstrip(".")
 
 
-def names_in(model: Any, path: Iterable[Any]) -> list[str]:
-    """The settings that exist at a path below ``model``; none where values stand there."""
-    for part in path:
+def names_at(model: Any, keys: Iterable[Any]) -> list[str]:
+    """Return the settings that exist at a path below ``model``, none if values stand there."""
+    for key in keys:
         fields = getattr(model, "model_fields", {})
-        inner = fields[part].annotation if part in fields else None
-        model = next((kind for kind in (inner, *getattr(inner, "__args__", ())) if hasattr(kind, "model_fields")), None)
+        inner = fields[key].annotation if key in fields else None
+        model = next((each for each in (inner, *getattr(inner, "__args__", ())) if hasattr(each, "model_fields")), None)
     return [field.alias or name for name, field in getattr(model, "model_fields", {}).items()]

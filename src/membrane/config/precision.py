@@ -6,31 +6,31 @@ from pathlib import Path
 from membrane.runs.processor import cpuinfo_field
 
 BF16 = ("amx_bf16", "avx512_bf16", "bf16")
-"""What processors call their instructions that multiply in bfloat16, the fastest first; the last is ARM's."""
+"""Names of the processors' instructions that multiply in bfloat16, the fastest first; the last is ARM's."""
 FLOAT32_INSIDE = ("if", "lif", "plif", "relu")
 """The neurons whose membrane stays float32 under autocast: those that can run fused, and the one that has none."""
 GPUS = (Path("/proc/driver/nvidia/version"), Path("/dev/kfd"), Path("/dev/dxg"))
-"""What is there where `accelerator=auto` may take a GPU: NVIDIA's driver, AMD's, and that of Linux under Windows."""
+"""Files that exist where `accelerator=auto` may take a GPU: NVIDIA's driver, AMD's, that of Linux under Windows."""
 CAPABILITIES = ("nvidia-smi", "--query-gpu=compute_cap", "--format=csv,noheader")
 AMPERE = 8.0
 """The compute capability from which on NVIDIA's GPUs multiply in bfloat16."""
 
 
-def fastest(neuron: str, fused: bool, accelerator: str) -> str:
-    """`bf16-mixed` where the device multiplies in bfloat16 and the neurons' state stays float32; else `32-true`.
+def fastest_precision(neuron: str, fused: bool, accelerator: str) -> str:
+    """Return `bf16-mixed` if the device multiplies in bfloat16 and the neurons' state stays float32, else `32-true`.
 
     ``fused``: the neuron is one that `membrane.fast.fused` looks after, with its surrogate.
     """
     safe = neuron == "relu" or (neuron in FLOAT32_INSIDE and fused)
     on_gpu = accelerator == "gpu" or (accelerator == "auto" and any(gpu.exists() for gpu in GPUS))
-    return "bf16-mixed" if safe and (gpu_multiplies() if on_gpu else bf16_instructions() != "no") else "32-true"
+    return "bf16-mixed" if safe and (gpu_has_bf16() if on_gpu else bf16_instructions() != "no") else "32-true"
 
 
-def gpu_multiplies() -> bool:
-    """Whether every GPU here multiplies in bfloat16, as NVIDIA's driver has it; no, where it does not say so."""
+def gpu_has_bf16() -> bool:
+    """Return whether NVIDIA's driver says that every GPU here multiplies in bfloat16."""
     try:
-        said = subprocess.run(CAPABILITIES, capture_output=True, text=True, timeout=10, check=True).stdout.split()
-        return bool(said) and min(map(float, said)) >= AMPERE
+        reported = subprocess.run(CAPABILITIES, capture_output=True, text=True, timeout=10, check=True).stdout.split()
+        return bool(reported) and min(map(float, reported)) >= AMPERE
     except (OSError, subprocess.SubprocessError, ValueError):
         return False
 

@@ -11,79 +11,81 @@ from membrane.config.check import with_defaults
 from membrane.schema import Config
 from membrane.schema.secrets import masked
 
-Place = tuple[str | int, ...]
+Keys = tuple[str | int, ...]
+"""The path of a value: ``("optimizer", "betas", 0)``."""
 
 
 def published(config: Config, composed: DictConfig | None = None) -> dict[str, Any]:
-    """The whole configuration as plain values, without ``trust``.
+    """Return the whole configuration as plain values, without ``trust``.
 
     Where ``composed`` took a value from the environment, outside ``paths``, its expression stands instead; the value
     of a setting that is named like a secret is masked.
     """
-    said = config.model_dump(by_alias=True, mode="json", exclude={"trust"})
+    settings = config.model_dump(by_alias=True, mode="json", exclude={"trust"})
     if composed is not None:
-        for place, expression in from_environment(with_defaults(composed)).items():
-            if place[0] != "paths":
-                put(said, place, expression)
-    return {key: masked(key, value) for key, value in said.items()}
+        for keys, expression in environment_expressions(with_defaults(composed)).items():
+            if keys[0] != "paths":
+                replace_at(settings, keys, expression)
+    return {key: masked(key, value) for key, value in settings.items()}
 
 
-def from_environment(composed: DictConfig) -> dict[Place, str]:
-    """Where resolving an expression reads the environment, however indirectly → that expression."""
-    found = {}
-    for place, expression in expressions(OmegaConf.to_container(composed)):
-        holder: Any = composed
-        for key in place[:-1]:
-            holder = holder._get_node(key)
-        with environment_noted() as read:
-            value = holder[place[-1]]
+def environment_expressions(composed: DictConfig) -> dict[Keys, str]:
+    """Return path → expression wherever resolving it reads the environment, however indirectly."""
+    reading = {}
+    for keys, expression in interpolations(OmegaConf.to_container(composed)):
+        parent: Any = composed
+        for key in keys[:-1]:
+            # omegaconf 2.3: subscripts resolve a node, and only this method gives it as it is
+            parent = parent._get_node(key)
+        with environment_reads() as names:
+            value = parent[keys[-1]]
             if OmegaConf.is_config(value):
                 OmegaConf.to_container(value, resolve=True)
-        if read:
-            found[place] = expression
-    return found
+        if names:
+            reading[keys] = expression
+    return reading
 
 
-def expressions(value: Any, place: Place = ()) -> Iterator[tuple[Place, str]]:
-    """Every text with an interpolation, and its place."""
+def interpolations(value: Any, keys: Keys = ()) -> Iterator[tuple[Keys, str]]:
+    """Yield the path and the text of every value with an interpolation."""
     if isinstance(value, dict | list):
         for key, inner in value.items() if isinstance(value, dict) else enumerate(value):
-            yield from expressions(inner, (*place, key))
+            yield from interpolations(inner, (*keys, key))
     elif isinstance(value, str) and "${" in value:
-        yield place, value
+        yield keys, value
 
 
 @contextmanager
-def environment_noted() -> Iterator[list[str]]:
-    """Inside, the variables that interpolations read from the environment are collected."""
-    read: list[str] = []
+def environment_reads() -> Iterator[list[str]]:
+    """Collect the names of the variables that interpolations inside read from the environment."""
+    names: list[str] = []
 
     def env(*arguments: Any) -> Any:
-        read.append(str(arguments[0]))
+        names.append(str(arguments[0]))
         return oc.env(*arguments)
 
     OmegaConf.register_new_resolver("oc.env", env, replace=True)
     try:
-        yield read
+        yield names
     finally:
         OmegaConf.register_new_resolver("oc.env", oc.env, replace=True)
 
 
-def put(value: Any, place: Place, new: Any) -> None:
-    """Replace the value at a path, where there is one: the schema may have left it out."""
-    for key in place[:-1]:
-        value = value[key] if holds(value, key) else None
-    if holds(value, place[-1]):
-        value[place[-1]] = new
+def replace_at(value: Any, keys: Keys, new: Any) -> None:
+    """Replace the value at a path, if there is one: the schema may have left it out."""
+    for key in keys[:-1]:
+        value = value[key] if has_key(value, key) else None
+    if has_key(value, keys[-1]):
+        value[keys[-1]] = new
 
 
-def holds(value: Any, key: str | int) -> bool:
-    """Whether a mapping has a key, or a list an index."""
+def has_key(value: Any, key: str | int) -> bool:
+    """Return whether a mapping has a key, or a list an index."""
     if isinstance(value, list):
         return isinstance(key, int) and key < len(value)
     return isinstance(value, dict) and key in value
 
 
 def as_yaml(published_config: dict[str, Any]) -> str:
-    """A published configuration as YAML."""
+    """Return a published configuration as YAML."""
     return OmegaConf.to_yaml(OmegaConf.create(published_config))

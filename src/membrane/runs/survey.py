@@ -50,7 +50,7 @@ def survey(root: Path, now: float) -> Survey:
     """
     unread: list[str] = []
     folders: dict[Path, list[str] | None] = dict.fromkeys(run_folders(root, unread))
-    folders |= dict(sweep_jobs(root, unread))  # a folder that several sweeps name is the last one's
+    folders |= dict(recorded_jobs(root, unread))  # a folder that several sweeps name is the last one's
     runs = [
         inspect_run(folder, str(folder).removeprefix(f"{root}/"), overrides, now)
         for folder, overrides in folders.items()
@@ -109,7 +109,7 @@ def recorded_identity(folder: Path) -> tuple[Any, Any] | None:
     return provenance.get("fingerprint"), provenance.get("seed")
 
 
-def sweep_jobs(root: Path, unread: list[str]) -> Iterator[tuple[Path, list[str]]]:
+def recorded_jobs(root: Path, unread: list[str]) -> Iterator[tuple[Path, list[str]]]:
     """Yield (folder, overrides) of every job of every sweep, the earliest sweep first, but for debug runs."""
     base = root.absolute()
     for file in sorted((root / ".sweeps").glob("*/jobs.json")):

@@ -9,7 +9,7 @@ from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
-from membrane.config.composer import Composer, composing, without_hydra
+from membrane.config.composer import Composer, errors_explained, without_hydra
 from membrane.config.files import BASIC_SWEEPER
 from membrane.errors import ConfigError
 from membrane.sweep.processes import LAUNCHER, launcher_settings
@@ -32,7 +32,7 @@ class Job:
 
 def jobs_of(composer: Composer, overrides: Sequence[str], multirun: bool) -> tuple[list[Job], bool]:
     """Return every job of a command line, and whether it is a sweep. Raises ConfigError for the first bad one."""
-    parsed = composer.parsed(overrides)
+    parsed = composer.parse(overrides)
     if not multirun and not any(override.is_sweep_override() for override in parsed):
         config = composer.load(overrides, RunMode.RUN)
         if config.hydra.mode is not RunMode.MULTIRUN:
@@ -42,7 +42,7 @@ def jobs_of(composer: Composer, overrides: Sequence[str], multirun: bool) -> tup
         swept = next(override for override in parsed if override.is_sweep_override())
         key, _, values = swept.input_line.lstrip("+").partition("=")
         raise ConfigError(f"{key}={values}: several values need -m, a sweep; a list is {key}=[{values}]")
-    with composing(composer):
+    with errors_explained(composer):
         if master.hydra.launcher.get("_target_") == LAUNCHER:
             launcher_settings(master.hydra.launcher)
     return jobs_of_sweep(composer, master, overrides, parsed), True
@@ -64,13 +64,13 @@ def jobs_of_sweep(composer: Composer, master: DictConfig, overrides: Sequence[st
 
 def basic_sweeper_jobs(composer: Composer, master: DictConfig, parsed: Sequence[Any]) -> list[Sequence[str]]:
     """Return the overrides of each job that Hydra's own sweeper makes. Raises ConfigError if there is none."""
-    params = composer.parsed([f"{key}={value}" for key, value in (master.hydra.sweeper.get("params") or {}).items()])
+    params = composer.parse([f"{key}={value}" for key, value in (master.hydra.sweeper.get("params") or {}).items()])
     if any(override.key_or_group.split(".")[0] == "trust" for override in params):
         raise ConfigError("hydra.sweeper.params: trust may be said on the command line and in conf/local only")
     for override in (*params, *parsed):
         if override.is_interval_sweep():
             raise ConfigError(f"{override.key_or_group}: an interval is no list of values; sweep=optuna searches in it")
-    with composing(composer):
+    with errors_explained(composer):
         ours = [override for override in parsed if not override.is_hydra_override()]
         [jobs] = BasicSweeper.split_arguments([*params, *ours], max_batch_size=None)
     if not jobs:
@@ -82,8 +82,8 @@ def sweeper_search_space(
     composer: Composer, params: Mapping[str, Any] | None, typed: Sequence[Any]
 ) -> dict[str, Dimension]:
     """Return the search space of `sweep=optuna`, from ``hydra.sweeper.params`` and the overrides that were typed."""
-    lines = composer.free([f"{key}={value}" for key, value in (params or {}).items()])
-    return search_space(composer.parsed(lines), typed)
+    lines = composer.add_or_override([f"{key}={value}" for key, value in (params or {}).items()])
+    return search_space(composer.parse(lines), typed)
 
 
 def typical_job(composer: Composer, fixed: Sequence[str], parsed: Sequence[Any]) -> Job:

@@ -18,7 +18,7 @@ from torch import nn
 from torch.optim import Optimizer
 
 from membrane.augment.pipeline import Pipeline
-from membrane.config.admission import admitted
+from membrane.config.admission import admitted_class
 from membrane.config.build import build
 from membrane.data.feed.module import DataModule
 from membrane.errors import ConfigError, one_line
@@ -138,7 +138,7 @@ def build_learner(config: Config, pieces: int = 1) -> Learner:
 
 def build_loss(config: Config, readout: Readout) -> Loss:
     """Build the loss; one on the prediction has a parameter for the readout, one on each timestep has none."""
-    parameters = signature(admitted(config.loss.target, config.trust)).parameters
+    parameters = signature(admitted_class(config.loss.target, config.trust)).parameters
     loss: Loss = build(config.loss, config.trust, **({"readout": readout} if "readout" in parameters else {}))
     return loss
 
@@ -146,7 +146,7 @@ def build_loss(config: Config, readout: Readout) -> Loss:
 def build_neuron_factory(config: Config) -> NeuronFactory:
     """Build a factory that gives a fresh neuron at every call, each with a surrogate object of its own."""
     surrogate = None if config.surrogate is None else partial(build, config.surrogate, config.trust)
-    neuron_class, node = admitted(config.neuron.target, config.trust), config.neuron
+    neuron_class, node = admitted_class(config.neuron.target, config.trust), config.neuron
     return NeuronFactory(neuron_class, surrogate, node.parameters(), config.timesteps, config.seed, node.spiking)
 
 
@@ -156,7 +156,7 @@ def build_optimizer(config: Config, parameters: Iterable[nn.Parameter]) -> Optim
     Not with clipping: Lightning takes a fused optimiser for one that unscales gradients by itself, and refuses.
     """
     params = list(parameters)
-    arguments = signature(admitted(config.optimizer.target, config.trust)).parameters
+    arguments = signature(admitted_class(config.optimizer.target, config.trust)).parameters
     fusible = config.optimizer.choice and "fused" in arguments and config.trainer.clip_norm is None
     fused = {"fused": True} if fusible and all(each.is_cuda for each in params) else {}
     optimizer: Optimizer = build(config.optimizer, config.trust, params=params, **fused)
@@ -169,7 +169,7 @@ def build_schedule(config: Config, optimizer: Optimizer, steps: int, epochs: int
     per_epoch = steps / epochs if node.interval == "step" else 1
     scheduler = schedule(
         optimizer,
-        admitted(node.target, config.trust),
+        admitted_class(node.target, config.trust),
         node.parameters(),
         length=steps if node.interval == "step" else epochs,
         warmup=round(node.warmup * per_epoch),

@@ -50,7 +50,7 @@ def planned(tmp_path: Path) -> Callable[..., Plan]:
 
     def plan(*typed: str) -> Plan:
         composer = shared_composer()
-        overrides = composer.free(["sweep=optuna", "logger=csv", f"paths.runs={tmp_path}", *typed])
+        overrides = composer.add_or_override(["sweep=optuna", "logger=csv", f"paths.runs={tmp_path}", *typed])
         master = composer.load(overrides, RunMode.MULTIRUN)
         return Plan.of(composer, master, list(master.hydra.overrides.task))
 
@@ -121,7 +121,7 @@ def test_the_best_is_of_validation_and_its_command_is_its_run(
     words = shlex.split(typed)
     assert f"optimizer.lr={lr!r}" in words
     composer = shared_composer()
-    [job], sweep = jobs_of(composer, composer.free([word for word in words if "=" in word]), multirun=False)
+    [job], sweep = jobs_of(composer, composer.add_or_override([word for word in words if "=" in word]), multirun=False)
     assert not sweep
     assert job.config.optimizer.lr == lr
 

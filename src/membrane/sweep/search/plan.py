@@ -40,7 +40,7 @@ class Plan:
         assert isinstance(said, dict)
         settings = validated("hydra.sweeper", SearchSettings, {str(key): value for key, value in said.items()})
         refuse_without_optuna()
-        parsed = composer.parsed(typed)
+        parsed = composer.parse(typed)
         space = sweeper_search_space(composer, settings.params, parsed)
         fixed = [line for line, each in zip(typed, parsed, strict=True) if not each.is_sweep_override()]
         hydra = [str(line) for line in master.hydra.overrides.hydra]
