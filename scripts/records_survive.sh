@@ -5,7 +5,7 @@
 out=records/survive
 source "$(dirname "$0")/steps.sh"
 
-for tests in training/test_survive sweep/test_processes; do
+for tests in training/test_survive sweep/test_launcher; do
   label=$(basename "$tests")
   step "$label" "$python" -m pytest -m slow -s -rA -n 0 "tests/$tests.py"
   cp "$work/$label.log" "$out"

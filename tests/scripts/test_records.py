@@ -147,7 +147,7 @@ def test_what_survives_is_tested_and_twenty_seeds_are_run(tmp_path: Path) -> Non
     assert len(files) == 2
     assert all("pytest.mark.slow" in (ROOT / file).read_text() for file in files)
     assert {seed for _, seed in fingerprints(commands[-1])} == set(range(20))
-    assert records.written() == ["test_processes.log", "test_survive.log", "twenty_seeds.log"]
+    assert records.written() == ["test_launcher.log", "test_survive.log", "twenty_seeds.log"]
 
 
 @pytest.mark.skipif(shutil.which("bash") is None, reason="no bash")
