@@ -13,7 +13,7 @@ from membrane.data.feed.batch import Batch
 from membrane.framework import MultiStep
 from membrane.learner import Learner
 from membrane.losses import CrossEntropy
-from membrane.metrics import Classification, Regression, Running
+from membrane.metrics import Classification, Regression, TrainingMetrics
 from membrane.randomness import generator
 from membrane.readout import Mean
 
@@ -78,7 +78,7 @@ def test_a_short_last_batch_biases_no_measure() -> None:
 
 
 def test_training_is_counted_by_samples_too_and_starts_anew_after_it_is_read() -> None:
-    running = Running(Classification(2))
+    running = TrainingMetrics(Classification(2))
     for each in BATCHES:
         loss = nn.functional.cross_entropy(each.x, each.y)
         running.update(each.x, each.y, loss)
@@ -93,7 +93,7 @@ def test_training_is_counted_by_samples_too_and_starts_anew_after_it_is_read() -
 
 @pytest.mark.parametrize("sums", [None, torch.tensor([3.0, 1.0, 2.0]), [3.0, 1.0, 2.0]])
 def test_sums_go_on_from_what_any_version_kept(sums: object) -> None:
-    running = Running(Classification(2))
+    running = TrainingMetrics(Classification(2))
     running.load_state_dict({"sums": sums, "epoch_sums": [0.0, 0.0, 0.0]})
     running.update(torch.tensor([[1.0, 0.0], [1.0, 0.0]]), torch.tensor([0, 1]), torch.tensor(0.5))
     found = running.read()
@@ -101,13 +101,13 @@ def test_sums_go_on_from_what_any_version_kept(sums: object) -> None:
 
 
 def test_soft_labels_count_by_their_largest_share() -> None:
-    running = Running(Classification(2))
+    running = TrainingMetrics(Classification(2))
     running.update(torch.tensor([[1.0, 0.0]]), torch.tensor([[0.4, 0.6]]), torch.tensor(1.0))
     assert running.read()["train/acc"] == 0
 
 
 def test_in_regression_training_shows_the_mean_absolute_error() -> None:
-    running = Running(Regression(2))
+    running = TrainingMetrics(Regression(2))
     assert running.names == ["train/loss", "train/mae"]
     running.update(torch.tensor([[1.0, 2.0], [0.0, 0.0]]), torch.tensor([[0.0, 0.0], [0.0, 4.0]]), torch.tensor(2.0))
     running.update(torch.tensor([[1.0, 1.0]]), torch.tensor([[1.0, 1.0]]), torch.tensor(5.0))

@@ -16,7 +16,7 @@ from membrane.augment.pipeline import Pipeline
 from membrane.data.feed.batch import Batch
 from membrane.errors import NotFinite
 from membrane.framework import Framework, Outputs, require_tensor
-from membrane.metrics import Measures, Running
+from membrane.metrics import Measures, TrainingMetrics
 from membrane.randomness import reseed
 from membrane.readout import Readout
 from membrane.regularizer import Regularizer
@@ -82,7 +82,7 @@ class Learner(L.LightningModule):
         self.pieces = pieces
         self.finite_loss = FiniteLoss()
         self.validation_metrics, self.test_metrics = metrics(), metrics()
-        self.training_metrics = Running(self.validation_metrics)
+        self.training_metrics = TrainingMetrics(self.validation_metrics)
         self.collected: list[dict[str, Tensor]] = []
 
     def forward(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:

@@ -126,7 +126,7 @@ class BalancedAccuracy(MulticlassStatScores):
         return (hits[support > 0] / support[support > 0]).mean()
 
 
-class Running:
+class TrainingMetrics:
     """Training loss and score since they were last read. They stay on the device until then, so that no step waits."""
 
     def __init__(self, measures: Measures) -> None:
