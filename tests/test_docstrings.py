@@ -1,4 +1,4 @@
-"""The docstrings of the science: how they begin, and that long lists of arguments are explained."""
+"""Docstrings: how they begin, and that long lists of arguments are explained."""
 
 import ast
 import re
@@ -8,13 +8,13 @@ from pathlib import Path
 import membrane
 
 PACKAGE = Path(membrane.__file__).parent
-WINGS = ("models", "neurons", "augment", "data", "fast")
+WINGS = ("models", "neurons", "augment", "data", "fast", "sweep")
 FEW = 6
 Documented = ast.Module | ast.ClassDef | ast.FunctionDef
 
 
 def sources() -> Iterator[Path]:
-    """Yield the top level and the wings that know nothing of configurations."""
+    """Yield the modules of the top level and of WINGS."""
     yield from sorted(PACKAGE.glob("*.py"))
     for wing in WINGS:
         yield from sorted((PACKAGE / wing).rglob("*.py"))

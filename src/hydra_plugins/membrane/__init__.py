@@ -1,1 +1,1 @@
-"""What Hydra loads of membrane by itself: Hydra looks for plugins nowhere else."""
+"""The plugins that Hydra finds by itself, in the one package where it looks for them."""

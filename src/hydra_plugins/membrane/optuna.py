@@ -1,8 +1,9 @@
-"""Hydra's sweeper for `sweep=optuna`; what it does is in `membrane.sweep.search`."""
+"""Hydra's sweeper for `sweep=optuna`; `membrane.sweep.search` does its work."""
 
 from collections.abc import Sequence
 from typing import Any
 
+# hydra-core 1.3.8: the loader of configurations that Hydra hands to plugins has no public class
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra.plugins.launcher import Launcher
 from hydra.plugins.sweeper import Sweeper
@@ -11,7 +12,7 @@ from omegaconf import DictConfig
 
 
 class OptunaSweeper(Sweeper):
-    """Searches instead of trying everything. Its settings are read, and refused, when the sweep begins."""
+    """Searches for the best values instead of trying all. Its settings are read and checked when the sweep begins."""
 
     def __init__(self, **settings: Any) -> None:
         self.hydra_context: HydraContext | None = None
@@ -19,7 +20,7 @@ class OptunaSweeper(Sweeper):
         self.launcher: Launcher | None = None
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
-        """Hydra's first call: what to sweep with."""
+        """Keep the configuration and make the launcher; Hydra calls this first."""
         from hydra.core.plugins import Plugins
 
         self.hydra_context = hydra_context
@@ -29,11 +30,11 @@ class OptunaSweeper(Sweeper):
         )
 
     def sweep(self, arguments: list[str]) -> None:
-        """Hydra's second call: the whole sweep. ConfigError where it is none."""
+        """Run the whole search. Raises ConfigError if the overrides describe none."""
         from membrane.config.composer import Composer
         from membrane.sweep.processes import LauncherSettings
         from membrane.sweep.search.plan import Plan
-        from membrane.sweep.search.trials import search
+        from membrane.sweep.search.trials import run_search
 
         assert self.config is not None
         assert self.hydra_context is not None
@@ -48,7 +49,6 @@ class OptunaSweeper(Sweeper):
             return launcher.launch(jobs, initial_job_idx=first)
 
         plan = Plan.of(composer, self.config, arguments)
-        together = getattr(launcher, "settings", None)
-        search(
-            plan, launch, together.jobs_at_once(plan.typical.threads) if isinstance(together, LauncherSettings) else 1
-        )
+        settings = getattr(launcher, "settings", None)  # only our launcher runs several jobs at once
+        at_once = settings.jobs_at_once(plan.typical.threads) if isinstance(settings, LauncherSettings) else 1
+        run_search(plan, launch, at_once)

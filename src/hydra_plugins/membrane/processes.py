@@ -1,4 +1,4 @@
-"""Hydra's launcher for `hydra/launcher=processes`; what it does is in `membrane.sweep.launcher`."""
+"""Hydra's launcher for `hydra/launcher=processes`; `membrane.sweep.launcher` does its work."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -20,7 +20,7 @@ class ProcessesLauncher(Launcher):
         self.settings = launcher_settings(settings)
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
-        """Take what Hydra gives every launcher."""
+        """Prepare to launch jobs, with what Hydra hands to every launcher."""
         assert isinstance(task_function, Task)
         self.jobs = JobsInProcesses(self.settings, hydra_context.config_loader, task_function, config)
 

@@ -44,9 +44,7 @@ def parameters(study: Study, *states: str) -> list[dict[str, Any]]:
 
 @pytest.mark.parametrize("storage", ["s.journal", "sqlite:///{}/s.db"])
 @pytest.mark.parametrize("sampler", ["tpe", "random"])
-def test_a_study_that_was_broken_off_tries_what_it_would_have_try_out(
-    tmp_path: Path, storage: str, sampler: str
-) -> None:
+def test_a_study_that_was_broken_off_tries_what_it_would_have_tried(tmp_path: Path, storage: str, sampler: str) -> None:
     whole = open_study(tmp_path / "whole.journal", sampler=sampler)
     try_out(whole, 14)
     interrupted = storage.format(tmp_path) if "://" in storage else str(tmp_path / storage)

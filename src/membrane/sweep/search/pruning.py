@@ -1,4 +1,4 @@
-"""Trials that end early: a watcher reads what runs write into their folders, and asks the hopeless ones to end."""
+"""Pruning: a thread reads the values that runs write into their folders, and asks hopeless runs to end early."""
 
 import csv
 import logging
@@ -12,45 +12,46 @@ from membrane.errors import one_line
 from membrane.runs.folder import PRUNE
 
 log = logging.getLogger(__name__)
-SECONDS = 1.0
+WATCH_INTERVAL = 1.0
+"""Seconds between two looks at the runs."""
 
 
-class Watched(Protocol):
-    """What the watcher needs of a trial."""
+class PrunableTrial(Protocol):
+    """The part of Optuna's trial that pruning needs."""
 
     def report(self, value: float, step: int) -> None:
         """Take the value after so many epochs."""
 
     def should_prune(self) -> bool:
-        """Whether to end the run."""
+        """Return whether the run should end."""
 
 
-class Progress:
-    """One run's folder and the trial that is told of it."""
+class WatchedRun:
+    """A run that may be pruned: its folder, its trial, and the metric that the trial is told."""
 
-    def __init__(self, folder: Path, trial: Watched, metric: str) -> None:
+    def __init__(self, folder: Path, trial: PrunableTrial, metric: str) -> None:
         self.folder = folder
         self.trial = trial
         self.metric = metric
-        self.reported = 0
+        self.reported_epochs = 0
         self.pruned = False
 
     def look(self) -> None:
-        """Tell the trial of new epochs; where it has no hope, put the file that asks the run to end.
+        """Report new epochs to the trial; if it should be pruned, write the file that asks the run to end.
 
-        Looked for again each time: a run that starts removes the file that an earlier one left.
+        That file is written at every look, since a run that starts removes what an earlier run left.
         """
-        for epoch, value in epochs(self.folder / "metrics.csv", self.metric):
-            if epoch > self.reported and not self.pruned:
-                self.trial.report(value, epoch)
-                self.reported = epoch
+        for epochs, value in values_by_epochs(self.folder / "metrics.csv", self.metric):
+            if epochs > self.reported_epochs and not self.pruned:
+                self.trial.report(value, epochs)
+                self.reported_epochs = epochs
                 self.pruned = self.trial.should_prune()
         if self.pruned and self.folder.is_dir():
             (self.folder / PRUNE).touch()
 
 
-def epochs(table: Path, metric: str) -> Iterator[tuple[int, float]]:
-    """(epochs trained, value) of the rows of a metrics.csv that have the metric; a last row in the making is left."""
+def values_by_epochs(table: Path, metric: str) -> Iterator[tuple[int, float]]:
+    """Yield (epochs trained, value) for the rows of a metrics.csv with the metric, without an unfinished last row."""
     try:
         text = table.read_text()
     except FileNotFoundError:
@@ -63,9 +64,9 @@ def epochs(table: Path, metric: str) -> Iterator[tuple[int, float]]:
 
 
 class Watcher:
-    """Inside, runs are watched by a thread: the same under every launcher, in this process or in others."""
+    """A context in which a thread watches runs, whatever launcher runs them."""
 
-    def __init__(self, runs: Iterable[Progress], seconds: float = SECONDS) -> None:
+    def __init__(self, runs: Iterable[WatchedRun], seconds: float = WATCH_INTERVAL) -> None:
         self.runs = list(runs)
         self.seconds = seconds
         self.ended = Event()
@@ -75,14 +76,16 @@ class Watcher:
         self.thread.start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+    def __exit__(
+        self, error_type: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
         self.ended.set()
         self.thread.join()
         for run in self.runs:
             (run.folder / PRUNE).unlink(missing_ok=True)
 
     def watch(self) -> None:
-        """Look at every run, again and again."""
+        """Look at every run at each interval until the context ends; leave a run alone that cannot be read."""
         watched = list(self.runs)
         while not self.ended.wait(self.seconds):
             for run in list(watched):

@@ -40,7 +40,19 @@ MAX_DEATHS = 3
 
 
 class SearchSettings(Settings):
-    """The node ``hydra.sweeper`` under `sweep=optuna`; its defaults stand in `conf/hydra/sweeper/optuna.yaml`."""
+    """The node ``hydra.sweeper`` under `sweep=optuna`; its defaults stand in `conf/hydra/sweeper/optuna.yaml`.
+
+    ``target``: the class of the sweeper.
+    ``n_trials``: the number of trials of the whole search, failed ones not counted.
+    ``n_jobs``: the number of trials in a batch; None for as many as the launcher runs at once.
+    ``metric``: the score of validation to optimise; None for the one that training monitors.
+    ``sampler``: the way in which parameters are drawn.
+    ``pruner``: the rule by which trials end early.
+    ``seed``: that of the sampler.
+    ``storage``: the path of a journal, or `sqlite:///FILE`; None for a journal under ``paths.runs``.
+    ``study``: the study's name; None for one that follows from what is searched.
+    ``params``: the search space by setting, in Hydra's syntax; what is typed comes before it.
+    """
 
     target: str = Field(alias="_target_")
     n_trials: PositiveInt
