@@ -24,6 +24,7 @@ from membrane.schema import Config
 from membrane.schema.secrets import masked_override
 from membrane.sweep.folder import create_sweep_folder
 from membrane.sweep.jobs import Job, jobs_of
+from membrane.sweep.seeds import log_seed_statistics
 from membrane.sweep.task import Task, rehearsed
 from membrane.tracking.log import log_to_terminal
 
@@ -66,6 +67,7 @@ def launch(arguments: Sequence[str], stop: Stop) -> int:
     hand_to_hydra(composer, overrides, sweep, task)
     if sweep:
         task.tally.log_counts()
+        log_seed_statistics(runnable)
     return task.tally.exit_code()
 
 

@@ -85,7 +85,7 @@ class JobsInProcesses:
             job_return.cfg, config = self.compose(job_return.overrides)
             folder = RunFolder(config)
             if finished_already(config, folder):
-                self.task.tally.finished += 1
+                self.task.tally.finished_before += 1
                 job_return.return_value = folder.result()
                 return None
         except (ConfigError, DataError) as error:
@@ -143,7 +143,7 @@ class JobsInProcesses:
         # a job that was stopped before its first checkpoint has lost nothing that a later start would miss
         killed = any(job.child.exit_code == -signal.SIGKILL for job in jobs)
         saved = any(job.child.exit_code == RESUMABLE or job.folder.has_checkpoint() for job in jobs)
-        return (self.task.tally.finished > 0 or saved) and not killed
+        return (self.task.tally.finished + self.task.tally.finished_before > 0 or saved) and not killed
 
     def count(self, job: ProcessJob) -> None:
         """Count a job that has ended and log how it ended; write FAILED.json if it failed without doing so."""

@@ -10,17 +10,24 @@ log = logging.getLogger(__name__)
 
 @dataclass
 class Tally:
-    """The number of jobs by how they ended; ``stopped`` ones have a checkpoint from which they go on."""
+    """The number of jobs by how they ended.
+
+    ``finished_before`` ones had their result when the sweep began; ``stopped`` ones have a checkpoint from which they
+    go on.
+    """
 
     finished: int = 0
     failed: int = 0
     pruned: int = 0
     stopped: int = 0
+    finished_before: int = 0
 
     def log_counts(self) -> None:
-        """Log all counts as one line, without those of pruned and stopped jobs where they are zero."""
-        rare = [f", {number} {name}" for name, number in (("pruned", self.pruned), ("stopped", self.stopped)) if number]
-        log.info("sweep: %d finished, %d failed%s", self.finished, self.failed, "".join(rare))
+        """Log all counts as one line, without those that are zero and need no mention."""
+        finished = [f"{self.finished} finished"] if self.finished or not self.finished_before else []
+        before = [f"{self.finished_before} finished before"] if self.finished_before else []
+        rare = [f"{number} {name}" for name, number in (("pruned", self.pruned), ("stopped", self.stopped)) if number]
+        log.info("sweep: %s", ", ".join([*finished, *before, f"{self.failed} failed", *rare]))
 
     def exit_code(self) -> int:
         """Return the exit code of all jobs together: 1 if one failed, else 75 if one was stopped, else 0."""

@@ -52,10 +52,12 @@ class Task:
         try:
             config = runnable_config(composed, HydraConfig.get().overrides.task)
             folder = RunFolder(config)
-            if not finished_already(config, folder):
-                from membrane.training.run import run
+            if finished_already(config, folder):
+                self.tally.finished_before += 1
+                return folder.result()
+            from membrane.training.run import run
 
-                run(config, composed, self.stop)
+            run(config, composed, self.stop)
             result = folder.result()
         except Pruned:
             self.tally.pruned += 1
