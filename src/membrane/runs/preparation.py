@@ -2,11 +2,11 @@
 
 import logging
 from contextlib import suppress
-from math import nan
 
 from membrane.errors import DataError
 from membrane.runs import provenance
 from membrane.runs.folder import PRUNE, RunFolder
+from membrane.runs.visibility import printable
 from membrane.schema import Config
 from membrane.scores import principal_score
 
@@ -20,8 +20,8 @@ def finished_already(config: Config, folder: RunFolder) -> bool:
         return False
     changes = provenance.changes_since(folder.read("provenance.json") or {})
     since = f"; since then {', '.join(changes)}: rerun=true runs it again" if changes else ""
-    name, value = principal_score(result["metrics"]) or ("test/acc", nan)
-    log.info("finished already: %s (%s %.4f)%s", folder.path, name, value, since)
+    score = principal_score(printable(result["metrics"]))
+    log.info("finished already: %s%s%s", folder.path, f" ({score[0]} {score[1]:.4f})" if score else "", since)
     if config.trainer.profile:
         log.info("trainer.profile: there is no step to time; name=NAME trains in a folder of its own, rerun=true again")
     return True

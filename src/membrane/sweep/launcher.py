@@ -16,6 +16,7 @@ from membrane.config.composer import without_hydra
 from membrane.errors import RESUMABLE, ConfigError, DataError, Stopped
 from membrane.runs.folder import PRUNE, RunFolder
 from membrane.runs.preparation import finished_already
+from membrane.runs.visibility import printable
 from membrane.schema import Config
 from membrane.schema.secrets import masked_override
 from membrane.scores import principal_score
@@ -186,7 +187,7 @@ def is_below(key: str, parents: Sequence[str]) -> bool:
 
 def score_suffix(result: dict[str, Any] | None) -> str:
     """Return a finished run's test score as text behind a comma, or the empty string if there is none."""
-    score = principal_score(result["metrics"]) if result else None
+    score = principal_score(printable(result["metrics"])) if result else None
     return "" if score is None else f", {score[0]} {score[1]:.4f}"
 
 

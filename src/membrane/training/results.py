@@ -25,6 +25,7 @@ from membrane.runs import provenance
 from membrane.runs.folder import RunFolder
 from membrane.runs.processor import processor_name
 from membrane.runs.table import read_rows
+from membrane.runs.visibility import printable
 from membrane.schema import Config
 from membrane.scores import SCORES
 from membrane.tracking.loggers import Tracker
@@ -192,7 +193,7 @@ def finish(
     tracker.result(metrics, draw_run_figures(folder, config, learner, data) if config.figures else [])
     tracker.finish("success")
     samples = {part: len(data.parts[part][0]) for part in ("val", "test")}
-    console().print(results_table(metrics, samples))
+    console().print(results_table(printable(metrics), samples))
     if folder.debug:
         log.info("debug run: no result is kept; its files are in %s", folder.path)
         return

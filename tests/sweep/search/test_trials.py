@@ -224,13 +224,19 @@ def test_a_search_from_the_command_line_and_the_command_that_it_prints(
     best = max(result["metrics"]["val/acc"] for result in results)
     lines = printed.out.splitlines()
     assert f"  val/acc       {best:.4f}" in lines
+    assert [line.split() for line in lines if line.lstrip().startswith("metric")] == [["metric", "val"]] * 2
+    assert "test/" not in printed.out
     [typed_again] = [line for line in lines if "optimizer.lr=0.0" in line and line.startswith("membrane train ")]
     assert small(*typed) == 0
-    assert ": 0 of 3 trials to go" in capsys.readouterr().out
+    again = capsys.readouterr().out
+    assert ": 0 of 3 trials to go" in again
+    assert "test/" not in again
     from membrane.cli.main import main
 
     assert main(shlex.split(typed_again)[1:]) == 0
-    assert capsys.readouterr().out.startswith("finished already: runs/digits/")
+    shown = capsys.readouterr().out
+    assert shown.startswith("finished already: runs/digits/")
+    assert "(test/acc " in shown
     assert not Path("multirun").exists()
     assert not list(Path("runs").rglob("multirun.yaml"))
 
@@ -272,4 +278,8 @@ def test_a_search_in_processes_prunes_and_finishes(
     printed = capsys.readouterr().out
     assert ": 2 complete, 1 pruned" in printed
     assert "sweep: 2 finished, 0 failed, 1 pruned" in printed
+    logs = [path.read_text() for path in Path("runs").glob(".sweeps/*/*.log")]
+    assert len(logs) == 3
+    assert sum("metric" in log for log in logs) == 2
+    assert not [text for text in (printed, *logs) if "test/" in text or "test_last" in text]
     assert len(list(Path("runs").glob("digits/*/seed0/result.json"))) == 2

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from membrane.errors import ConfigError, DataError, RunFailed
 from membrane.runs.folder import RunFolder
+from membrane.runs.visibility import hidden_test_scores
 from membrane.schema.secrets import masked_override
 from membrane.sweep.search.plan import Plan
 from membrane.sweep.search.pruning import WatchedRun, Watcher
@@ -45,7 +46,8 @@ def run_search(plan: Plan, launch: Launch, at_once: int) -> None:
         )
         log.info("study %s in %s: %d of %d trials to go", name, storage, study.remaining(), plan.settings.n_trials)
         try:
-            Search(plan, study, launch, plan.settings.n_jobs or at_once).run()
+            with hidden_test_scores():
+                Search(plan, study, launch, plan.settings.n_jobs or at_once).run()
         finally:
             log_summary(plan, study)
 
