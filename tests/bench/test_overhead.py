@@ -17,11 +17,11 @@ SMALL = ["model=smlp", "model.units=[8]", "timesteps=2", "threads=1"]
 def test_the_bare_loop_takes_the_steps_that_the_trainer_takes(
     raw: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(overhead, "STEPS", 30)
+    monkeypatch.setattr(overhead, "TIMED_STEPS", 30)
     config = check(raw | {"protocol": "last", "logger": None, "epochs": 2, "threads": 1, "timesteps": 2})
     ours, bare = build_learner(config), build_learner(config)
     before = {name: value.clone() for name, value in bare.model.state_dict().items()}
-    found = overhead.steps(config, ours, bare, tmp_path)
+    found = overhead.time_steps(config, ours, bare, tmp_path)
     assert [len(seconds) for seconds in found.values()] == [30, 30]
     for name, value in ours.model.state_dict().items():
         torch.testing.assert_close(bare.model.state_dict()[name], value, rtol=1e-4, atol=1e-6)
@@ -32,8 +32,8 @@ def test_the_bare_loop_takes_the_steps_that_the_trainer_takes(
 def test_the_table_has_both_their_difference_and_the_loader(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(overhead, "STEPS", 1)
-    assert overhead.main(SMALL) == 0
+    monkeypatch.setattr(overhead, "TIMED_STEPS", 1)
+    overhead.print_overhead(SMALL)
     rows = dict(re.findall(r"^\| ([^|]+) \| (-?[\d.]+) \(", capsys.readouterr().out, re.MULTILINE))
     assert list(rows) == ["bare loop", "the run's trainer", "difference", "loader alone"]
     loop, trainer, difference, loader = map(float, rows.values())

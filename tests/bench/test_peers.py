@@ -8,11 +8,11 @@ import torch
 from spikingjelly.activation_based import neuron
 from torch import Tensor, nn
 
-from membrane.bench.measure import worth_it
+from membrane.bench.measure import timed_precisions
 from membrane.bench.peers import CHANNELS_LAST, PEERS, Peer, ours
-from membrane.bench.peers.net import Net, copy_weights, weighted
-from membrane.bench.precision import laid_out
-from membrane.bench.step import data
+from membrane.bench.peers.net import Net, copy_weights, weighted_layers
+from membrane.bench.precision import lay_out_input
+from membrane.bench.step import random_samples
 from membrane.bench.workloads import WORKLOADS, Workload
 from membrane.fast.torch_compile import compile_training
 
@@ -37,7 +37,7 @@ def small(name: str) -> Workload:
 
 
 def built(peer: Peer, workload: Workload) -> Net:
-    if not peer.there():
+    if not peer.is_installed():
         pytest.skip(f"{peer.library} is not installed")
     torch.manual_seed(1)
     return peer.build(workload, CPU)
@@ -45,8 +45,8 @@ def built(peer: Peer, workload: Workload) -> Net:
 
 def settled(workload: Workload) -> tuple[Net, Tensor]:
     """membrane's net with weights that make it spike and statistics that it has measured; an input."""
-    net, (x, _) = built(PEERS[0], workload), data(workload, CPU)
-    for layer in weighted(net.module)[:-1]:
+    net, (x, _) = built(PEERS[0], workload), random_samples(workload, CPU)
+    for layer in weighted_layers(net.module)[:-1]:
         assert isinstance(layer.weight, Tensor)
         nn.init.normal_(layer.weight, 2.0 if layer.weight.dim() == 1 else 0.0, 0.3)
         if hasattr(layer, "momentum"):
@@ -113,7 +113,7 @@ def test_gradients_of_snntorch_are_those_of_spikingjelly_with_a_detached_reset()
         for each in (source, net):
             each.module.eval()  # in training the statistics are those of a step in the one, of all in the other
             each.forward(x).square().mean().backward()
-            gradients.append([layer.weight.grad for layer in weighted(each.module)])
+            gradients.append([layer.weight.grad for layer in weighted_layers(each.module)])
         for our, their in zip(*gradients, strict=True):
             torch.testing.assert_close(their, our, atol=1e-5, rtol=1e-3)
 
@@ -135,7 +135,7 @@ def test_the_floor_is_a_plain_relu_net_on_all_images(name: str) -> None:
 def spikes_as_worked_out(peer: Peer) -> None:
     """Compare a neuron alone with its equation, step by step."""
     workload = replace(next(each for each in WORKLOADS if not each.classes), shape=(2, 3, 3), batch=2)
-    net, (x, _) = built(peer, workload), data(workload, CPU)
+    net, (x, _) = built(peer, workload), random_samples(workload, CPU)
     found = net.forward(net.arrange(x))
     v, expected = torch.zeros(2, 2, 3, 3), []
     for t in range(workload.timesteps):
@@ -166,17 +166,17 @@ def test_other_weights_are_refused() -> None:
 
 def test_signals_lie_channels_last_where_the_layout_is_ours() -> None:
     for peer in PEERS:
-        last = [CHANNELS_LAST in worth_it(peer, small(name)) for name in ("W2", "W3", "W4")]
+        last = [CHANNELS_LAST in timed_precisions(peer, small(name)) for name in ("W2", "W3", "W4")]
         has = CHANNELS_LAST in peer.precisions
         assert last == [has, has and peer.role != "peer", False]
-    assert sum(CHANNELS_LAST in worth_it(peer, small("W3")) for peer in PEERS) == 2
+    assert sum(CHANNELS_LAST in timed_precisions(peer, small("W3")) for peer in PEERS) == 2
 
 
 @pytest.mark.parametrize("name", ["W1", "W2", "W3"])
 def test_channels_last_changes_the_layout_and_no_number(name: str) -> None:
     workload = small(name)
-    x, _ = data(workload, CPU)
-    found = laid_out(x, workload, channels_last=True)
+    x, _ = random_samples(workload, CPU)
+    found = lay_out_input(x, workload, channels_last=True)
     assert torch.equal(found, x)
     merged = found.transpose(0, 1).flatten(0, 1) if workload.in_data else found
     assert merged.movedim(1, -1).is_contiguous()

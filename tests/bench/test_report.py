@@ -5,9 +5,9 @@ from dataclasses import asdict, replace
 
 import pytest
 
-from membrane.bench.figure import bars, lines
+from membrane.bench.figure import bar_figure, line_figure
 from membrane.bench.record import Case, Spread, Timing, WholeRun, ratio, spread
-from membrane.bench.report import report
+from membrane.bench.report import bench_report
 from membrane.bench.workloads import WORKLOADS
 
 W1, W2 = WORKLOADS[:2]
@@ -57,7 +57,7 @@ def test_the_best_peer_is_the_fastest_in_fp32() -> None:
 
 
 def test_a_row_says_time_ratios_and_rate() -> None:
-    text = report({"processor": "one"}, [CASE], None)
+    text = bench_report({"processor": "one"}, [CASE], None)
     ours, bf16 = cells(text, "membrane multistep", "fp32"), cells(text, "membrane multistep", "bf16")
     assert ours == ["600", "600–900", "0.67 (0.67–0.67)", "1.20 (1.10–1.20)", "53", "–"]
     assert bf16 == ["200", "200–300", "0.22 (0.22–0.22)", "1.00 (1.00–1.00)", "160", "2"]
@@ -70,7 +70,7 @@ def test_a_row_says_time_ratios_and_rate() -> None:
 
 def test_memory_has_a_column_only_where_it_was_measured() -> None:
     timings = [replace(timing, memory=None) for timing in CASE.timings]
-    text = report({}, [replace(CASE, timings=timings)], None)
+    text = bench_report({}, [replace(CASE, timings=timings)], None)
     assert len(cells(text, "membrane multistep", "bf16")) == 5
     assert "peak MB" not in text
 
@@ -78,7 +78,7 @@ def test_memory_has_a_column_only_where_it_was_measured() -> None:
 def test_a_sweep_is_one_table_a_workload() -> None:
     longer = replace(W1, timesteps=8)
     timings = [replace(timing, seconds=[2 * value for value in timing.seconds]) for timing in CASE.timings[:-1]]
-    text = report({}, [CASE, Case(longer, timings), replace(CASE, workload=W2)], None, "timesteps")
+    text = bench_report({}, [CASE, Case(longer, timings), replace(CASE, workload=W2)], None, "timesteps")
     assert text.count("\n## ") == 2
     assert "|  | precision | T 4 | T 8 |" in text
     assert cells(text, "membrane multistep", "fp32") == ["600", "1200"]
@@ -88,17 +88,17 @@ def test_a_sweep_is_one_table_a_workload() -> None:
 
 
 def test_the_whole_run_has_a_table_of_its_own() -> None:
-    text = report({}, [], WholeRun([5.0, 7.0, 6.0], [20.0, 22.0, 21.0], [9.0, 9.0, 9.5]))
+    text = bench_report({}, [], WholeRun([5.0, 7.0, 6.0], [20.0, 22.0, 21.0], [9.0, 9.0, 9.5]))
     assert "| from the command to the first optimiser step | 6.00 | 5.00–7.00 |" in text
     assert "| `fit_seconds` | 9.00 | 9.00–9.50 |" in text
 
 
 def test_numbers_survive_json() -> None:
-    assert Case.read(json.loads(json.dumps(asdict(CASE)))) == CASE
+    assert Case.from_json(json.loads(json.dumps(asdict(CASE)))) == CASE
 
 
 def test_bars_have_the_floors_drawn_in() -> None:
-    figure = bars([CASE, replace(CASE, workload=W2)])
+    figure = bar_figure([CASE, replace(CASE, workload=W2)])
     axes = figure.axes
     assert [each.get_title(loc="left") for each in axes] == ["W1: T 4, batch 32", "W2: T 16, batch 4"]
     assert [bar.get_width() for bar in axes[0].patches] == pytest.approx([600, 200, 1000, 100, 900])
@@ -107,7 +107,7 @@ def test_bars_have_the_floors_drawn_in() -> None:
 
 
 def test_lines_go_over_what_was_swept() -> None:
-    figure = lines([CASE, replace(CASE, workload=replace(W1, timesteps=8))], "timesteps")
+    figure = line_figure([CASE, replace(CASE, workload=replace(W1, timesteps=8))], "timesteps")
     [axes] = figure.axes
     found = {line.get_label(): (list(line.get_xdata()), list(line.get_ydata())) for line in axes.get_lines()}
     assert len(found) == len(CASE.timings)

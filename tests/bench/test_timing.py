@@ -56,10 +56,10 @@ def test_the_device_is_waited_for_before_the_clock_is_read() -> None:
     def step() -> None:
         handed[0] += 0.5
 
-    def settle() -> None:
+    def wait() -> None:
         world.now, handed[0] = world.now + handed[0], 0.0
 
-    rounds = Rounds(world.clock, settle)
+    rounds = Rounds(world.clock, wait)
     assert rounds.run({"a": step}, {"a": 1.0}, rounds=2, until=9.0) == {"a": [0.5, 0.5]}
     assert rounds.warm_up(step, until=9.0) == 0.5
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from membrane.bench.workloads import NAMES, WORKLOADS, Workload, chosen
+from membrane.bench.workloads import WORKLOAD_NAMES, WORKLOADS, Workload, chosen_workloads
 
 BY_NAME = {each.name: each for each in WORKLOADS}
 
@@ -26,21 +26,21 @@ def test_features_are_what_the_layers_leave(name: str, features: int) -> None:
 
 
 def test_on_cuda_batches_are_of_256_at_two_numbers_of_timesteps() -> None:
-    found = chosen(["W1", "W2"], "cuda", None, 1.0)
+    found = chosen_workloads(["W1", "W2"], "cuda", None, 1.0)
     assert [(each.name, each.timesteps, each.batch) for each in found] == [
         ("W1", 4, 256),
         ("W1", 16, 256),
         ("W2", 4, 256),
         ("W2", 16, 256),
     ]
-    assert chosen(["W1", "W5"], "cpu", None, 1.0) == [BY_NAME["W1"]]
+    assert chosen_workloads(["W1", "W5"], "cpu", None, 1.0) == [BY_NAME["W1"]]
 
 
 def test_a_sweep_varies_one_thing() -> None:
-    assert [each.timesteps for each in chosen(["W1"], "cpu", "timesteps", 1.0)] == [1, 2, 4, 8, 16, 32, 64]
-    assert [each.timesteps for each in chosen(["W1"], "cuda", "timesteps", 1.0)] == [1, 2, 4, 8, 16, 32, 64]
-    assert [each.batch for each in chosen(["W2"], "cpu", "batch", 1.0)] == [2, 2, 4, 8, 16]
-    widths = chosen(["W4"], "cpu", "width", 1.0)
+    assert [each.timesteps for each in chosen_workloads(["W1"], "cpu", "timesteps", 1.0)] == [1, 2, 4, 8, 16, 32, 64]
+    assert [each.timesteps for each in chosen_workloads(["W1"], "cuda", "timesteps", 1.0)] == [1, 2, 4, 8, 16, 32, 64]
+    assert [each.batch for each in chosen_workloads(["W2"], "cpu", "batch", 1.0)] == [2, 2, 4, 8, 16]
+    widths = chosen_workloads(["W4"], "cpu", "width", 1.0)
     assert [(each.units, each.width) for each in widths] == [((128,), 0.25), ((256,), 0.5), ((512,), 1), ((1024,), 2)]
     assert {each.batch for each in widths} == {128}
 
@@ -57,5 +57,5 @@ def test_a_workload_survives_json() -> None:
     from dataclasses import asdict
 
     for each in WORKLOADS:
-        assert Workload.read(json.loads(json.dumps(asdict(each)))) == each
-    assert len(set(NAMES)) == len(NAMES) == 6
+        assert Workload.from_json(json.loads(json.dumps(asdict(each)))) == each
+    assert len(set(WORKLOAD_NAMES)) == len(WORKLOAD_NAMES) == 6

@@ -12,11 +12,11 @@ from commands import bench
 from membrane.bench import digits_run, measure, memory
 from membrane.bench.peers import PEERS
 from membrane.bench.record import Case
-from membrane.bench.step import data
+from membrane.bench.step import random_samples
 from membrane.bench.workloads import WORKLOADS
 
 TINY = ["--scale", "0.03", "--threads", "1", "--device", "cpu"]
-THERE = [peer for peer in PEERS if peer.there() and "cpu" in peer.devices]
+THERE = [peer for peer in PEERS if peer.is_installed() and "cpu" in peer.devices]
 
 
 @pytest.fixture(autouse=True)
@@ -45,7 +45,7 @@ def test_the_precisions_that_are_worth_it(
     monkeypatch.setattr("membrane.config.precision.bf16_instructions", lambda: instructions)
     chosen = ["W2", "--peers", "membrane m,relu", "--rounds", "1", "--out", str(tmp_path)]
     assert bench([*chosen, *TINY, *(f"--precision={each}" for each in said)]) == 0
-    [case] = [Case.read(plain) for plain in json.loads((tmp_path / "cpu.json").read_text())["cases"]]
+    [case] = [Case.from_json(plain) for plain in json.loads((tmp_path / "cpu.json").read_text())["cases"]]
     assert {timing.precision for timing in case.timings} == timed
     assert capsys.readouterr().err.count("bf16 is left out") == told
 
@@ -59,7 +59,7 @@ def test_a_tiny_workload_end_to_end(tmp_path: Path, capsys: pytest.CaptureFixtur
     content = json.loads((folder / "cpu.json").read_text())
     assert content["machine"]["torch"] == torch.__version__.partition("+")[0]
     assert content["machine"]["threads"] == "1"
-    net, neuron = (Case.read(plain) for plain in content["cases"])
+    net, neuron = (Case.from_json(plain) for plain in content["cases"])
     last = "fp32 channels last"
     labels = [f"{peer.name}, {each}" for peer in THERE for each in peer.precisions if each != last]
     assert [timing.label for timing in net.timings] == labels
@@ -74,7 +74,7 @@ def test_a_sweep_has_files_of_its_own_and_fewer_peers_if_said(
     chosen = ["W4", "--sweep", "width", "--peers", "membrane m,relu", "--minutes", "0.001", "--out", str(tmp_path)]
     assert bench([*chosen, *TINY]) == 0
     content = json.loads((tmp_path / "cpu_width.json").read_text())
-    [case] = [Case.read(plain) for plain in content["cases"]]  # the time is up after the first round of the first
+    [case] = [Case.from_json(plain) for plain in content["cases"]]  # the time is up after the first round of the first
     assert {timing.peer for timing in case.timings} == {"membrane multistep", "ReLU on T·N images"}
     assert {len(timing.seconds) for timing in case.timings} == {1}
     left_out = [line for line in capsys.readouterr().err.splitlines() if "the time is up" in line]
@@ -141,16 +141,17 @@ def test_a_peer_that_does_not_fit_the_memory_is_left_out_and_named(monkeypatch: 
         return real(net, x, y, precision)
 
     monkeypatch.setattr(measure, "training_step", full)
-    case = measure.measure(workload, peers, torch.device("cpu"), rounds=1, until=0.0)
+    case = measure.time_workload(workload, peers, torch.device("cpu"), rounds=1, until=0.0)
     assert [timing.label for timing in case.timings] == ["membrane multistep, fp32", "ReLU on T·N images, fp32"]
     assert case.left_out == dict.fromkeys(("membrane multistep, bf16", "ReLU on T·N images, bf16"), "out of memory")
 
 
 def test_all_start_from_the_same_weights_and_a_step_changes_them() -> None:
     workload = WORKLOADS[3].scaled(0.03)
-    source, batch = measure.initial(PEERS[0], workload, torch.device("cpu")), data(workload, torch.device("cpu"))
+    device = torch.device("cpu")
+    source, batch = measure.source_net(PEERS[0], workload, device), random_samples(workload, device)
     before = [parameter.clone() for parameter in source.parameters()]
-    measure.ready(PEERS[0], "fp32", workload, source, batch)()
+    measure.peer_step(PEERS[0], "fp32", workload, source, batch)()
     assert all(torch.equal(one, other) for one, other in zip(before, source.parameters(), strict=True))
     built = []
 
@@ -161,7 +162,7 @@ def test_all_start_from_the_same_weights_and_a_step_changes_them() -> None:
             built.append(PEERS[0].build(*about))
             return built[-1]
 
-    step = measure.ready(Kept(), "fp32", workload, source, batch)  # type: ignore[arg-type]
+    step = measure.peer_step(Kept(), "fp32", workload, source, batch)  # type: ignore[arg-type]
     [net] = built
     assert all(torch.equal(one, other) for one, other in zip(before, net.module.parameters(), strict=True))
     step()
@@ -175,24 +176,24 @@ def test_memory_grows_with_the_batch() -> None:
     sizes = []
     for batch in (2, 32):
         workload = base.with_batch(batch / base.batch)
-        size = memory.peak(workload, PEERS[-1], "fp32", 1, environment)
+        size = memory.peak_memory(workload, PEERS[-1], "fp32", 1, environment)
         assert size is not None
         sizes.append(size)
     numbers = 32 * 4 * 64 * 32 * 32
     assert sizes[1] - sizes[0] > 2 * 4 * numbers * 30 / 32
-    assert memory.peak(base, PEERS[-1], "fp99", 1, environment) is not None  # a neuron alone has no precision
-    assert memory.peak(WORKLOADS[3].scaled(0.03), PEERS[-1], "fp99", 1, environment) is None
+    assert memory.peak_memory(base, PEERS[-1], "fp99", 1, environment) is not None  # a neuron alone has no precision
+    assert memory.peak_memory(WORKLOADS[3].scaled(0.03), PEERS[-1], "fp99", 1, environment) is None
 
 
 @pytest.mark.slow
 def test_the_digits_run_is_timed_from_the_command_to_its_end() -> None:
     few = ["epochs=1", "model=smlp", "model.units=[16]", "timesteps=2"]
-    found = digits_run.measure(1, 0.0, 1, digits_run.child_environment(), few)
+    found = digits_run.time_digits_runs(1, 0.0, 1, digits_run.child_environment(), few)
     [first], [end], [fit] = found.first_step, found.end, found.fit
     assert 0 < first < end
     assert 0 < fit < end
 
 
 def test_a_digits_run_that_fails_says_what_it_said_last() -> None:
-    with pytest.raises(digits_run.RunFailed, match=r"ended with 2: membrane: .*epochs"):
-        digits_run.measure(1, 0.0, 1, digits_run.child_environment(), ["epochs=none"])
+    with pytest.raises(digits_run.DigitsRunFailed, match=r"ended with 2: membrane: .*epochs"):
+        digits_run.time_digits_runs(1, 0.0, 1, digits_run.child_environment(), ["epochs=none"])

@@ -1,4 +1,4 @@
-"""W5: `python train.py` on digits, from the command to its end, in a process of its own."""
+"""Workload W5: a whole run on digits, from the command to its end, in a process of its own."""
 
 import os
 import subprocess
@@ -18,7 +18,7 @@ MARKER = f"{__name__}.FirstStep"
 
 
 class FirstStep(Callback):
-    """Write to ``path`` when the first optimiser step was done, in seconds since 1970."""
+    """Writes the time of the end of the first training step to the file ``path``, in seconds since 1970."""
 
     def __init__(self, path: str) -> None:
         self.path = Path(path)
@@ -26,52 +26,55 @@ class FirstStep(Callback):
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Only the first counts."""
+        """Write the time, if no earlier step has."""
         if not self.path.exists():
             self.path.write_text(repr(time.time()))
 
 
-class RunFailed(RuntimeError):
-    """The digits run did not end well: its last words."""
+class DigitsRunFailed(RuntimeError):
+    """The digits run failed; the message has the last line that it printed."""
 
 
-def measure(
+def time_digits_runs(
     rounds: int, until: float, threads: int, environment: Mapping[str, str], overrides: Sequence[str] = ()
 ) -> WholeRun:
-    """Run it, again while there is time. RunFailed where a run does."""
-    found: list[tuple[float, float, float]] = []
-    while len(found) < rounds and (not found or time.perf_counter() < until):
+    """Time at most so many runs, at least one, none begun after ``until`` of perf_counter.
+
+    Raises DigitsRunFailed if one fails.
+    """
+    runs: list[tuple[float, float, float]] = []
+    while len(runs) < rounds and (not runs or time.perf_counter() < until):
         with tempfile.TemporaryDirectory() as folder:
-            found.append(once(Path(folder), threads, environment, overrides))
-    first, end, fit = (list(column) for column in zip(*found, strict=True))
+            runs.append(time_digits_run(Path(folder), threads, environment, overrides))
+    first, end, fit = (list(column) for column in zip(*runs, strict=True))
     return WholeRun(first, end, fit)
 
 
-def once(
+def time_digits_run(
     folder: Path, threads: int, environment: Mapping[str, str], overrides: Sequence[str]
 ) -> tuple[float, float, float]:
-    """Seconds from the command to its first step and to its end, and `fit_seconds`."""
+    """Return the seconds from the command to its first step and to its end, and `fit_seconds`."""
     marker, run = folder / "first_step", folder / "run"
     command = [sys.executable, "-m", "membrane", "train", "logger=csv", f"paths.run={run}", f"threads={threads}"]
     command += [f"trust=[{MARKER}]", f"+callbacks.first_step._target_={MARKER}", f"+callbacks.first_step.path={marker}"]
     start = time.time()
-    done = subprocess.run(
+    process = subprocess.run(
         [*command, *overrides], cwd=folder, env=dict(environment), capture_output=True, text=True, check=False
     )
     end = time.time()
-    if done.returncode:
-        raise RunFailed(f"W5, the digits run, ended with {done.returncode}: {last_line(done.stderr)}")
+    if process.returncode:
+        raise DigitsRunFailed(f"W5, the digits run, ended with {process.returncode}: {last_line(process.stderr)}")
     fit = read_result(run)["fit_seconds"]
     return float(marker.read_text()) - start, end - start, float(fit)
 
 
 def last_line(text: str) -> str:
-    """What a process said last."""
+    """Return the last line that is not blank."""
     return next((line.strip() for line in reversed(text.splitlines()) if line.strip()), "it said nothing")
 
 
 def child_environment() -> dict[str, str]:
-    """This process's environment, in which children find this membrane."""
+    """Return this process's environment with this membrane first on PYTHONPATH."""
     package = str(Path(__file__).parents[2])
     path = os.pathsep.join([package, *filter(None, [os.environ.get("PYTHONPATH")])])
     return {**os.environ, "PYTHONPATH": path}

@@ -1,4 +1,4 @@
-"""The figures: bars with the floor drawn in, or lines over what was swept."""
+"""The benchmark's figures: bars with the floor as a line, or lines over a swept axis."""
 
 from collections.abc import Sequence
 from itertools import groupby
@@ -15,13 +15,13 @@ if TYPE_CHECKING:
 
 COLOURS = {"ours": "#0072B2", "peer": "#999999", "floor": "#D55E00"}
 LINES = ("#0072B2", "#56B4E9", "#009E73", "#E69F00", "#CC79A7", "#555555", "#D55E00")
-STYLES = {"fp32": ("-", 1.0), CHANNELS_LAST: ("--", 0.75), "bf16": (":", 0.5)}
-"""The dashes of a line and how opaque a bar is, by precision."""
+PRECISION_STYLES = {"fp32": ("-", 1.0), CHANNELS_LAST: ("--", 0.75), "bf16": (":", 0.5)}
+"""Precision → dashes of a line, opacity of a bar."""
 ACROSS = 2
 
 
-def panels(count: int, height: float) -> tuple["Figure", "list[Axes]"]:
-    """A figure of so many panels, two in a row."""
+def bench_panels(count: int, height: float) -> tuple["Figure", "list[Axes]"]:
+    """Create a figure of so many panels of that height in inches, two in a row."""
     from matplotlib.figure import Figure
 
     across = min(count, ACROSS)
@@ -33,26 +33,27 @@ def panels(count: int, height: float) -> tuple["Figure", "list[Axes]"]:
     return figure, axes[:count]
 
 
-def bars(cases: Sequence[Case]) -> "Figure":
-    """A panel for each case: a bar for each peer and precision, quartiles, and the floors as lines."""
-    figure, axes = panels(len(cases), 3.6)
-    for where, case in zip(axes, cases, strict=True):
-        draw_bars(where, case)
+def bar_figure(cases: Sequence[Case]) -> "Figure":
+    """Draw a panel for each case: a bar with quartiles for each peer and precision, and the floors as lines."""
+    figure, axes = bench_panels(len(cases), 3.6)
+    for panel, case in zip(axes, cases, strict=True):
+        draw_bars(panel, case)
     return figure
 
 
 def draw_bars(axes: "Axes", case: Case) -> None:
-    """One case."""
+    """Draw the panel of one case."""
     shown = [each for each in case.timings if each.role != "floor"]
-    for place, timing in enumerate(shown):
-        found = spread([1000 * value for value in timing.seconds])
-        _, faded = STYLES[timing.precision]
-        error = [[found.middle - found.low], [found.high - found.middle]]
-        style = {"color": COLOURS[timing.role], "alpha": faded, "error_kw": {"lw": 1, "ecolor": "#333333"}}
-        axes.barh(place, found.middle, xerr=error, **style)  # type: ignore[arg-type]
+    for position, timing in enumerate(shown):
+        milliseconds = spread([1000 * value for value in timing.seconds])
+        _, opacity = PRECISION_STYLES[timing.precision]
+        middle = milliseconds.middle
+        error = [[middle - milliseconds.low], [milliseconds.high - middle]]
+        style = {"color": COLOURS[timing.role], "alpha": opacity, "error_kw": {"lw": 1, "ecolor": "#333333"}}
+        axes.barh(position, middle, xerr=error, **style)  # type: ignore[arg-type]
     for timing in case.timings:
         if timing.role == "floor":
-            style = {"ls": STYLES[timing.precision][0], "color": COLOURS["floor"], "lw": 1.5}
+            style = {"ls": PRECISION_STYLES[timing.precision][0], "color": COLOURS["floor"], "lw": 1.5}
             name = f"{timing.peer}, {timing.precision}"
             axes.axvline(1000 * median(timing.seconds), label=name, **style)  # type: ignore[arg-type]
     axes.set_yticks(range(len(shown)), [each.label for each in shown], fontsize=8)
@@ -65,28 +66,28 @@ def draw_bars(axes: "Axes", case: Case) -> None:
         axes.legend(fontsize=7, frameon=False, loc="lower right", bbox_to_anchor=(1, 0.98))
 
 
-def lines(cases: Sequence[Case], axis: str) -> "Figure":
-    """A panel for each workload: ms a step over an axis that was swept, both logarithmic."""
+def line_figure(cases: Sequence[Case], axis: str) -> "Figure":
+    """Draw a panel for each workload: ms a step over the swept axis, both logarithmic."""
     groups = [list(group) for _, group in groupby(cases, key=lambda case: case.workload.name)]
-    figure, axes = panels(len(groups), 4.2)
-    for where, group in zip(axes, groups, strict=True):
-        draw_lines(where, group, axis)
+    figure, axes = bench_panels(len(groups), 4.2)
+    for panel, group in zip(axes, groups, strict=True):
+        draw_lines(panel, group, axis)
     return figure
 
 
 def draw_lines(axes: "Axes", cases: Sequence[Case], axis: str) -> None:
-    """One workload."""
+    """Draw the panel of one workload."""
     labels = dict.fromkeys(timing.label for case in cases for timing in case.timings)
     peers = list(dict.fromkeys(timing.peer for case in cases for timing in case.timings))
     for name in labels:
-        at: list[tuple[float, Timing]] = [
+        points: list[tuple[float, Timing]] = [
             (getattr(case.workload, axis), timing) for case in cases for timing in case.timings if timing.label == name
         ]
-        first = at[0][1]
+        first = points[0][1]
         colour = COLOURS["floor"] if first.role == "floor" else LINES[peers.index(first.peer) % (len(LINES) - 1)]
-        dashes, _ = STYLES[first.precision]
-        values = [1000 * median(timing.seconds) for _, timing in at]
-        axes.plot([place for place, _ in at], values, dashes, color=colour, marker="o", ms=3, lw=1.5, label=name)
+        dashes, _ = PRECISION_STYLES[first.precision]
+        values = [1000 * median(timing.seconds) for _, timing in points]
+        axes.plot([value for value, _ in points], values, dashes, color=colour, marker="o", ms=3, lw=1.5, label=name)
     axes.set_xscale("log", base=2)
     axes.set_yscale("log")
     axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")

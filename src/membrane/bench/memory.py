@@ -1,11 +1,11 @@
-"""How much memory a peer's training takes on the CPU: the growth of a process that does nothing else."""
+"""The memory that a peer's training takes on the CPU: the growth of a process that does nothing else."""
 
 import json
 import re
 import resource
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -13,50 +13,49 @@ from typing import Any
 from membrane.bench.peers import PEERS, Peer
 from membrane.bench.workloads import Workload
 
-STEPS = 3
+MEASURED_STEPS = 3
 
 
-def peak(workload: Workload, peer: Peer, precision: str, threads: int, environment: Mapping[str, str]) -> int | None:
-    """Bytes by which a fresh process grows from after the imports to its peak; None where that process ended ill."""
-    asked = {"workload": asdict(workload), "peer": peer.name, "precision": precision, "threads": threads}
-    command = [sys.executable, "-m", "membrane.bench.memory", json.dumps(asked)]
-    done = subprocess.run(command, env=dict(environment), capture_output=True, text=True, check=False)
-    return int(done.stdout.split()[-1]) if done.returncode == 0 else None
+def peak_memory(
+    workload: Workload, peer: Peer, precision: str, threads: int, environment: Mapping[str, str]
+) -> int | None:
+    """Return the bytes by which a fresh process grows after its imports, at the peak; None if that process failed."""
+    task = {"workload": asdict(workload), "peer": peer.name, "precision": precision, "threads": threads}
+    command = [sys.executable, "-m", "membrane.bench.memory", json.dumps(task)]
+    process = subprocess.run(command, env=dict(environment), capture_output=True, text=True, check=False)
+    return int(process.stdout.split()[-1]) if process.returncode == 0 else None
 
 
-def resident(field: str = "VmRSS") -> int:
-    """Bytes that are resident now, or with ``VmHWM`` the most that ever were; that too where the system says no more.
+def resident_bytes(field: str = "VmRSS") -> int:
+    """Return the resident bytes of this process now, or with ``VmHWM`` at their peak, which it always is elsewhere.
 
-    On Linux not by getrusage, which hands the parent's peak on to the child.
+    Linux's getrusage would not do: a child inherits its parent's peak.
     """
     status = Path("/proc/self/status")
     if status.exists():
-        found = re.search(rf"^{field}:\s*(\d+) kB", status.read_text(), re.MULTILINE)
-        if found:
-            return int(found[1]) * 1024
+        match = re.search(rf"^{field}:\s*(\d+) kB", status.read_text(), re.MULTILINE)
+        if match:
+            return int(match[1]) * 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """In the process that is measured: train a few steps and print the growth."""
-    [text] = list(sys.argv[1:] if arguments is None else arguments)
-    asked: dict[str, Any] = json.loads(text)
+def print_growth(task: dict[str, Any]) -> None:
+    """Train a few steps in this process, which is the measured one, and print by how many bytes it grew."""
     import torch
 
-    from membrane.bench.measure import initial, ready
-    from membrane.bench.step import data
+    from membrane.bench.measure import peer_step, source_net
+    from membrane.bench.step import random_samples
 
-    torch.set_num_threads(asked["threads"])
-    device, workload = torch.device("cpu"), Workload.read(asked["workload"])
-    [peer] = [each for each in PEERS if each.name == asked["peer"]]
-    source = initial(peer, workload, device)
-    before = resident()
-    step = ready(peer, asked["precision"], workload, source, data(workload, device))
-    for _ in range(STEPS):
+    torch.set_num_threads(task["threads"])
+    device, workload = torch.device("cpu"), Workload.from_json(task["workload"])
+    [peer] = [each for each in PEERS if each.name == task["peer"]]
+    source = source_net(peer, workload, device)
+    before = resident_bytes()
+    step = peer_step(peer, task["precision"], workload, source, random_samples(workload, device))
+    for _ in range(MEASURED_STEPS):
         step()
-    print(max(0, resident("VmHWM") - before))
-    return 0
+    print(max(0, resident_bytes("VmHWM") - before))
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    print_growth(json.loads(sys.argv[1]))

@@ -1,8 +1,8 @@
-"""``python -m membrane.bench.overhead [overrides]``: what a training step costs beside its arithmetic.
+"""``python -m membrane.bench.overhead [overrides]``: the time of a training step that is not arithmetic.
 
 Each step of the run's own trainer is followed by the same step of a bare loop, on the same batch and with weights of
-its own, so that a machine that changes its speed changes both; and the loader alone. Checkpoints and validation, which
-come once an epoch, are left out.
+its own, so that a machine that changes its speed changes both. The loader is timed alone. Checkpoints and validation,
+which come once an epoch, are left out.
 """
 
 import sys
@@ -26,11 +26,11 @@ from membrane.tracking.recorder import Recorder
 from membrane.training.assembly import build_data, build_learner, build_trainer, set_arithmetic
 from membrane.training.memory import reuse_large_memory
 
-STEPS = 200
+TIMED_STEPS = 200
 
 
 class InTurns(L.Callback):
-    """Seconds of each of the trainer's steps, from the request for its batch on, and of a bare one after it."""
+    """Times each step of the trainer, from the request for its batch on, and the same step of a bare loop after it."""
 
     def __init__(self, bare: Learner) -> None:
         self.bare = bare.train()
@@ -44,7 +44,7 @@ class InTurns(L.Callback):
     def on_train_batch_end(
         self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Batch, batch_idx: int
     ) -> None:
-        """The trainer's turn is over, and the bare loop's comes."""
+        """End the trainer's time, and time the bare loop's step."""
         middle = perf_counter()
         self.step(batch)
         end = perf_counter()
@@ -53,7 +53,7 @@ class InTurns(L.Callback):
         self.start = perf_counter()
 
     def step(self, batch: Batch) -> None:
-        """Nothing but forward, loss, backward and optimiser."""
+        """Do forward, loss, backward and optimiser step, and nothing else."""
         outputs = self.bare.framework(self.bare.model, batch.x, batch.lengths)
         loss = self.bare.loss(outputs, batch)
         self.optimizer.zero_grad()
@@ -61,8 +61,8 @@ class InTurns(L.Callback):
         self.optimizer.step()
 
 
-def steps(config: Config, learner: Learner, bare: Learner, folder: Path) -> dict[str, list[float]]:
-    """Seconds of the run's steps, with rows of metrics.csv and all, and of bare ones."""
+def time_steps(config: Config, learner: Learner, bare: Learner, folder: Path) -> dict[str, list[float]]:
+    """Return the seconds of each of the run's steps, rows of metrics.csv included, and of bare ones."""
     data, turns = build_data(config, learner), InTurns(bare)
     data.setup()
     learner.augmentation.fit(data.training_part.x, data.training_part.scale)
@@ -71,13 +71,13 @@ def steps(config: Config, learner: Learner, bare: Learner, folder: Path) -> dict
     )
     with silence_libraries():
         trainer = build_trainer(config, folder, [table, turns])
-        trainer.fit_loop.epoch_loop.max_steps = STEPS
+        trainer.fit_loop.epoch_loop.max_steps = TIMED_STEPS
         trainer.fit(learner, datamodule=data)
     return turns.seconds
 
 
-def loading(config: Config, learner: Learner) -> list[float]:
-    """Seconds of each batch of an epoch, that nobody trains on."""
+def time_loading(config: Config, learner: Learner) -> list[float]:
+    """Return the seconds that the loader takes for each batch of an epoch, without training."""
     data = build_data(config, learner)
     data.setup()
     start, seconds = perf_counter(), []
@@ -88,29 +88,28 @@ def loading(config: Config, learner: Learner) -> list[float]:
     return seconds
 
 
-def measure(config: Config) -> dict[str, Spread]:
-    """Milliseconds a step: of both, of the difference step by step, and of the loader alone."""
+def step_overhead(config: Config) -> dict[str, Spread]:
+    """Return milliseconds a step: of both, of the difference step by step, and of the loader alone."""
     set_arithmetic(config)
     reuse_large_memory()
     learner, bare = build_learner(config), build_learner(config)
     with tempfile.TemporaryDirectory() as folder:
-        found = steps(config, learner, bare, Path(folder))
-    pairs = zip(found["the run's trainer"], found["bare loop"], strict=True)
-    found["difference"] = [trainer - loop for trainer, loop in pairs]
-    found["loader alone"] = loading(config, learner)
-    return {name: spread([1e3 * each for each in seconds]) for name, seconds in found.items()}
+        seconds = time_steps(config, learner, bare, Path(folder))
+    pairs = zip(seconds["the run's trainer"], seconds["bare loop"], strict=True)
+    seconds["difference"] = [trainer - loop for trainer, loop in pairs]
+    seconds["loader alone"] = time_loading(config, learner)
+    return {name: spread([1e3 * each for each in values]) for name, values in seconds.items()}
 
 
-def main(overrides: Sequence[str]) -> int:
-    """Print a table."""
+def print_overhead(overrides: Sequence[str]) -> None:
+    """Print the overhead under these overrides as a table in Markdown."""
     composer = Composer()
-    lines = composer.add_or_override(["protocol=last", "logger=csv", *overrides, f"epochs={STEPS}"])
-    rows = measure(check(resolved(composer.compose(lines))))
+    lines = composer.add_or_override(["protocol=last", "logger=csv", *overrides, f"epochs={TIMED_STEPS}"])
+    rows = step_overhead(check(resolved(composer.compose(lines))))
     print(f"| {' '.join(overrides) or 'defaults'} | ms a step, median (quartiles) |\n|---|---|")
     for name, value in rows.items():
         print(f"| {name} | {value.middle:.3f} ({value.low:.3f}–{value.high:.3f}) |")
-    return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    print_overhead(sys.argv[1:])

@@ -1,4 +1,4 @@
-"""What a precision's name means for a net and its input."""
+"""The precisions and layouts of a net and its input."""
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
@@ -12,10 +12,10 @@ from membrane.bench.workloads import Workload
 from membrane.fast.channels_last import lay_channels_last
 
 
-def context(precision: str, device: torch.device) -> AbstractContextManager[Any]:
-    """In which forward and loss run.
+def precision_context(precision: str, device: torch.device) -> AbstractContextManager[Any]:
+    """Return the context in which forward and loss run. Raises KeyError for an unknown precision.
 
-    ``fp32`` leaves torch's defaults as they are, on CUDA TF32 in convolutions included. KeyError for another name.
+    ``fp32`` leaves torch's defaults as they are, on CUDA TF32 in convolutions included.
     """
     contexts: dict[str, Callable[[], AbstractContextManager[Any]]] = {
         "fp32": nullcontext,
@@ -25,15 +25,15 @@ def context(precision: str, device: torch.device) -> AbstractContextManager[Any]
     return contexts[precision]()
 
 
-def place(module: nn.Module, device: torch.device, channels_last: bool) -> None:
-    """Move a net to the device, in its layout."""
+def place_net(module: nn.Module, device: torch.device, channels_last: bool) -> None:
+    """Move a net to the device, into its layout."""
     module.to(device)
     if channels_last:
         lay_channels_last(module)
 
 
-def laid_out(x: Tensor, workload: Workload, channels_last: bool) -> Tensor:
-    """x [N,…] or [N,T,…], the same numbers, so that time first it is contiguous in its layout."""
+def lay_out_input(x: Tensor, workload: Workload, channels_last: bool) -> Tensor:
+    """Copy x [N,…] or [N,T,…] so that it is contiguous in its layout when time is moved to the front."""
     time_first = x.transpose(0, 1) if workload.in_data else x.unsqueeze(0)
     merged = time_first.flatten(0, 1).contiguous()
     if channels_last:

@@ -1,4 +1,4 @@
-"""What was measured, as plain data, and what follows from it. Without torch."""
+"""Measurements as plain data, and the numbers that follow from them. Without torch."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -18,14 +18,14 @@ class Spread:
 
 
 def spread(values: Sequence[float]) -> Spread:
-    """Of at least one value; the quartiles of one are itself."""
+    """Return the spread of at least one value; the quartiles of one are itself."""
     low, middle, high = quantiles(values, n=4, method="inclusive") if len(values) > 1 else [values[0]] * 3
     return Spread(middle, low, high)
 
 
 @dataclass(frozen=True)
 class Timing:
-    """A peer's seconds a step, one number a round; ``memory`` in bytes where it was measured."""
+    """A peer's seconds a step, one number a round; ``memory`` in bytes if it was measured."""
 
     peer: str
     role: str
@@ -35,12 +35,12 @@ class Timing:
 
     @property
     def label(self) -> str:
-        """``membrane multistep, bf16``."""
-        return label(self.peer, self.precision)
+        """Return ``membrane multistep, bf16``."""
+        return peer_label(self.peer, self.precision)
 
 
-def label(peer: str, precision: str) -> str:
-    """A peer at a precision."""
+def peer_label(peer: str, precision: str) -> str:
+    """Return the name of a peer at a precision."""
     return f"{peer}, {precision}"
 
 
@@ -53,23 +53,28 @@ class Case:
     left_out: dict[str, str] = field(default_factory=dict)
 
     def best_peer(self) -> Timing | None:
-        """The peer, neither ours nor a floor, with the lowest median in fp32."""
-        found = [each for each in self.timings if each.role == "peer" and each.precision == "fp32"]
-        return min(found, key=lambda each: median(each.seconds), default=None)
+        """Return the peer, neither ours nor a floor, with the lowest median in fp32."""
+        timings = [each for each in self.timings if each.role == "peer" and each.precision == "fp32"]
+        return min(timings, key=lambda each: median(each.seconds), default=None)
 
     def floor(self, precision: str) -> Timing | None:
-        """The floor at a precision."""
-        found = [each for each in self.timings if each.role == "floor" and each.precision == precision]
-        return found[0] if found else None
+        """Return the floor at a precision; None if it was not timed."""
+        floors = (each for each in self.timings if each.role == "floor" and each.precision == precision)
+        return next(floors, None)
+
+    def timing_of(self, peer: str, precision: str) -> Timing | None:
+        """Return the timing of a peer at a precision; None if it was not timed."""
+        return next((each for each in self.timings if (each.peer, each.precision) == (peer, precision)), None)
 
     @classmethod
-    def read(cls, plain: dict[str, Any]) -> "Case":
-        """From JSON."""
-        return cls(Workload.read(plain["workload"]), [Timing(**each) for each in plain["timings"]], plain["left_out"])
+    def from_json(cls, content: dict[str, Any]) -> "Case":
+        """Build a case from its JSON object."""
+        timings = [Timing(**each) for each in content["timings"]]
+        return cls(Workload.from_json(content["workload"]), timings, content["left_out"])
 
 
 def ratio(timing: Timing, reference: Timing | None) -> Spread | None:
-    """How many times the reference's, round by round: what slows a whole round down cancels."""
+    """Return the spread of a timing over the reference's, round by round: what slows a whole round down cancels."""
     if reference is None:
         return None
     return spread([one / other for one, other in zip(timing.seconds, reference.seconds, strict=True)])

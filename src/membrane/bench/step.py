@@ -1,4 +1,4 @@
-"""One whole training step of a net: forward, loss, zero_grad, backward, optimiser."""
+"""One training step of a net: forward, loss, zero_grad, backward, optimiser."""
 
 from collections.abc import Callable
 
@@ -7,16 +7,16 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from membrane.bench.peers.net import Net
-from membrane.bench.precision import context
+from membrane.bench.precision import precision_context
 from membrane.bench.workloads import Workload
 
-Step = Callable[[], None]
+TrainingStep = Callable[[], None]
 ACTIVE = 0.1
 """The fraction of non-zero pixels in a frame of events."""
 
 
-def data(workload: Workload, device: torch.device) -> tuple[Tensor, Tensor]:
-    """Random x, [N,…] normal or events [N,T,…] in {0, 1}, and labels y [N]; the same at every call."""
+def random_samples(workload: Workload, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Draw x, [N,…] normal or events [N,T,…] in {0, 1}, and labels y [N], the same at every call."""
     generator = torch.Generator().manual_seed(0)
     if workload.in_data and workload.classes:
         x = (torch.rand(workload.input_shape, generator=generator) < ACTIVE).float()
@@ -26,14 +26,14 @@ def data(workload: Workload, device: torch.device) -> tuple[Tensor, Tensor]:
     return x.to(device), y.to(device)
 
 
-def training_step(net: Net, x: Tensor, y: Tensor, precision: str) -> Step:
-    """A step on a batch: cross-entropy of the mean output over T, SGD with momentum."""
+def training_step(net: Net, x: Tensor, y: Tensor, precision: str) -> TrainingStep:
+    """Build a step on a batch: cross-entropy of the mean output over T, SGD with momentum."""
     net.module.train()
     optimizer = torch.optim.SGD(net.module.parameters(), lr=0.01, momentum=0.9)
     x = net.arrange(x)
 
     def step() -> None:
-        with context(precision, x.device):
+        with precision_context(precision, x.device):
             loss = F.cross_entropy(net.forward(x).mean(0), y)
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
@@ -42,8 +42,8 @@ def training_step(net: Net, x: Tensor, y: Tensor, precision: str) -> Step:
     return step
 
 
-def layer_step(net: Net, x: Tensor) -> Step:
-    """Forward and backward of a layer without parameters, for a gradient of its output that is there already."""
+def layer_step(net: Net, x: Tensor) -> TrainingStep:
+    """Build a step of a layer without parameters: forward, and backward from a fixed gradient of its output."""
     x = net.arrange(x).detach().requires_grad_()
     with torch.no_grad():
         gradient = torch.rand_like(net.forward(x))

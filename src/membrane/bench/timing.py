@@ -1,4 +1,4 @@
-"""Who is timed when: peers take turns, so that what the machine does besides hits all of them alike."""
+"""Timing steps in turns, so that other load on the machine affects all of them alike."""
 
 from collections.abc import Callable, Mapping
 from math import ceil
@@ -6,43 +6,43 @@ from time import perf_counter
 
 Clock = Callable[[], float]
 SLICE = 0.05
-"""Seconds that a turn takes at least, in steps one after another; a single one of a small net is too short to time."""
+"""Seconds that a turn takes at least; a single step of a small net is too short to time."""
 MOST_STEPS = 100
 
 
-def nothing() -> None:
-    """The CPU has nothing to wait for."""
+def no_wait() -> None:
+    """Return at once: the CPU has finished when a step returns."""
 
 
 class Rounds:
-    """A round robin over steps: every round gives each one turn and begins with the next of them.
+    """A round robin over steps: every round gives each one a turn and begins with another of them.
 
-    ``settle`` waits for the device. ``until`` is a time of ``clock`` after which no further round begins; the first
+    ``wait`` waits for the device. ``until`` is a time of ``clock`` after which no further round begins; the first
     always does.
     """
 
-    def __init__(self, clock: Clock = perf_counter, settle: Callable[[], None] = nothing) -> None:
+    def __init__(self, clock: Clock = perf_counter, wait: Callable[[], None] = no_wait) -> None:
         self.clock = clock
-        self.settle = settle
+        self.wait = wait
 
     def warm_up(self, step: Callable[[], None], until: float) -> float:
-        """Call a step twice, once where the time is up, and give the seconds of the last call."""
+        """Call a step twice, once if the time is up, and return the seconds of the last call."""
         seconds = self.turn(step, 1)
         return seconds if self.clock() >= until else self.turn(step, 1)
 
     def turn(self, step: Callable[[], None], steps: int) -> float:
-        """Seconds a step, of so many one after another."""
-        self.settle()
+        """Return the seconds a step, over so many one after another."""
+        self.wait()
         start = self.clock()
         for _ in range(steps):
             step()
-        self.settle()
+        self.wait()
         return (self.clock() - start) / steps
 
     def run(
         self, steps: Mapping[str, Callable[[], None]], guesses: Mapping[str, float], rounds: int, until: float
     ) -> dict[str, list[float]]:
-        """Seconds a step, one number a round; ``guesses`` at them say how many steps make a turn."""
+        """Return each step's seconds, one number a round; ``guesses`` at them determine how many steps make a turn."""
         labels = list(steps)
         counts = {each: min(MOST_STEPS, max(1, ceil(SLICE / max(guesses[each], 1e-9)))) for each in labels}
         seconds: dict[str, list[float]] = {each: [] for each in labels}

@@ -1,4 +1,4 @@
-"""What is timed: nets, inputs and batches, the same for every peer. Without torch."""
+"""The workloads that are timed: nets, inputs and batches, the same for every peer. Without torch."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -10,20 +10,31 @@ SWEPT: dict[str, tuple[float, ...]] = {
     "batch": (0.25, 0.5, 1, 2, 4),
     "width": (0.25, 0.5, 1, 2),
 }
-"""Over what a workload can be swept: values of T, factors of its batch or its width."""
+"""Axis over which a workload can be swept → values of T, factors of its batch or its width."""
 CUDA_TIMESTEPS, CUDA_BATCH = (4, 16), 256
 IMAGE = 3  # axes of [C,H,W]
 FEWEST = 2
-"""Samples that a batch has at least: batch norm wants more than one."""
+"""Samples that a batch has at least: batch norm needs more than one."""
 
 
 @dataclass(frozen=True)
 class Workload:
-    """A net for inputs [C,S] or [C,H,W]: a layer for each of ``filters``, one for each of ``units``, a linear head.
+    """A net, its input and its batch. Without ``classes`` it is one neuron layer alone, whose current is the input.
 
-    A convolutional layer is conv (k 3, padding 1) → batch norm → neuron → max pool, where ``pools`` says more than 1;
-    a linear one is linear → neuron. ``in_data``: the input has timesteps of its own. Without ``classes`` there is no
-    net but one neuron layer alone, and the input is its current.
+    Arguments:
+        name: W1 to W4, or ``neuron``.
+        title: the net in one line.
+        shape: of an input, [C,S] or [C,H,W].
+        classes: outputs of the linear head; 0 for a neuron layer alone.
+        neuron: ``if`` with soft reset, or ``lif`` with hard reset.
+        timesteps: T.
+        batch: samples N.
+        filters: of each convolutional layer: conv (kernel 3, padding 1) → batch norm → neuron → max pool.
+        pools: kernel and stride of each layer's pool; 1 is none.
+        stride: of all convolutions.
+        units: of each linear layer: linear → neuron.
+        in_data: whether the input has timesteps of its own.
+        width: factor by which filters and units were widened.
     """
 
     name: str
@@ -42,44 +53,44 @@ class Workload:
 
     @property
     def planar(self) -> bool:
-        """Whether inputs are images."""
+        """Return whether inputs are images."""
         return len(self.shape) == IMAGE
 
     @property
     def input_shape(self) -> tuple[int, ...]:
-        """[N,…] or [N,T,…]."""
+        """Return the shape [N,…] or [N,T,…] of a batch."""
         return (self.batch, *([self.timesteps] if self.in_data else []), *self.shape)
 
     @property
     def setting(self) -> str:
-        """``T 4, batch 32``."""
-        said = f"T {self.timesteps}, batch {self.batch}"
-        return said if self.width == 1 else f"{said}, width ×{self.width:g}"
+        """Return ``T 4, batch 32``."""
+        setting = f"T {self.timesteps}, batch {self.batch}"
+        return setting if self.width == 1 else f"{setting}, width ×{self.width:g}"
 
     def features(self) -> int:
-        """What the convolutional layers leave for the head, flattened."""
+        """Return the number of features that the convolutional layers leave, flattened."""
         channels, *size = self.shape
         for filters, pool in zip(self.filters, self.pools, strict=True):
             channels, size = filters, [((length - 1) // self.stride + 1) // pool for length in size]
         return channels * prod(size)
 
     def widened(self, factor: float) -> "Workload":
-        """With so many times the filters and units, and one at least."""
+        """Return the workload with so many times the filters and units, and one at least."""
         if not (self.filters or self.units):
             return self
         filters, units = (tuple(max(1, round(n * factor)) for n in sizes) for sizes in (self.filters, self.units))
         return replace(self, width=self.width * factor, filters=filters, units=units)
 
     def with_batch(self, factor: float) -> "Workload":
-        """With so many times the samples."""
+        """Return the workload with so many times the samples."""
         return replace(self, batch=max(FEWEST, round(self.batch * factor)))
 
     def scaled(self, factor: float) -> "Workload":
-        """Narrower and with fewer samples at once: what the tests run."""
+        """Return the workload with filters, units and samples scaled by a factor, as in tests."""
         return self if factor == 1 else self.widened(factor).with_batch(factor)
 
     def swept(self, axis: str | None) -> Iterator["Workload"]:
-        """The workload at each value of an axis of `SWEPT`; without one itself."""
+        """Yield the workload at each value of an axis of `SWEPT`; without an axis itself."""
         for value in SWEPT[axis] if axis else [1]:
             if axis == "timesteps":
                 yield replace(self, timesteps=int(value))
@@ -87,9 +98,11 @@ class Workload:
                 yield self.widened(value) if axis == "width" else self.with_batch(value)
 
     @classmethod
-    def read(cls, plain: dict[str, Any]) -> "Workload":
-        """From JSON, which knows no tuples."""
-        values: dict[str, Any] = {name: tuple(each) if isinstance(each, list) else each for name, each in plain.items()}
+    def from_json(cls, content: dict[str, Any]) -> "Workload":
+        """Build a workload from its JSON object, in which tuples are lists."""
+        values: dict[str, Any] = {
+            name: tuple(each) if isinstance(each, list) else each for name, each in content.items()
+        }
         return cls(**values)
 
 
@@ -152,15 +165,15 @@ WORKLOADS = (
 )
 WHOLE_RUN = "W5"
 """The digits run from the command to its end; it has no peers."""
-NAMES = (*(workload.name for workload in WORKLOADS), WHOLE_RUN)
+WORKLOAD_NAMES = (*(workload.name for workload in WORKLOADS), WHOLE_RUN)
 
 
-def chosen(names: list[str], device: str, axis: str | None, scale: float) -> list[Workload]:
-    """The workloads of these names as they run on a device: on CUDA with more samples and at two T."""
-    found: list[Workload] = []
+def chosen_workloads(names: list[str], device: str, axis: str | None, scale: float) -> list[Workload]:
+    """Return the workloads of these names as they run on a device: on CUDA with more samples and at two T."""
+    workloads: list[Workload] = []
     for workload in (each for each in WORKLOADS if each.name in names):
         cuda = device == "cuda"
         for timesteps in CUDA_TIMESTEPS if cuda and axis != "timesteps" else (workload.timesteps,):
             at = replace(workload, timesteps=timesteps, batch=CUDA_BATCH if cuda else workload.batch)
-            found += at.scaled(scale).swept(axis)
-    return found
+            workloads += at.scaled(scale).swept(axis)
+    return workloads

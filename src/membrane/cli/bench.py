@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from membrane.bench.peers import PEERS, Peer
 from membrane.bench.record import Case, WholeRun
-from membrane.bench.workloads import NAMES, SWEPT, WHOLE_RUN, WORKLOADS, Workload, chosen
+from membrane.bench.workloads import SWEPT, WHOLE_RUN, WORKLOAD_NAMES, WORKLOADS, Workload, chosen_workloads
 from membrane.cli.answer import CommandParser
 from membrane.config.messages import nearest
 from membrane.errors import ConfigError
@@ -80,11 +80,13 @@ def names_of(asked: list[str], axis: str | None) -> list[str]:
     """The workloads that are meant. ConfigError for a name that there is none of, or that has nothing to be swept."""
     sweepable = [workload.name for workload in WORKLOADS if workload.classes]
     for name in asked:
-        if name not in NAMES:
-            raise ConfigError(f"{name}: no such workload{nearest(name, NAMES) or ';'} there are {', '.join(NAMES)}")
+        if name not in WORKLOAD_NAMES:
+            raise ConfigError(
+                f"{name}: no such workload{nearest(name, WORKLOAD_NAMES) or ';'} there are {', '.join(WORKLOAD_NAMES)}"
+            )
         if axis and name not in sweepable:
             raise ConfigError(f"--sweep {axis} goes with {', '.join(sweepable)}, not with {name}")
-    return asked or (sweepable if axis else list(NAMES))
+    return asked or (sweepable if axis else list(WORKLOAD_NAMES))
 
 
 def peers_of(asked: list[str] | None) -> list[Peer]:
@@ -97,9 +99,9 @@ def peers_of(asked: list[str] | None) -> list[Peer]:
             )
     meant = [peer for peer in PEERS if any(part in peer.name.lower() for part in parts)]
     for peer in meant:
-        if not peer.there():
+        if not peer.is_installed():
             say(f"{peer.name} is not installed and left out; it comes with: pip install 'membrane[bench]'")
-    found = [peer for peer in meant if peer.there()]
+    found = [peer for peer in meant if peer.is_installed()]
     if not found:
         raise ConfigError("--peers: none of them is installed")
     return found
@@ -142,14 +144,15 @@ def bench(asked: Namespace, names: list[str], peers: list[Peer], device: "torch.
     import torch
 
     from membrane.bench import machine
-    from membrane.bench.report import report
+    from membrane.bench.report import bench_report
 
     torch.set_num_threads(asked.threads)
     end = None if asked.minutes is None else perf_counter() + 60 * asked.minutes
-    about = machine.describe(device, asked.threads)
-    cases = timed(asked, chosen(names, device.type, asked.sweep, asked.scale), peers, device, end, WHOLE_RUN in names)
+    about = machine.describe_machine(device, asked.threads)
+    workloads = chosen_workloads(names, device.type, asked.sweep, asked.scale)
+    cases = timed(asked, workloads, peers, device, end, WHOLE_RUN in names)
     whole = whole_run(asked, end) if WHOLE_RUN in names else None
-    text = report(about, cases, whole, asked.sweep)
+    text = bench_report(about, cases, whole, asked.sweep)
     print(text)
     write(asked, device.type, text, about, cases, whole)
     return 1 if WHOLE_RUN in names and whole is None else 0
@@ -164,7 +167,7 @@ def timed(
     more: bool,
 ) -> list[Case]:
     """A case for each workload, each with its share of the time; ``more``: something comes after them."""
-    from membrane.bench.measure import measure, share
+    from membrane.bench.measure import next_deadline, time_workload
 
     cases: list[Case] = []
     for number, workload in enumerate(workloads):
@@ -172,8 +175,8 @@ def timed(
             say(f"{workload.name}, {workload.setting} is left out: the time is up")
             continue
         say(f"{workload.name}, {workload.setting} ({number + 1} of {len(workloads)})")
-        until = share(end, len(workloads) - number + more)
-        case = measure(workload, peers, device, asked.rounds, until)
+        until = next_deadline(end, len(workloads) - number + more)
+        case = time_workload(workload, peers, device, asked.rounds, until)
         cases.append(weighed(case, asked.threads) if asked.memory and device.type == "cpu" else case)
     return cases
 
@@ -181,12 +184,12 @@ def timed(
 def weighed(case: Case, threads: int) -> Case:
     """With the peak memory of every peer, each in a process of its own."""
     from membrane.bench.digits_run import child_environment
-    from membrane.bench.memory import peak
+    from membrane.bench.memory import peak_memory
 
     environment = child_environment()
     by_name = {peer.name: peer for peer in PEERS}
     timings = [
-        replace(each, memory=peak(case.workload, by_name[each.peer], each.precision, threads, environment))
+        replace(each, memory=peak_memory(case.workload, by_name[each.peer], each.precision, threads, environment))
         for each in case.timings
     ]
     return replace(case, timings=timings)
@@ -201,8 +204,8 @@ def whole_run(asked: Namespace, end: float | None) -> WholeRun | None:
     until = float("inf") if end is None else end
     rounds = min(asked.rounds, WHOLE_RUNS)
     try:
-        return digits_run.measure(rounds, until, asked.threads, digits_run.child_environment(), few)
-    except digits_run.RunFailed as error:
+        return digits_run.time_digits_runs(rounds, until, asked.threads, digits_run.child_environment(), few)
+    except digits_run.DigitsRunFailed as error:
         say(str(error))
         return None
 
@@ -221,7 +224,7 @@ def write(
     durable.write_json(place.with_suffix(".json"), content)
     written = [".md", ".json"]
     if drawn := [case for case in cases if case.timings]:
-        picture = figure.lines(drawn, asked.sweep) if asked.sweep else figure.bars(drawn)
+        picture = figure.line_figure(drawn, asked.sweep) if asked.sweep else figure.bar_figure(drawn)
         durable.write_whole(place.with_suffix(".png"), lambda file: picture.savefig(file, format="png", dpi=130))
         written.append(".png")
     say(f"written: {', '.join(f'{place}{end}' for end in written)}")

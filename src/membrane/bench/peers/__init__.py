@@ -1,4 +1,4 @@
-"""Who is timed: membrane, the same nets by hand in other libraries, and the floor. Without torch until one is built."""
+"""The peers: membrane, the same nets by hand in other libraries, and the floor. Without torch until one is built."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,52 +13,61 @@ if TYPE_CHECKING:
 
     from membrane.bench.peers.net import Net
 
-HOME = "membrane.bench.peers"
+PEER_PACKAGE = "membrane.bench.peers"
 
 
 @dataclass(frozen=True)
 class Peer:
-    """One way to build a workload's net: ``home`` is the module whose ``builder`` does, ``library`` what it needs.
+    """One way to build a workload's net.
 
-    ``role`` is ``ours``, ``peer`` or ``floor``; ``devices`` are the kinds it is timed on.
+    Arguments:
+        name: as in tables.
+        role: ``ours``, ``peer`` or ``floor``.
+        module: of this package, in which the net is built.
+        builder: its function (workload, device) → net.
+        library: the package that must be installed.
+        precisions: those it is timed at.
+        devices: the kinds of device it is timed on.
     """
 
     name: str
     role: str
-    home: str
+    module: str
     builder: str
     library: str
     precisions: tuple[str, ...] = ("fp32",)
     devices: tuple[str, ...] = ("cpu", "cuda")
 
-    def there(self) -> bool:
-        """Whether its library is installed."""
+    def is_installed(self) -> bool:
+        """Return whether its library is installed."""
         return find_spec(self.library) is not None
 
     def build(self, workload: Workload, device: "torch.device") -> "Net":
-        """The workload's net, on the CPU, its weights drawn from torch's generator."""
-        builder: Callable[[Workload, torch.device], Net] = getattr(import_module(f"{HOME}.{self.home}"), self.builder)
+        """Build the workload's net on the CPU, its weights drawn from torch's generator."""
+        builder: Callable[[Workload, torch.device], Net] = getattr(
+            import_module(f"{PEER_PACKAGE}.{self.module}"), self.builder
+        )
         return builder(workload, device)
 
-    def lies_last(self, workload: Workload) -> bool:
-        """Whether its channels can lie last: torch has that layout for images, we give signals one, and the floor's."""
+    def has_channels_last(self, workload: Workload) -> bool:
+        """Return whether it has channels last: torch has them for images, membrane and the floor for signals too."""
         return bool(workload.filters) and (workload.planar or self.role != "peer")
 
     def note(self, neuron: str) -> str | None:
-        """What a reader should know of it, for nets of this kind of neuron."""
-        notes: dict[str, str] | None = getattr(import_module(f"{HOME}.{self.home}"), "NOTES", None)
+        """Return how its nets with this neuron differ from ours; None if they do not."""
+        notes: dict[str, str] | None = getattr(import_module(f"{PEER_PACKAGE}.{self.module}"), "NOTES", None)
         return (notes or {}).get(neuron)
 
 
 CHANNELS_LAST = "fp32 channels last"
 ALL = ("fp32", CHANNELS_LAST, "bf16")
 PEERS = (
-    Peer("membrane multistep", "ours", "ours", "multistep", "torch", ALL),
-    Peer("membrane singlestep", "ours", "ours", "singlestep", "torch"),
-    Peer("membrane compiled", "ours", "ours", "compiled", "torch", ("bf16",), ("cuda",)),
-    Peer("SpikingJelly multi-step", "peer", "spikingjelly_by_hand", "multistep", "spikingjelly", ALL),
-    Peer("SpikingJelly single-step", "peer", "spikingjelly_by_hand", "singlestep", "spikingjelly"),
-    Peer("snnTorch", "peer", "snntorch_by_hand", "stepwise", "snntorch"),
-    Peer("Norse", "peer", "norse_by_hand", "stepwise", "norse"),
-    Peer("ReLU on T·N images", "floor", "relu_floor", "merged", "torch", ALL),
+    Peer("membrane multistep", "ours", "ours", "membrane_multistep", "torch", ALL),
+    Peer("membrane singlestep", "ours", "ours", "membrane_singlestep", "torch"),
+    Peer("membrane compiled", "ours", "ours", "membrane_compiled", "torch", ("bf16",), ("cuda",)),
+    Peer("SpikingJelly multi-step", "peer", "spikingjelly_by_hand", "spikingjelly_multistep", "spikingjelly", ALL),
+    Peer("SpikingJelly single-step", "peer", "spikingjelly_by_hand", "spikingjelly_singlestep", "spikingjelly"),
+    Peer("snnTorch", "peer", "snntorch_by_hand", "snntorch_net", "snntorch"),
+    Peer("Norse", "peer", "norse_by_hand", "norse_net", "norse"),
+    Peer("ReLU on T·N images", "floor", "relu_floor", "relu_net", "torch", ALL),
 )

@@ -10,8 +10,8 @@ from torch.nn.modules.conv import _ConvNd
 from membrane.bench.workloads import Workload
 
 
-def as_it_is(x: Tensor) -> Tensor:
-    """x."""
+def unchanged(x: Tensor) -> Tensor:
+    """Return x."""
     return x
 
 
@@ -21,12 +21,12 @@ class Net:
 
     module: nn.Module
     forward: Callable[[Tensor], Tensor]
-    arrange: Callable[[Tensor], Tensor] = as_it_is
+    arrange: Callable[[Tensor], Tensor] = unchanged
 
 
 @dataclass(frozen=True)
 class Kit:
-    """What a library builds a net of; convolutions, norms and pools by the number of dimensions: [1-D, 2-D]."""
+    """The layers of a library; convolutions, norms and pools by the number of dimensions: [1-D, 2-D]."""
 
     conv: tuple[type[nn.Module], type[nn.Module]]
     norm: tuple[type[nn.Module], type[nn.Module]]
@@ -43,18 +43,18 @@ TORCH = (
     nn.Linear,
     nn.Flatten,
 )
-"""For libraries that bring neurons alone."""
+"""torch's layers, for libraries that only have neurons."""
 
 
-def layers(workload: Workload, kit: Kit) -> Iterator[nn.Module]:
-    """The workload's layers in order."""
-    which, channels = len(workload.shape) - 2, workload.shape[0]
+def net_layers(workload: Workload, kit: Kit) -> Iterator[nn.Module]:
+    """Yield the workload's layers in order."""
+    dims, channels = len(workload.shape) - 2, workload.shape[0]
     for filters, pool in zip(workload.filters, workload.pools, strict=True):
-        yield kit.conv[which](channels, filters, 3, stride=workload.stride, padding=1, bias=False)
-        yield kit.norm[which](filters)
+        yield kit.conv[dims](channels, filters, 3, stride=workload.stride, padding=1, bias=False)
+        yield kit.norm[dims](filters)
         yield kit.neuron()
         if pool > 1:
-            yield kit.pool[which](pool)
+            yield kit.pool[dims](pool)
         channels = filters
     if not workload.classes:
         yield kit.neuron()
@@ -68,15 +68,15 @@ def layers(workload: Workload, kit: Kit) -> Iterator[nn.Module]:
     yield kit.linear(width, workload.classes)
 
 
-def weighted(module: nn.Module) -> list[nn.Module]:
-    """The layers that have weights, in order; libraries name them differently."""
+def weighted_layers(module: nn.Module) -> list[nn.Module]:
+    """Return the layers that have weights, in order: libraries name them differently."""
     return [each for each in module.modules() if isinstance(each, (_ConvNd, _BatchNorm, nn.Linear))]
 
 
 def copy_weights(source: nn.Module, target: nn.Module) -> None:
-    """Give one net the weights and statistics of another. ValueError where they are not of the same layers."""
+    """Copy weights and statistics from one net to another. Raises ValueError if their layers differ."""
     counts = [sum(parameter.numel() for parameter in net.parameters()) for net in (source, target)]
-    theirs, ours = weighted(source), weighted(target)
+    theirs, ours = weighted_layers(source), weighted_layers(target)
     if len(theirs) != len(ours) or counts[0] != counts[1]:
         raise ValueError(
             f"not the same net: {len(ours)} layers of {counts[1]} parameters, not {len(theirs)} of {counts[0]}"

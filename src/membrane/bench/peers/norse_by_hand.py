@@ -1,7 +1,7 @@
 """Norse as its documentation uses it: torch's layers and its cells in a `SequentialState`, a loop over time.
 
 Its LIF without synaptic current, v + (x − v)·dt/τ, is SpikingJelly's at dt/τ = 1/2. It has no IF with soft reset.
-Initial states are handed in: the default ones ask for a gradient that nobody needs.
+Initial states are given: the default ones require a gradient that is not needed.
 """
 
 import torch
@@ -16,31 +16,33 @@ from norse.torch import (
 )
 from torch import Tensor, nn
 
-from membrane.bench.peers.net import TORCH, Kit, Net, layers
+from membrane.bench.peers.net import TORCH, Kit, Net, net_layers
 from membrane.bench.workloads import Workload
 
-SAID = "Norse's surrogate gradient is its own default (SuperSpike), and a potential just at the threshold is no spike"
+COMMON_NOTE = (
+    "Norse's surrogate gradient is its own default (SuperSpike), and a potential just at the threshold is no spike"
+)
 NOTES = {
-    "if": f"{SAID}; its IF resets to zero, for it has none with soft reset",
-    "lif": f"{SAID}; otherwise its `LIFBoxCell` with dt/τ = 1/2 is the same function",
+    "if": f"{COMMON_NOTE}; its IF resets to zero, for it has none with soft reset",
+    "lif": f"{COMMON_NOTE}; otherwise its `LIFBoxCell` with dt/τ = 1/2 is the same function",
 }
 
 
-def cell(kind: str, device: torch.device) -> nn.Module:
-    """IF, or LIF with τ 2, both with hard reset; their constants live on the device."""
+def norse_cell(neuron: str, device: torch.device) -> nn.Module:
+    """Build an IF cell, or a LIF cell with τ 2, both with hard reset, their constants on the device."""
     zero, half, one = (torch.tensor(value, device=device) for value in (0.0, 0.5, 1.0))
-    made: nn.Module
-    if kind == "if":
-        made = IAFCell(IAFParameters(v_th=one, v_reset=zero))
+    cell: nn.Module
+    if neuron == "if":
+        cell = IAFCell(IAFParameters(v_th=one, v_reset=zero))
     else:
-        made = LIFBoxCell(LIFBoxParameters(tau_mem_inv=half, v_leak=zero, v_th=one, v_reset=zero), dt=1.0)
-    return made
+        cell = LIFBoxCell(LIFBoxParameters(tau_mem_inv=half, v_leak=zero, v_th=one, v_reset=zero), dt=1.0)
+    return cell
 
 
-def stepwise(workload: Workload, device: torch.device) -> Net:
-    """A call at each timestep."""
-    kit = Kit(*TORCH, neuron=lambda: cell(workload.neuron, device))
-    net = SequentialState(*layers(workload, kit))
+def norse_net(workload: Workload, device: torch.device) -> Net:
+    """Build a net that is called at each timestep."""
+    kit = Kit(*TORCH, neuron=lambda: norse_cell(workload.neuron, device))
+    net = SequentialState(*net_layers(workload, kit))
     state = {IAFCell: IAFFeedForwardState, LIFBoxCell: LIFBoxFeedForwardState}
     fresh = [state[type(each)](v=torch.zeros((), device=device)) if type(each) in state else None for each in net]
 

@@ -1,4 +1,4 @@
-"""membrane's own: its models in its frameworks, with whatever fast path they have."""
+"""membrane's own nets: its models in its frameworks, with the fast paths of a default run."""
 
 from collections import OrderedDict
 
@@ -19,26 +19,30 @@ from membrane.neurons import NeuronFactory
 SOFT_RESET = {"v_reset": None}
 
 
-def multistep(workload: Workload, device: torch.device) -> Net:
-    """One call of the model on all timesteps."""
+def membrane_multistep(workload: Workload, device: torch.device) -> Net:
+    """Build a net whose model is called once on all timesteps."""
     return in_framework(workload, MultiStepTID if workload.in_data else MultiStep)
 
 
-def compiled(workload: Workload, device: torch.device) -> Net:
-    """One call of the model on all timesteps, compiled by torch as under `trainer=gpu`."""
-    net = multistep(workload, device)
+def membrane_compiled(workload: Workload, device: torch.device) -> Net:
+    """Build a net whose model is called once on all timesteps, compiled by torch as under `trainer=gpu`."""
+    net = membrane_multistep(workload, device)
     compile_training(net.module)
     return net
 
 
-def singlestep(workload: Workload, device: torch.device) -> Net:
-    """A call of the model at each timestep."""
+def membrane_singlestep(workload: Workload, device: torch.device) -> Net:
+    """Build a net whose model is called at each timestep."""
     return in_framework(workload, SingleStepTID if workload.in_data else SingleStep)
 
 
-def in_framework(workload: Workload, kind: type[MultiStep | MultiStepTID | SingleStep | SingleStepTID]) -> Net:
-    """The model and the framework around it."""
-    model, framework = built(workload), kind(workload.timesteps)
+def in_framework(
+    workload: Workload, framework_class: type[MultiStep | MultiStepTID | SingleStep | SingleStepTID]
+) -> Net:
+    """Build the model with the fast paths that a run has by default, and the framework around it."""
+    model, framework = membrane_model(workload), framework_class(workload.timesteps)
+    fuse(model)
+    run_stem_once(model)
 
     def forward(x: Tensor) -> Tensor:
         return require_tensor(framework(model, x))
@@ -46,22 +50,14 @@ def in_framework(workload: Workload, kind: type[MultiStep | MultiStepTID | Singl
     return Net(model, forward)
 
 
-def built(workload: Workload) -> nn.Module:
-    """`scnn`, `smlp`, or a neuron alone, with the fast paths that a run has unless it says otherwise."""
-    model = plain(workload)
-    fuse(model)
-    run_stem_once(model)
-    return model
-
-
-def plain(workload: Workload) -> nn.Module:
-    """The model as it is built."""
+def membrane_model(workload: Workload) -> nn.Module:
+    """Build `scnn`, `smlp`, or a neuron alone, without fast paths."""
     nodes = {"if": (neuron.IFNode, SOFT_RESET), "lif": (neuron.LIFNode, {})}
-    kind, parameters = nodes[workload.neuron]
-    factory = NeuronFactory(kind, surrogate.ATan, parameters, workload.timesteps, seed=0)
+    neuron_class, parameters = nodes[workload.neuron]
+    factory = NeuronFactory(neuron_class, surrogate.ATan, parameters, workload.timesteps, seed=0)
     if not workload.classes:
         return nn.Sequential(OrderedDict(neuron=factory()))
-    about = {
+    shared = {
         "input_shape": workload.shape,
         "classes": workload.classes,
         "timesteps": workload.timesteps,
@@ -69,5 +65,5 @@ def plain(workload: Workload) -> nn.Module:
     }
     if workload.filters:
         sizes = {"filters": workload.filters, "strides": workload.stride, "pool_sizes": workload.pools}
-        return SCNN(**about, **sizes)  # type: ignore[arg-type]
-    return SMLP(**about, units=workload.units)  # type: ignore[arg-type]
+        return SCNN(**shared, **sizes)  # type: ignore[arg-type]
+    return SMLP(**shared, units=workload.units)  # type: ignore[arg-type]

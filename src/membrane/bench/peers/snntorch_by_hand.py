@@ -9,29 +9,29 @@ import torch
 from snntorch import Leaky, surrogate
 from torch import Tensor, nn
 
-from membrane.bench.peers.net import TORCH, Kit, Net, layers
+from membrane.bench.peers.net import TORCH, Kit, Net, net_layers
 from membrane.bench.workloads import Workload
 
-SAID = "snnTorch passes no gradient through the reset, and a potential just at the threshold is no spike"
+COMMON_NOTE = "snnTorch passes no gradient through the reset, and a potential just at the threshold is no spike"
 NOTES = {
-    "if": f"{SAID}; otherwise its `Leaky` with β 1 is the same function",
-    "lif": f"{SAID}; otherwise its `Leaky` with β 1/2 and threshold 2 is the same function",
+    "if": f"{COMMON_NOTE}; otherwise its `Leaky` with β 1 is the same function",
+    "lif": f"{COMMON_NOTE}; otherwise its `Leaky` with β 1/2 and threshold 2 is the same function",
 }
 
 
-def node(kind: str) -> nn.Module:
-    """IF with soft reset, or LIF with τ 2 and hard reset."""
-    made: nn.Module
-    if kind == "if":
-        made = Leaky(beta=1.0, spike_grad=surrogate.atan(2.0), init_hidden=True)
+def snntorch_neuron(neuron: str) -> nn.Module:
+    """Build IF with soft reset, or LIF with τ 2 and hard reset."""
+    leaky: nn.Module
+    if neuron == "if":
+        leaky = Leaky(beta=1.0, spike_grad=surrogate.atan(2.0), init_hidden=True)
     else:
-        made = Leaky(beta=0.5, threshold=2.0, spike_grad=surrogate.atan(1.0), reset_mechanism="zero", init_hidden=True)
-    return made
+        leaky = Leaky(beta=0.5, threshold=2.0, spike_grad=surrogate.atan(1.0), reset_mechanism="zero", init_hidden=True)
+    return leaky
 
 
-def stepwise(workload: Workload, device: torch.device) -> Net:
-    """A call at each timestep."""
-    net = nn.Sequential(*layers(workload, Kit(*TORCH, neuron=lambda: node(workload.neuron))))
+def snntorch_net(workload: Workload, device: torch.device) -> Net:
+    """Build a net that is called at each timestep."""
+    net = nn.Sequential(*net_layers(workload, Kit(*TORCH, neuron=lambda: snntorch_neuron(workload.neuron))))
     neurons = [each for each in net if isinstance(each, Leaky)]
 
     def forward(x: Tensor) -> Tensor:

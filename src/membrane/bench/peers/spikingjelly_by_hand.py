@@ -4,38 +4,38 @@ import torch
 from spikingjelly.activation_based import functional, layer, neuron, surrogate
 from torch import Tensor, nn
 
-from membrane.bench.peers.net import Kit, Net, layers
+from membrane.bench.peers.net import Kit, Net, net_layers
 from membrane.bench.workloads import Workload
 
 
-def node(kind: str) -> nn.Module:
-    """IF with soft reset, or LIF with τ 2 and hard reset."""
-    made: nn.Module
-    if kind == "if":
-        made = neuron.IFNode(v_reset=None, surrogate_function=surrogate.ATan())
+def spikingjelly_neuron(name: str) -> nn.Module:
+    """Build IF with soft reset, or LIF with τ 2 and hard reset."""
+    node: nn.Module
+    if name == "if":
+        node = neuron.IFNode(v_reset=None, surrogate_function=surrogate.ATan())
     else:
-        made = neuron.LIFNode(surrogate_function=surrogate.ATan())
-    return made
+        node = neuron.LIFNode(surrogate_function=surrogate.ATan())
+    return node
 
 
-def sequence(workload: Workload, step_mode: str) -> nn.Sequential:
-    """The net."""
+def spikingjelly_net(workload: Workload, step_mode: str) -> nn.Sequential:
+    """Build the net in a step mode, 's' or 'm'."""
     kit = Kit(
         conv=(layer.Conv1d, layer.Conv2d),
         norm=(layer.BatchNorm1d, layer.BatchNorm2d),
         pool=(layer.MaxPool1d, layer.MaxPool2d),
         linear=layer.Linear,
         flatten=layer.Flatten,
-        neuron=lambda: node(workload.neuron),
+        neuron=lambda: spikingjelly_neuron(workload.neuron),
     )
-    net = nn.Sequential(*layers(workload, kit))
+    net = nn.Sequential(*net_layers(workload, kit))
     functional.set_step_mode(net, step_mode)
     return net
 
 
-def multistep(workload: Workload, device: torch.device) -> Net:
-    """One call on all timesteps."""
-    net = sequence(workload, "m")
+def spikingjelly_multistep(workload: Workload, device: torch.device) -> Net:
+    """Build a net that is called once on all timesteps."""
+    net = spikingjelly_net(workload, "m")
 
     def forward(x: Tensor) -> Tensor:
         functional.reset_net(net)
@@ -46,9 +46,9 @@ def multistep(workload: Workload, device: torch.device) -> Net:
     return Net(net, forward)
 
 
-def singlestep(workload: Workload, device: torch.device) -> Net:
-    """A call at each timestep."""
-    net = sequence(workload, "s")
+def spikingjelly_singlestep(workload: Workload, device: torch.device) -> Net:
+    """Build a net that is called at each timestep."""
+    net = spikingjelly_net(workload, "s")
 
     def forward(x: Tensor) -> Tensor:
         functional.reset_net(net)
