@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from configurations import shared_composer
+from test_layers import RANK
 
 from membrane.cli import models
 from membrane.cli.main import COMMANDS, main
@@ -100,13 +101,13 @@ def test_the_pages_name_files_that_are_there() -> None:
     assert missing == []
 
 
-def test_contributing_says_what_each_wing_is_for() -> None:
+def test_contributing_says_what_each_wing_is_for_from_top_to_bottom() -> None:
     rows = re.findall(r"^\| (`.*?) \|", (ROOT / "CONTRIBUTING.md").read_text(), re.MULTILINE)
-    named = {name.rstrip("/") for row in rows for name in re.findall(r"`([^`]+)`", row)}
-    entries = {path.name for path in (ROOT / "src" / "membrane").iterdir()}
-    assert named - {"src/hydra_plugins"} == {
-        name for name in entries if not name.startswith("__") and name != "py.typed"
-    }
+    named = [name.removeprefix("src/").rstrip("/") for row in rows for name in re.findall(r"`([^`]+)`", row)]
+    entries = {path.name for path in (ROOT / "src" / "membrane").iterdir() if not path.name.startswith("__")}
+    assert set(named) == entries - {"py.typed"} | {"hydra_plugins"}
+    ranks = [RANK[name.removesuffix(".py")] for name in named]
+    assert ranks == sorted(ranks)
 
 
 def test_the_way_of_a_batch_has_six_stops() -> None:
