@@ -37,15 +37,15 @@ def theirs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
 def test_every_name_of_the_list_is_one_of_a_kind() -> None:
     assert len(ADMITTED) == sum(len(choices) for _, choices in GROUPS.values())
     for _, choices in GROUPS.values():
-        named = [kind.choice for kind in choices if kind.choice]
+        named = [node_class.choice for node_class in choices if node_class.choice]
         assert len(set(named)) == len(named)
 
 
 def test_a_name_of_the_list_is_a_class_that_says_it_is_defined_there() -> None:
     def check_target(target: str) -> None:
-        kind = admitted_class(target)
-        assert inspect.isclass(kind)
-        assert f"{kind.__module__}.{kind.__qualname__}" == (ADMITTED[target].defined or target)
+        node_class = admitted_class(target)
+        assert inspect.isclass(node_class)
+        assert f"{node_class.__module__}.{node_class.__qualname__}" == (ADMITTED[target].defined or target)
         assert ADMITTED[target].defined != target
 
     check_each(ADMITTED, check_target)
@@ -53,7 +53,7 @@ def test_a_name_of_the_list_is_a_class_that_says_it_is_defined_there() -> None:
 
 @pytest.mark.usefixtures("theirs")
 @pytest.mark.parametrize(
-    ("name", "said"),
+    ("name", "message"),
     [
         ("their_package.Removes", "is no class, but function shutil.rmtree"),
         ("their_package.Runs", "is really subprocess.Popen: name the class where it is defined"),
@@ -68,8 +68,8 @@ def test_a_name_of_the_list_is_a_class_that_says_it_is_defined_there() -> None:
         ("os.system", "is no class, but builtin_function_or_method"),
     ],
 )
-def test_trust_is_no_licence_for_what_is_not_what_it_says(name: str, said: str) -> None:
-    with pytest.raises(ConfigError, match=said) as refusal:
+def test_trust_is_no_licence_for_what_is_not_what_it_says(name: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=message) as refusal:
         admitted_class(name, [name])
     assert "\n" not in str(refusal.value)
 
@@ -77,6 +77,6 @@ def test_trust_is_no_licence_for_what_is_not_what_it_says(name: str, said: str) 
 @pytest.mark.parametrize("key", ["_args_", "_partial_", "_recursive_", "_convert_", "_call_"])
 def test_hydras_other_keys_reach_no_trusted_class(key: str, raw: dict[str, Any]) -> None:
     for node in ({key: True}, {"extra": [{key: ["x"]}]}):
-        said = {**raw, "model": {"_target_": "their_package.Net", **node}, "trust": ["their_package.Net"]}
+        settings = {**raw, "model": {"_target_": "their_package.Net", **node}, "trust": ["their_package.Net"]}
         with pytest.raises(ConfigError, match=f"there is no {key}$"):
-            check(said)
+            check(settings)

@@ -74,14 +74,16 @@ def test_a_trusted_class_is_not_given_what_describes_it(raw: dict[str, Any]) -> 
 
 @pytest.mark.usefixtures("theirs")
 @pytest.mark.parametrize(
-    ("settings", "said"),
+    ("settings", "message"),
     [
         ({"wdth": 5}, r"their_package\.Net: got an unexpected keyword argument 'wdth'"),
         ({"classes": 5}, r"their_package\.Net: classes is given by membrane and cannot be set"),
     ],
 )
-def test_settings_that_a_trusted_class_does_not_take(settings: dict[str, Any], said: str, raw: dict[str, Any]) -> None:
+def test_settings_that_a_trusted_class_does_not_take(
+    settings: dict[str, Any], message: str, raw: dict[str, Any]
+) -> None:
     trust = ["their_package.Net"]
     config = check({**raw, "model": {"_target_": trust[0], **settings}, "trust": trust})
-    with pytest.raises(ConfigError, match=said):
+    with pytest.raises(ConfigError, match=message):
         build(config.model, trust, **GIVEN)

@@ -110,8 +110,8 @@ NONSENSE: list[tuple[dict[str, Any], str]] = [
     ),
     ({"optimizer": {**SGD, "nesterov": True}}, r"optimizer\.nesterov=true needs optimizer\.momentum above 0"),
     *(
-        ({"neuron": RELU, **changes}, rf"{said} needs spiking neurons, neuron=relu is the ANN twin: use {way_out}$")
-        for changes, said, way_out in (
+        ({"neuron": RELU, **changes}, rf"{choice} needs spiking neurons, neuron=relu is the ANN twin: use {way_out}$")
+        for changes, choice, way_out in (
             ({"readout": LI}, "readout=membrane", "readout=mean"),
             ({"readout": FIRST, "model.head_neuron": True}, "readout=first_spike", "readout=mean"),
             ({"regularizer": RATE}, "regularizer=firing_rate", "regularizer=none"),
@@ -174,8 +174,8 @@ NONSENSE: list[tuple[dict[str, Any], str]] = [
 
 
 def changed(raw: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
-    for place, value in changes.items():
-        *above, last = place.split(".")
+    for path, value in changes.items():
+        *above, last = path.split(".")
         holder = raw
         for key in above:
             holder = holder[key]
@@ -183,9 +183,9 @@ def changed(raw: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
     return raw
 
 
-@pytest.mark.parametrize(("changes", "said"), [*MISTAKES, *NONSENSE], ids=lambda value: str(value)[:60])
-def test_a_mistake_is_one_line(changes: dict[str, Any], said: str, raw: dict[str, Any]) -> None:
-    with pytest.raises(ConfigError, match=f"^{said}") as refusal:
+@pytest.mark.parametrize(("changes", "message"), [*MISTAKES, *NONSENSE], ids=lambda value: str(value)[:60])
+def test_a_mistake_is_one_line(changes: dict[str, Any], message: str, raw: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError, match=f"^{message}") as refusal:
         check(changed(raw, changes))
     assert "\n" not in str(refusal.value)
 
@@ -236,8 +236,8 @@ def test_several_entries_of_a_group_keep_their_order_and_null_removes_one(raw: d
         {"_target_": "membrane.augment.image.Shift", "pixels": 1},
         {"_target_": "membrane.augment.image.HorizontalFlip"},
     )
-    said = {"b": shift, "a": flip, "c": None, "again": shift}
-    config = check(changed(raw, {"augmentation": said, "callbacks": None}))
+    entries = {"b": shift, "a": flip, "c": None, "again": shift}
+    config = check(changed(raw, {"augmentation": entries, "callbacks": None}))
     assert list(config.augmentation) == ["b", "a", "again"]
     assert config.callbacks == {}
 
@@ -250,11 +250,11 @@ def test_a_configuration_that_was_saved_is_the_same_one_again(raw: dict[str, Any
 
 
 @pytest.mark.parametrize(
-    "said", [None, [], "x", {"model": "${nope}"}, {"name": "${oc.env:NO_SUCH}"}, {"name": object()}]
+    "saved", [None, [], "x", {"model": "${nope}"}, {"name": "${oc.env:NO_SUCH}"}, {"name": object()}]
 )
-def test_what_came_with_a_checkpoint_is_refused_in_one_line(said: Any, raw: dict[str, Any]) -> None:
+def test_what_came_with_a_checkpoint_is_refused_in_one_line(saved: Any, raw: dict[str, Any]) -> None:
     with pytest.raises(ConfigError) as refusal:
-        config_of({**raw, **said} if isinstance(said, dict) else said)
+        config_of({**raw, **saved} if isinstance(saved, dict) else saved)
     assert "\n" not in str(refusal.value)
 
 

@@ -85,11 +85,11 @@ def written(folder: Path, **experiments: str) -> str:
 
 
 @pytest.mark.parametrize(
-    ("typed", "said"), MISTAKES, ids=lambda value: " ".join(value) if isinstance(value, list) else ""
+    ("typed", "message"), MISTAKES, ids=lambda value: " ".join(value) if isinstance(value, list) else ""
 )
 def test_a_mistake_is_one_line_and_2(
     typed: list[str],
-    said: str,
+    message: str,
     membrane: Callable[..., int],
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
@@ -98,7 +98,7 @@ def test_a_mistake_is_one_line_and_2(
     assert membrane(*typed) == 2
     error = capsys.readouterr().err
     assert error.count("\n") == 1
-    assert re.match(f"membrane: {said}", error), error
+    assert re.match(f"membrane: {message}", error), error
     assert not list(Path().iterdir())
 
 
@@ -178,8 +178,8 @@ def test_a_regression_set_brings_its_loss_and_what_is_watched_unless_someone_els
     assert chosen("dataset=diabetes", "trainer.monitor=val/corr") == ("MSE", "val/corr")
     assert chosen("experiment=regression", "dataset=mnist") == ("CrossEntropy", "val/acc")
     jobs, _ = jobs_of(mine, mine.add_or_override(["dataset=digits,diabetes"]), multirun=True)
-    found = [check(resolved(job.config)) for job in jobs]
-    assert [(config.name, config.loss.name_of_choice) for config in found] == [
+    configs = [check(resolved(job.config)) for job in jobs]
+    assert [(config.name, config.loss.name_of_choice) for config in configs] == [
         ("digits", "cross_entropy"),
         ("diabetes", "mse"),
     ]
@@ -207,7 +207,7 @@ def test_an_experiment_that_is_not_placed_globally_is_told(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "message"),
     [
         ("epochs: [", r"paper\.yaml, line \d: "),
         ("epochs: 1\nepochs: 2", r"paper\.yaml, line 3: found duplicate key epochs"),
@@ -219,8 +219,8 @@ def test_an_experiment_that_is_not_placed_globally_is_told(tmp_path: Path) -> No
         ("defaults: [5]", r".*"),
     ],
 )
-def test_a_mistake_in_a_file_is_one_line_that_names_it(content: str, said: str, tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=f"^{said}") as refusal:
+def test_a_mistake_in_a_file_is_one_line_that_names_it(content: str, message: str, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=f"^{message}") as refusal:
         single(Composer(written(tmp_path, paper=content)), "experiment=paper")
     assert "\n" not in str(refusal.value)
 
@@ -242,10 +242,10 @@ def test_settings_that_no_file_says_can_be_set_and_referred_to(composer: Compose
 
 def test_a_sweep_checks_all_jobs_first(small: Callable[..., int], capsys: pytest.CaptureFixture[str]) -> None:
     assert small("-m", "seed=0,1", "optimizer.lr=0.1,-1") == 2
-    said = capsys.readouterr()
-    assert said.out.count("refused: ") == 2
-    assert "seed=1 optimizer.lr=-1: optimizer.lr: must be greater than 0, got -1" in said.out
-    assert said.err == "membrane: 2 of 4 jobs refused, none started; keep_going=true starts the others\n"
+    output = capsys.readouterr()
+    assert output.out.count("refused: ") == 2
+    assert "seed=1 optimizer.lr=-1: optimizer.lr: must be greater than 0, got -1" in output.out
+    assert output.err == "membrane: 2 of 4 jobs refused, none started; keep_going=true starts the others\n"
     assert not list(Path().iterdir())
 
 

@@ -40,9 +40,9 @@ def composer() -> Composer:
     return shared_composer()
 
 
-def node(kind: type[Node]) -> dict[str, Any]:
-    """A node's optional constructor arguments, with the schema's defaults."""
-    return kind.model_construct(target=kind.public).parameters()
+def node(node_class: type[Node]) -> dict[str, Any]:
+    """Return a node's optional constructor arguments, with the schema's defaults."""
+    return node_class.model_construct(target=node_class.public).parameters()
 
 
 def plain(value: Any) -> Any:
@@ -53,8 +53,8 @@ def test_every_file_is_looked_at_here() -> None:
     files = {
         path.relative_to(CONF).as_posix() for path in CONF.rglob("*") if path.is_file() and "local" not in path.parts
     }
-    known = {f"{group}/{name}.yaml" for group, names in FILES.items() for name in names}
-    assert files == known | {"train.yaml", "hydra/launcher/processes.yaml", "hydra/sweeper/optuna.yaml"}
+    choice_files = {f"{group}/{name}.yaml" for group, names in FILES.items() for name in names}
+    assert files == choice_files | {"train.yaml", "hydra/launcher/processes.yaml", "hydra/sweeper/optuna.yaml"}
     assert set(FILES) <= {*GROUPS, "trainer", "experiment", "sweep", "debug"}
 
 
@@ -79,7 +79,7 @@ def test_a_comment_is_read_without_the_package_and_the_settings(tmp_path: Path) 
 
 
 def test_a_group_has_one_file_for_each_choice_of_the_schema() -> None:
-    named = {group: {kind.choice for kind in choices if kind.choice} for group, (_, choices) in GROUPS.items()}
+    named = {group: {each.choice for each in choices if each.choice} for group, (_, choices) in GROUPS.items()}
     names = {group: choices | ({NOTHING[group]} if group in NOTHING else set()) for group, choices in named.items()}
     assert {group: set(CHOICES[group]) for group in GROUPS} == names
 
@@ -87,7 +87,7 @@ def test_a_group_has_one_file_for_each_choice_of_the_schema() -> None:
 @pytest.mark.parametrize("turn", range(max(len(names) for names in CHOICES.values())))
 def test_every_choice_composes_and_is_what_its_file_is_called(turn: int) -> None:
     chosen = {group: names[turn % len(names)] for group, names in CHOICES.items() if group not in APART}
-    [model] = [kind for kind in GROUPS["model"][1] if kind.choice == chosen["model"]]
+    [model] = [node_class for node_class in GROUPS["model"][1] if node_class.choice == chosen["model"]]
     if chosen["neuron"] == "relu" and not model.ann_twin:
         chosen["neuron"] = "lif"
     if chosen["neuron"] == "relu":
@@ -169,26 +169,26 @@ def test_a_file_states_only_what_differs_from_the_default() -> None:
         assert isinstance(content, dict)
         group = path.parent.name
         nodes = content.values() if group in MANY else [content.get(group, content)]
-        for said in nodes if group in GROUPS else ():
-            if "_target_" not in said:
+        for settings in nodes if group in GROUPS else ():
+            if "_target_" not in settings:
                 continue
-            kind = ADMITTED[said["_target_"]]
-            fields = {field.alias or name: field for name, field in kind.model_fields.items()}
-            assert [key for key, value in said.items() if fields[key].get_default() == value] == []
+            node_class = ADMITTED[settings["_target_"]]
+            fields = {field.alias or name: field for name, field in node_class.model_fields.items()}
+            assert [key for key, value in settings.items() if fields[key].get_default() == value] == []
 
     check_each(CONF.glob("*/*.yaml"), check_file)
 
 
 def test_the_schemas_defaults_are_the_classs() -> None:
     def check_target(target: str) -> None:
-        kind, filled = ADMITTED[target], FILLED_IN.get(target, {})
+        node_class, filled = ADMITTED[target], FILLED_IN.get(target, {})
         signature = inspect.signature(admitted_class(target)).parameters
         theirs = {name: plain(parameter.default) for name, parameter in signature.items()}
-        ours = {name: value for name, value in node(kind).items() if name not in filled}
+        ours = {name: value for name, value in node(node_class).items() if name not in filled}
         if not any(parameter.kind is parameter.VAR_KEYWORD for parameter in signature.values()):
             assert set(ours) <= set(theirs)
         assert {name: theirs.get(name, value) for name, value in ours.items()} == ours
-        required = {field.alias or name for name, field in kind.model_fields.items() if field.is_required()}
+        required = {field.alias or name for name, field in node_class.model_fields.items() if field.is_required()}
         facts = {"_target_", "name", "shape", "classes"}
         assert required - facts <= {name for name, default in theirs.items()}
 

@@ -118,13 +118,13 @@ def test_what_the_composer_made_is_what_hydra_would_make_of_it(line: list[str]) 
     assert len(jobs) == len(split) > 1
     for number, job in enumerate(split):
         task = [each for each in job if not each.startswith("hydra.")]
-        plainly = ConfigLoaderImpl(composer.loader.get_search_path()).load_sweep_config(master, task)
-        made = composer.loader.load_sweep_config(master, task)
-        for config in (plainly, made):
+        hydras = ConfigLoaderImpl(composer.loader.get_search_path()).load_sweep_config(master, task)
+        ours = composer.loader.load_sweep_config(master, task)
+        for config in (hydras, ours):
             config.hydra.job.num = number
-        assert OmegaConf.to_container(made) == OmegaConf.to_container(plainly)
-        del plainly.hydra
-        assert OmegaConf.to_container(jobs[number].config) == OmegaConf.to_container(plainly)
+        assert OmegaConf.to_container(ours) == OmegaConf.to_container(hydras)
+        del hydras.hydra
+        assert OmegaConf.to_container(jobs[number].config) == OmegaConf.to_container(hydras)
     assert len(composer.loader.jobs) == len(jobs), "and nothing was composed anew"
 
 
@@ -132,5 +132,5 @@ def test_what_a_sweepers_file_may_say_besides_is_composed_as_hydra_does() -> Non
     loader = Composer().loader
     master = loader.load_configuration("train", [], run_mode=RunMode.MULTIRUN)
     for job in (["name=a", "++seed=1"], ["name=b", "++seed=2"], ["++name=a", "name=b"], ["+mine=1"], ["+mine=2"]):
-        plainly = ConfigLoaderImpl(loader.get_search_path()).load_sweep_config(master, job)
-        assert OmegaConf.to_container(loader.load_sweep_config(master, job)) == OmegaConf.to_container(plainly)
+        hydras = ConfigLoaderImpl(loader.get_search_path()).load_sweep_config(master, job)
+        assert OmegaConf.to_container(loader.load_sweep_config(master, job)) == OmegaConf.to_container(hydras)

@@ -94,10 +94,10 @@ TRICKS: dict[str, dict[str, Any]] = {
 
 
 def one_line(refusal: pytest.ExceptionInfo[BaseException]) -> str:
-    said = str(refusal.value)
-    assert said
-    assert "\n" not in said.strip()
-    return said
+    message = str(refusal.value)
+    assert message
+    assert "\n" not in message.strip()
+    return message
 
 
 def of_command(raw: dict[str, Any]) -> Any:
@@ -117,7 +117,7 @@ def test_the_plain_configuration_is_admitted(door: Callable[..., Any], raw: dict
 
 
 def test_the_trap_works(tmp_path: Path) -> None:
-    """What is built without asking falls into it; so do the tests here if admission lets something through."""
+    """Targets that are built without a check fall into it; so do the tests here if admission lets one through."""
     for target in ("canary.Model", "os.system", "subprocess.run", "builtins.eval"):
         pydoc.locate(target)(*TARGETS[target].values())  # type: ignore[operator]
         (tmp_path / "TOUCHED").unlink()
@@ -171,9 +171,9 @@ PLACES: list[tuple[str, Any]] = [
 @DOORS
 def test_wherever_it_stands(door: Callable[..., Any], plain: dict[str, Any]) -> None:
     def check_place(case: tuple[str, Any]) -> None:
-        place, value = case
+        key, value = case
         with pytest.raises(ConfigError, match=r"_target_: 'canary\.Model' is not on membrane's list") as refusal:
-            door({**copy.deepcopy(plain), place: value})
+            door({**copy.deepcopy(plain), key: value})
         one_line(refusal)
 
     check_each(PLACES, check_place)
@@ -182,15 +182,15 @@ def test_wherever_it_stands(door: Callable[..., Any], plain: dict[str, Any]) -> 
 @DOORS
 def test_hydras_other_keys_are_no_settings(door: Callable[..., Any], plain: dict[str, Any]) -> None:
     def check_trick(case: tuple[str, str]) -> None:
-        place, trick = case
+        key, trick = case
         raw = copy.deepcopy(plain)
-        raw[place] |= TRICKS[trick]
+        raw[key] |= TRICKS[trick]
         with pytest.raises(ConfigError, match=trick) as refusal:
             door(raw)
         one_line(refusal)
 
-    places = ("model", "optimizer", "neuron", "surrogate", "framework", "loss")
-    check_each(product(places, TRICKS), check_trick)
+    keys = ("model", "optimizer", "neuron", "surrogate", "framework", "loss")
+    check_each(product(keys, TRICKS), check_trick)
 
 
 @DOORS

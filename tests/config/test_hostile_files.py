@@ -194,8 +194,8 @@ def test_however_it_is_chosen(overrides: list[str], multirun: bool, tmp_path: Pa
         "foo/evil": EVIL["experiment/evil"],
         "hydra/launcher/evil": "{}",
     }
-    said = refusal_of(Composer(written(tmp_path / "mine", files)), overrides, multirun)
-    assert re.search("hydra may be set on the command line|trust may be", said)
+    message = refusal_of(Composer(written(tmp_path / "mine", files)), overrides, multirun)
+    assert re.search("hydra may be set on the command line|trust may be", message)
 
 
 def test_a_sweep_is_refused_for_what_hydra_composes_before_its_jobs(tmp_path: Path) -> None:

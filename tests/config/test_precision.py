@@ -39,7 +39,7 @@ def processor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
 
 
 @pytest.mark.parametrize(
-    ("flags", "gpu", "said", "chosen"),
+    ("flags", "gpu", "trainer", "chosen"),
     [
         ("avx2 avx512f amx_bf16 amx_tile", False, {}, "bf16-mixed"),
         ("avx512_bf16", False, {}, "bf16-mixed"),
@@ -53,10 +53,10 @@ def processor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     ],
 )
 def test_what_is_chosen_is_what_the_run_is_known_by(
-    flags: str | None, gpu: bool, said: dict[str, Any], chosen: str, processor: Any, raw: dict[str, Any]
+    flags: str | None, gpu: bool, trainer: dict[str, Any], chosen: str, processor: Any, raw: dict[str, Any]
 ) -> None:
     processor(flags, gpu)
-    raw["trainer"].update(said)
+    raw["trainer"].update(trainer)
     auto, outright = (check(copy.deepcopy(raw) | {"precision": each}) for each in ("auto", chosen))
     assert auto == outright
     assert RunFolder(auto).fingerprint == RunFolder(outright).fingerprint
@@ -94,10 +94,10 @@ def test_a_surrogate_that_does_not_run_fused_is_not_trusted_with_it(processor: A
     assert check(raw).precision == "32-true"
 
 
-@pytest.mark.parametrize("choice", [kind.choice for kind in GROUPS["surrogate"][1] if kind.choice])
+@pytest.mark.parametrize("choice", [each.choice for each in GROUPS["surrogate"][1] if each.choice])
 def test_every_surrogate_that_has_a_name_runs_fused(choice: str, raw: dict[str, Any]) -> None:
-    kind = next(each for each in GROUPS["surrogate"][1] if each.choice == choice)
-    net = nn.Sequential(build_neuron_factory(check(raw | {"surrogate": {"_target_": kind.public}}))())
+    node_class = next(each for each in GROUPS["surrogate"][1] if each.choice == choice)
+    net = nn.Sequential(build_neuron_factory(check(raw | {"surrogate": {"_target_": node_class.public}}))())
     fuse(net)
     assert implementation(net[0], torch.bfloat16) in ("compiled", "in place")
 
@@ -122,7 +122,7 @@ def test_neurons_that_keep_their_state_in_half_precision_stay_in_single_on_a_gpu
 
 
 @pytest.mark.parametrize(
-    ("line", "found"),
+    ("line", "instructions"),
     [
         ("flags\t\t: fpu avx512_bf16 amx_bf16 amx_tile", "amx_bf16"),
         ("Features\t: fp asimd bf16", "bf16"),
@@ -130,19 +130,19 @@ def test_neurons_that_keep_their_state_in_half_precision_stay_in_single_on_a_gpu
     ],
 )
 def test_what_a_processor_multiplies_with(
-    line: str, found: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    line: str, instructions: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "cpuinfo").write_text(f"processor\t: 0\n{line}\n\nprocessor\t: 1\n")
     monkeypatch.setattr(processor_module, "CPUINFO", tmp_path / "cpuinfo")
-    assert precision.bf16_instructions() == found
+    assert precision.bf16_instructions() == instructions
     monkeypatch.setattr(processor_module, "CPUINFO", tmp_path / "none")
     assert precision.bf16_instructions() == "no"
 
 
 @pytest.mark.parametrize("choice", [each for each in precision.FLOAT32_INSIDE if each != "relu"])
 def test_the_state_of_the_neurons_it_is_chosen_for_stays_in_single_precision(choice: str, raw: dict[str, Any]) -> None:
-    kind = next(each for each in GROUPS["neuron"][1] if each.choice == choice)
-    factory: NeuronFactory = build_neuron_factory(check(raw | {"neuron": {"_target_": kind.public}}))
+    node_class = next(each for each in GROUPS["neuron"][1] if each.choice == choice)
+    factory: NeuronFactory = build_neuron_factory(check(raw | {"neuron": {"_target_": node_class.public}}))
     for (step_mode, shape), own_way in product((("s", (2, 3)), ("m", (4, 2, 3))), (False, True)):
         net = nn.Sequential(nn.Linear(3, 3), factory())
         net[1].step_mode = step_mode
@@ -178,12 +178,12 @@ def test_a_deterministic_run_does_not_write_into_memory_before_it_is_used(
     was = torch.are_deterministic_algorithms_enabled()
     torch.use_deterministic_algorithms(True)
     try:
-        found = []
+        fills = []
         for _ in range(2):
             with torch.profiler.profile(acc_events=True) as profiled:
                 torch.empty(1000)
-            found.append([event.name for event in profiled.events() if event.name == "aten::fill_"])
+            fills.append([event.name for event in profiled.events() if event.name == "aten::fill_"])
             set_arithmetic(check(raw))
     finally:
         torch.use_deterministic_algorithms(was)
-    assert found == [["aten::fill_"], []]
+    assert fills == [["aten::fill_"], []]

@@ -1,4 +1,4 @@
-"""What is saved, printed or sent: secrets masked, the environment's values not in it."""
+"""Secrets and values of the environment are in nothing that is saved, printed or sent."""
 
 import json
 import sys
@@ -40,15 +40,15 @@ def theirs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     sys.modules.pop("their_models", None)
 
 
-def said(composer: Composer, *typed: str) -> dict[str, Any]:
-    """What is saved of a command line."""
+def published_of(composer: Composer, *typed: str) -> dict[str, Any]:
+    """Return what is saved of a command line."""
     [job], _ = jobs_of(composer, composer.add_or_override(typed), multirun=False)
     config = check(resolved(job.config))
     return published(config, job.config)
 
 
 @pytest.mark.parametrize(
-    ("typed", "place", "expression"),
+    ("typed", "path", "expression"),
     [
         (["name='${oc.env:LAB}'"], "name", "${oc.env:LAB}"),
         (["name='${ oc.env : LAB }'"], "name", "${ oc.env : LAB }"),
@@ -66,13 +66,13 @@ def said(composer: Composer, *typed: str) -> dict[str, Any]:
     ],
 )
 def test_a_value_of_the_environment_stays_an_expression(
-    typed: list[str], place: str, expression: str, composer: Composer, monkeypatch: pytest.MonkeyPatch
+    typed: list[str], path: str, expression: str, composer: Composer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("LAB", HIDDEN)
     monkeypatch.setenv("NUMBER", "417")
-    saved = said(composer, *typed)
+    saved = published_of(composer, *typed)
     value: Any = saved
-    for key in place.split("."):
+    for key in path.split("."):
         value = value[int(key)] if key.isdigit() else value[key]
     assert value == expression
     assert HIDDEN not in as_yaml({**saved, "paths": {}})
@@ -83,7 +83,7 @@ def test_paths_are_resolved_and_so_is_what_is_not_of_the_environment(
     composer: Composer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MEMBRANE_DATA", "/data/of/the/lab")
-    saved = said(composer, "paths.run='${oc.env:MEMBRANE_DATA}/run'", "epochs='${seed}5'", "epochs=5")
+    saved = published_of(composer, "paths.run='${oc.env:MEMBRANE_DATA}/run'", "epochs='${seed}5'", "epochs=5")
     assert saved["paths"] == {"data": "/data/of/the/lab", "runs": "runs", "run": "/data/of/the/lab/run"}
     assert saved["name"] == "digits"
     assert "${" not in as_yaml(saved)
@@ -93,15 +93,15 @@ def test_expressions_that_lead_nowhere_in_the_checked_configuration_are_left_out
     composer: Composer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("NUMBER", "4")
-    saved = said(composer, "neuron=relu", "surrogate.alpha='${oc.decode:${oc.env:NUMBER}}'")
+    saved = published_of(composer, "neuron=relu", "surrogate.alpha='${oc.decode:${oc.env:NUMBER}}'")
     assert saved["surrogate"] is None
 
 
 def test_nothing_is_left_behind_in_the_resolver(composer: Composer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LAB", HIDDEN)
-    before = said(composer, "name='${oc.env:LAB}'")
+    before = published_of(composer, "name='${oc.env:LAB}'")
     assert OmegaConf.create({"a": "${oc.env:LAB}", "b": "${oc.env:NO_SUCH,c}"}) == {"a": HIDDEN, "b": "c"}
-    assert said(composer, "name='${oc.env:LAB}'") == before
+    assert published_of(composer, "name='${oc.env:LAB}'") == before
 
 
 @pytest.mark.usefixtures("theirs")

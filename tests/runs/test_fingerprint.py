@@ -33,19 +33,19 @@ def composer() -> Composer:
     return shared_composer()
 
 
-def settings_in(config: Settings, place: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
-    """The place of every setting, those in groups of several included."""
+def settings_in(config: Settings, keys: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    """Yield the path of every setting, those in groups of several included."""
     for name in type(config).model_fields:
         value = getattr(config, name)
         inner = value.items() if isinstance(value, dict) else [("", value)]
         for key, each in inner:
-            at = (*place, name, key) if key else (*place, name)
-            yield from settings_in(each, at) if isinstance(each, Settings) else [at]
+            inner_keys = (*keys, name, key) if key else (*keys, name)
+            yield from settings_in(each, inner_keys) if isinstance(each, Settings) else [inner_keys]
 
 
-def replaced(config: Any, place: tuple[str, ...], value: Any) -> Any:
-    """A copy with another value at a place, unchecked."""
-    first, *rest = place
+def replaced(config: Any, keys: tuple[str, ...], value: Any) -> Any:
+    """Return a copy with another value at a path, unchecked."""
+    first, *rest = keys
     if isinstance(config, dict):
         return {**config, first: replaced(config[first], tuple(rest), value)}
     return config.model_copy(update={first: replaced(getattr(config, first), tuple(rest), value) if rest else value})
@@ -61,13 +61,13 @@ def test_what_shapes_the_result_changes_the_fingerprint_and_nothing_else_does(ra
     raw["augmentation"] = {"shift": SHIFT}
     raw["callbacks"] = {"ema": {"_target_": "lightning.pytorch.callbacks.EMAWeightAveraging"}}
     config = check(raw)
-    places = list(settings_in(config))
-    assert {place[0] for place in places} == set(Config.model_fields)
-    assert len(places) > 70
-    for place in places:
-        outside = place[0] in UNSHAPING or (place[0] == "trainer" and place[1] in UNSHAPING_TRAINER)
-        same = fingerprint(replaced(config, place, "another value")) == fingerprint(config)
-        assert same == outside, place
+    paths = list(settings_in(config))
+    assert {keys[0] for keys in paths} == set(Config.model_fields)
+    assert len(paths) > 70
+    for keys in paths:
+        outside = keys[0] in UNSHAPING or (keys[0] == "trainer" and keys[1] in UNSHAPING_TRAINER)
+        same = fingerprint(replaced(config, keys, "another value")) == fingerprint(config)
+        assert same == outside, keys
 
 
 def test_the_same_settings_said_otherwise_have_the_same_fingerprint(raw: dict[str, Any]) -> None:

@@ -34,7 +34,7 @@ def raw(plain: dict[str, Any], tmp_path: Path) -> dict[str, Any]:
 
 
 def held_by_another(raw: dict[str, Any]) -> subprocess.Popen[str]:
-    """A second process that holds the run's folder until it is told to end, or killed."""
+    """Start and return a process that holds the run's folder until it is told to end, or killed."""
     other = subprocess.Popen([sys.executable, "-c", HOLDER], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     assert other.stdin is not None
     assert other.stdout is not None
@@ -55,20 +55,20 @@ def test_where_a_run_lies(raw: dict[str, Any], tmp_path: Path) -> None:
 
 
 def test_one_process_at_a_time_and_a_dead_one_lets_go(raw: dict[str, Any]) -> None:
-    place = RunFolder(check(raw))
+    folder = RunFolder(check(raw))
     other = held_by_another(raw)
     try:
-        with pytest.raises(Occupied, match=f"{place.path} is being run by process {other.pid} on "), place.locked():
+        with pytest.raises(Occupied, match=f"{folder.path} is being run by process {other.pid} on "), folder.locked():
             pytest.fail("two hold it")
         with RunFolder(check({**raw, "seed": 1})).locked():  # another seed is another folder
             pass
     finally:
         other.kill()
         other.communicate()
-    with place.locked():
-        lock = place.path.parent / ".seed0.lock"
+    with folder.locked():
+        lock = folder.path.parent / ".seed0.lock"
         assert lock.read_text().startswith(f"process {os.getpid()} on ")
-    with place.locked():
+    with folder.locked():
         pass
 
 
@@ -126,28 +126,28 @@ def test_an_empty_folder_named_outright_is_run_in_and_another_run_refused_there(
 
 
 def test_earlier_runs_are_moved_aside_and_numbered(raw: dict[str, Any]) -> None:
-    place = RunFolder(check(raw))
+    folder = RunFolder(check(raw))
     for n in range(1, 12):
-        place.write("result.json", {"n": n})
-        assert place.move_aside().name == f"seed0.{n}"
-        assert not place.path.exists()
-        assert place.count_reruns() == n
-    assert json.loads((place.path.parent / "seed0.3" / "result.json").read_text()) == {"n": 3}
-    (place.path.parent / "seed0.txt").touch()
-    (place.path.parent / "seed01.40").mkdir()
-    assert place.count_reruns() == 11
-    odd = RunFolder(check({**raw, "paths": {"run": str(place.path.parent / "run[1]")}}))
+        folder.write("result.json", {"n": n})
+        assert folder.move_aside().name == f"seed0.{n}"
+        assert not folder.path.exists()
+        assert folder.count_reruns() == n
+    assert json.loads((folder.path.parent / "seed0.3" / "result.json").read_text()) == {"n": 3}
+    (folder.path.parent / "seed0.txt").touch()
+    (folder.path.parent / "seed01.40").mkdir()
+    assert folder.count_reruns() == 11
+    odd = RunFolder(check({**raw, "paths": {"run": str(folder.path.parent / "run[1]")}}))
     for n in (1, 2):
         odd.write("result.json", {})
         assert odd.move_aside().name == f"run[1].{n}"
 
 
 def test_what_an_unfinished_run_left_is_removed(raw: dict[str, Any]) -> None:
-    place = RunFolder(check(raw))
-    assert not place.clear()
-    place.write("checkpoints/x.json", {})
-    assert place.clear()
-    assert not place.path.exists()
+    folder = RunFolder(check(raw))
+    assert not folder.clear()
+    folder.write("checkpoints/x.json", {})
+    assert folder.clear()
+    assert not folder.path.exists()
 
 
 def test_what_a_run_was_writing_when_it_died_is_no_other_content(raw: dict[str, Any], tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""What a run saved is read, or refused in one line that names the file."""
+"""A run's saved files are read, or refused in one line that names the file."""
 
 from pathlib import Path
 

@@ -101,13 +101,13 @@ def test_a_lock_is_looked_at_and_neither_taken_nor_changed(runs: Path, hold: Cal
     assert lock_holder(lock_of(folder)) == (None, 0.0)
     folder.parent.mkdir(parents=True)
     process = hold(folder)
-    said = f"process {process} on {socket.gethostname()}"
-    assert lock_holder(lock_of(folder)) == (said, NOW - 10_000)
-    assert lock_of(folder).read_text() == said
+    holder = f"process {process} on {socket.gethostname()}"
+    assert lock_holder(lock_of(folder)) == (holder, NOW - 10_000)
+    assert lock_of(folder).read_text() == holder
     os.kill(process, 9)
     os.waitpid(process, 0)
     assert lock_holder(lock_of(folder))[0] is None
-    assert lock_of(folder).read_text() == said
+    assert lock_of(folder).read_text() == holder
 
 
 def test_the_lock_of_a_process_that_is_gone_is_not_even_tried(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -120,7 +120,7 @@ def test_the_lock_of_a_process_that_is_gone_is_not_even_tried(runs: Path, monkey
 
     monkeypatch.setattr(fcntl, "flock", tried)
     here = socket.gethostname()
-    for text, found in (
+    for text, holder in (
         (f"process {ended.pid} on {here}", None),
         (f"process {2**70} on {here}", None),
         ("", None),
@@ -128,7 +128,7 @@ def test_the_lock_of_a_process_that_is_gone_is_not_even_tried(runs: Path, monkey
         (f"process {ended.pid} on elsewhere", f"process {ended.pid} on elsewhere"),
     ):
         lock.write_text(text)
-        assert lock_holder(lock)[0] == found, text
+        assert lock_holder(lock)[0] == holder, text
 
 
 def test_a_run_that_finishes_while_it_is_looked_at_is_finished(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -25,9 +25,9 @@ def test_inside_a_fit_a_signal_waits_and_others_change_nothing() -> None:
         assert stop.requested() is None
         for signum in (signal.SIGUSR1, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2):
             os.kill(os.getpid(), signum)
-        asked = stop.requested()
-    assert asked is not None
-    assert (asked.why, asked.code, asked.saved) == ("SIGUSR1", 75, True)
+        requested_stop = stop.requested()
+    assert requested_stop is not None
+    assert (requested_stop.why, requested_stop.code, requested_stop.saved) == ("SIGUSR1", 75, True)
 
 
 def test_a_second_ctrl_c_insists_but_not_while_a_checkpoint_is_written() -> None:
@@ -60,8 +60,8 @@ def test_time_is_up_so_long_after_the_start_of_the_process() -> None:
     now = 159.9
     assert stop.requested() is None
     now = 160.0
-    asked = stop.requested()
-    assert asked is not None
-    assert (asked.why, asked.code) == ("max_time=1m", 75)
+    requested_stop = stop.requested()
+    assert requested_stop is not None
+    assert (requested_stop.why, requested_stop.code) == ("max_time=1m", 75)
     stop.limit_to(None)
     assert stop.requested() is None

@@ -33,8 +33,8 @@ def test_a_job_of_several_sweeps_is_one_row_with_what_was_typed_last(runs: Path)
     record_sweep(
         runs, ("a/f1/seed0", ["optimizer.lr=1"]), (str(runs / "a/f1/seed0"), ["twice"]), at="2030-01-02T00-00-00"
     )
-    found = survey(runs, NOW)
-    assert {run.folder: run.overrides for run in found.runs} == {
+    surveyed = survey(runs, NOW)
+    assert {run.folder: run.overrides for run in surveyed.runs} == {
         "a/f1/seed0": ["twice"],
         "a/f1/seed1": ["lr=1", "seed=1"],
     }

@@ -24,22 +24,22 @@ def written(path: Path, *lines: str, torn: str = "") -> Path:
 
 def test_how_far_and_how_fast(tmp_path: Path) -> None:
     path = written(tmp_path / "metrics.csv", training(0, 10, 2), training(0, 20, 4), closing(0, 20, 5))
-    found = read_advance(path)
-    assert found == Advance(completed=1, seconds=5, done=1, gap=2)
-    assert found.left(4) == 15
+    progress = read_advance(path)
+    assert progress == Advance(completed=1, seconds=5, done=1, gap=2)
+    assert progress.left(4) == 15
     written(path, training(0, 20, 4), closing(0, 20, 5), training(1, 30, 7.5))
-    found = read_advance(path)
-    assert found == Advance(completed=1, seconds=7.5, done=1.5, gap=2.5)
-    assert found.left(4) == 12.5
-    assert found.left(1) == 0
+    progress = read_advance(path)
+    assert progress == Advance(completed=1, seconds=7.5, done=1.5, gap=2.5)
+    assert progress.left(4) == 12.5
+    assert progress.left(1) == 0
 
 
 def test_in_the_first_epoch_nothing_says_how_long_an_epoch_is(tmp_path: Path) -> None:
     path = written(tmp_path / "metrics.csv")
     assert read_advance(path) is None
-    found = read_advance(written(path, training(0, 7, 2)))
-    assert found == Advance(completed=0, seconds=2, done=None, gap=None)
-    assert found.left(3) is None
+    progress = read_advance(written(path, training(0, 7, 2)))
+    assert progress == Advance(completed=0, seconds=2, done=None, gap=None)
+    assert progress.left(3) is None
 
 
 def test_a_torn_last_row_and_broken_ones_do_not_count(tmp_path: Path) -> None:
@@ -54,9 +54,9 @@ def test_a_torn_last_row_and_broken_ones_do_not_count(tmp_path: Path) -> None:
 def test_however_little_is_read_at_once(tmp_path: Path, block: int) -> None:
     lines = [training(0, 1, 1), closing(0, 1000, 1000), *(training(1, 1000 + step, 1000 + step) for step in range(500))]
     path = written(tmp_path / "metrics.csv", *lines)
-    found = read_advance(path, block=block)
-    assert found is not None
-    assert (found.completed, found.seconds, found.done) == (1, 1499, pytest.approx(1.499))
+    progress = read_advance(path, block=block)
+    assert progress is not None
+    assert (progress.completed, progress.seconds, progress.done) == (1, 1499, pytest.approx(1.499))
     last = read_advance(path, paced=False, block=block)
     assert last is not None
     assert (last.completed, last.seconds) == (1, 1499)
@@ -65,8 +65,8 @@ def test_however_little_is_read_at_once(tmp_path: Path, block: int) -> None:
 def test_the_rest_of_a_row_that_began_before_the_block_does_not_count(tmp_path: Path) -> None:
     line = closing(12, 260, 50)
     path = written(tmp_path / "metrics.csv", training(12, 260, 49), line)
-    found = read_advance(path, paced=False, block=len(line) + 1)  # it begins behind the 1 of 12
-    assert found == Advance(completed=13, seconds=50, done=13, gap=1)
+    progress = read_advance(path, paced=False, block=len(line) + 1)  # it begins behind the 1 of 12
+    assert progress == Advance(completed=13, seconds=50, done=13, gap=1)
 
 
 def test_a_file_that_is_no_metrics_table_is_refused(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""What cannot run is refused before anything is written: exit code 2, one line, no folder."""
+"""A configuration that cannot run is refused before anything is written: exit code 2, one line, no folder."""
 
 import json
 from collections.abc import Callable
@@ -13,7 +13,7 @@ Run = Callable[..., int]
 
 
 @pytest.mark.parametrize(
-    ("typed", "said"),
+    ("typed", "message"),
     [
         (["framework=multistep_tid", "dataset.size=300"], "size"),
         (["precision=16-mixed"], "this device has no precision=16-mixed: use precision=bf16-mixed"),
@@ -30,11 +30,11 @@ Run = Callable[..., int]
     ],
 )
 def test_a_refusal_is_one_line_and_leaves_nothing(
-    typed: list[str], said: str, membrane: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    typed: list[str], message: str, membrane: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert membrane("logger=csv", "trainer=cpu", *typed) == 2
     lines = capsys.readouterr().err.strip().splitlines()
-    assert said in lines[-1]
+    assert message in lines[-1]
     assert [line for line in lines if line.startswith("membrane:")] == lines[-1:]
     assert not (tmp_path / "runs").exists()
 
@@ -53,9 +53,9 @@ def test_a_sweep_names_the_job_that_cannot_be_built_and_goes_on_without_it(
         "model.kernel_sizes=3,50",
     )
     assert membrane(*sweep) == 2
-    said = capsys.readouterr()
-    assert "refused: logger=csv epochs=1" in said.out + said.err
-    assert "model.kernel_sizes=50: conv1 has a window of 50" in said.out + said.err
+    output = capsys.readouterr()
+    assert "refused: logger=csv epochs=1" in output.out + output.err
+    assert "model.kernel_sizes=50: conv1 has a window of 50" in output.out + output.err
     assert not (tmp_path / "runs" / "digits").exists()
     assert membrane(*sweep, "keep_going=true") == 1
     assert len(list((tmp_path / "runs").glob("digits/*/seed0"))) == 1
@@ -63,9 +63,9 @@ def test_a_sweep_names_the_job_that_cannot_be_built_and_goes_on_without_it(
 
 def test_secrets_are_masked_in_what_is_refused(membrane: Run, capsys: pytest.CaptureFixture[str]) -> None:
     assert membrane("-m", "seed=0,1", "+dataset.api_key=hunter2") == 2
-    said = capsys.readouterr()
-    assert "dataset.api_key=***" in said.out + said.err
-    assert "hunter2" not in said.out + said.err
+    output = capsys.readouterr()
+    assert "dataset.api_key=***" in output.out + output.err
+    assert "hunter2" not in output.out + output.err
 
 
 def test_evaluation_under_settings_that_the_weights_do_not_fit_is_one_line(
@@ -135,9 +135,9 @@ def test_a_runs_folder_that_cannot_be_made_fails_in_one_line(
 
     monkeypatch.setattr(Path, "mkdir", refuse)
     assert small("paths.runs=mine") == 1
-    said = capsys.readouterr()
-    assert "membrane: the run's folder cannot be used: mine/digits/" in said.out
-    assert "Traceback" not in said.out + said.err
+    output = capsys.readouterr()
+    assert "membrane: the run's folder cannot be used: mine/digits/" in output.out
+    assert "Traceback" not in output.out + output.err
 
 
 def test_a_data_set_that_returns_something_else_is_told_what_is_wanted() -> None:
@@ -148,7 +148,7 @@ def test_a_data_set_that_returns_something_else_is_told_what_is_wanted() -> None
         def load(self, root: Path, timesteps: int) -> tuple[str, str]:
             return "x", "y"
 
-    told = {"root": Path(), "shape": [1, 2], "classes": 2, "timesteps": 2, "timesteps_in_data": False}
-    module = DataModule(Arrays(), **told, protocol="last", batch_size=1, seed=0)
+    arguments = {"root": Path(), "shape": [1, 2], "classes": 2, "timesteps": 2, "timesteps_in_data": False}
+    module = DataModule(Arrays(), **arguments, protocol="last", batch_size=1, seed=0)
     with pytest.raises(DataError, match=r"load must return two .*Samples, the training part is a str"):
         module.setup()

@@ -49,8 +49,8 @@ def test_what_only_looks_like_a_secret_is_not(name: str, value: Any) -> None:
 
 def test_no_setting_of_ours_would_be_masked() -> None:
     """A model could not be rebuilt from a masked setting."""
-    kinds: list[type[Settings]] = [Config, *(kind for _, kinds in GROUPS.values() for kind in kinds)]
-    names = [field.alias or name for kind in kinds for name, field in kind.model_fields.items()]
+    settings_classes: list[type[Settings]] = [Config, *(each for _, choices in GROUPS.values() for each in choices)]
+    names = [field.alias or name for each in settings_classes for name, field in each.model_fields.items()]
     assert [name for name in names if is_secret(name, "text")] == []
 
 

@@ -64,8 +64,8 @@ def choices(conf: Path) -> dict[str, list[Choice]]:
 def in_order(folder: Path) -> Iterator[Choice]:
     """Yield the choices of a group's folder: those of the schema, in its order, then the others by name."""
     files = {path.stem: path for path in sorted(folder.glob("*.yaml"))}
-    known = [each.choice for each in node_classes(folder.name) if each.choice in files]
-    for name in dict.fromkeys([*known, *files]):
+    of_schema = [each.choice for each in node_classes(folder.name) if each.choice in files]
+    for name in dict.fromkeys([*of_schema, *files]):
         yield Choice(folder.name, name, files[name])
 
 

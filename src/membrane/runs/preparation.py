@@ -1,4 +1,4 @@
-"""What becomes of a run's folder before the run: skipped, continued, moved aside or emptied. Without torch."""
+"""A run's folder before the run: skipped, continued, moved aside or emptied. Without torch."""
 
 import logging
 from contextlib import suppress

@@ -1,4 +1,4 @@
-"""What a run saved, read in one way: JSON files, result.json, config.yaml.
+"""A run's saved files, read in one way: JSON files, result.json, config.yaml.
 
 Imports neither pydantic nor, before a configuration is read, OmegaConf: `membrane status` reads thousands of folders.
 """

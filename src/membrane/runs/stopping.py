@@ -1,4 +1,4 @@
-"""How a run is stopped: by a signal or by the time that it was given, at the next moment that can be saved."""
+"""Stopping a run, by a signal or when its time is up, at the next moment that can be saved."""
 
 import signal
 import time
