@@ -10,7 +10,6 @@ import pytest
 from configurations import shared_composer
 from test_layers import RANK
 
-from membrane.cli import models
 from membrane.cli.main import COMMANDS, main
 from membrane.cli.train import train_command
 from membrane.config.check import check, resolved
@@ -76,13 +75,12 @@ def test_every_training_in_the_pages_is_a_valid_configuration() -> None:
             check(resolved(job.config))
 
 
-def test_every_name_that_is_looked_up_is_there(capsys: pytest.CaptureFixture[str]) -> None:
+def test_every_name_that_is_looked_up_is_there() -> None:
     groups = choices(ROOT / "conf")
     names = {*groups, *(choice.name for listed in groups.values() for choice in listed), "GROUP", "NAME"}
     looked_up = [words[0] for words in arguments_of("membrane", "models") if words and not words[0].startswith("-")]
     assert looked_up
     assert [name for name in looked_up if name not in names] == []
-    assert models.LISTED  # the page of all of them is compared in tests/cli/test_models.py
 
 
 def test_every_link_leads_to_a_file() -> None:
@@ -118,9 +116,7 @@ def test_the_way_of_a_batch_has_six_stops() -> None:
     assert all((ROOT / "src" / "membrane" / stop).is_file() or (ROOT / stop).is_file() for stop in stops)
 
 
-def test_the_example_of_extending_trains(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_the_example_of_extending_trains(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     text = (ROOT / "docs" / "extending.md").read_text()
     for name, block in re.findall(r"`([\w/]+\.(?:py|yaml))`[:,]?\n\n```(?:python|yaml)\n(.*?)```", text, re.DOTALL):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
