@@ -1,4 +1,4 @@
-"""What a step costs beside its arithmetic: the bare loop takes the trainer's steps, and the table adds up."""
+"""The overhead of a step: the bare loop takes the trainer's steps, and the table adds up."""
 
 import re
 from pathlib import Path

@@ -70,7 +70,7 @@ def whole(figure: Figure) -> np.ndarray:
 
 
 def is_cut(figure: Figure) -> bool:
-    """Whether ink reaches the edge of the whole figure."""
+    """Return whether ink reaches the edge of the whole figure."""
     image = whole(figure)
     return any((edge < 1).any() for edge in (image[:2], image[-2:], image[:, :2], image[:, -2:]))
 

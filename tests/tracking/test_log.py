@@ -1,4 +1,4 @@
-"""What reaches the terminal and what only the log file."""
+"""The lines that reach the terminal, and those that only the log file gets."""
 
 import logging
 import sys

@@ -71,7 +71,7 @@ def batches(sizes: list[int]) -> DataLoader[Batch]:
 
 
 def fit(model: Fitted, terminal: bool, width: int = 100, **trainer: Any) -> str:
-    """What a fit of two epochs of five batches, the last one short, writes to its console."""
+    """Return what a fit of two epochs of five batches, the last one short, writes to its console."""
     file = StringIO()
     console = Console(file=file, force_terminal=terminal, width=width, color_system=None)
     settings: dict[str, Any] = {

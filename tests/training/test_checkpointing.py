@@ -16,7 +16,7 @@ ABOUT = {"fingerprint": "0", "pieces": 1}
 
 
 class Trainer(SimpleNamespace):
-    """What the callback needs of Lightning's."""
+    """The part of Lightning's trainer that the callback uses."""
 
     def save_checkpoint(self, path: Path) -> None:
         checkpoints.write_checkpoint({"membrane": {}, "step": self.global_step}, path)

@@ -1,4 +1,4 @@
-"""What goes wrong in a run: a clear line, FAILED.json, and nothing lost that was saved."""
+"""Failures of a run: a clear line, FAILED.json, and nothing lost that was saved."""
 
 import errno
 import json

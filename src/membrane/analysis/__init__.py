@@ -1,1 +1,1 @@
-"""What a network does and costs."""
+"""The activity and the cost of a network."""

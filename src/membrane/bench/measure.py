@@ -18,7 +18,7 @@ from membrane.bench.timing import Rounds, no_wait
 from membrane.bench.workloads import Workload
 from membrane.training.memory import out_of_memory
 
-Samples = tuple[Tensor, Tensor]
+LabelledInput = tuple[Tensor, Tensor]
 """x [N,…] or [N,T,…] and labels y [N]."""
 
 
@@ -83,7 +83,9 @@ def warmed_up(
     return step, guess, None if before is None else torch.cuda.max_memory_allocated(device) - before
 
 
-def peer_step(peer: Peer, precision: str, workload: Workload, source: nn.Module, samples: Samples) -> TrainingStep:
+def peer_step(
+    peer: Peer, precision: str, workload: Workload, source: nn.Module, samples: LabelledInput
+) -> TrainingStep:
     """Build a peer's training step with the weights of ``source``. Raises ValueError if its net has other layers."""
     x, y = samples
     net = peer.build(workload, x.device)

@@ -19,9 +19,9 @@ def results_table(metrics: Mapping[str, float], samples: Mapping[str, int] | Non
     score interval where ``samples`` gives the size of the part (``test_last`` falls back to ``test``).
     """
     cells = {tuple(key.rpartition("/")[::2]): value for key, value in metrics.items()}
-    found = list(dict.fromkeys(part for part, _ in cells))
-    usual = [part for part in ("val", "oracle", "test", "test_last") if part in found]
-    parts = usual + [part for part in found if part not in usual]
+    usual = dict.fromkeys(("val", "oracle", "test", "test_last"))
+    present = dict.fromkeys(part for part, _ in cells)
+    parts = [part for part in usual | present if part in present]
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("metric", overflow="fold")
     for part in parts:

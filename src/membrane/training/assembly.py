@@ -94,10 +94,36 @@ def build_checkpointing(
 
 
 def build_learner(config: Config, pieces: int = 1) -> Learner:
-    """Build the learner, with initial weights that depend on the configuration and the seed alone."""
+    """Build the learner around the model."""
+    model, classes = build_model(config), config.dataset.classes
+    readout = build(config.readout, config.trust)
+    return Learner(
+        model=model,
+        framework=build(config.framework, config.trust, timesteps=config.timesteps),
+        readout=readout,
+        loss=build_loss(config, readout),
+        regularizer=None if config.regularizer is None else build(config.regularizer, config.trust, model=model),
+        augmentation=Pipeline(
+            {name: build(node, config.trust) for name, node in config.augmentation.items()},
+            classes=classes,
+            timesteps_in_data=config.framework.timesteps_in_data,
+            seed=config.seed,
+        ),
+        metrics=partial(BY_TASK[config.dataset.task], classes),
+        seed=config.seed,
+        optimize=partial(build_optimizer, config),
+        schedule=partial(build_schedule, config),
+        validation="oracle" if config.protocol == "paper_best_on_test" else "val",
+        collect_outputs=config.save_outputs,
+        pieces=pieces,
+    )
+
+
+def build_model(config: Config) -> nn.Module:
+    """Build the model, with initial weights that depend on the configuration and the seed alone, and its fast paths."""
     dataset = config.dataset
     with scoped(config.seed, "initialisation"):
-        model = build(
+        model: nn.Module = build(
             config.model,
             config.trust,
             input_shape=dataset.shape,
@@ -113,27 +139,7 @@ def build_learner(config: Config, pieces: int = 1) -> Learner:
         lay_channels_last(model)
     if config.trainer.compile:
         compile_training(model)
-    readout = build(config.readout, config.trust)
-    return Learner(
-        model=model,
-        framework=build(config.framework, config.trust, timesteps=config.timesteps),
-        readout=readout,
-        loss=build_loss(config, readout),
-        regularizer=None if config.regularizer is None else build(config.regularizer, config.trust, model=model),
-        augmentation=Pipeline(
-            {name: build(node, config.trust) for name, node in config.augmentation.items()},
-            classes=dataset.classes,
-            timesteps_in_data=config.framework.timesteps_in_data,
-            seed=config.seed,
-        ),
-        metrics=partial(BY_TASK[dataset.task], dataset.classes),
-        seed=config.seed,
-        optimize=partial(build_optimizer, config),
-        schedule=partial(build_schedule, config),
-        validation="oracle" if config.protocol == "paper_best_on_test" else "val",
-        collect_outputs=config.save_outputs,
-        pieces=pieces,
-    )
+    return model
 
 
 def build_loss(config: Config, readout: Readout) -> Loss:

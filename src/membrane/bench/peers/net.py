@@ -4,8 +4,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from torch import Tensor, nn
-from torch.nn.modules.batchnorm import _BatchNorm
-from torch.nn.modules.conv import _ConvNd
 
 from membrane.bench.workloads import Workload
 
@@ -44,6 +42,7 @@ TORCH = (
     nn.Flatten,
 )
 """torch's layers, for libraries that only have neurons."""
+WEIGHTED = (nn.Conv1d, nn.Conv2d, nn.BatchNorm1d, nn.BatchNorm2d, nn.Linear)
 
 
 def net_layers(workload: Workload, kit: Kit) -> Iterator[nn.Module]:
@@ -70,7 +69,7 @@ def net_layers(workload: Workload, kit: Kit) -> Iterator[nn.Module]:
 
 def weighted_layers(module: nn.Module) -> list[nn.Module]:
     """Return the layers that have weights, in order: libraries name them differently."""
-    return [each for each in module.modules() if isinstance(each, (_ConvNd, _BatchNorm, nn.Linear))]
+    return [each for each in module.modules() if isinstance(each, WEIGHTED)]
 
 
 def copy_weights(source: nn.Module, target: nn.Module) -> None:

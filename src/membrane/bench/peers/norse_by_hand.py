@@ -19,12 +19,12 @@ from torch import Tensor, nn
 from membrane.bench.peers.net import TORCH, Kit, Net, net_layers
 from membrane.bench.workloads import Workload
 
-COMMON_NOTE = (
+NORSE_NOTE = (
     "Norse's surrogate gradient is its own default (SuperSpike), and a potential just at the threshold is no spike"
 )
 NOTES = {
-    "if": f"{COMMON_NOTE}; its IF resets to zero, for it has none with soft reset",
-    "lif": f"{COMMON_NOTE}; otherwise its `LIFBoxCell` with dt/τ = 1/2 is the same function",
+    "if": f"{NORSE_NOTE}; its IF resets to zero, for it has none with soft reset",
+    "lif": f"{NORSE_NOTE}; otherwise its `LIFBoxCell` with dt/τ = 1/2 is the same function",
 }
 
 

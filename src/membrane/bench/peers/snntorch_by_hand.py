@@ -12,10 +12,10 @@ from torch import Tensor, nn
 from membrane.bench.peers.net import TORCH, Kit, Net, net_layers
 from membrane.bench.workloads import Workload
 
-COMMON_NOTE = "snnTorch passes no gradient through the reset, and a potential just at the threshold is no spike"
+SNNTORCH_NOTE = "snnTorch passes no gradient through the reset, and a potential just at the threshold is no spike"
 NOTES = {
-    "if": f"{COMMON_NOTE}; otherwise its `Leaky` with β 1 is the same function",
-    "lif": f"{COMMON_NOTE}; otherwise its `Leaky` with β 1/2 and threshold 2 is the same function",
+    "if": f"{SNNTORCH_NOTE}; otherwise its `Leaky` with β 1 is the same function",
+    "lif": f"{SNNTORCH_NOTE}; otherwise its `Leaky` with β 1/2 and threshold 2 is the same function",
 }
 
 
