@@ -63,7 +63,7 @@ def jobs_of_sweep(composer: Composer, master: DictConfig, overrides: Sequence[st
 
 
 def basic_sweeper_jobs(composer: Composer, master: DictConfig, parsed: Sequence[Any]) -> list[Sequence[str]]:
-    """Return the overrides of each job that Hydra's own sweeper makes. Raises ConfigError if there is none."""
+    """Return the overrides of each job of Hydra's own sweeper. Raises ConfigError if there is none."""
     params = composer.parse([f"{key}={value}" for key, value in (master.hydra.sweeper.get("params") or {}).items()])
     if any(override.key_or_group.split(".")[0] == "trust" for override in params):
         raise ConfigError("hydra.sweeper.params: trust may be said on the command line and in conf/local only")
@@ -87,7 +87,7 @@ def sweeper_search_space(
 
 
 def typical_job(composer: Composer, fixed: Sequence[str], parsed: Sequence[Any]) -> Job:
-    """Return the job without what is swept, after composing every choice that a sweeper may make later."""
+    """Return the job of the fixed overrides, after composing each choice that a sweeper may make later."""
     repository = composer.repository(parsed)
     for override in parsed:
         if override.is_discrete_sweep() and repository.group_exists(override.key_or_group):

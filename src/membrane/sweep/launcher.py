@@ -1,4 +1,4 @@
-"""The jobs of a sweep in processes of their own: `hydra/launcher=processes`."""
+"""The launcher of a sweep's jobs in processes of their own: `hydra/launcher=processes`."""
 
 import logging
 import signal
@@ -27,7 +27,7 @@ from membrane.sweep.task import Task, failure_time, record_failure, runnable_con
 log = logging.getLogger(__name__)
 
 SWEEP_SETTINGS = ("hydra.mode", "hydra.sweep", "hydra.sweeper", "hydra.launcher", "hydra/sweeper", "hydra/launcher")
-"""Hydra's settings that a job of the sweep is not given."""
+"""Hydra's settings that a sweep does not pass on to its jobs."""
 KILLED_BY_STOP = (128 + signal.SIGTERM, -signal.SIGTERM, -signal.SIGKILL)
 """The exit codes of a job that was told to stop and could not save."""
 
@@ -163,8 +163,8 @@ class JobsInProcesses:
             log.info("%s: stopped with a checkpoint: %s", job.name, job.folder.path)
         elif code in KILLED_BY_STOP and self.task.stop.signum is not None:
             tally.stopped += 1
-            how = "without a new checkpoint" if job.folder.has_checkpoint() else "before its first checkpoint"
-            log.info("%s: stopped %s: %s", job.name, how, job.folder.path)
+            when = "without a new checkpoint" if job.folder.has_checkpoint() else "before its first checkpoint"
+            log.info("%s: stopped %s: %s", job.name, when, job.folder.path)
         else:
             tally.failed += 1
             log.error("%s: failed: %s; see %s", job.name, job_error(job), job.child.log)

@@ -1,4 +1,4 @@
-"""The function that Hydra calls for each job: a job that fails never ends the others of its sweep."""
+"""The task that Hydra calls for each job: a job that fails does not end the others of its sweep."""
 
 import logging
 import traceback
@@ -82,7 +82,7 @@ def runnable_config(composed: DictConfig, overrides: Sequence[str]) -> Config:
 
 
 def rehearsed(config: Config | ConfigError) -> Config | ConfigError:
-    """Return the configuration if all of it can be built, or why not; that of a finished run is not built."""
+    """Return the configuration, or a ConfigError if a part of it cannot be built; a finished run is not built."""
     if isinstance(config, ConfigError):
         return config
     try:
@@ -98,8 +98,8 @@ def rehearsed(config: Config | ConfigError) -> Config | ConfigError:
 
 
 def log_failure(error: BaseException, folder: RunFolder | None) -> None:
-    """Log one line for a job that failed, and record in its folder what no run has recorded by itself."""
-    if isinstance(error, RunFailed):  # told and recorded already
+    """Log a line for a job that failed, and write FAILED.json if its run has not."""
+    if isinstance(error, RunFailed):  # logged and recorded already
         return
     if isinstance(error, ConfigError | DataError | Occupied):
         log.error("membrane: %s", error)

@@ -73,7 +73,7 @@ def refuse_without_optuna() -> None:
 
 
 def search_digest(content: Any) -> str:
-    """Return the SHA-256, 12 hex digits, of the canonical JSON of what is searched, or of how."""
+    """Return the SHA-256, 12 hex digits, of the canonical JSON of ``content``."""
     text = json.dumps(content, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
