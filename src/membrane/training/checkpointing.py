@@ -17,8 +17,8 @@ from membrane.runs.stopping import Pruned, Stop
 from membrane.scores import score_of
 from membrane.training import checkpoints
 
-# Lightning 2.6.6 has no public way to say that validation was interrupted: these are the key and the counters in its
-# loops' state with which a resumed fit enters the validation of the same epoch anew.
+# private to Lightning 2.6.6, which has no public way to say that validation was interrupted: the key and the counters
+# in its loops' state with which a resumed fit begins the validation of the same epoch anew
 VALIDATION_PROGRESS = "epoch_loop.val_loop.batch_progress"
 INTERRUPTED_TOTAL = {"ready": 1, "started": 1, "processed": 0, "completed": 0}
 NOTHING_DONE = {"ready": 0, "started": 0, "processed": 0, "completed": 0}
@@ -81,7 +81,7 @@ class KeepBestAndLast(Checkpoint):
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Let the training data begin where the checkpoint was written."""
-        # Lightning 2.6.6 does so when it makes the loader, which counting the schedule's steps has made before
+        # private to Lightning 2.6.6, which calls it only when it makes the loader, here made for the schedule before
         trainer.fit_loop._load_combined_loader_states()
         if self.extends:
             reschedule(trainer, pl_module)
@@ -138,7 +138,7 @@ class KeepBestAndLast(Checkpoint):
         if stopped:
             for averaging in trainer.callbacks:  # type: ignore[attr-defined]
                 if isinstance(averaging, WeightAveraging):
-                    # Lightning 2.6.6 validates the averaged weights and has no public way to swap them back
+                    # private to Lightning 2.6.6: nothing public swaps the averaged weights that it validates back
                     averaging._swap_models(pl_module)
             self.validating = True
             self.write(trainer)
