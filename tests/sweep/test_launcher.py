@@ -277,7 +277,7 @@ def test_of_twelve_jobs_four_fail_each_in_its_way_and_only_they_run_again(tmp_pa
     assert again.returncode == 0
     assert out.count("finished already: ") == 8
     assert "4 of 12 jobs to run" in out
-    assert out.splitlines()[-1] == "sweep: 12 finished, 0 failed"
+    assert out.splitlines()[-1] == "sweep: 4 finished, 8 finished before, 0 failed"
     assert {path: path.read_bytes() for path in before} == before
     assert all((folder / "result.json").exists() and not (folder / "FAILED.json").exists() for folder in failed)
 
