@@ -148,3 +148,33 @@ def test_why_a_run_failed_in_one_line() -> None:
     assert failure_line({"error": "killed by signal 9", "traceback": ""}) == "killed by signal 9"
     assert failure_line({"error": "two\nlines"}) == "two"
     assert failure_line({"error": ""}) == "unknown"
+
+
+@pytest.mark.parametrize(
+    ("command", "overrides"),
+    [
+        (["train.py", "model=smlp", "++seed=3"], ["model=smlp", "seed=3"]),
+        (["membrane", "train", "--config-dir", "mine", "-p=x", "neuron.tau=2.5", "hydra.mode=RUN"], ["neuron.tau=2.5"]),
+        (["membrane-train", "epochs=3"], ["epochs=3"]),  # as it was called once
+        (["membrane", "train"], []),
+        (["membrane", "train", "-m", "seed=0,1"], None),
+        (["train.py", "sweep=seeds", "epochs=3"], None),
+        (None, None),
+        ("train.py", []),
+    ],
+    ids=str,
+)
+def test_a_single_run_says_with_what_it_was_started(runs: Path, command: object, overrides: list[str] | None) -> None:
+    folder = finished_run(runs / "a" / "f0" / "seed0")
+    recorded = {} if command is None else {"command": command}
+    (folder / "provenance.json").write_text(json.dumps({"fingerprint": "f0", "seed": 0, **recorded}))
+    [run] = survey(runs, NOW).runs
+    assert run.overrides == overrides
+
+
+def test_what_a_sweep_recorded_of_its_job_comes_first(runs: Path) -> None:
+    folder = finished_run(runs / "a" / "f0" / "seed0")
+    (folder / "provenance.json").write_text(json.dumps({"command": ["train.py", "seed=0", "trainer.progress=false"]}))
+    record_sweep(runs, ("a/f0/seed0", ["seed=0"]))
+    [run] = survey(runs, NOW).runs
+    assert run.overrides == ["seed=0"]

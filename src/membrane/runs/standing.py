@@ -19,6 +19,9 @@ from membrane.runs.saved import CONFIG, RESULT, read_json
 from membrane.runs.tail import Advance, read_advance
 from membrane.scores import principal_score
 
+PROVENANCE = "provenance.json"
+OF_A_SWEEP = ("-m", "--multirun", "sweep=", "hydra.mode=MULTIRUN")
+"""Words that make a command line one of several runs: what it says holds for none of them alone."""
 TELLING = {RESULT, "FAILED.json", "metrics.csv", "checkpoints"}
 """The names in a run's folder whose time of change matters."""
 EPOCHS = re.compile(rb"^epochs: (\d+)\s*$", re.MULTILINE)
@@ -79,6 +82,8 @@ def inspect_run(folder: Path, shown: str, overrides: list[str] | None, now: floa
         run.status = "damaged"
         run.damaged.append(why_unreadable(error))
         return run
+    if overrides is None and PROVENANCE in changes:
+        run.overrides = typed_overrides(folder)
     run.changed = max(changes.values(), default=started)
     if RESULT in changes:
         fill_finished(run, folder)
@@ -89,6 +94,15 @@ def inspect_run(folder: Path, shown: str, overrides: list[str] | None, now: floa
     elif changes:
         fill_ended(run, folder, changes)
     return run
+
+
+def typed_overrides(folder: Path) -> list[str] | None:
+    """Return the settings that a single run was started with; None for a sweep's job, or if nothing says them."""
+    with suppress(*UNREADABLE):
+        words = [str(word).removeprefix("++") for word in read_json(folder / PROVENANCE)["command"]]
+        if not any(word.startswith(OF_A_SWEEP) for word in words):
+            return [word for word in words if "=" in word and not word.startswith(("-", "hydra."))]
+    return None
 
 
 @contextmanager
