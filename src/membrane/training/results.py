@@ -30,6 +30,7 @@ from membrane.schema import Config
 from membrane.scores import SCORES
 from membrane.tracking.loggers import Tracker
 from membrane.training.evaluation import CheckpointTest
+from membrane.training.run_length import length_warnings
 
 log = logging.getLogger(__name__)
 MACHINE = ("processor", "device", "kernels")
@@ -111,6 +112,8 @@ def announce(folder: RunFolder, config: Config, data: DataModule, learner: Learn
     log.info("precision: %s%s", config.precision, ", channels last" if config.trainer.channels_last else "")
     if mixes_timesteps(learner.model) and config.framework.name_of_choice.startswith("multistep"):
         log.info("batch norm: in training, multi-step normalises over T·N at once, single-step at each timestep")
+    for line in length_warnings(config, len(samples)) if config.debug is None else ():
+        log.warning("%s", line)
     log.info("epochs: 0 to %d, as in metrics.csv and the figures", config.epochs - 1)
     log.info("folder: %s", folder.path)
 

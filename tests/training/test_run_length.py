@@ -1,0 +1,65 @@
+"""A run that is too short for its moving average or its warm-up says so in a line at its start."""
+
+import copy
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+
+from membrane.config.check import check
+from membrane.schema.training import EMA
+from membrane.training.run_length import initial_share, length_warnings
+
+AVERAGE = "lightning.pytorch.callbacks.EMAWeightAveraging"
+
+
+def warnings(raw: dict[str, Any], samples: int = 1000, **changes: Any) -> list[str]:
+    return list(length_warnings(check({**copy.deepcopy(raw), **changes}), samples))
+
+
+@pytest.mark.parametrize(
+    ("every", "start", "steps"), [(1, None, 30), (1, 7, 30), (3, None, 30), (4, 5, 30), (1, 40, 30), (5, 28, 30)]
+)
+def test_the_share_is_what_lightning_leaves_of_the_first_weights(every: int, start: int | None, steps: int) -> None:
+    from lightning.pytorch.callbacks import EMAWeightAveraging
+    from torch.optim.swa_utils import AveragedModel, get_ema_avg_fn
+
+    settings = {"decay": 0.9, "update_every_n_steps": every, "update_starting_at_step": start}
+    callback = EMAWeightAveraging(**settings)
+    weight = torch.nn.Linear(1, 1, bias=False)
+    average = AveragedModel(weight, avg_fn=get_ema_avg_fn(0.9))
+    with torch.no_grad():
+        weight.weight.fill_(1.0)
+        average.module.weight.fill_(1.0)
+        for step in range(steps):
+            if callback.should_update(step_idx=step):
+                average.update_parameters(weight)
+                weight.weight.fill_(0.0)  # all weights after the first averaged ones are zero
+    assert initial_share(EMA(**{"_target_": AVERAGE, **settings}), steps) == pytest.approx(average.module.weight.item())
+
+
+def test_only_a_run_that_is_too_short_for_its_average_is_warned(raw: dict[str, Any]) -> None:
+    ema = {"ema": {"_target_": AVERAGE}}
+    # 1000 samples in batches of 100: 10 steps an epoch; 0.999 ** 2302 = 0.1
+    [line] = warnings(raw, batch_size=100, epochs=200, callbacks=ema)
+    assert line.startswith("callbacks.ema: 14 % of the average after 2000 steps is still the weights of its beginning")
+    assert not warnings(raw, batch_size=100, epochs=240, callbacks=ema)
+    assert warnings(raw, batch_size=100, epochs=240, callbacks=ema, trainer={**raw["trainer"], "accumulate": 2})
+    assert not warnings(raw, epochs=1)
+
+
+def test_only_a_warm_up_that_takes_the_whole_run_is_warned(raw: dict[str, Any]) -> None:
+    rising = {**raw["scheduler"], "warmup": 3}
+    for epochs in (2, 3):
+        [line] = warnings(raw, epochs=epochs, scheduler=rising)
+        assert line.startswith(f"scheduler.warmup=3 takes all of epochs={epochs}: ")
+    assert not warnings(raw, epochs=4, scheduler=rising)
+
+
+def test_a_run_says_so_once_at_its_start(small: Callable[..., int], capsys: pytest.CaptureFixture[str]) -> None:
+    assert small("callbacks=[ema]", "scheduler.warmup=1", "++trainer.progress=true") == 0
+    lines = capsys.readouterr().out.splitlines()
+    for beginning in ("callbacks.ema: ", "scheduler.warmup=1 takes all"):
+        [line] = [line for line in lines if line.startswith(beginning)]
+        assert lines.index(line) < next(number for number, each in enumerate(lines) if each.startswith("epoch "))
