@@ -39,8 +39,11 @@ SHORTEST = 60.0
 class Run:
     """A run's status and what else its files say, None where they do not. Times in seconds.
 
-    ``changed`` counts from 1970, ``age`` from the last sign of life of a run that is running; ``completed`` is
-    its number of completed epochs; ``damaged`` says what could not be read.
+    ``folder`` is its path as it is shown, ``status`` one of the eight above, ``changed`` the time of its last change,
+    since 1970. ``completed`` of ``epochs`` epochs took ``seconds``; ``left`` is what the others will take. A running
+    run gave its last sign of life ``age`` seconds ago; it is ``silent`` if that is too long, and ``process`` says
+    who runs it. ``metrics`` are a finished run's, ``error`` is a failed one's, ``overrides`` are those that a sweep
+    has of it, and ``damaged`` says which of its files could not be read, and why.
     """
 
     folder: str

@@ -14,7 +14,7 @@ LONGEST = 1 << 20
 
 @dataclass(frozen=True)
 class Advance:
-    """How far a training is: ``completed`` epochs, which is also the number of the next, and ``seconds`` trained.
+    """A training's progress: ``completed`` epochs, which is also the number of the next, and ``seconds`` trained.
 
     ``done`` is the number of epochs behind it, as a fraction, unknown in the first epoch; ``gap`` the longest time in
     seconds between two neighbouring rows, unknown of a single row.
