@@ -71,6 +71,16 @@ def test_metrics_have_fixed_columns_and_rows_for_steps_and_epochs(small: Run) ->
     best = max(after, key=lambda row: row["val/acc"])
     result = json.loads((run / "result.json").read_text())
     assert result["metrics"]["val/acc"] == pytest.approx(best["val/acc"], abs=1e-9)
+    assert (result["best"]["epoch"], result["best"]["step"]) == (best["epoch"], best["step"])
+    assert (result["best"]["monitor"], result["best"]["value"]) == ("val/acc", result["metrics"]["val/acc"])
+
+
+def test_among_equals_the_first_epoch_is_the_best(small: Run) -> None:
+    assert small("epochs=3", "optimizer.lr=1e-30") == 0
+    run = only("digits/*/seed0")
+    assert len({row["val/acc"] for row in read_rows(run / "metrics.csv") if "val/acc" in row}) == 1
+    best = json.loads((run / "result.json").read_text())["best"]
+    assert (best["epoch"], best["step"], best["ties"]) == (0, 20, "the first epoch")
 
 
 def test_the_reported_numbers_are_those_of_the_saved_outputs(small: Run) -> None:
@@ -224,7 +234,9 @@ def test_the_papers_protocol_reports_last_mean_and_best(small: Run) -> None:
 def test_the_last_protocol_selects_nothing(small: Run) -> None:
     assert small("protocol=last", "epochs=2") == 0
     run = only("digits/*/seed0")
-    metrics = json.loads((run / "result.json").read_text())["metrics"]
+    result = json.loads((run / "result.json").read_text())
+    metrics = result["metrics"]
+    assert result["best"] is None
     assert not any(name.startswith(("val/", "oracle/")) for name in metrics)
     assert metrics["test/acc"] == metrics["test_last/acc"]
     table = read_rows(run / "metrics.csv")

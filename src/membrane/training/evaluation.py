@@ -25,11 +25,16 @@ from membrane.training.assembly import build_data, build_learner, build_trainer,
 
 @dataclass(frozen=True)
 class CheckpointTest:
-    """The scores of a checkpoint on the test set (`loss`, `acc`, …) and the arrays of outputs/test.npz."""
+    """The scores of a checkpoint on the test set (`loss`, `acc`, …) and the arrays of outputs/test.npz.
+
+    ``epoch`` and ``step`` are those of metrics.csv at which the checkpoint was written.
+    """
 
     metrics: dict[str, float]
     outputs: dict[str, np.ndarray]
     checkpoint: Path
+    epoch: int
+    step: int
 
 
 def test_checkpoints(config: Config, learner: Learner, data: DataModule, folder: Path) -> dict[str, CheckpointTest]:
@@ -43,12 +48,13 @@ def test_checkpoints(config: Config, learner: Learner, data: DataModule, folder:
 
 def test_checkpoint(trainer: L.Trainer, learner: Learner, data: DataModule, checkpoint: Path) -> CheckpointTest:
     """Load a checkpoint's weights into the learner and test it."""
-    checkpoints.load_weights(learner, checkpoints.read_checkpoint(checkpoint)["state_dict"])
+    content = checkpoints.read_checkpoint(checkpoint)
+    checkpoints.load_weights(learner, content["state_dict"])
     trainer.test(learner, datamodule=data, verbose=False)
     metrics = {name.removeprefix("test/"): float(value) for name, value in trainer.callback_metrics.items()}
     names = learner.collected[0]
     outputs = {name: torch.cat([batch[name] for batch in learner.collected]).numpy() for name in names}
-    return CheckpointTest(metrics, outputs, checkpoint)
+    return CheckpointTest(metrics, outputs, checkpoint, content["epoch"], content["global_step"])
 
 
 def measure_run(run: Path, config: Config) -> tuple[dict[str, float], Path]:

@@ -152,6 +152,22 @@ def result_content(
     }
 
 
+def best_checkpoint(config: Config, fit: Fit, tested: CheckpointTest) -> dict[str, Any] | None:
+    """Return which checkpoint validation selected, for result.json; None under a protocol that selects none."""
+    monitor = config.trainer.monitor
+    if config.protocol != "val_best" or monitor is None:
+        return None
+    value = fit.validation.get(monitor)
+    # KeepBestAndLast keeps a checkpoint until a later epoch is strictly better
+    return {
+        "epoch": tested.epoch,
+        "step": tested.step,
+        "monitor": monitor,
+        "value": value,
+        "ties": "the first epoch",
+    }
+
+
 def result_metrics(fit: Fit, tests: Mapping[str, Any], table: Path) -> dict[str, float]:
     """Return `val/*`, `test/*` and `test_last/*`, and under the paper's protocol what papers compare.
 
@@ -201,7 +217,8 @@ def finish(
         log.info("debug run: no result is kept; its files are in %s", folder.path)
         return
     (folder.path / "FAILED.json").unlink(missing_ok=True)
-    result = result_content(folder, config, learner, data, fit, metrics) | {"micro_batch": micro_batch}
+    result = result_content(folder, config, learner, data, fit, metrics)
+    result |= {"micro_batch": micro_batch, "best": best_checkpoint(config, fit, tests["test"])}
     folder.write("result.json", result)
     suggest_next(folder, config)
 
