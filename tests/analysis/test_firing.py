@@ -82,13 +82,13 @@ def test_scaled_spikes_have_another_mean_than_rate(framework: Framework) -> None
 def test_rates_are_those_of_spikingjellys_monitor(framework: Framework) -> None:
     net, x = convolutional(), 3 * torch.rand(3, 1, 5, 5)
     with torch.no_grad():
-        found = measured(net, framework, x).rates()
+        rates = measured(net, framework, x).rates()
         recorder = monitor.OutputMonitor(net, neuron.LIFNode)
         framework(net, x)
     for name in ("2", "5"):
         spikes = torch.cat([record.flatten() for record in recorder[name]])
-        assert found[name] == pytest.approx(spikes.mean().item(), abs=1e-6)
-        assert 0 < found[name] < 1
+        assert rates[name] == pytest.approx(spikes.mean().item(), abs=1e-6)
+        assert 0 < rates[name] < 1
     recorder.remove_hooks()
 
 

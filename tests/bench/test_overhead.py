@@ -21,8 +21,8 @@ def test_the_bare_loop_takes_the_steps_that_the_trainer_takes(
     config = check(raw | {"protocol": "last", "logger": None, "epochs": 2, "threads": 1, "timesteps": 2})
     ours, bare = build_learner(config), build_learner(config)
     before = {name: value.clone() for name, value in bare.model.state_dict().items()}
-    found = overhead.time_steps(config, ours, bare, tmp_path)
-    assert [len(seconds) for seconds in found.values()] == [30, 30]
+    times = overhead.time_steps(config, ours, bare, tmp_path)
+    assert [len(seconds) for seconds in times.values()] == [30, 30]
     for name, value in ours.model.state_dict().items():
         torch.testing.assert_close(bare.model.state_dict()[name], value, rtol=1e-4, atol=1e-6)
     assert any(not torch.equal(before[name], value) for name, value in bare.model.state_dict().items())

@@ -124,11 +124,11 @@ def test_the_floor_is_a_plain_relu_net_on_all_images(name: str) -> None:
     source, x = settled(workload)
     floor = built(PEERS[-1], workload)
     copy_weights(source.module, floor.module)
-    found = outputs(floor, x)
+    result = outputs(floor, x)
     frames = x.transpose(0, 1) if workload.in_data else x.expand(workload.timesteps, *x.shape)
     with torch.no_grad():
         expected = torch.stack([floor.module(frame) for frame in frames])
-    torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(result, expected, atol=1e-5, rtol=1e-5)
     assert not any(isinstance(module, neuron.BaseNode) for module in floor.module.modules())
 
 
@@ -136,14 +136,14 @@ def spikes_as_worked_out(peer: Peer) -> None:
     """Compare a neuron alone with its equation, step by step."""
     workload = replace(next(each for each in WORKLOADS if not each.classes), shape=(2, 3, 3), batch=2)
     net, (x, _) = built(peer, workload), random_samples(workload, CPU)
-    found = net.forward(net.arrange(x))
+    result = net.forward(net.arrange(x))
     v, expected = torch.zeros(2, 2, 3, 3), []
     for t in range(workload.timesteps):
         v = v + x[:, t]
         spikes = (v >= 1).float()
         v = v * (1 - spikes) if peer.name == "Norse" else v - spikes
         expected.append(x[:, t].relu() if peer.role == "floor" else spikes)
-    torch.testing.assert_close(found, torch.stack(expected))
+    torch.testing.assert_close(result, torch.stack(expected))
 
 
 @pytest.mark.parametrize("peer", PEERS, ids=lambda peer: peer.name)
@@ -176,8 +176,8 @@ def test_signals_lie_channels_last_where_the_layout_is_ours() -> None:
 def test_channels_last_changes_the_layout_and_no_number(name: str) -> None:
     workload = small(name)
     x, _ = random_samples(workload, CPU)
-    found = lay_out_input(x, workload, channels_last=True)
-    assert torch.equal(found, x)
-    merged = found.transpose(0, 1).flatten(0, 1) if workload.in_data else found
+    result = lay_out_input(x, workload, channels_last=True)
+    assert torch.equal(result, x)
+    merged = result.transpose(0, 1).flatten(0, 1) if workload.in_data else result
     assert merged.movedim(1, -1).is_contiguous()
-    assert merged.data_ptr() == found.data_ptr()
+    assert merged.data_ptr() == result.data_ptr()

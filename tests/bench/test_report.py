@@ -29,9 +29,9 @@ CASE = Case(
 def cells(text: str, name: str, precision: str) -> list[str]:
     """A row of the table."""
     for line in text.splitlines():
-        found = [cell.strip(" *") for cell in line.strip("|").split("|")]
-        if found[:2] == [name, precision]:
-            return found[2:]
+        cells = [cell.strip(" *") for cell in line.strip("|").split("|")]
+        if cells[:2] == [name, precision]:
+            return cells[2:]
     raise AssertionError(f"no row for {name}, {precision} in {text}")
 
 
@@ -43,9 +43,9 @@ def test_a_spread_is_the_median_and_its_quartiles() -> None:
 def test_ratios_are_taken_round_by_round() -> None:
     """One round in which everything was twice as slow does not show."""
     ours, floor = CASE.timings[0], CASE.floor("fp32")
-    found = ratio(ours, floor)
-    assert found is not None
-    assert (found.middle, found.low, found.high) == pytest.approx((1.2, 1.1, 1.2))
+    ratios = ratio(ours, floor)
+    assert ratios is not None
+    assert (ratios.middle, ratios.low, ratios.high) == pytest.approx((1.2, 1.1, 1.2))
     assert ratio(ours, None) is None
 
 
@@ -109,6 +109,6 @@ def test_bars_have_the_floors_drawn_in() -> None:
 def test_lines_go_over_what_was_swept() -> None:
     figure = line_figure([CASE, replace(CASE, workload=replace(W1, timesteps=8))], "timesteps")
     [axes] = figure.axes
-    found = {line.get_label(): (list(line.get_xdata()), list(line.get_ydata())) for line in axes.get_lines()}
-    assert len(found) == len(CASE.timings)
-    assert found["snnTorch, fp32"] == ([4, 8], pytest.approx([900, 900]))
+    curves = {line.get_label(): (list(line.get_xdata()), list(line.get_ydata())) for line in axes.get_lines()}
+    assert len(curves) == len(CASE.timings)
+    assert curves["snnTorch, fp32"] == ([4, 8], pytest.approx([900, 900]))

@@ -26,8 +26,8 @@ def test_features_are_what_the_layers_leave(name: str, features: int) -> None:
 
 
 def test_on_cuda_batches_are_of_256_at_two_numbers_of_timesteps() -> None:
-    found = chosen_workloads(["W1", "W2"], "cuda", None, 1.0)
-    assert [(each.name, each.timesteps, each.batch) for each in found] == [
+    workloads = chosen_workloads(["W1", "W2"], "cuda", None, 1.0)
+    assert [(each.name, each.timesteps, each.batch) for each in workloads] == [
         ("W1", 4, 256),
         ("W1", 16, 256),
         ("W2", 4, 256),

@@ -315,7 +315,7 @@ def test_labels_keep_their_order_and_distance(positions: list[float], gap: float
     placed = apart(positions, gap)
     order = np.argsort(positions, kind="stable")
     assert all(placed[b] - placed[a] >= gap - 1e-9 for a, b in pairwise(order))
-    assert all(-1e-9 <= place <= 1 + 1e-9 for place in placed)
+    assert all(-1e-9 <= position <= 1 + 1e-9 for position in placed)
 
 
 @pytest.mark.parametrize(

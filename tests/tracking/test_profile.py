@@ -26,11 +26,11 @@ class Clock:
 def test_each_part_has_the_time_that_no_other_has(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = Clock()
     monkeypatch.setattr(profile, "perf_counter", clock)
-    told = StepProfile()
+    timings = StepProfile()
 
     def spend(action: str, before: float, *inside: Callable[[], None], after: float = 0.0) -> Callable[[], None]:
         def spent() -> None:
-            with told.profile(action):
+            with timings.profile(action):
                 clock.now += before
                 for each in inside:
                     each()
@@ -47,8 +47,8 @@ def test_each_part_has_the_time_that_no_other_has(monkeypatch: pytest.MonkeyPatc
     validation = spend("[_EvaluationLoop].val_next", 100, layer)
     spend("[Callback]Recorder.on_fit_start", 1000)()
     spend("run_training_epoch", 0, fetch, batch, fetch, batch, recorder, validation, fetch, batch)()
-    assert told.steps == 2
-    assert told.parts() == {
+    assert timings.steps == 2
+    assert timings.parts() == {
         "data": 16,
         "augmentation": 4,
         "layer conv": 16,
@@ -62,21 +62,21 @@ def test_each_part_has_the_time_that_no_other_has(monkeypatch: pytest.MonkeyPatc
 
 
 def test_an_action_that_an_exception_left_open_is_ended_with_the_one_around_it() -> None:
-    told = StepProfile()
-    told.start("run_training_epoch")
-    told.start("layer conv")
-    told.stop("run_training_epoch")
-    told.stop("layer conv")
-    assert told.open == []
+    timings = StepProfile()
+    timings.start("run_training_epoch")
+    timings.start("layer conv")
+    timings.stop("run_training_epoch")
+    timings.stop("layer conv")
+    assert timings.open == []
 
 
 def test_after_the_fit_the_learner_is_what_it_was(raw: dict[str, Any]) -> None:
     learner = build_learner(check(raw))
     before = (learner.augmented, learner.framework, [dict(each._forward_hooks) for each in learner.modules()])
-    told = StepProfile()
-    told.watch(learner)
+    timings = StepProfile()
+    timings.watch(learner)
     assert learner.framework is not before[1]
-    told.leave(learner)
+    timings.leave(learner)
     assert before == (learner.augmented, learner.framework, [dict(each._forward_hooks) for each in learner.modules()])
     assert not any(each._forward_pre_hooks for each in learner.modules())
 

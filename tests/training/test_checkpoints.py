@@ -23,9 +23,9 @@ def content() -> dict:
 def test_what_is_saved_comes_back_with_its_digest(tmp_path: Path) -> None:
     path = tmp_path / "checkpoints" / "best.ckpt"
     checkpoints.write_checkpoint(content(), path)
-    found = checkpoints.read_checkpoint(path)
-    assert torch.equal(found["state_dict"]["weight"], torch.arange(6.0).reshape(2, 3))
-    assert found["epoch"] == 3
+    checkpoint = checkpoints.read_checkpoint(path)
+    assert torch.equal(checkpoint["state_dict"]["weight"], torch.arange(6.0).reshape(2, 3))
+    assert checkpoint["epoch"] == 3
     digest = (path.parent / "best.ckpt.sha256").read_text().split()[0]
     assert digest == hashlib.sha256(path.read_bytes()).hexdigest()
     assert sorted(each.name for each in path.parent.iterdir()) == ["best.ckpt", "best.ckpt.sha256"]
@@ -33,11 +33,11 @@ def test_what_is_saved_comes_back_with_its_digest(tmp_path: Path) -> None:
 
 @given(st.integers(0, 10_000), st.integers(0, 7))
 @settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_any_flipped_bit_is_noticed(tmp_path: Path, place: int, bit: int) -> None:
+def test_any_flipped_bit_is_noticed(tmp_path: Path, position: int, bit: int) -> None:
     path = tmp_path / "last.ckpt"
     checkpoints.write_checkpoint(content(), path)
     damaged = bytearray(path.read_bytes())
-    damaged[place % len(damaged)] ^= 1 << bit
+    damaged[position % len(damaged)] ^= 1 << bit
     path.write_bytes(damaged)
     with pytest.raises(DataError, match=r"last\.ckpt: damaged"):
         checkpoints.read_checkpoint(path)
@@ -130,18 +130,18 @@ def test_killed_at_any_moment_of_saving_the_last_checkpoint_is_whole(
 @given(st.integers(0, 10_000), st.integers(0, 7), st.booleans())
 @settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_the_previous_checkpoint_stands_in_for_a_damaged_one(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture, place: int, bit: int, cut: bool
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, position: int, bit: int, cut: bool
 ) -> None:
     last, previous = tmp_path / "last.ckpt", tmp_path / "previous.ckpt"
     checkpoints.write_checkpoint(content(), last)
     checkpoints.link_checkpoint(last, previous)
     checkpoints.write_checkpoint({**content(), "epoch": 4}, last)
     damaged = bytearray(last.read_bytes())
-    damaged[place % len(damaged)] ^= 1 << bit
-    last.write_bytes(damaged[: place % len(damaged)] if cut else damaged)
-    path, found = checkpoints.newest_readable(tmp_path)
+    damaged[position % len(damaged)] ^= 1 << bit
+    last.write_bytes(damaged[: position % len(damaged)] if cut else damaged)
+    path, checkpoint = checkpoints.newest_readable(tmp_path)
     assert path == previous
-    assert found["epoch"] == 3
+    assert checkpoint["epoch"] == 3
     assert f"{last}: damaged" in caplog.text
     assert "previous.ckpt is used instead" in caplog.text
     assert not last.exists()  # saving now makes the good one `previous` of nothing

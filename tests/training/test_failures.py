@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import torch
+from run_paths import only
 
 from membrane.data.feed.loader import Batches
 from membrane.errors import Stopped
@@ -35,11 +36,6 @@ class Greedy(SMLP):
 GREEDY = ("model._target_=their_nets.Greedy", "trust=[their_nets.Greedy]")
 
 
-def only(pattern: str) -> Path:
-    [found] = Path("runs").glob(pattern)
-    return found
-
-
 @pytest.fixture
 def theirs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     (tmp_path / "their_nets.py").write_text(THEIRS)
@@ -57,9 +53,9 @@ def poisoned(monkeypatch: pytest.MonkeyPatch) -> Callable[[int, float], None]:
 
         def building(self: Batches, chosen: Any, epoch: int, batch: int) -> Any:
             nonlocal count
-            made = build(self, chosen, epoch, batch)
+            built = build(self, chosen, epoch, batch)
             count += self.order is not None
-            return made._replace(x=made.x * value) if count == step and self.order is not None else made
+            return built._replace(x=built.x * value) if count == step and self.order is not None else built
 
         monkeypatch.setattr(Batches, "build", building)
 
@@ -112,9 +108,9 @@ def test_halved_batches_train_the_same_network(membrane: Run, capsys: pytest.Cap
     assert membrane(*arguments, "model.room=64", "name=roomy") == 0
     capsys.readouterr()
     assert membrane(*arguments, "model.room=20", "name=narrow") == 0
-    said = capsys.readouterr().out
-    assert "on_oom=halve goes on with 32 samples at a time" in said
-    assert "on_oom=halve goes on with 16 samples at a time" in said
+    output = capsys.readouterr().out
+    assert "on_oom=halve goes on with 32 samples at a time" in output
+    assert "on_oom=halve goes on with 16 samples at a time" in output
     roomy, narrow = only("roomy/*/seed0"), only("narrow/*/seed0")
     results = [json.loads((run / "result.json").read_text()) for run in (roomy, narrow)]
     assert [result["micro_batch"] for result in results] == [64, 16]
@@ -238,9 +234,9 @@ def test_a_damaged_last_checkpoint_costs_an_epoch_and_no_more(
     last.write_bytes(damaged)
     capsys.readouterr()
     assert membrane(*LEAST, "epochs=3", "name=broken") == 0
-    said = capsys.readouterr().out
-    assert "last.ckpt: damaged (its SHA-256 is not the one in last.ckpt.sha256): previous.ckpt is used instead" in said
-    assert "resumed: from step 40 in epoch 1" in said
+    lines = capsys.readouterr().out
+    assert "last.ckpt: damaged (its SHA-256 is not the one in last.ckpt.sha256): previous.ckpt is used instead" in lines
+    assert "resumed: from step 40 in epoch 1" in lines
     assert remains(run) == remains(only("whole/*/seed0"))
 
 

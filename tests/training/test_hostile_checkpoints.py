@@ -31,8 +31,8 @@ def test_a_checkpoint_trusts_nobody(trust: Any, raw: dict[str, Any]) -> None:
 
 def test_a_hostile_checkpoint_builds_nothing(raw: dict[str, Any], tmp_path: Path) -> None:
     for target in ("canary.Model", "membrane.models.scnn.SCNNx"):
-        said = {**raw, "model": {"_target_": target}}
-        torch.save({"membrane": {"config": said}, "state_dict": {}}, tmp_path / "poison.ckpt")
+        config = {**raw, "model": {"_target_": target}}
+        torch.save({"membrane": {"config": config}, "state_dict": {}}, tmp_path / "poison.ckpt")
         with pytest.raises(ConfigError, match="not on membrane's list"):
             load(tmp_path / "poison.ckpt")
     torch.save({"membrane": {"config": {**raw, "trust": ["canary.Model"]}}, "state_dict": {}}, tmp_path / "poison.ckpt")
@@ -56,7 +56,7 @@ def test_a_checkpoint_that_is_a_pickle_is_not_unpickled(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("said", "because"),
+    ("changes", "because"),
     [
         ({"model": {"_target_": "canary.Model"}}, "not on membrane's list"),
         ({"callbacks": {"c": {"_target_": "canary.Callback"}}}, "not on membrane's list"),
@@ -66,13 +66,13 @@ def test_a_checkpoint_that_is_a_pickle_is_not_unpickled(tmp_path: Path) -> None:
     ],
 )
 def test_a_hostile_run_folder_is_not_evaluated(
-    said: dict[str, Any], because: str, raw: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    changes: dict[str, Any], because: str, raw: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run = tmp_path / "run"
     (run / "checkpoints").mkdir(parents=True)
     (run / "result.json").write_text("{}")
-    (run / "config.yaml").write_text(yaml.safe_dump({**raw, **said}))
-    torch.save({"membrane": {"config": {**raw, **said}}, "state_dict": {}}, run / "checkpoints" / "best.ckpt")
+    (run / "config.yaml").write_text(yaml.safe_dump({**raw, **changes}))
+    torch.save({"membrane": {"config": {**raw, **changes}}, "state_dict": {}}, run / "checkpoints" / "best.ckpt")
     for typed in ([], ["timesteps=1"]):
         assert evaluate([str(run), *typed]) == 2
         error = capsys.readouterr().err

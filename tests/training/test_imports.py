@@ -15,8 +15,8 @@ assert gc.get_freeze_count() > 100_000
 assert not [name for name in sys.modules if name.startswith(("scipy.signal", "scipy.stats"))]
 
 from membrane.cli.main import main
-said = "logger=csv model=smlp model.units=[8] timesteps=2 epochs=1 figures=false threads=1".split()
-assert main(["train", *said]) == 0  # reads digits, which scikit-learn brings
+arguments = "logger=csv model=smlp model.units=[8] timesteps=2 epochs=1 figures=false threads=1".split()
+assert main(["train", *arguments]) == 0  # reads digits, which scikit-learn brings
 assert not [name for name in sys.modules if name.startswith(("scipy.signal", "scipy.stats", "sklearn", "wandb"))]
 imported = gc.get_freeze_count()
 

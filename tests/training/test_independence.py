@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from run_paths import only
 
 FIRST = ("model=scnn", "model.filters=[4]", "model.dropouts=[0.2]", "neuron=plif", "augmentation=[shift,mixup]")
 SECOND = ("framework=singlestep_tid", "model=smlp", "model.units=[8]", "surrogate=atan", "callbacks=[ema]", "seed=3")
@@ -29,11 +30,6 @@ LEAST = ("logger=csv", "epochs=1", "timesteps=2", "threads=1", "trainer.progress
 def drawn() -> tuple[float, float, float]:
     """The next draw of each global generator."""
     return torch.rand(1).item(), float(np.random.rand()), random.random()
-
-
-def only(pattern: str) -> Path:
-    [found] = Path("runs").glob(pattern)
-    return found
 
 
 def test_two_runs_in_one_process_equal_two_processes(

@@ -36,11 +36,11 @@ def tiny() -> nn.Module:
     """fc1 → neuron1 (a learned τ) → head."""
     from spikingjelly.activation_based import neuron
 
-    made = nn.Sequential()
-    made.add_module("fc1", nn.Linear(2, 3))
-    made.add_module("neuron1", neuron.ParametricLIFNode())
-    made.add_module("head", nn.Linear(3, 4))
-    return made
+    net = nn.Sequential()
+    net.add_module("fc1", nn.Linear(2, 3))
+    net.add_module("neuron1", neuron.ParametricLIFNode())
+    net.add_module("head", nn.Linear(3, 4))
+    return net
 
 
 FITTING = {
@@ -77,7 +77,7 @@ def test_a_skipped_module_begins_anew_whatever_its_shape(tiny: nn.Module, tmp_pa
 
 
 @pytest.mark.parametrize(
-    ("changes", "skip", "said"),
+    ("changes", "skip", "message"),
     [
         ({"head__weight": torch.zeros(9, 3)}, (), r"init: head.weight is \[9, 3\] in the checkpoint and is \[4, 3\]"),
         (
@@ -90,19 +90,19 @@ def test_a_skipped_module_begins_anew_whatever_its_shape(tiny: nn.Module, tmp_pa
     ],
 )
 def test_what_does_not_fit_is_one_line(
-    changes: dict[str, Any], skip: tuple[str, ...], said: str, tiny: nn.Module, tmp_path: Path
+    changes: dict[str, Any], skip: tuple[str, ...], message: str, tiny: nn.Module, tmp_path: Path
 ) -> None:
     tensors = {name: tensor for name, tensor in {**FITTING, **changes}.items() if tensor is not None}
-    with pytest.raises(ConfigError, match=said):
+    with pytest.raises(ConfigError, match=message):
         start_from(init(saved(tmp_path / "a.ckpt", **tensors), *skip), tiny)
 
 
 def test_a_checkpoint_that_changed_is_refused(tiny: nn.Module, tmp_path: Path) -> None:
     path = saved(tmp_path / "a.ckpt", **FITTING)
-    known = init(path)
+    settings = init(path)
     saved(path, **{**FITTING, "head__bias": torch.zeros(4)})
     with pytest.raises(ConfigError, match="is not the checkpoint that it was"):
-        start_from(known, tiny)
+        start_from(settings, tiny)
 
 
 def test_the_fingerprint_knows_the_digest_and_not_the_path(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from commands import evaluate
+from run_paths import only
 
 from membrane.data.diabetes import Diabetes
 from membrane.data.samples import Samples
@@ -16,11 +17,6 @@ from membrane.runs.table import read_rows
 Run = Callable[..., int]
 SHORT = ("dataset=diabetes", "epochs=2")
 LEARNS = ("dataset=diabetes", "augmentation=[normalise]", "model.units=[64]", "epochs=10", "optimizer.lr=0.01")
-
-
-def only(pattern: str) -> Path:
-    [found] = sorted(Path("runs").glob(pattern))
-    return found
 
 
 def metrics_of(run: Path) -> dict[str, float]:
@@ -125,9 +121,9 @@ def test_the_last_protocol_trains_on_all_and_selects_nothing(small: Run, capsys:
 def test_the_highest_correlation_can_select(small: Run) -> None:
     assert small(*LEARNS, "epochs=6", "trainer.monitor=val/corr", "callbacks=[early_stop]") == 0
     run = only("diabetes/*/seed0")
-    found = [row["val/corr"] for row in read_rows(run / "metrics.csv") if "val/corr" in row]
-    assert metrics_of(run)["val/corr"] == pytest.approx(max(found), abs=1e-6)
-    assert min(found) < max(found)
+    correlations = [row["val/corr"] for row in read_rows(run / "metrics.csv") if "val/corr" in row]
+    assert metrics_of(run)["val/corr"] == pytest.approx(max(correlations), abs=1e-6)
+    assert min(correlations) < max(correlations)
 
 
 def test_overfitting_one_batch_reaches_almost_no_loss(small: Run) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from run_paths import only
 
 from membrane.errors import Stopped
 from membrane.runs.stopping import Stop
@@ -46,11 +47,6 @@ EVERYTHING = (
     "scheduler.warmup=1",
     "trainer.accumulate=2",
 )
-
-
-def only(pattern: str) -> Path:
-    [found] = Path("runs").glob(pattern)
-    return found
 
 
 @pytest.fixture
@@ -104,9 +100,9 @@ def test_a_run_extended_is_the_longer_run(
     before = {path: path.read_bytes() for path in short.rglob("*") if path.is_file()}
     assert membrane(f"extend={short}", "epochs=5", "name=extended", "logger=csv") == 0
     assert {path: path.read_bytes() for path in short.rglob("*") if path.is_file()} == before
-    said = (only("extended/*/seed0") / "config.yaml").read_text()
-    assert "rerun: false\n" in said  # what was said of that command is not said of this one
-    assert "max_time: null\n" in said
+    saved = (only("extended/*/seed0") / "config.yaml").read_text()
+    assert "rerun: false\n" in saved  # what was said of that command is not said of this one
+    assert "max_time: null\n" in saved
     assert membrane(*WHOLE, *changes, "epochs=5", "name=long") == 0
     extended, long = only("extended/*/seed0"), only("long/*/seed0")
     assert extended.parent.name != long.parent.name
@@ -126,7 +122,7 @@ def test_a_run_that_was_stopped_early_has_its_whole_patience_when_extended(membr
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         (("epochs=3",), "epochs=3: extend=.* begins after 3 epochs: say more than that"),
         (("epochs=5", "optimizer.lr=1"), "optimizer.lr: extend=.* takes it from that run"),
@@ -135,12 +131,12 @@ def test_a_run_that_was_stopped_early_has_its_whole_patience_when_extended(membr
     ],
 )
 def test_what_an_extended_run_may_not_say(
-    membrane: Run, capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...], said: str
+    membrane: Run, capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...], message: str
 ) -> None:
     assert membrane(*WHOLE, "name=short") == 0
     capsys.readouterr()
     assert membrane(f"extend={only('short/*/seed0')}", *arguments) == 2
-    assert re.search(said, capsys.readouterr().err)
+    assert re.search(message, capsys.readouterr().err)
 
 
 def test_nothing_to_extend(membrane: Run, capsys: pytest.CaptureFixture[str]) -> None:
@@ -149,7 +145,7 @@ def test_nothing_to_extend(membrane: Run, capsys: pytest.CaptureFixture[str]) ->
 
 
 @pytest.mark.parametrize(
-    ("name", "content", "said"),
+    ("name", "content", "message"),
     [
         ("checkpoints/last.ckpt", None, r"checkpoints/last\.ckpt: No such file"),
         ("result.json", "{", r"its config\.yaml or result\.json cannot be used"),
@@ -159,7 +155,7 @@ def test_nothing_to_extend(membrane: Run, capsys: pytest.CaptureFixture[str]) ->
     ],
 )
 def test_a_run_that_cannot_be_extended_is_refused_in_one_line(
-    tmp_path: Path, membrane: Run, capsys: pytest.CaptureFixture[str], name: str, content: str | None, said: str
+    tmp_path: Path, membrane: Run, capsys: pytest.CaptureFixture[str], name: str, content: str | None, message: str
 ) -> None:
     run = tmp_path / "theirs"
     (run / "checkpoints").mkdir(parents=True)
@@ -173,4 +169,4 @@ def test_a_run_that_cannot_be_extended_is_refused_in_one_line(
     assert membrane(f"extend={run}", "epochs=5") == 2
     error = capsys.readouterr().err
     assert error.count("\n") == 1
-    assert re.search(f"extend={run}: .*{said}", error)
+    assert re.search(f"extend={run}: .*{message}", error)

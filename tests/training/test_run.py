@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from run_paths import only
 from sklearn.metrics import accuracy_score, balanced_accuracy_score
 
 from membrane.data.digits import Digits
@@ -18,12 +19,6 @@ from membrane.training import checkpoints
 from membrane.training.results import five_seeds_command
 
 Run = Callable[..., int]
-
-
-def only(pattern: str) -> Path:
-    found = sorted(Path("runs").glob(pattern))
-    assert len(found) == 1, found
-    return found[0]
 
 
 def weights(run: Path, name: str = "last") -> dict[str, torch.Tensor]:
@@ -397,8 +392,8 @@ def test_a_run_that_another_process_finished_meanwhile_is_not_cleared(
     looks: list[bool] = []
     look = train.finished_already
 
-    def too_early(config, place):
-        looks.append(bool(looks) and look(config, place))
+    def too_early(config, folder):
+        looks.append(bool(looks) and look(config, folder))
         return looks[-1]
 
     monkeypatch.setattr(task, "finished_already", too_early)

@@ -89,21 +89,21 @@ def kill(folder: Path, name: str, after: float, phase: str | None, *arguments: s
 
     Where it was over before that, on a machine that has become faster, another one is killed earlier.
     """
-    said = folder / f"{name}.phase"
+    marker = folder / f"{name}.phase"
     for _ in range(10):
         process = start(folder, name, *arguments)
-        while not said.exists():
+        while not marker.exists():
             assert process.poll() is None, (folder / f"{name}.log").read_text()[-2000:]
             time.sleep(0.01)
         time.sleep(after)
-        while phase is not None and said.read_text() != phase and process.poll() is None:
+        while phase is not None and marker.read_text() != phase and process.poll() is None:
             time.sleep(0.0002)
         process.send_signal(signal.SIGKILL)
         if process.wait() == -signal.SIGKILL:
-            return said.read_text() or "between"
+            return marker.read_text() or "between"
         assert process.returncode == 0, (folder / f"{name}.log").read_text()[-2000:]
         shutil.rmtree(folder_of(folder, name))
-        said.unlink()
+        marker.unlink()
         after *= 0.8
     raise AssertionError("ten runs were over before they were killed")
 
@@ -207,9 +207,9 @@ def test_every_truncation_and_flipped_bit_is_detected_and_the_fallback_used(
     last, chance = folder / "last.ckpt", random.Random(2)
     whole, digest = last.read_bytes(), last.with_name("last.ckpt.sha256").read_bytes()
     damages: list[bytes] = [whole[:length] for length in sorted(chance.sample(range(len(whole)), 50))]
-    for place in chance.sample(range(8 * len(whole)), 200):
+    for position in chance.sample(range(8 * len(whole)), 200):
         flipped = bytearray(whole)
-        flipped[place // 8] ^= 1 << place % 8
+        flipped[position // 8] ^= 1 << position % 8
         damages.append(bytes(flipped))
     fallbacks = 0
     for damage in damages:
@@ -234,15 +234,15 @@ least = ["logger=csv", "model=smlp", "model.units=[8]", "timesteps=2", "threads=
 for number in range(rounds):
     ready, go = os.pipe()
     children = []
-    for place in range(8):
+    for position in range(8):
         child = os.fork()
         if child == 0:
             os.close(go)
             os.read(ready, 1)  # until the parent lets go
-            output = os.open(f"{folder}/{number}.{place}.out", os.O_WRONLY | os.O_CREAT)
+            output = os.open(f"{folder}/{number}.{position}.out", os.O_WRONLY | os.O_CREAT)
             os.dup2(output, 1)
             os.dup2(output, 2)
-            seed = place if number % 2 else 0  # different runs in odd rounds, equal ones in even rounds
+            seed = position if number % 2 else 0  # different runs in odd rounds, equal ones in even rounds
             os._exit(main(["train", *least, f"name=round{number}", f"seed={seed}"]))
         children.append(child)
     os.close(ready)
@@ -259,7 +259,7 @@ def test_eight_at_once_twenty_times(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert len(codes) == 20
     skipped = refused = 0
     for number, ends in enumerate(codes):
-        said = [(tmp_path / f"{number}.{place}.out").read_text() for place in range(8)]
+        outputs = [(tmp_path / f"{number}.{position}.out").read_text() for position in range(8)]
         tables = sorted((tmp_path / "runs" / f"round{number}").glob("*/seed?/metrics.csv"))
         for table in tables:
             lines = table.read_bytes().split(b"\r\n")
@@ -267,14 +267,14 @@ def test_eight_at_once_twenty_times(tmp_path: Path, capsys: pytest.CaptureFixtur
             assert {line.count(b",") for line in lines[:-1]} == {lines[0].count(b",")}
             assert (table.parent / "result.json").exists()
             assert len((table.parent / "run.log").read_text().split("membrane.training.results: data: ")) == 2
-        ran = [text for text in said if "data: digits" in text]
+        ran = [text for text in outputs if "data: digits" in text]
         if number % 2:
             assert ends == [0] * 8
             assert len(tables) == len(ran) == 8
         else:
             assert len(tables) == len(ran) == 1
-            skipped += sum("finished already" in text for text in said)
-            refused += sum("is being run by process" in text for text in said)
+            skipped += sum("finished already" in text for text in outputs)
+            refused += sum("is being run by process" in text for text in outputs)
             assert sorted(ends) == [0] * ends.count(0) + [1] * (8 - ends.count(0))
     assert skipped + refused == 70
     with capsys.disabled():
