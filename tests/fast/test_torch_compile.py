@@ -130,15 +130,16 @@ def test_images_lie_channels_last_where_that_is_said() -> None:
         torch.testing.assert_close(framework(last.eval(), x), framework(plain.eval(), x), rtol=0, atol=1e-5)
 
 
-def test_more_sizes_than_the_compiler_takes_are_no_silent_fallback() -> None:
+def test_more_sizes_than_the_compiler_takes_are_no_silent_fallback(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch._dynamo.config, "recompile_limit", 3)  # of torch 2.11.0; eight as it comes
     for _ in range(2):  # what one run has compiled does not count for the next
         model, backend = network(*SMALL["smlp"]), Counting()
         compile_training(model, backend)
-        for timesteps in range(2, 10):
+        for timesteps in range(2, 5):
             MultiStep(timesteps)(model, torch.randn(2, *DIGITS))
-        assert backend.graphs == 8
+        assert backend.graphs == 3
     with pytest.raises(ConfigError, match=r"trainer\.compile: .* use framework=multistep or trainer\.compile=false"):
-        MultiStep(10)(model, torch.randn(2, *DIGITS))
+        MultiStep(5)(model, torch.randn(2, *DIGITS))
 
 
 def test_a_run_trains_compiled_where_that_is_said(

@@ -232,21 +232,17 @@ def start_real_sweep(tmp_path: Path, *overrides: str) -> subprocess.Popen[str]:
     )
 
 
-def test_real_runs(tmp_path: Path) -> None:
-    """One is killed and one is not; what is odd in an override reaches the run as it was typed."""
+def test_a_real_run(tmp_path: Path) -> None:
+    """Whatever is odd in an override reaches the run as it was typed."""
     odd = "da ta;$(touch TOUCHED) {}*é"
-    (tmp_path / "script1").write_text("os.kill(os.getpid(), signal.SIGKILL)")
-    overrides = ("model.number=0,1", "hydra.launcher.n_jobs=2", f"paths.data='{odd}'")
-    sweep = start_real_sweep(tmp_path, *overrides)
+    sweep = start_real_sweep(tmp_path, f"paths.data='{odd}'")
     out, err = sweep.communicate(timeout=600)
-    assert (sweep.returncode, err) == (1, "")
-    assert out.splitlines()[-1] == "sweep: 1 finished, 1 failed"
+    assert (sweep.returncode, err) == (0, "")
+    assert out.splitlines()[-1] == "sweep: 1 finished, 0 failed"
     [result] = tmp_path.glob("runs/*/*/*/result.json")
-    [failed] = tmp_path.glob("runs/*/*/*/FAILED.json")
-    assert json.loads(failed.read_text())["error"] == "killed by SIGKILL"
     assert f"data: {odd}\n" in (result.parent / "config.yaml").read_text()
     assert json.loads((result.parent / "provenance.json").read_text())["command"][:2] == ["membrane", "train"]
-    assert {path.name for path in tmp_path.iterdir()} <= {"runs", "mine", "their_package.py", "script1", "__pycache__"}
+    assert {path.name for path in tmp_path.iterdir()} <= {"runs", "mine", "their_package.py", "__pycache__"}
 
 
 @pytest.mark.slow

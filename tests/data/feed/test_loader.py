@@ -136,8 +136,10 @@ def fit(workers: int, path: Path | None = None, *callbacks: L.Callback) -> list[
     return module.seen
 
 
-@pytest.mark.parametrize("workers", [0, 2])
-@pytest.mark.parametrize("step", [0, 3, 6])
+@pytest.mark.parametrize(
+    ("workers", "step"),
+    [(0, 0), (2, 3), (0, 6), *(pytest.param(*each, marks=pytest.mark.whole) for each in [(0, 3), (2, 0), (2, 6)])],
+)
 def test_a_fit_that_broke_in_the_middle_of_an_epoch_goes_on_with_the_next_batch(
     workers: int, step: int, tmp_path: Path
 ) -> None:

@@ -6,9 +6,10 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
-from multiprocessing import active_children
+from multiprocessing import active_children, connection
 from pathlib import Path
 from typing import Any
 
@@ -20,25 +21,34 @@ from membrane.augment.pipeline import Pipeline
 from membrane.data.feed.batch import Batch
 from membrane.data.feed.loader import Batches
 from membrane.data.feed.module import DataModule
-from membrane.data.feed.workers import Workers
+from membrane.data.feed.workers import Crew, Workers
 from membrane.data.samples import Samples
 from membrane.errors import DataError
 from membrane.training import checkpoints
 
-PARENT = """
-import os, sys, time
-import torch
+PARENTS = """
+import os, signal, sys, time
+import torch  # once, for three processes that have workers and end
 from membrane.data.feed.workers import Workers
 
 def build(step):
     if step == 1:
-        {what}
+        time.sleep(6000)
     return torch.zeros(3)
 
-batches = Workers(2, {timeout}).batches(build, range(4))
-next(batches)
-print(*[child.pid for child in __import__("multiprocessing").active_children()], flush=True)
-{then}
+for end in ("time.sleep(6000)", "raise ValueError", "keep = [batches]; keep.append(keep); sys.exit(3)"):
+    reading, writing = os.pipe()
+    process = os.fork()
+    if process == 0:
+        batches = Workers(2, 600.0).batches(build, range(4))
+        next(batches)
+        workers = [str(child.pid) for child in __import__("multiprocessing").active_children()]
+        os.write(writing, " ".join(workers).encode())
+        exec(end)
+    workers = os.read(reading, 1000).decode()
+    if end.startswith("time"):
+        os.kill(process, signal.SIGKILL)
+    print(os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]), workers, flush=True)
 """
 
 
@@ -182,29 +192,62 @@ def test_a_death_is_told_where_a_batch_is_waited_for() -> None:
     next(batches)
     dead = active_children()[0]
     dead.kill()
+    assert connection.wait([dead.sentinel], 120)
     for _ in range(20):  # a step in which torch's own handler would raise
         time.sleep(0.01)
     with pytest.raises(DataError, match=f"data worker {dead.pid} was killed by SIGKILL"):
         list(batches)
 
 
+@pytest.fixture
+def counted(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
+    """An event from which on the time for which a batch is waited for is counted: a slow start is none."""
+    begins, watch = threading.Event(), Crew.watch
+
+    def watch_later(crew: Crew) -> None:
+        while not (begins.wait(0.01) or crew.closed.is_set()):
+            pass
+        watch(crew)
+
+    monkeypatch.setattr(Crew, "watch", watch_later)
+    return begins
+
+
 @pytest.mark.parametrize(
-    "hang", [lambda: time.sleep(60), lambda: os.kill(os.getpid(), signal.SIGSTOP)], ids=["sleeps", "stopped"]
+    "hang", [lambda: time.sleep(6000), lambda: os.kill(os.getpid(), signal.SIGSTOP)], ids=["sleeps", "stopped"]
 )
-def test_a_worker_that_hangs_is_named_after_the_timeout(hang: Callable[[], None]) -> None:
-    batches = Workers(2, timeout=0.5).batches(lambda step: hang() if step == 7 else doubled(step), range(9))
-    _, second = next(batches), next(batches)
+def test_a_worker_that_hangs_is_named_after_the_timeout(
+    hang: Callable[[], None], counted: threading.Event, tmp_path: Path
+) -> None:
+    def build(step: int) -> Batch:
+        while step == 7 and not (tmp_path / "others received").exists():
+            time.sleep(0.01)
+        return hang() if step == 7 else doubled(step)
+
+    batches = Workers(2, timeout=0.5).batches(build, range(9))
+    _, second, *_ = [next(batches) for _ in range(7)]
+    (tmp_path / "others received").touch()
+    counted.set()
     with pytest.raises(DataError, match=rf"^data worker {second.y[1]} has built no batch for 0\.5 s; [^\n]*$"):
         list(batches)
 
 
-def test_reading_from_a_worker_that_was_stopped_ends_too() -> None:
+def test_reading_from_a_worker_that_was_stopped_ends_too(counted: threading.Event, tmp_path: Path) -> None:
     """Its finished batches are announced, but their memory can be had from it alone."""
-    batches = Workers(2, timeout=0.5).batches(doubled, range(40))
+
+    def build(step: int) -> Batch:
+        (tmp_path / str(step)).touch()
+        return doubled(step)
+
+    batches = Workers(2, timeout=0.5).batches(build, range(40))
     next(batches)
-    time.sleep(0.3)  # both have built ahead
+    deadline = time.monotonic() + 120
+    while not (tmp_path / "4").exists() or not (tmp_path / "3").exists():  # both have built ahead
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
     for child in active_children():
         os.kill(child.pid, signal.SIGSTOP)
+    counted.set()
     with pytest.raises(DataError, match=r"has built no batch for 0\.5 s"):
         list(batches)
 
@@ -242,7 +285,7 @@ def test_what_is_raised_in_a_worker_is_raised_here(error: Exception, raised: typ
 
 def test_workers_that_are_busy_end_when_the_iteration_is_given_up() -> None:
     def busy() -> Iterator[Batch]:
-        batches = Workers(2).batches(lambda step: doubled(step) if step == 0 else time.sleep(60), range(9))
+        batches = Workers(2).batches(lambda step: doubled(step) if step == 0 else time.sleep(6000), range(9))
         next(batches)
         assert len(active_children()) == 2
         return batches
@@ -256,17 +299,9 @@ def test_workers_that_are_busy_end_when_the_iteration_is_given_up() -> None:
     assert not active_children()
 
 
-def parent(what: str, then: str, timeout: float = 25.0) -> tuple[subprocess.Popen[str], list[int]]:
-    """A process with two workers, and their ids."""
-    code = PARENT.format(what=what, then=then, timeout=timeout)
-    process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    assert process.stdout is not None
-    return process, [int(pid) for pid in process.stdout.readline().split()]
-
-
 def gone(pids: list[int]) -> bool:
     """Whether the processes end; one that nobody has waited for yet has ended."""
-    deadline = time.monotonic() + 15
+    deadline = time.monotonic() + 120
     stat = [Path(f"/proc/{pid}/stat") for pid in pids]
     while time.monotonic() < deadline:
         if all(not each.exists() or each.read_text().rpartition(")")[2].split()[0] in "ZX" for each in stat):
@@ -276,22 +311,15 @@ def gone(pids: list[int]) -> bool:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a hanging worker outlives a parent that is killed")
-def test_hanging_workers_die_with_a_parent_that_is_killed() -> None:
-    process, pids = parent(what="time.sleep(600)", then="time.sleep(600)")
-    assert len(pids) == 2
-    process.kill()
-    process.communicate()
-    assert gone(pids)
-
-
-@pytest.mark.parametrize("then", ["raise ValueError", "keep = [batches]; keep.append(keep); sys.exit(3)"])
-def test_an_interpreter_ends_with_workers_that_hang(then: str) -> None:
-    process, pids = parent(what="time.sleep(600)", then=then)
-    assert len(pids) == 2
-    _, errors = process.communicate(timeout=60)
-    assert process.returncode == (1 if "raise" in then else 3), errors
-    assert gone(pids)
-    assert "Exception ignored" not in errors
+def test_hanging_workers_die_with_an_interpreter_that_is_killed_or_ends() -> None:
+    ended = subprocess.run([sys.executable, "-c", PARENTS], capture_output=True, text=True, check=False, timeout=600)
+    assert ended.returncode == 0, ended.stderr
+    numbers = [[int(number) for number in line.split()] for line in ended.stdout.splitlines()]
+    assert [code for code, *_ in numbers] == [-signal.SIGKILL, 1, 3], ended.stderr
+    assert [len(workers) for _, *workers in numbers] == [2, 2, 2]
+    assert all(gone(workers) for _, *workers in numbers)
+    assert "Exception ignored" not in ended.stderr
+    assert ended.stderr.count("ValueError") == 1
 
 
 def test_a_run_is_the_same_with_and_without_workers(small: Callable[..., int]) -> None:
