@@ -36,7 +36,7 @@ def help_page() -> str:
         *(f"  {group:<{width}}  {wrapped(names, width + 4)}" for group, names in groups.items()),
         "",
         "settings and their defaults",
-        *(f"  {name + '=' + default:<24}  {meaning}" for name, default, meaning in settings()),
+        *(f"  {name + '=' + default:<24}  {meaning}" for name, default, meaning in described_settings()),
         "",
         "examples",
         *(f"  {called} {arguments}".rstrip() + f"\n      {meaning}" for arguments, meaning in EXAMPLES),
@@ -57,11 +57,11 @@ def wrapped(names: list[str], indent: int, width: int = 110) -> str:
     return f"\n{' ' * indent}".join(line.rstrip() for line in lines)
 
 
-def settings(settings_class: type[Settings] = Config, prefix: str = "") -> Iterator[tuple[str, str, str]]:
+def described_settings(settings_class: type[Settings] = Config, prefix: str = "") -> Iterator[tuple[str, str, str]]:
     """Yield (name, default as it is typed, description) of each setting that the schema describes."""
     for name, field in settings_class.model_fields.items():
         if name == "paths":
-            yield from settings(Paths, "paths.")
+            yield from described_settings(Paths, "paths.")
         elif field.description:
             default = "<the data set's>" if field.is_required() else as_typed(field.default)
             yield f"{prefix}{name}", default, field.description

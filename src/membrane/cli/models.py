@@ -31,7 +31,7 @@ def models_parser() -> CommandParser:
     what = parser.add_mutually_exclusive_group()
     what.add_argument("name", metavar="NAME", nargs="?", help="a choice, shown in full, or a group of choices")
     fits = "which neurons fit which models, under which frameworks"
-    what.add_argument("--table", dest="page", action="store_const", const=table, default=overview, help=fits)
+    what.add_argument("--table", dest="page", action="store_const", const=pairs_table, default=overview, help=fits)
     what.add_argument("--markdown", dest="page", action="store_const", const=markdown, help="all of it: docs/models.md")
     return parser
 
@@ -80,7 +80,7 @@ def described(choice: Choice) -> str:
     """Return what a choice is for, its settings, and what else its file sets."""
     settings_class = choice.settings_class
     lines = [f"{choice.group}={choice.name}: {choice.purpose}", *choice.comment[1:], *details(settings_class)]
-    rows = [f"  {name:<24} {values:<44} {default}" for name, values, default in settings(choice)]
+    rows = [f"  {name:<24} {values:<44} {default}" for name, values, default in choice_settings(choice)]
     lines += ["", *rows] if rows else []
     if "# @package _global_" in choice.path.read_text():
         lines += ["", f"conf/{choice.group}/{choice.name}.yaml sets:", *body(choice)]
@@ -108,7 +108,7 @@ def shapes(settings_class: type[Settings]) -> list[str]:
     return ["", f"x {takes}, with timesteps in the data [N,T,…] → outputs [T,N,K]"]
 
 
-def settings(choice: Choice) -> Iterator[tuple[str, str, str]]:
+def choice_settings(choice: Choice) -> Iterator[tuple[str, str, str]]:
     """Yield (name, what it may be, default) of every setting that a choice has."""
     if choice.settings_class is None:
         return
@@ -162,7 +162,7 @@ def refusals(name: str | None = None) -> Iterator[tuple[tuple[str, str, str], st
                 yield (model.choice, neuron.choice, framework), str(error)
 
 
-def table() -> str:
+def pairs_table() -> str:
     """Models × neurons: which frameworks take the pair, and why the others do not, as Markdown."""
     refused = {triple: in_general(line, triple) for triple, line in refusals()}
     models, neurons = ([kind.choice for kind in GROUPS[group][1] if kind.choice] for group in ("model", "neuron"))
@@ -205,7 +205,8 @@ def markdown() -> str:
         for choice in groups[group]:
             lines += ["", f"### {choice.name}", "", *choice.comment, *details(choice.settings_class), ""]
             rows = [
-                f"| `{name}` | {said.replace('|', ' / ')} | `{default}` |" for name, said, default in settings(choice)
+                f"| `{name}` | {values.replace('|', ' / ')} | `{default}` |"
+                for name, values, default in choice_settings(choice)
             ]
             lines += ["| setting | may be | default |", "|---|---|---|", *rows] if rows else ["No settings."]
         further = [f"`{kind.public}`" for kind in GROUPS[group][1] if not kind.choice]
@@ -213,5 +214,5 @@ def markdown() -> str:
             lines += ["", f"Others of SpikingJelly's, by their names, as `{group}._target_=…`: {', '.join(further)}."]
     lines += ["", "## What fits what", ""]
     lines += ["Models × neurons with their default settings: ✓ runs under all four frameworks, *multi* under"]
-    lines += ["multistep and multistep_tid, – under none.", "", table()]
+    lines += ["multistep and multistep_tid, – under none.", "", pairs_table()]
     return "\n".join(lines)

@@ -102,10 +102,10 @@ def page(found: Survey, width: int, room: int | None = None) -> "RenderableType"
         below.append(Text(f"and {len(runs) - fit} more"))
         runs = sorted(runs, key=lambda run: URGENT.index(run.status))[:fit]  # sorting keeps the order within each
     below.append(Text(summary(found)))
-    return Group(*([table(runs, width, one_line=room is not None)] if runs else []), *below)
+    return Group(*([runs_table(runs, width, one_line=room is not None)] if runs else []), *below)
 
 
-def table(runs: Sequence[Run], width: int, one_line: bool = False) -> "Segments":
+def runs_table(runs: Sequence[Run], width: int, one_line: bool = False) -> "Segments":
     """A row for each run, its remark wrapped, or, in ``one_line``, left for the console to crop.
 
     Laid out here, as rich's own table would be: that takes a millisecond a row, and there may be thousands.
