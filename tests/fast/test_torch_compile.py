@@ -130,8 +130,8 @@ def test_images_lie_channels_last_where_that_is_said() -> None:
         torch.testing.assert_close(framework(last.eval(), x), framework(plain.eval(), x), rtol=0, atol=1e-5)
 
 
-def test_more_sizes_than_the_compiler_takes_are_no_silent_fallback(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(torch._dynamo.config, "recompile_limit", 3)  # of torch 2.11.0; eight as it comes
+@torch._dynamo.config.patch(recompile_limit=3)  # of torch 2.11.0; eight as it comes
+def test_more_sizes_than_the_compiler_takes_are_no_silent_fallback() -> None:
     for _ in range(2):  # what one run has compiled does not count for the next
         model, backend = network(*SMALL["smlp"]), Counting()
         compile_training(model, backend)
