@@ -9,7 +9,7 @@ import pytest
 from commands import models
 
 from membrane.cli import models as catalogue
-from membrane.cli.models import FRAMEWORKS
+from membrane.cli.compatibility import FRAMEWORKS, refused_combinations
 from membrane.config.choices import choices
 from membrane.schema import GROUPS
 
@@ -21,7 +21,7 @@ CHOICES = [kind for kinds in NAMED.values() for kind in kinds]
 @pytest.fixture(scope="module")
 def refused() -> dict[tuple[str, str, str], str]:
     """Return every refusal by its model, neuron and framework."""
-    return dict(catalogue.refusals())
+    return dict(refused_combinations())
 
 
 def test_the_page_on_models_is_what_the_program_says(capsys: pytest.CaptureFixture[str]) -> None:
@@ -33,10 +33,12 @@ def test_the_page_on_models_is_what_the_program_says(capsys: pytest.CaptureFixtu
 def test_every_choice_says_what_it_is_for_and_what_can_be_set(
     refused: dict[tuple[str, str, str], str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(catalogue, "refusals", lambda name: [each for each in refused.items() if name in each[0]])
+    monkeypatch.setattr(
+        catalogue, "refused_combinations", lambda name: [each for each in refused.items() if name in each[0]]
+    )
     wrong = []
     for choice in (choice for listed in choices(CONF).values() for choice in listed):
-        page, word = catalogue.in_full(choice), f"{choice.group}={choice.name}"
+        page, word = catalogue.full_description(choice), f"{choice.group}={choice.name}"
         comment = re.search(r"^# (?!@package)(.*)", choice.path.read_text(), re.MULTILINE)
         wrong += [] if comment and page.splitlines()[0] == f"{word}: {comment[1]}" else [f"{word}: not its comment"]
         fields = next(
@@ -53,7 +55,7 @@ def test_every_choice_says_what_it_is_for_and_what_can_be_set(
 
 def test_the_refusals_of_one_choice_are_those_of_all_that_it_is_in(refused: dict[tuple[str, str, str], str]) -> None:
     for name in ("glif", "spikformer"):
-        assert dict(catalogue.refusals(name)) == {each: line for each, line in refused.items() if name in each}
+        assert dict(refused_combinations(name)) == {each: line for each, line in refused.items() if name in each}
 
 
 def test_a_choice_is_shown_with_what_it_refuses(capsys: pytest.CaptureFixture[str]) -> None:

@@ -60,21 +60,24 @@ def test_a_damaged_record_of_a_sweep_is_named(runs: Path, capsys: pytest.Capture
 
 def test_what_is_said_of_a_run() -> None:
     running = Run("a", "running", epochs=20, age=130.0, process="process 1 on x")
-    assert (status.epochs(running), status.remark(running)) == ("–/20", "no row for 2 min; process 1 on x")
+    assert (status.epochs_text(running), status.run_remark(running)) == ("–/20", "no row for 2 min; process 1 on x")
     going = Run("a", "running", completed=3, epochs=20, age=4.0, process="process 1 on x")
-    assert (status.epochs(going), status.remark(going)) == ("3/20", "last sign of life 4 s ago; process 1 on x")
+    assert (status.epochs_text(going), status.run_remark(going)) == (
+        "3/20",
+        "last sign of life 4 s ago; process 1 on x",
+    )
     silent = Run("a", "running", completed=3, silent=True, age=1300.0)
-    assert (status.epochs(silent), status.remark(silent)) == ("3/?", "silent for 21 min")
+    assert (status.epochs_text(silent), status.run_remark(silent)) == ("3/?", "silent for 21 min")
 
 
 def test_the_summary() -> None:
     running = Run("a", "running", completed=3, seconds=30.0, left=60.0)
     silent = Run("a", "running", completed=3, silent=True)
-    assert status.summary(Survey([silent], [])) == "1 running (1 silent)"
+    assert status.survey_summary(Survey([silent], [])) == "1 running (1 silent)"
     two = [running, Run("b", "running", completed=8, seconds=80.0, left=20.0)]
     missing = [Run("c"), Run("d")]  # each taken to be 95 s: two work at (60 + 20 + 2 * 95) s together
-    assert status.summary(Survey([*two, *missing], [])) == "2 running, 2 missing; about 2:15 left"
-    assert status.summary(Survey([], [])) == "no runs"
+    assert status.survey_summary(Survey([*two, *missing], [])) == "2 running, 2 missing; about 2:15 left"
+    assert status.survey_summary(Survey([], [])) == "no runs"
 
 
 def test_the_page(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -151,13 +154,13 @@ def test_a_watch_ends_when_nothing_runs(runs: Path, monkeypatch: pytest.MonkeyPa
 
     monkeypatch.setattr("membrane.runs.standing.lock_holder", look)
     shown = screen(40)
-    assert status.watch(runs, interval=0, onto=shown) == 1
+    assert status.watch_runs(runs, interval=0, onto=shown) == 1
     assert len(looks) == status.LOOKS + 2
     looks += [None] * status.LOOKS
     drawn = shown.file.getvalue()  # type: ignore[attr-defined]
     assert drawn.index("1 running") < drawn.index("1 failed")
     (folder / "FAILED.json").unlink()  # it may be about to start again: three looks
-    assert status.watch(runs, interval=0, onto=screen(40)) == 0
+    assert status.watch_runs(runs, interval=0, onto=screen(40)) == 0
     assert len(looks) == 2 + 3 * status.LOOKS
 
 
@@ -176,7 +179,7 @@ def test_a_small_screen_shows_what_is_urgent(runs: Path) -> None:
         finished_run(runs / "a" / "f0" / f"seed{seed}", seed=seed)
     failed_run(runs / "a" / "f1" / "seed0", error="long " * 100, traceback="")
     shown = screen(12)
-    shown.print(status.page(survey(runs, NOW), 100, room=12))
+    shown.print(status.status_page(survey(runs, NOW), 100, room=12))
     lines = shown.file.getvalue().splitlines()  # type: ignore[attr-defined]
     assert len(lines) <= 12
     assert "a/f1/seed0" in lines[2]

@@ -10,7 +10,7 @@ import torch
 from configurations import shared_composer
 from torch import Tensor, nn
 
-from membrane.cli.models import FRAMEWORKS, refusals, yaml_of
+from membrane.cli.compatibility import FRAMEWORKS, refused_combinations, stated_settings
 from membrane.config.check import check, resolved
 from membrane.framework import MultiStep
 from membrane.neurons import is_neuron, neuron_layers
@@ -40,7 +40,7 @@ def each_pair() -> Iterator[Any]:
 @pytest.fixture(scope="module")
 def refused() -> Refused:
     """Return every refusal by its model, neuron and framework."""
-    return dict(refusals())
+    return dict(refused_combinations())
 
 
 def allowed(model: str, neuron: str, refused: Refused) -> list[str]:
@@ -56,10 +56,7 @@ def bases() -> dict[str, dict[str, Any]]:
 
 def learner(bases: dict[str, dict[str, Any]], framework: str, model: str, neuron: str) -> Any:
     """The pair under a framework, in float64: a potential at its threshold must not be a matter of rounding."""
-    nodes = {
-        group: yaml_of(next(kind for kind in GROUPS[group][1] if kind.choice == choice))
-        for group, choice in (("model", model), ("neuron", neuron))
-    }
+    nodes = {"model": stated_settings("model", model), "neuron": stated_settings("neuron", neuron)}
     return build_learner(check({**copy.deepcopy(bases[framework]), **nodes})).double().eval()
 
 

@@ -37,11 +37,11 @@ def evaluate_command(arguments: Sequence[str]) -> int:
         default=[],
         help="what to change; each of several values with commas is measured",
     )
-    asked = parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
     with log_to_terminal():
         check_versions()
         try:
-            return evaluate_run(asked.run, asked.overrides)
+            return evaluate_run(options.run, options.overrides)
         except KeyboardInterrupt:
             raise KeyboardInterrupt("what was measured is kept") from None
 

@@ -33,7 +33,7 @@ def help_page() -> str:
         f"usage: {called} [group=choice | setting=value]...",
         "",
         "groups and their choices (membrane models GROUP says what each is for; group.setting=value sets one up)",
-        *(f"  {group:<{width}}  {wrapped(names, width + 4)}" for group, names in groups.items()),
+        *(f"  {group:<{width}}  {wrapped_names(names, width + 4)}" for group, names in groups.items()),
         "",
         "settings and their defaults",
         *(f"  {name + '=' + default:<24}  {meaning}" for name, default, meaning in described_settings()),
@@ -47,8 +47,8 @@ def help_page() -> str:
     return "\n".join(lines)
 
 
-def wrapped(names: list[str], indent: int, width: int = 110) -> str:
-    """Names in lines of at most ``width``, continued under the first."""
+def wrapped_names(names: list[str], indent: int, width: int = 110) -> str:
+    """Return names in lines of at most ``width`` columns, the further ones indented under the first."""
     lines = [""]
     for name in names:
         if len(lines[-1]) + len(name) + indent >= width:

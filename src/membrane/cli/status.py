@@ -25,30 +25,30 @@ if TYPE_CHECKING:
 STATUSES = ("finished", "running", "failed", "damaged", "stopped", "broken off", "pruned", "missing")
 STYLES = {"finished": "green", "running": "cyan", "failed": "red", "damaged": "red", "missing": "yellow"}
 URGENT = ("running", "failed", "damaged", "stopped", "broken off", "missing", "pruned", "finished")
-"""What a screen that is too small for all shows first."""
+"""The order of runs on a screen that is too small for all."""
 HEADER = ("run", "status", "epochs", "test", "left")
 ROOM = 30
 """Columns that a remark needs to stand behind the others."""
 LOOKS = 3
-"""So many looks in a row may find nothing running before a watch ends: a sweep needs a moment between two jobs."""
+"""So many surveys in a row that find nothing running end a watch: a sweep needs a moment between two jobs."""
 
 
 def status_command(arguments: Sequence[str]) -> int:
     """Show where runs stand and return the exit code: 1 if one of them failed or is damaged."""
-    asked = status_parser().parse_args(arguments)
-    if not asked.runs.is_dir():
-        raise ConfigError(f"{asked.runs}: no such folder; name one that holds runs, such as runs")
-    if asked.watch:
-        return watch(asked.runs)
-    found = survey(asked.runs, time.time())
-    if asked.json:
-        print(json.dumps([plain(run) for run in found.runs], indent=2, allow_nan=False))
-        for line in found.unread:
+    options = status_parser().parse_args(arguments)
+    if not options.runs.is_dir():
+        raise ConfigError(f"{options.runs}: no such folder; name one that holds runs, such as runs")
+    if options.watch:
+        return watch_runs(options.runs)
+    current = survey(options.runs, time.time())
+    if options.json:
+        print(json.dumps([run_as_json(run) for run in current.runs], indent=2, allow_nan=False))
+        for line in current.unread:
             print(f"membrane: {line}", file=sys.stderr)
     else:
         screen = console()
-        screen.print(page(found, screen.width))
-    return code(found)
+        screen.print(status_page(current, screen.width))
+    return survey_exit_code(current)
 
 
 def status_parser() -> CommandParser:
@@ -61,19 +61,19 @@ def status_parser() -> CommandParser:
     return parser
 
 
-def plain(run: Run) -> dict[str, Any]:
-    """A run for JSON, which knows no NaN: null stands for it."""
+def run_as_json(run: Run) -> dict[str, Any]:
+    """Return a run for JSON, which has no NaN: null stands for it."""
     metrics = {name: value if math.isfinite(value) else None for name, value in run.metrics.items()}
     return {**dataclasses.asdict(run), "metrics": metrics}
 
 
-def code(found: Survey) -> int:
-    """The exit code of what was found."""
-    return 1 if found.of("failed", "damaged") else 0
+def survey_exit_code(current: Survey) -> int:
+    """Return 1 if a run failed or is damaged, else 0."""
+    return 1 if current.of("failed", "damaged") else 0
 
 
-def watch(runs: Path, interval: float = 2.0, onto: "Console | None" = None) -> int:
-    """Draw the page anew every ``interval`` seconds until nothing runs or Ctrl-C."""
+def watch_runs(runs: Path, interval: float = 2.0, onto: "Console | None" = None) -> int:
+    """Draw the page anew every ``interval`` seconds until nothing runs or Ctrl-C; return the exit code."""
     from rich.live import Live
 
     screen = onto or console()
@@ -81,32 +81,34 @@ def watch(runs: Path, interval: float = 2.0, onto: "Console | None" = None) -> i
     with Live(console=screen, auto_refresh=False) as live:
         try:
             while True:
-                found = survey(runs, time.time())
-                live.update(page(found, screen.width, screen.height if screen.is_terminal else None), refresh=True)
-                idle = 0 if found.of("running") else idle + 1
-                if idle == LOOKS or not found.of("running", "missing", "stopped", "broken off"):
-                    return code(found)
+                current = survey(runs, time.time())
+                live.update(
+                    status_page(current, screen.width, screen.height if screen.is_terminal else None), refresh=True
+                )
+                idle = 0 if current.of("running") else idle + 1
+                if idle == LOOKS or not current.of("running", "missing", "stopped", "broken off"):
+                    return survey_exit_code(current)
                 time.sleep(interval)
         except KeyboardInterrupt:
             return 0
 
 
-def page(found: Survey, width: int, room: int | None = None) -> "RenderableType":
-    """The table, what could not be read, and the summary; in ``room`` lines, if said, the most urgent runs alone."""
+def status_page(current: Survey, width: int, room: int | None = None) -> "RenderableType":
+    """Build the table, what could not be read, and the summary; in ``room`` lines, if set, of the most urgent runs."""
     from rich.console import Group
     from rich.text import Text
 
-    runs, below = found.runs, [Text(line, style="red") for line in found.unread]
+    runs, below = current.runs, [Text(line, style="red") for line in current.unread]
     fit = None if room is None else max(room - len(below) - 5, 1)
     if fit is not None and len(runs) > fit:
         below.append(Text(f"and {len(runs) - fit} more"))
         runs = sorted(runs, key=lambda run: URGENT.index(run.status))[:fit]  # sorting keeps the order within each
-    below.append(Text(summary(found)))
+    below.append(Text(survey_summary(current)))
     return Group(*([runs_table(runs, width, one_line=room is not None)] if runs else []), *below)
 
 
 def runs_table(runs: Sequence[Run], width: int, one_line: bool = False) -> "Segments":
-    """A row for each run, its remark wrapped, or, in ``one_line``, left for the console to crop.
+    """Build a row for each run, its remark wrapped, or, with ``one_line``, left for the console to crop.
 
     Laid out here, as rich's own table would be: that takes a millisecond a row, and there may be thousands.
     """
@@ -114,30 +116,30 @@ def runs_table(runs: Sequence[Run], width: int, one_line: bool = False) -> "Segm
     from rich.segment import Segment, Segments
     from rich.style import Style
 
-    rows = [HEADER, *((run.folder, run.status, epochs(run), score(run), left(run)) for run in runs)]
+    rows = [HEADER, *((run.folder, run.status, epochs_text(run), score_cell(run), time_left_text(run)) for run in runs)]
     widths = [max(map(cell_len, column)) for column in zip(*rows, strict=True)]
     begin = sum(widths) + 2 * len(widths)
-    remarks = [[""], *([remark(run)] if one_line else placed(remark(run), begin, width) for run in runs)]
+    remarks = [[""], *([run_remark(run)] if one_line else remark_lines(run_remark(run), begin, width) for run in runs)]
     styles = ["bold", *("yellow" if run.silent else STYLES.get(run.status, "") for run in runs)]
     drawn = []
-    for (name, status, *numbers), said, style in zip(rows, remarks, styles, strict=True):
+    for (name, status, *numbers), lines, style in zip(rows, remarks, styles, strict=True):
         behind = [f"{each:>{size}}  " for each, size in zip(numbers, widths[2:], strict=True)]
         drawn.append(Segment(name + " " * (widths[0] - cell_len(name) + 2)))
         drawn.append(Segment(f"{status:<{widths[1]}}  ", Style.parse(style)))
-        drawn.append(Segment("".join([*behind, "\n".join(said), "\n"])))
+        drawn.append(Segment("".join([*behind, "\n".join(lines), "\n"])))
     drawn.insert(3, Segment("─" * min(begin + ROOM, width) + "\n"))
     return Segments(drawn)
 
 
-def placed(said: str, begin: int, width: int) -> list[str]:
-    """A remark's lines: what stands behind the other columns, which take ``begin``, and the lines below it."""
+def remark_lines(text: str, begin: int, width: int) -> list[str]:
+    """Wrap a remark: the part behind the other columns, which take ``begin``, and the lines below it."""
     if begin + ROOM > width:
-        return ["", *wrap(said, width - 4, initial_indent=" " * 4, subsequent_indent=" " * 4)]
-    first, *more = wrap(said, width - begin) or [""]
+        return ["", *wrap(text, width - 4, initial_indent=" " * 4, subsequent_indent=" " * 4)]
+    first, *more = wrap(text, width - begin) or [""]
     return [first, *(" " * begin + line for line in more)]
 
 
-def epochs(run: Run) -> str:
+def epochs_text(run: Run) -> str:
     """Return ``3/20`` for 3 completed epochs; the number alone of a finished run, which may have ended early."""
     if run.status == "finished":
         return str(run.completed)
@@ -146,36 +148,33 @@ def epochs(run: Run) -> str:
     return f"{run.completed}/{run.epochs or '?'}"
 
 
-def left(run: Run) -> str:
-    """``1:20``."""
+def time_left_text(run: Run) -> str:
+    """Return ``1:20``, nothing if the time is unknown."""
     return "" if run.left is None else clock_text(run.left)
 
 
-def score(run: Run) -> str:
-    """``acc 94.17 %`` or ``mae 41.2345``."""
-    found = run.score()
-    if found is None:
-        return ""
-    name, value = found
-    return f"{name} {score_text(name, value)}"
+def score_cell(run: Run) -> str:
+    """Return ``acc 94.17 %`` or ``mae 41.2345``, nothing for a run without a score."""
+    score = run.score()
+    return "" if score is None else f"{score[0]} {score_text(*score)}"
 
 
-def remark(run: Run) -> str:
-    """What a person should know of a run: who works at it, why it failed, what is damaged, what it is."""
-    said = list(run.damaged)
+def run_remark(run: Run) -> str:
+    """Return what else a person should know of a run: who runs it, why it failed, what is damaged, its overrides."""
+    parts = list(run.damaged)
     if run.status == "running":
-        said += [life(run), run.process or ""]
+        parts += [sign_of_life(run), run.process or ""]
     if run.error:
-        said.append(run.error)
+        parts.append(run.error)
     if run.status in ("stopped", "broken off"):
-        said.append("starting it again resumes it" if run.status == "stopped" else "starting it again begins anew")
+        parts.append("starting it again resumes it" if run.status == "stopped" else "starting it again begins anew")
     if run.overrides:
-        said.append(" ".join(run.overrides))
-    return "".join(sign if sign.isprintable() else " " for sign in "; ".join(each for each in said if each))
+        parts.append(" ".join(run.overrides))
+    return "".join(sign if sign.isprintable() else " " for sign in "; ".join(each for each in parts if each))
 
 
-def life(run: Run) -> str:
-    """When a running run last gave a sign of life."""
+def sign_of_life(run: Run) -> str:
+    """Return when a running run last wrote something."""
     age = run.age or 0.0
     if run.silent:
         return f"silent for {rough_duration(age)}"
@@ -184,11 +183,11 @@ def life(run: Run) -> str:
     )
 
 
-def summary(found: Survey) -> str:
-    """``12 finished, 2 running, 1 failed, 3 missing; about 1:20 left``."""
-    counts = Counter(run.status for run in found.runs)
-    silent = sum(run.silent for run in found.runs)
-    said = [f"{counts[status]} {status}" for status in STATUSES if counts[status]]
-    said = [f"{each} ({silent} silent)" if silent and each.endswith("running") else each for each in said]
-    left = found.left()
-    return (", ".join(said) or "no runs") + ("" if left is None else f"; about {clock_text(left)} left")
+def survey_summary(current: Survey) -> str:
+    """Return ``12 finished, 2 running, 1 failed, 3 missing; about 1:20 left``."""
+    counts = Counter(run.status for run in current.runs)
+    silent = sum(run.silent for run in current.runs)
+    parts = [f"{counts[status]} {status}" for status in STATUSES if counts[status]]
+    parts = [f"{each} ({silent} silent)" if silent and each.endswith("running") else each for each in parts]
+    left = current.left()
+    return (", ".join(parts) or "no runs") + ("" if left is None else f"; about {clock_text(left)} left")

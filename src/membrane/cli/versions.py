@@ -1,4 +1,4 @@
-"""What membrane does not run on: looked up at start from the installed packages' metadata, importing none of them."""
+"""Refuse versions of libraries that membrane does not run on, by their metadata, without importing them."""
 
 import re
 from importlib import metadata
@@ -11,13 +11,15 @@ MALICIOUS = {"lightning": ("2.6.2", "2.6.3")}
 
 
 def check_versions() -> None:
-    """ConfigError for a library that is too old, or that must not be run at all."""
+    """Raise ConfigError if a library is too old or a malicious release."""
     for name, releases in MALICIOUS.items():
         if metadata.version(name) in releases:
             bad = metadata.version(name)
             raise ConfigError(f"{name} {bad} is a malicious release: remove it, change your secrets, run `make setup`")
     for name, oldest in OLDEST.items():
-        found = metadata.version(name)
-        if tuple(map(int, re.findall(r"\d+", found)[:2])) < oldest:
+        installed = metadata.version(name)
+        if tuple(map(int, re.findall(r"\d+", installed)[:2])) < oldest:
             needed = ".".join(map(str, oldest))
-            raise ConfigError(f"{name} {found} is older than supported: {needed} or newer is needed, run `make setup`")
+            raise ConfigError(
+                f"{name} {installed} is older than supported: {needed} or newer is needed, run `make setup`"
+            )
