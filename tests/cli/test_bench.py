@@ -197,3 +197,15 @@ def test_the_digits_run_is_timed_from_the_command_to_its_end() -> None:
 def test_a_digits_run_that_fails_says_what_it_said_last() -> None:
     with pytest.raises(digits_run.DigitsRunFailed, match=r"ended with 2: membrane: .*epochs"):
         digits_run.time_digits_runs(1, 0.0, 1, digits_run.child_environment(), ["epochs=none"])
+
+
+def test_ctrl_c_says_that_nothing_was_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(*arguments: object) -> Case:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(measure, "time_workload", interrupted)
+    assert bench(["W4", *TINY, "--out", str(tmp_path / "out")]) == 130
+    assert capsys.readouterr().err.splitlines()[-1] == "membrane: stopped; nothing was written"
+    assert not (tmp_path / "out").exists()

@@ -11,6 +11,7 @@ from commands import evaluate, train
 import membrane as package
 from membrane.errors import ConfigError, DataError
 from membrane.files.digest import sha256
+from membrane.schema import Config
 from membrane.training import checkpoints
 
 
@@ -109,3 +110,26 @@ def test_a_damaged_file_of_a_run_is_named(
     assert evaluate([str(run)]) == 1
     [line] = capsys.readouterr().err.splitlines()
     assert name in line
+
+
+def test_nothing_is_measured_unless_all_can_be(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert evaluate([str(run), "timesteps=3,0"]) == 2
+    assert not (run / "evaluations").exists()
+
+
+def test_ctrl_c_keeps_what_was_measured(
+    run: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from membrane.training import evaluation
+
+    original = evaluation.measure_run
+
+    def interrupted(folder: Path, config: Config) -> tuple[dict[str, float], Path]:
+        if config.timesteps == 3:
+            raise KeyboardInterrupt
+        return original(folder, config)
+
+    monkeypatch.setattr(evaluation, "measure_run", interrupted)
+    assert evaluate([str(run), "timesteps=1,3"]) == 130
+    assert capsys.readouterr().err == "membrane: stopped; what was measured is kept\n"
+    assert len(list((run / "evaluations").iterdir())) == 1
