@@ -4,8 +4,10 @@ import copy
 import csv
 import gc
 import json
+import shutil
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import chdir
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ import pytest
 
 pytest_plugins = ["products", "run_folders"]
 
+SMALL = ("logger=csv", "epochs=1", "model=smlp", "model.units=[16]", "timesteps=2", "threads=1", "figures=false")
 CANARY = """
 import logging, pathlib
 from hydra.experimental.callback import Callback as Base
@@ -62,8 +65,25 @@ def membrane(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., i
 @pytest.fixture
 def small(membrane: Callable[..., int]) -> Callable[..., int]:
     """Run the smallest whole run, about a second, with what is said."""
-    least = ("logger=csv", "epochs=1", "model=smlp", "model.units=[16]", "timesteps=2", "threads=1", "figures=false")
-    return lambda *arguments: membrane(*least, *arguments)
+    return lambda *arguments: membrane(*SMALL, *arguments)
+
+
+@pytest.fixture(scope="session")
+def small_runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder with the smallest whole run, finished; not to be changed."""
+    from membrane.cli.main import main
+
+    folder = tmp_path_factory.mktemp("small")
+    with chdir(folder):
+        assert main(["train", *SMALL]) == 0
+    return folder / "runs"
+
+
+@pytest.fixture
+def after_small(small: Callable[..., int], small_runs: Path) -> Callable[..., int]:
+    """Do as `small` does where the smallest whole run has finished already."""
+    shutil.copytree(small_runs, "runs")
+    return small
 
 
 @pytest.fixture(scope="session")
