@@ -19,7 +19,7 @@ LINES: list[list[str]] = [
     [],
     ["model=smlp", "optimizer.lr=0.5", "logger.tags=[a]"],
     ["experiment=fashion_mnist_scnn", "augmentation=[shift,noise]", "~surrogate"],
-    ["sweep=seeds", "model.units=[3]", "model=smlp"],
+    ["sweep=seeds", "seed=7,8", "model.units=[3]", "model=smlp"],
     ["-m", "model=scnn,smlp", "dataset=digits,digits_events", "framework=multistep_tid"],
     ["callbacks=[ema,early_stop]", "callbacks.ema.decay=0.5"],
     [],
@@ -116,7 +116,7 @@ def test_what_the_composer_made_is_what_hydra_would_make_of_it(line: list[str]) 
     params = composer.parse([f"{key}={value}" for key, value in (master.hydra.sweeper.params or {}).items()])
     [split] = BasicSweeper.split_arguments([*params, *composer.parse(lines)], None)
     assert len(jobs) == len(split) > 1
-    for number, job in enumerate(split):
+    for number, job in [*enumerate(split)][:2] + [*enumerate(split)][2:][-2:]:  # the first two, and the last two
         task = [each for each in job if not each.startswith("hydra.")]
         hydras = ConfigLoaderImpl(composer.loader.get_search_path()).load_sweep_config(master, task)
         ours = composer.loader.load_sweep_config(master, task)

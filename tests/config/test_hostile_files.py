@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from cases import check_each
 from commands import train
 from hydra.types import RunMode
 
@@ -156,10 +157,12 @@ def refusal_of(composer: Composer, overrides: list[str], multirun: bool = False)
     return str(refusal.value)
 
 
-@pytest.mark.parametrize("case", FILES)
-def test_a_file_that_says_it_is_refused(case: str, tmp_path: Path) -> None:
-    files, because = FILES[case]
-    assert re.search(because, refusal_of(Composer(written(tmp_path / "mine", files)), ["experiment=evil"]))
+def test_a_file_that_says_it_is_refused(tmp_path: Path) -> None:
+    def check_files(case: str) -> None:
+        files, because = FILES[case]
+        assert re.search(because, refusal_of(Composer(written(tmp_path / "mine" / case, files)), ["experiment=evil"]))
+
+    check_each(FILES, check_files)
 
 
 def test_what_a_file_may_say_it_may(tmp_path: Path) -> None:

@@ -2,49 +2,46 @@
 
 from typing import Any
 
-import pytest
+from cases import check_each
 
 from membrane.schema import GROUPS, Config, Settings
 from membrane.schema.secrets import MASK, is_secret, masked, masked_override
 
-
-@pytest.mark.parametrize(
-    ("name", "value"),
-    [
-        *(
-            (name, "x")
-            for name in ("key", "api_key", "apikey", "apiKey", "API_KEY", "token", "access-token", "accessToken")
-        ),
-        *(
-            (name, "x")
-            for name in ("secret", "client_secret", "password", "db.password", "passwd", "credentials", "keys")
-        ),
-        *(
-            (name, "x")
-            for name in ("wandb_api_key", "key_file", "secretKey", "login.token", "credentials.user", "HFToken")
-        ),
-        *((name, 12345) for name in ("password", "api_key", "token", "secret_number", "credentials.pin")),
-    ],
-)
-def test_a_setting_named_like_a_secret_is_masked(name: str, value: Any) -> None:
-    assert is_secret(name, value)
-    assert masked(name, value) == MASK
-    assert masked("model", {name: [value, {"deeper": value}]}) == {name: [MASK, {"deeper": MASK}]}
-    assert masked_override(f"++model.{name}={value}") == f"++model.{name}={MASK}"
+SECRETS: list[tuple[str, Any]] = [
+    *(
+        (name, "x")
+        for name in ("key", "api_key", "apikey", "apiKey", "API_KEY", "token", "access-token", "accessToken")
+    ),
+    *((name, "x") for name in ("secret", "client_secret", "password", "db.password", "passwd", "credentials", "keys")),
+    *((name, "x") for name in ("wandb_api_key", "key_file", "secretKey", "login.token", "credentials.user", "HFToken")),
+    *((name, 12345) for name in ("password", "api_key", "token", "secret_number", "credentials.pin")),
+]
+LOOK_ALIKES: list[tuple[str, Any]] = [
+    *((name, 64) for name in ("key_dim", "num_tokens", "tokens", "keys", "n_keys", "token_length")),
+    *((name, "x") for name in ("monkey", "keyboard", "tokenizer", "name", "project", "compass", "secretary")),
+    ("password", None),
+    ("use_token", True),
+]
 
 
-@pytest.mark.parametrize(
-    ("name", "value"),
-    [
-        *((name, 64) for name in ("key_dim", "num_tokens", "tokens", "keys", "n_keys", "token_length")),
-        *((name, "x") for name in ("monkey", "keyboard", "tokenizer", "name", "project", "compass", "secretary")),
-        ("password", None),
-        ("use_token", True),
-    ],
-)
-def test_what_only_looks_like_a_secret_is_not(name: str, value: Any) -> None:
-    assert not is_secret(name, value)
-    assert masked(name, {"inner": value}) == {"inner": value}
+def test_a_setting_named_like_a_secret_is_masked() -> None:
+    def check_secret(case: tuple[str, Any]) -> None:
+        name, value = case
+        assert is_secret(name, value)
+        assert masked(name, value) == MASK
+        assert masked("model", {name: [value, {"deeper": value}]}) == {name: [MASK, {"deeper": MASK}]}
+        assert masked_override(f"++model.{name}={value}") == f"++model.{name}={MASK}"
+
+    check_each(SECRETS, check_secret)
+
+
+def test_what_only_looks_like_a_secret_is_not() -> None:
+    def check_look_alike(case: tuple[str, Any]) -> None:
+        name, value = case
+        assert not is_secret(name, value)
+        assert masked(name, {"inner": value}) == {"inner": value}
+
+    check_each(LOOK_ALIKES, check_look_alike)
 
 
 def test_no_setting_of_ours_would_be_masked() -> None:
