@@ -1,7 +1,7 @@
 """The program: its list of commands, what it says to a word that is none, and the two ways to start it."""
 
 import json
-import os
+import runpy
 import subprocess
 import sys
 import tomllib
@@ -67,19 +67,22 @@ def test_one_program_is_installed() -> None:
     assert EntryPoint("membrane", scripts["membrane"], "console_scripts").load() is main
 
 
-def test_train_py_is_membrane_train(tmp_path: Path) -> None:
-    environment = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
-    programs = {
-        "clone": ([sys.executable, str(ROOT / "train.py")], ["train.py"]),
-        "installed": ([sys.executable, "-m", "membrane", "train"], ["membrane", "train"]),
-    }
+def test_train_py_is_membrane_train(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both as Python runs them, but in this process, which has imported torch already."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
     results = {}
-    for name, (program, called) in programs.items():
-        typed = [*LEAST, f"paths.runs={name}"]
-        done = subprocess.run([*program, *typed], cwd=tmp_path, env=environment, capture_output=True, check=False)
-        assert done.returncode == 0, done.stderr
+    for name, path, called in (
+        ("clone", ROOT / "train.py", ["train.py"]),
+        ("installed", Path(package.__file__).with_name("__main__.py"), ["membrane", "train"]),
+    ):
+        typed = [*called[1:], *LEAST, f"paths.runs={name}"]
+        monkeypatch.setattr(sys, "argv", [str(path), *typed])
+        with pytest.raises(SystemExit) as ended:
+            runpy.run_path(str(path), run_name="__main__")
+        assert ended.value.code == 0
         [run] = tmp_path.glob(f"{name}/digits/*/seed0")
-        assert json.loads((run / "provenance.json").read_text())["command"] == [*called, *typed]
+        assert json.loads((run / "provenance.json").read_text())["command"] == [called[0], *typed]
         results[name] = run.parent.name, json.loads((run / "result.json").read_text())["metrics"]
     assert results["clone"] == results["installed"]
 
