@@ -1,7 +1,6 @@
 """A run that is broken off anywhere and started again is, to the last bit, the run that was not."""
 
 import json
-import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -119,54 +118,3 @@ def test_a_run_that_was_stopped_early_has_its_whole_patience_when_extended(membr
     assert json.loads((only("short/*/seed0") / "result.json").read_text())["epochs"] == 3  # the first, and two in vain
     assert membrane(f"extend={only('short/*/seed0')}", "epochs=20", "name=extended", "logger=csv") == 0
     assert json.loads((only("extended/*/seed0") / "result.json").read_text())["epochs"] == 5
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (("epochs=3",), "epochs=3: extend=.* begins after 3 epochs: say more than that"),
-        (("epochs=5", "optimizer.lr=1"), "optimizer.lr: extend=.* takes it from that run"),
-        (("epochs=5", "seed=1"), "seed: extend=.* takes it from that run"),
-        (("epochs=5", "framework=singlestep"), "framework: extend=.* takes it from that run"),
-    ],
-)
-def test_what_an_extended_run_may_not_say(
-    membrane: Run, capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...], message: str
-) -> None:
-    assert membrane(*WHOLE, "name=short") == 0
-    capsys.readouterr()
-    assert membrane(f"extend={only('short/*/seed0')}", *arguments) == 2
-    assert re.search(message, capsys.readouterr().err)
-
-
-def test_nothing_to_extend(membrane: Run, capsys: pytest.CaptureFixture[str]) -> None:
-    assert membrane("extend=nowhere", "epochs=5") == 2
-    assert "extend=nowhere: no finished run lies there" in capsys.readouterr().err
-
-
-@pytest.mark.parametrize(
-    ("name", "content", "message"),
-    [
-        ("checkpoints/last.ckpt", None, r"checkpoints/last\.ckpt: No such file"),
-        ("result.json", "{", r"its config\.yaml or result\.json cannot be used"),
-        ("config.yaml", "name: ${oc.env:NO_SUCH}\n", r"cannot be used: .*Environment variable 'NO_SUCH' not found"),
-        ("config.yaml", "a: [\n", r"cannot be used"),
-        ("config.yaml", "trust: [subprocess.Popen]\nepochs: 1\n", r"says trust, which only you may"),
-    ],
-)
-def test_a_run_that_cannot_be_extended_is_refused_in_one_line(
-    tmp_path: Path, membrane: Run, capsys: pytest.CaptureFixture[str], name: str, content: str | None, message: str
-) -> None:
-    run = tmp_path / "theirs"
-    (run / "checkpoints").mkdir(parents=True)
-    (run / "checkpoints" / "last.ckpt").touch()
-    (run / "result.json").write_text('{"epochs": 1}')
-    (run / "config.yaml").write_text("epochs: 1\n")
-    if content is None:
-        (run / name).unlink()
-    else:
-        (run / name).write_text(content)
-    assert membrane(f"extend={run}", "epochs=5") == 2
-    error = capsys.readouterr().err
-    assert error.count("\n") == 1
-    assert re.search(f"extend={run}: .*{message}", error)
