@@ -135,6 +135,9 @@ def test_compiled_does_as_spikingjelly(**case: Any) -> None:
     check("compiled", **case)
 
 
+@pytest.mark.product
+@pytest.mark.parametrize("timesteps", [1, 7, 70])
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
 @pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize(
     "module",
@@ -146,10 +149,8 @@ def test_compiled_does_as_spikingjelly(**case: Any) -> None:
     ],
     ids=["if", "lif", "plif", "plif_soft"],
 )
-def test_compiled_in_every_layout(module: nn.Module, layout: str) -> None:
-    for shape in SHAPES:
-        for timesteps in (1, 7, 70):
-            assert_equal(module, [draw((timesteps, *shape), layout, call) for call in range(2)])
+def test_compiled_in_every_layout(module: nn.Module, layout: str, shape: tuple[int, ...], timesteps: int) -> None:
+    assert_equal(module, [draw((timesteps, *shape), layout, call) for call in range(2)])
 
 
 def surrogates() -> list[nn.Module]:

@@ -61,17 +61,17 @@ def texts(figure: Figure) -> list[str]:
     return [text.get_text() for text in figure.findobj(lambda artist: hasattr(artist, "get_text")) if text.get_text()]
 
 
-def whole(figure: Figure) -> np.ndarray:
+def whole(figure: Figure, dpi: int = 150) -> np.ndarray:
     """The figure with its margins as matplotlib saves it [h,w,3], 1 where it is white."""
     saved = io.BytesIO()
-    figure.savefig(saved, dpi=150)
+    figure.savefig(saved, dpi=dpi)
     saved.seek(0)
     return np.asarray(matplotlib.image.imread(saved))[..., :3]
 
 
 def is_cut(figure: Figure) -> bool:
     """Return whether ink reaches the edge of the whole figure."""
-    image = whole(figure)
+    image = whole(figure, dpi=60)
     return any((edge < 1).any() for edge in (image[:2], image[-2:], image[:, :2], image[:, -2:]))
 
 

@@ -73,4 +73,4 @@ def test_a_signal_of_the_cluster_ends_a_run_with_a_checkpoint(
     assert membrane(*LONG) == 75
     stopped_well(signal.SIGUSR1, capsys.readouterr().err)
     [last] = Path("runs").glob("digits/*/seed0/checkpoints/last.ckpt")
-    assert checkpoints.load(last)["global_step"] == 26
+    assert checkpoints.read_checkpoint(last)["global_step"] == 26
