@@ -30,9 +30,16 @@ class Handler(logging.StreamHandler):
 """
 
 
-def pytest_configure() -> None:
-    """Look for no garbage while modules are imported and tests are collected: all of it stays."""
+def pytest_configure(config: pytest.Config) -> None:
+    """Look for no garbage while modules are imported and tests are collected, and time no example of Hypothesis."""
     gc.disable()
+    if hasattr(config, "workerinput") or not config.getoption(
+        "numprocesses", None
+    ):  # runs tests, not only hands them out
+        from hypothesis import HealthCheck, settings
+
+        settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+        settings.load_profile("untimed")
 
 
 def pytest_collection_finish() -> None:

@@ -94,7 +94,7 @@ def tet_in_numpy(
     return loss, gradient
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(
     shape=st.tuples(st.integers(1, 4), st.integers(1, 4), st.integers(2, 4)),
     cut=st.booleans(),

@@ -13,7 +13,7 @@ from membrane.scores import MONITORS
 
 
 @given(st.integers(2, 12), st.integers(3, 60), st.integers(1, 17), st.integers(0, 10_000))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_uneven_batches_give_what_scikit_learn_says_of_the_whole(classes: int, n: int, size: int, seed: int) -> None:
     rng = np.random.default_rng(seed)
     prediction = torch.tensor(rng.normal(size=(n, classes)), dtype=torch.float32)
@@ -55,7 +55,7 @@ def test_soft_labels_are_judged_by_their_largest_share_and_reset_forgets() -> No
 
 
 @given(st.integers(1, 4), st.integers(5, 60), st.integers(1, 17), st.integers(0, 10_000))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_regression_in_uneven_batches_is_what_numpy_says_of_the_whole(
     outputs: int, n: int, size: int, seed: int
 ) -> None:

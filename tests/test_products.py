@@ -44,7 +44,7 @@ def whole(sizes: list[int]) -> list[tuple[str, ...]]:
 
 
 @given(st.lists(st.integers(1, 5), min_size=2, max_size=4), st.data())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_every_pair_that_any_case_holds_is_kept(sizes: list[int], data: st.DataObject) -> None:
     cases = [case for case in whole(sizes) if data.draw(st.integers(0, 3))]
     assert met([cases[position] for position in pairwise(cases)]) == met(cases)

@@ -72,7 +72,7 @@ def test_formulas_on_every_prefix(readout: Callable[[], Readout], formula: Formu
         torch.testing.assert_close(prediction, by_hand(formula, outputs[:steps], lengths))
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(
     shape=st.lists(st.integers(1, 4), min_size=2, max_size=5),
     cut=st.booleans(),
@@ -187,7 +187,7 @@ def test_the_class_that_spikes_first_wins_and_a_silent_one_scores_nothing() -> N
     assert FirstSpike()(outputs, torch.tensor([3])).tolist() == [[1, 2 / 3, 0, 0]]
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(steps=st.integers(1, 6), cut=st.booleans(), seed=st.integers(0, 2**16))
 def test_first_spikes_of_any_spikes(steps: int, cut: bool, seed: int) -> None:
     numbers = torch.Generator().manual_seed(seed)

@@ -70,7 +70,7 @@ def test_by_hand(strategy: Any, bounds: dict[str, Any], lengths: Tensor | None, 
     assert found.item() == pytest.approx(expected, abs=1e-7)
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(
     steps=st.integers(1, 4),
     samples=st.integers(1, 4),

@@ -25,7 +25,7 @@ def random_x(shape: tuple[int, ...], seed: int) -> Tensor:
     return 1 + torch.rand(shape, generator=generator(seed))
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.sampled_from(SHAPES), seeds)
 def test_flip_mirrors_exactly_the_samples_that_were_drawn(shape: tuple[int, ...], seed: int) -> None:
     x = random_x(shape, seed)
@@ -47,7 +47,7 @@ def test_flip_has_the_probability_that_was_asked_for() -> None:
     assert abs(share(0.3) - 0.3) < 4 * (0.3 * 0.7 / 4000) ** 0.5
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.sampled_from(SHAPES), st.integers(0, 12), seeds)
 def test_shift_equals_a_loop_over_samples_with_torch_roll(shape: tuple[int, ...], pixels: int, seed: int) -> None:
     x = random_x(shape, seed)
@@ -83,7 +83,7 @@ def test_shift_draws_every_offset_up_to_pixels_on_each_axis() -> None:
     assert counts.min() > 40  # 80 expected
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.sampled_from(SHAPES), st.integers(0, 10), seeds)
 def test_cutout_zeroes_a_square_and_nothing_else(shape: tuple[int, ...], size: int, seed: int) -> None:
     x = random_x(shape, seed)

@@ -18,7 +18,7 @@ def mixed(batch: Batch, classes: int, seed: int, timesteps: bool) -> Batch:
     return Pipeline({"mixup": Mixup(alpha=1.0)}, classes, timesteps, seed).run(batch, "after", True, 0, 0)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(seeds, st.integers(1, 9), st.integers(1, 4))
 def test_labels_are_mixed_as_the_samples_are(seed: int, n: int, timesteps: int) -> None:
     # x[i, t] = (t+1)·e_i: each frame of the result holds (t+1)·(λ e_i + (1−λ) e_j), each label λ e_i + (1−λ) e_j.
@@ -36,7 +36,7 @@ def test_labels_are_mixed_as_the_samples_are(seed: int, n: int, timesteps: int) 
         assert length == (row.nonzero().max() + 1)  # lengths grow with the index
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(seeds)
 def test_mixup_is_the_formula(seed: int) -> None:
     generator = torch.Generator().manual_seed(seed)

@@ -55,7 +55,7 @@ def values(pipeline: Pipeline, epoch: int = 0, step: int = 0, n: int = 8) -> Ten
     return pipeline.run(batch_of(torch.zeros(n, 3, 1, 4)), "after", True, epoch, step).x
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(seeds, st.sampled_from([(64, 4, 2, 7), (64, 3, 1, 6, 7)]))
 def test_one_draw_a_sample_shared_over_time(seed: int, shape: tuple[int, ...]) -> None:
     # All frames of all samples alike: the results are alike within a sample, and not all alike between samples (so
@@ -67,7 +67,7 @@ def test_one_draw_a_sample_shared_over_time(seed: int, shape: tuple[int, ...]) -
         assert len(out[:, 0].unique(dim=0)) > 1
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(seeds)
 def test_frames_and_samples_stay_in_order(seed: int) -> None:
     # Frame t of sample n is filled with its own number; what is left of it must be that number.
@@ -114,7 +114,7 @@ def test_off_means_the_same_batch() -> None:
     assert all(kept is given for kept, given in zip(pipeline.run(batch, "after", False, 0, 0), batch, strict=True))
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(seeds, st.integers(0, 99), st.integers(0, 999))
 def test_draws_are_a_function_of_seed_name_place_epoch_and_step(seed: int, epoch: int, step: int) -> None:
     def first(seed: int, epoch: int, step: int) -> Tensor:

@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from membrane.data.idx import (
@@ -139,7 +139,6 @@ def test_a_small_file_cannot_fill_the_memory(tmp_path: Path) -> None:
 
 
 @given(data=st.data(), packed=st.booleans())
-@settings(deadline=None)
 def test_what_was_written_is_read(folder: Path, data: st.DataObject, packed: bool) -> None:
     shape = data.draw(st.lists(st.integers(1, 5), min_size=1, max_size=3))
     size = int(np.prod(shape))
@@ -152,7 +151,6 @@ def test_what_was_written_is_read(folder: Path, data: st.DataObject, packed: boo
 
 
 @given(data=st.data(), packed=st.booleans())
-@settings(deadline=None)
 def test_no_part_of_a_file_and_nothing_longer_is_taken(folder: Path, data: st.DataObject, packed: bool) -> None:
     content = PACKED if packed else WHOLE
     cut = data.draw(st.integers(0, len(content) - 1))
@@ -164,7 +162,6 @@ def test_no_part_of_a_file_and_nothing_longer_is_taken(folder: Path, data: st.Da
 
 
 @given(data=st.data(), packed=st.booleans())
-@settings(deadline=None)
 def test_no_flipped_bit_passes_the_checksum(folder: Path, data: st.DataObject, packed: bool) -> None:
     content = PACKED if packed else WHOLE
     bit = data.draw(st.integers(0, 8 * len(content) - 1))

@@ -57,7 +57,7 @@ def test_outputs_gradients_and_statistics_are_the_same(norm: str, training: bool
     torch.testing.assert_close(dict(last.state_dict()), dict(plain.state_dict()), rtol=1e-9, atol=1e-9)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     groups=st.sampled_from([1, 2]),
     kernel=st.integers(1, 4),

@@ -118,7 +118,7 @@ def check(name: str, module: nn.Module, timesteps: int, shape: tuple[int, ...], 
 
 
 @given(**CASES)
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 def test_in_place_does_as_spikingjelly(**case: Any) -> None:
     check("in place", **case)
 
@@ -130,7 +130,7 @@ def test_in_place_piece_by_piece(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.slow
 @given(**CASES)
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 def test_compiled_does_as_spikingjelly(**case: Any) -> None:
     check("compiled", **case)
 

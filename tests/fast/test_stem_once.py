@@ -61,7 +61,7 @@ def test_once_is_as_often_as_there_are_steps(name: str, norm: str, training: boo
 
 
 @given(st.integers(1, 6), st.integers(1, 4), st.integers(1, 3), st.floats(0.05, 1.0))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_running_statistics_for_any_shape(steps: int, samples: int, positions: int, momentum: float) -> None:
     plain = layer.BatchNorm1d(3, momentum=momentum, step_mode="m").double()
     once = copy.deepcopy(plain)

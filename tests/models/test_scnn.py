@@ -173,7 +173,7 @@ def choices(draw: st.DrawFn) -> dict[str, Any]:
     }
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(chosen=choices(), samples=st.integers(1, 3), steps=st.integers(1, 3))
 def test_what_is_built_runs_and_what_is_refused_does_not_fit(chosen: dict[str, Any], samples: int, steps: int) -> None:
     try:

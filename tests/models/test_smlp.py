@@ -62,7 +62,7 @@ def test_parameters_counted_on_paper(changes: dict[str, Any], expected: int) -> 
     assert size(smlp(**changes)) == expected
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(
     shape=st.lists(st.integers(1, 5), min_size=2, max_size=3),
     units=st.lists(st.integers(1, 6), max_size=3),

@@ -32,7 +32,7 @@ class Mirrors:
     def __init__(self) -> None:
         self.asked: list[tuple[str, dict[str, str]]] = []
         self.half_sent, self.over = threading.Event(), threading.Event()
-        self.both = threading.Barrier(2, timeout=20)
+        self.both = threading.Barrier(2, timeout=120)
         mirrors = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -219,7 +219,7 @@ def test_an_aborted_download_is_never_taken_for_whole(tmp_path: Path, mirrors: M
     source = str(Path(membrane.__file__).parents[1])
     command = [sys.executable, "-c", program, str(tmp_path / NAME), MD5, mirrors["stalled"]]
     with subprocess.Popen(command, env={**os.environ, "PYTHONPATH": source}, stderr=subprocess.DEVNULL) as process:
-        assert mirrors.half_sent.wait(60)
+        assert mirrors.half_sent.wait(120)
         while not any(path.stat().st_size for path in tmp_path.iterdir()):  # until some of it lies on the disk
             assert process.poll() is None
             time.sleep(0.01)
