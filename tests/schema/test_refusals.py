@@ -91,19 +91,6 @@ def test_what_was_typed_is_recorded_and_secrets_are_not(small: Run, tmp_path: Pa
     assert command[-2:] == ["paths.run=run", "optimizer.lr=0.01"]
 
 
-@pytest.mark.parametrize("typed", [["-sc", "foo"], ["-sc", "query=bash"]], ids=" ".join)
-def test_completion_that_cannot_be_is_one_line(
-    typed: list[str], membrane: Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.delenv("COMP_LINE", raising=False)
-    assert membrane(*typed) == 2
-    assert (
-        capsys.readouterr()
-        .err.strip()
-        .endswith('completion is switched on with eval "$(membrane train -sc install=bash)"')
-    )
-
-
 def test_a_gpu_that_is_not_there_is_refused(membrane: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     if torch.cuda.is_available():
         pytest.skip("there is a GPU")
