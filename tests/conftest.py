@@ -4,6 +4,7 @@ import copy
 import csv
 import gc
 import json
+import logging
 import shutil
 import sys
 from collections.abc import Callable, Iterator
@@ -49,8 +50,11 @@ def pytest_collection_finish() -> None:
 
 
 @pytest.fixture(autouse=True)
-def alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No tracker account, a command line to be changed, and one thread: the nets are small."""
+def alone(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """No tracker account, a command line to be changed, and one thread: the nets are small.
+
+    In the end no new handler is left at the root logger, where Hydra's `--info` puts one.
+    """
     monkeypatch.setattr(sys, "argv", list(sys.argv))
     monkeypatch.setenv("WANDB_MODE", "offline")
     monkeypatch.delenv("WANDB_API_KEY", raising=False)
@@ -58,6 +62,12 @@ def alone(monkeypatch: pytest.MonkeyPatch) -> None:
     import torch
 
     torch.set_num_threads(1)
+    root = logging.getLogger()
+    handlers, level = list(root.handlers), root.level
+    yield
+    for handler in [each for each in root.handlers if each not in handlers]:
+        root.removeHandler(handler)
+    root.setLevel(level)
 
 
 @pytest.fixture

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from commands import train
 from configurations import shared_composer
 from hydra import version
 from packaging.version import Version
@@ -112,20 +111,6 @@ print(codes, "torch" in sys.modules, "lightning" in sys.modules, "wandb" in sys.
 """
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "[2, 2, 0, 0] False False False False"
-    assert not list(tmp_path.iterdir())
-
-
-def test_the_real_command(tmp_path: Path) -> None:
-    done = subprocess.run(
-        [sys.executable, str(ROOT / "train.py"), "modle=smlp"],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr.startswith("membrane: modle: no such setting; did you mean model? valid: ")
-    assert done.stderr.count("\n") == 1
     assert not list(tmp_path.iterdir())
 
 
@@ -238,40 +223,3 @@ def test_settings_that_no_file_says_can_be_set_and_referred_to(composer: Compose
         assert check(resolved(single(composer, typed).config)).optimizer.name_of_choice == (
             "adamw" if "{" in typed else "adam"
         )
-
-
-def test_a_sweep_checks_all_jobs_first(small: Callable[..., int], capsys: pytest.CaptureFixture[str]) -> None:
-    assert small("-m", "seed=0,1", "optimizer.lr=0.1,-1") == 2
-    output = capsys.readouterr()
-    assert output.out.count("refused: ") == 2
-    assert "seed=1 optimizer.lr=-1: optimizer.lr: must be greater than 0, got -1" in output.out
-    assert output.err == "membrane: 2 of 4 jobs refused, none started; keep_going=true starts the others\n"
-    assert not list(Path().iterdir())
-
-
-def test_a_sweep_of_bad_jobs_alone_is_refused_even_if_it_may_go_on(small: Callable[..., int]) -> None:
-    assert small("-m", "optimizer.lr=-2,-1") == 2
-    assert small("-m", "optimizer.lr=-2,-1", "keep_going=true") == 2
-    assert small("-m", "model=smlp,nope", "keep_going=true") == 2
-    assert not list(Path().iterdir())
-
-
-def test_a_sweep_that_keeps_going_runs_the_good_jobs_and_ends_with_1(small: Callable[..., int]) -> None:
-    assert small("-m", "optimizer.lr=-1,0.1", "keep_going=true") == 1
-    assert len(list(Path("runs").glob("digits/*/seed0/result.json"))) == 1
-
-
-def test_several_jobs_cannot_share_one_run_folder(
-    small: Callable[..., int], capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert small("-m", "seed=0,1", "paths.run=mine") == 2
-    assert "paths.run=mine cannot hold several runs" in capsys.readouterr().err
-    assert not list(Path().iterdir())
-
-
-def test_what_is_printed_can_be_given_back(composer: Composer, capsys: pytest.CaptureFixture[str]) -> None:
-    assert train(["--cfg", "job", "optimizer.lr=0.5", "--package", "optimizer"]) == 0
-    assert "lr: 0.5\n" in capsys.readouterr().out
-    assert train(["--cfg", "job", "--package", "trainer.devices"]) == 0
-    assert capsys.readouterr().out == "1\n"
-    assert train(["--cfg", "job", "--package", "optimizer.nope"]) == 2
