@@ -1,5 +1,6 @@
 """The files that set membrane up agree with each other, and the Makefile installs once, completely or not at all."""
 
+import ast
 import os
 import re
 import shutil
@@ -7,7 +8,7 @@ import subprocess
 import sys
 import tomllib
 import zipfile
-from importlib import import_module
+from importlib import import_module, metadata
 from pathlib import Path
 from typing import Any
 
@@ -302,3 +303,21 @@ def test_ci_keeps_the_data_folder_that_it_was_given(tmp_path: Path) -> None:
     checked = ci(tmp_path, MEMBRANE_DATA=str(elsewhere))
     assert checked.stdout.startswith(f"MEMBRANE_DATA={elsewhere} CI=true\n")
     assert f"data folder: not found, {elsewhere}\n" in checked.stdout
+
+
+def test_every_library_that_the_sources_import_is_a_dependency_by_name() -> None:
+    distributions = metadata.packages_distributions()
+    extras = PYPROJECT["project"]["optional-dependencies"]
+    stated = [*PYPROJECT["project"]["dependencies"], *extras["optuna"], *extras["bench"]]
+    named = {canonicalize_name(Requirement(line).name) for line in stated}
+    missing = set()
+    for path in (ROOT / "src").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            modules = [name.name for name in node.names] if isinstance(node, ast.Import) else []
+            modules += [str(node.module)] if isinstance(node, ast.ImportFrom) else []
+            for top in (
+                {module.split(".")[0] for module in modules} - sys.stdlib_module_names - {"membrane", "hydra_plugins"}
+            ):
+                if not {canonicalize_name(name) for name in distributions.get(top, [top])} & named:
+                    missing.add(f"{path.relative_to(ROOT)}: {top}")
+    assert missing == set()
