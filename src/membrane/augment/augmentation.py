@@ -54,6 +54,6 @@ class Augmentation(nn.Module):
         return ConfigError(f"augmentation {type(self).__name__}: {reason}")
 
 
-def per_sample(parameter: Tensor, x: Tensor) -> Tensor:
+def broadcast(parameter: Tensor, x: Tensor) -> Tensor:
     """Reshape parameter [M] to broadcast over x [M,…] → [M,1,…]."""
     return parameter.reshape(-1, *[1] * (x.dim() - 1))

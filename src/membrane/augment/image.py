@@ -3,7 +3,7 @@
 import torch
 from torch import Generator, Tensor
 
-from membrane.augment.augmentation import Augmentation, per_sample
+from membrane.augment.augmentation import Augmentation, broadcast
 
 
 class HorizontalFlip(Augmentation):
@@ -23,7 +23,7 @@ class HorizontalFlip(Augmentation):
 
     def apply(self, x: Tensor, parameters: dict[str, Tensor]) -> Tensor:  # type: ignore[override]
         """Mirror x [M,C,…] where flip [M] is true → [M,C,…]."""
-        return torch.where(per_sample(parameters["flip"], x), x.flip(-1), x)
+        return torch.where(broadcast(parameters["flip"], x), x.flip(-1), x)
 
     def extra_repr(self) -> str:
         return f"probability={self.probability}"

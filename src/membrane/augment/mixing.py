@@ -7,7 +7,7 @@ import torch
 from torch import Generator, Tensor
 from torch.nn import functional
 
-from membrane.augment.augmentation import Augmentation, per_sample
+from membrane.augment.augmentation import Augmentation, broadcast
 
 
 class Mixup(Augmentation):
@@ -35,7 +35,7 @@ class Mixup(Augmentation):
 
     def apply(self, x: Tensor, parameters: dict[str, Tensor]) -> Tensor:  # type: ignore[override]
         """Mix x [N,…] by weight [N] with the partners [N] → [N,…]."""
-        weight = per_sample(parameters["weight"], x).to(x.dtype)
+        weight = broadcast(parameters["weight"], x).to(x.dtype)
         return weight * x + (1 - weight) * x[parameters["partner"]]
 
     def labels(self, y: Tensor, parameters: dict[str, Tensor], classes: int) -> Tensor:

@@ -5,7 +5,7 @@ import math
 import torch
 from torch import Generator, Tensor
 
-from membrane.augment.augmentation import Augmentation, per_sample
+from membrane.augment.augmentation import Augmentation, broadcast
 
 
 class GaussianNoise(Augmentation):
@@ -30,7 +30,7 @@ class GaussianNoise(Augmentation):
         """Add noise of strength [M] from seed [M] to x [M,C,…] → [M,C,…]; ε is drawn on the device of x."""
         generator = torch.Generator(device=x.device).manual_seed(int(parameters["seed"][0]))
         epsilon = torch.randn(x.shape, generator=generator, device=x.device, dtype=x.dtype)
-        return x + per_sample(parameters["strength"], x).to(x.dtype) * epsilon
+        return x + broadcast(parameters["strength"], x).to(x.dtype) * epsilon
 
     def drawn(self, timesteps: bool) -> str:
         """Describe for the log what is drawn, and for what."""

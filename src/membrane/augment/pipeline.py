@@ -85,7 +85,7 @@ class Pipeline(nn.Module):
 
 
 def require_augmentation(name: str, entry: object) -> None:
-    """Raises ConfigError unless an entry of the pipeline is an `Augmentation`."""
+    """Raise ConfigError unless an entry of the pipeline is an `Augmentation`."""
     if not isinstance(entry, Augmentation):
         entry_class = entry if isinstance(entry, type) else type(entry)
         raise ConfigError(
@@ -95,7 +95,7 @@ def require_augmentation(name: str, entry: object) -> None:
 
 
 def check_parameters(name: str, x: Tensor, parameters: dict[str, Tensor]) -> None:
-    """Raises ValueError unless x [N,…] is floating point and every parameter has N rows.
+    """Raise ValueError unless x [N,…] is floating point and every parameter has N rows.
 
     Integers would truncate weights and means; one draw for a whole batch would be broadcast unnoticed.
     """

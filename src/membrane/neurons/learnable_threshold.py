@@ -35,9 +35,9 @@ class IFSRL(neuron.BaseNode):  # type: ignore[misc]  # SpikingJelly has no types
         h = states[0] + inputs[0]
         spike = self.surrogate_function(h - self.v_threshold)
         reset = spike.detach() if self.detach_reset else spike
-        return (self.scale_spike(spike),), (h - self.v_threshold * reset,)
+        return (self.emitted(spike),), (h - self.v_threshold * reset,)
 
-    def scale_spike(self, spike: Tensor) -> Tensor:
+    def emitted(self, spike: Tensor) -> Tensor:
         """Convert spikes [N,…] of 0 and 1 to the neuron's output [N,…]."""
         return spike
 
@@ -45,6 +45,6 @@ class IFSRL(neuron.BaseNode):  # type: ignore[misc]  # SpikingJelly has no types
 class ATIF(IFSRL):
     """x [N,…] or [T,N,…] → spikes of 0 and θ: as `IFSRL`, with the output scaled by the learned threshold."""
 
-    def scale_spike(self, spike: Tensor) -> Tensor:
+    def emitted(self, spike: Tensor) -> Tensor:
         """Scale spikes [N,…] by θ → [N,…]."""
         return spike * self.v_threshold
