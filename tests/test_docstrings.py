@@ -8,16 +8,13 @@ from pathlib import Path
 import membrane
 
 PACKAGE = Path(membrane.__file__).parent
-WINGS = ("models", "neurons", "augment", "data", "fast", "sweep", "schema", "config", "files", "runs")
 FEW = 6
 Documented = ast.Module | ast.ClassDef | ast.FunctionDef
 
 
 def sources() -> Iterator[Path]:
-    """Yield the modules of the top level and of WINGS."""
-    yield from sorted(PACKAGE.glob("*.py"))
-    for wing in WINGS:
-        yield from sorted((PACKAGE / wing).rglob("*.py"))
+    """Yield every module of the package."""
+    yield from sorted(PACKAGE.rglob("*.py"))
 
 
 def documented(path: Path) -> Iterator[Documented]:
