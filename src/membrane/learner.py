@@ -167,7 +167,7 @@ class Learner(L.LightningModule):
         checkpoint["training_metrics"] = self.training_metrics.state_dict()
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Restore these sums."""
+        """Restore the sums of the training metrics."""
         self.training_metrics.load_state_dict(checkpoint["training_metrics"])
 
     def configure_optimizers(self) -> Any:

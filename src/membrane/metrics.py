@@ -134,7 +134,7 @@ class TrainingMetrics:
         self.names = ["train/loss", f"train/{measures.scored}"]
         self.unread: list[tuple[Tensor, Tensor, int]] = []
         self.sums = [0.0, 0.0, 0.0]
-        """Of loss and score over the samples, and the number of samples; so is ``epoch_sums``."""
+        """Sums of loss and score over the samples, and their number, as in ``epoch_sums``."""
         self.epoch_sums = [0.0, 0.0, 0.0]
 
     def update(self, prediction: Tensor, y: Tensor, loss: Tensor) -> None:

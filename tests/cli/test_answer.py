@@ -91,3 +91,13 @@ def test_an_output_that_nobody_reads_any_more_ends_quietly() -> None:
     assert program.stderr.read() == b""
     program.stderr.close()
     assert program.wait() == 141
+
+
+@pytest.mark.parametrize(
+    ("ended", "code", "line"), [(None, 0, ""), (3, 3, ""), ("no such thing", 1, "no such thing\n")]
+)
+def test_what_ends_the_process_by_itself_keeps_its_code(
+    ended: str | int | None, code: int, line: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert answer(lambda: sys.exit(ended)) == code
+    assert capsys.readouterr().err == line

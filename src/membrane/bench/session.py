@@ -19,12 +19,18 @@ WHOLE_RUNS = 3
 
 @dataclass(frozen=True)
 class Session:
-    """What a session measures, and with what.
+    """The workloads to time, the peers to time them in, and the limits of the measurement.
 
-    workloads: names. peers: who is timed. device: where. rounds: turns of each peer, at most. minutes: the time that
-    there is, None for as long as it takes. threads: on the CPU. sweep: the axis along which workloads vary, None for
-    none. memory: peak memory too, on the CPU. out: folder of the files. scale: below 1 for narrower nets, smaller
-    batches and a shorter digits run.
+    workloads: names of workloads.
+    peers: the libraries that are timed.
+    device: where they run.
+    rounds: turns of each peer, at most.
+    minutes: time for everything, None for as long as it takes.
+    threads: threads on the CPU.
+    sweep: axis along which workloads vary, None for none.
+    memory: whether to measure peak memory too, on the CPU.
+    out: folder of the files.
+    scale: below 1 for narrower nets, smaller batches and a shorter digits run.
     """
 
     workloads: list[str]

@@ -56,7 +56,10 @@ def flushed(command: Callable[[], int]) -> int:
     try:
         return command()
     except SystemExit as ended:  # argparse ends so after --help
-        return int(ended.code or 0)
+        if isinstance(ended.code, str):  # as sys.exit prints it
+            print(ended.code, file=sys.stderr)
+            return 1
+        return ended.code or 0
     finally:
         sys.stdout.flush()
 

@@ -37,7 +37,7 @@ from membrane.schema.secrets import masked, masked_override
 
 PRIMARY = "train"
 HYDRA_VERSION = "1.3"
-"""Whose rules of composition hold, here and in Hydra's main."""
+"""The version of Hydra whose rules of composition hold, here and in Hydra's main."""
 NAMES_HYDRA = re.compile(r"(^|[/.@:\[])hydra($|[/.@:\]\[])")
 WHOLE = ("experiment", "sweep", "debug", "local")
 """Groups whose files set parts of the whole configuration."""

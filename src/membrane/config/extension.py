@@ -12,7 +12,7 @@ from yaml import YAMLError
 
 from membrane.errors import ConfigError, one_line
 from membrane.files.digest import sha256
-from membrane.runs.fingerprint import UNSHAPING, UNSHAPING_TRAINER
+from membrane.runs.fingerprint import UNSHAPING_SETTINGS, UNSHAPING_TRAINER
 from membrane.runs.saved import CONFIG, RESULT, read_json, read_yaml
 from membrane.schema import Config
 from membrane.schema.training import Trainer
@@ -72,7 +72,9 @@ def may_change(key: Sequence[str]) -> bool:
     """Return whether a setting does not shape the result, or is the number of epochs."""
     if key[0] == "trainer" and len(key) > 1:
         return key[1] in UNSHAPING_TRAINER or declared_unshaping(Trainer, key[1])
-    return key[0] == "epochs" or (key[0] in UNSHAPING and key[0] != "seed") or declared_unshaping(Config, key[0])
+    return (
+        key[0] == "epochs" or (key[0] in UNSHAPING_SETTINGS and key[0] != "seed") or declared_unshaping(Config, key[0])
+    )
 
 
 def declared_unshaping(settings: type[Any], name: str) -> bool:

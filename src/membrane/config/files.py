@@ -51,9 +51,10 @@ class ConfigFiles(ConfigLoaderImpl):
         self.by_files: dict[tuple[object, ...], DictConfig] = {}
 
     def load_sweep_config(self, master_config: DictConfig, sweep_overrides: list[str]) -> DictConfig:
-        """Return a job's configuration: we compose it to check it, Hydra to see whether it can, and again to run it.
+        """Return a job's configuration, composed once although it is asked for three times.
 
-        That it is Hydra's own run of the sweep, and where it lies, is written into a copy of what was composed first.
+        membrane composes it to check it, Hydra once before the sweep and once more to run it. The copy that Hydra gets
+        holds the mode and the folder of Hydra's own sweep.
         """
         hydra = master_config.hydra
         if hydra.sweeper.get("_target_") != BASIC_SWEEPER:  # no other composes before it launches

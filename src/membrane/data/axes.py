@@ -44,7 +44,7 @@ def move_axis(x: Array, source: int, destination: int) -> Array:
 
 
 def check_dimensions(dimensions: int, shape: tuple[int, ...], expected: str, timesteps: bool) -> None:
-    """Raises ValueError unless there are 3 or 4 dimensions, with timesteps 4 or 5; ``expected`` names them."""
+    """Raise ValueError unless there are 3 or 4 dimensions, with timesteps 4 or 5; ``expected`` names them."""
     allowed = (4, 5) if timesteps else (3, 4)
     if dimensions not in allowed:
         raise ValueError(

@@ -79,7 +79,7 @@ def variant_for(size: Sequence[int], **setting: str | None) -> str:
 
 
 def require_one_of(choices: Iterable[Any], **settings: Any) -> None:
-    """Raises ConfigError unless every setting is one of ``choices``."""
+    """Raise ConfigError unless every setting is one of ``choices``."""
     listed = list(choices)
     for name, value in settings.items():
         if value not in listed:
@@ -87,7 +87,7 @@ def require_one_of(choices: Iterable[Any], **settings: Any) -> None:
 
 
 def require_heads_divide_widths(widths: Sequence[int], num_heads: Sequence[int], embed_dims: int) -> None:
-    """Raises ConfigError unless each stage's width is a multiple of its heads, and ``embed_dims`` one of 8.
+    """Raise ConfigError unless each stage's width is a multiple of its heads, and ``embed_dims`` one of 8.
 
     The patch embedding starts with an eighth of the channels.
     """
@@ -101,7 +101,7 @@ def require_heads_divide_widths(widths: Sequence[int], num_heads: Sequence[int],
 
 
 def require_three_stages(embed_dims: int, num_heads: Sequence[int], depths: Sequence[int]) -> None:
-    """Raises ConfigError unless heads and depths fit three stages of a quarter, half and all of ``embed_dims``."""
+    """Raise ConfigError unless heads and depths fit three stages of a quarter, half and all of ``embed_dims``."""
     if len(num_heads) != 3 or len(depths) != 3:
         raise ConfigError(f"there are three stages: num_heads has {len(num_heads)} entries, depths has {len(depths)}")
     require_heads_divide_widths([embed_dims // 4, embed_dims // 2, embed_dims], num_heads, embed_dims)
@@ -110,14 +110,14 @@ def require_three_stages(embed_dims: int, num_heads: Sequence[int], depths: Sequ
 
 
 def require_at_least(least: int, **settings: int) -> None:
-    """Raises ConfigError unless every setting is an int of at least ``least``."""
+    """Raise ConfigError unless every setting is an int of at least ``least``."""
     for name, value in settings.items():
         if isinstance(value, bool) or not isinstance(value, int) or value < least:
             raise ConfigError(f"{name} must be a whole number of at least {least}, got {value!r}")
 
 
 def require_probability(**settings: float) -> None:
-    """Raises ConfigError unless every setting is in [0, 1)."""
+    """Raise ConfigError unless every setting is in [0, 1)."""
     for name, value in settings.items():
         if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 1:
             raise ConfigError(f"{name} must be at least 0 and less than 1, got {value!r}")

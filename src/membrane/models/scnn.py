@@ -124,7 +124,7 @@ class SCNN(nn.Sequential):
 
 
 def require_plain_head(fc_units: Sequence[int], head_neuron: bool) -> None:
-    """Raises ConfigError for settings of a linear head, which global sum pooling does not have."""
+    """Raise ConfigError for settings of a linear head, which global sum pooling does not have."""
     if fc_units:
         raise ConfigError(f"gsp has no linear layers: fc_units must be [], got {list(fc_units)}")
     if head_neuron:

@@ -16,14 +16,12 @@ from membrane.report.curves import NothingToDraw, firing_rates, learning_curves
 from membrane.report.panels import write_png
 from membrane.report.raster import raster
 from membrane.report.scatter import predicted_against_true
-from membrane.runs.table import read_rows as read_rows
+from membrane.runs.table import read_rows
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 log = logging.getLogger(__name__)
-
-__all__ = ["confusion_matrix", "draw_figures", "firing_rates", "learning_curves", "predicted_against_true", "raster"]
 
 
 def draw_figures(folder: Path, spikes: Mapping[str, np.ndarray], task: str = "classification") -> list[Path]:

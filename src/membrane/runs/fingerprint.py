@@ -6,7 +6,7 @@ from typing import Any
 
 from membrane.schema import Config, Settings
 
-UNSHAPING = {"name", "seed", "paths", "logger", "rerun", "trust", "keep_going"}
+UNSHAPING_SETTINGS = {"name", "seed", "paths", "logger", "rerun", "trust", "keep_going"}
 """Top-level settings that do not shape the result, beside those that the schema declares so."""
 UNSHAPING_TRAINER = {"devices", "accelerator", "progress"}
 """Settings of the trainer that do not shape the result, beside those that the schema declares so."""
@@ -14,7 +14,7 @@ UNSHAPING_TRAINER = {"devices", "accelerator", "progress"}
 
 def fingerprint(config: Config) -> str:
     """Return the SHA-256, 12 hex digits, of the canonical JSON of what shapes the result."""
-    settings = {key: value for key, value in hashed_settings(config).items() if key not in UNSHAPING}
+    settings = {key: value for key, value in hashed_settings(config).items() if key not in UNSHAPING_SETTINGS}
     settings["trainer"] = {key: value for key, value in settings["trainer"].items() if key not in UNSHAPING_TRAINER}
     text = json.dumps(settings, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
     return hashlib.sha256(text.encode()).hexdigest()[:12]

@@ -16,7 +16,7 @@ from membrane.schema import Config
 PRUNE = "PRUNE"
 """A file of this name in a run's folder asks the run to write its checkpoint and end after the epoch."""
 FIRST = ".provenance.json.tmp"
-"""All that is in a folder where a run died before its first file was whole."""
+"""The only file in the folder of a run that died while it wrote its first."""
 
 
 class RunFolder:

@@ -1,4 +1,4 @@
-"""Where a result comes from: code, versions, command line; in a sweep read once, when the code is what was imported."""
+"""Read where a result comes from: code, versions, command line. A process reads each once, at its first run."""
 
 import hashlib
 import platform
@@ -83,6 +83,14 @@ def changes_since(recorded: dict[str, Any]) -> list[str]:
 def program_command() -> list[str]:
     """Return the words that call this program: `python train.py` in a bare clone, else `membrane train`."""
     return ["python", sys.argv[0]] if Path(sys.argv[0]).name == "train.py" else ["membrane", "train"]
+
+
+def evaluation_command() -> list[str]:
+    """Return the words that evaluate a run, for the program that trained it."""
+    program = program_command()
+    if program[0] == "membrane":
+        return ["membrane", "evaluate"]
+    return ["python", str(Path(program[1]).with_name("scripts") / "evaluate.py")]
 
 
 def typed_arguments() -> list[str]:

@@ -30,7 +30,7 @@ FRAME = re.compile(r'^ *File "(?:.*[/\\])?([^"/\\]+)", line (\d+)', re.MULTILINE
 UNREADABLE = (OSError, ValueError, KeyError, TypeError, AttributeError)
 """What reading a file raises that is not what it should be."""
 PATIENCE = 4
-"""A run is silent when its last row is older than so many times the longest gap between two of its rows, …"""
+"""A run whose last row is older than so many times the longest gap between two of its rows may be silent …"""
 SHORTEST = 60.0
 """… and than so many seconds."""
 
@@ -42,8 +42,8 @@ class Run:
     ``folder`` is its path as it is shown, ``status`` one of the eight above, ``changed`` the time of its last change,
     since 1970. ``completed`` of ``epochs`` epochs took ``seconds``; ``left`` is what the others will take. A running
     run gave its last sign of life ``age`` seconds ago; it is ``silent`` if that is too long, and ``process`` says
-    who runs it. ``metrics`` are a finished run's, ``error`` is a failed one's, ``overrides`` are those that a sweep
-    has of it, and ``damaged`` says which of its files could not be read, and why.
+    who runs it. ``metrics`` are a finished run's, ``error`` is a failed one's, ``overrides`` are what it was
+    started with, and ``damaged`` says which of its files could not be read, and why.
     """
 
     folder: str

@@ -201,7 +201,7 @@ class Trainer(Settings):
 
 
 class Callback(Node):
-    """Something beside the training loop."""
+    """A callback of Lightning, which the training loop calls at its events."""
 
 
 class EMA(Callback):

@@ -1,0 +1,1 @@
+"""Follow a run while it trains: metrics.csv, trackers, progress, profile, log."""

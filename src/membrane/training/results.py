@@ -228,7 +228,7 @@ def suggest_next(folder: RunFolder, config: Config) -> None:
     log.info("folder: %s", folder.path)
     # the configuration that a run saves does not say whom to trust
     trust = f" 'trust=[{','.join(config.trust)}]'" if config.trust else ""
-    log.info("next:   membrane evaluate %s%s", folder.path, trust)
+    log.info("next:   %s %s%s", shlex.join(provenance.evaluation_command()), folder.path, trust)
     if (command := five_seeds_command(provenance.typed_arguments())) is not None:
         log.info("        %s   for the spread over five seeds", command)
 

@@ -32,5 +32,6 @@ def initial_share(ema: EMA, steps: int) -> float:
     The first update copies the weights, every further one multiplies their share by the decay.
     """
     first = ema.update_starting_at_step or 0
-    updates = sum(step >= first for step in range(0, steps, ema.update_every_n_steps))
+    every = ema.update_every_n_steps
+    updates = len(range(ceil(first / every) * every, steps, every))
     return float(ema.decay ** max(updates - 1, 0))

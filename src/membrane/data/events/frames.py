@@ -37,7 +37,7 @@ def frames(events: Events, timesteps: int, height: int, width: int, split: Split
 
 
 def check_binning(timesteps: int, split: str) -> None:
-    """Raises ConfigError unless T is at least 1 and the split one of the two."""
+    """Raise ConfigError unless T is at least 1 and the split one of the two."""
     if timesteps < 1:
         raise ConfigError(f"timesteps must be at least 1, not {timesteps}")
     if split not in get_args(Split):

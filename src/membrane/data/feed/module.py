@@ -113,7 +113,7 @@ class DataModule(L.LightningDataModule):
         }
 
     def check_samples(self, name: str, samples: Samples) -> None:
-        """Raises DataError unless a part is what the configuration says of the data set."""
+        """Raise DataError unless a part is what the configuration says of the data set."""
         if not isinstance(samples, Samples):
             raise DataError(
                 f"load must return two membrane.data.samples.Samples, the {name} part is a {type(samples).__name__}"
@@ -133,7 +133,7 @@ class DataModule(L.LightningDataModule):
             )
 
     def check_targets(self, name: str, y: Tensor) -> None:
-        """Raises DataError unless y is finite float [n,K], with the configuration's K."""
+        """Raise DataError unless y is finite float [n,K], with the configuration's K."""
         if not y.is_floating_point() or list(y.shape[1:]) != [self.classes]:
             form = f"{y.dtype} {list(y.shape)}".removeprefix("torch.")
             raise DataError(f"{name} targets are {form}, the configuration says float [{len(y)}, {self.classes}]")

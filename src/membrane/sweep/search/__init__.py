@@ -1,0 +1,1 @@
+"""Searches with Optuna: the space, the study, its trials, what they came to."""

@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 from membrane.errors import ConfigError
-from membrane.runs.fingerprint import UNSHAPING
+from membrane.runs.fingerprint import UNSHAPING_SETTINGS
 
 FORMS = "write a,b,c, choice(a,b), range(1,5), interval(0.1,1) or tag(log,interval(1e-4,1e-2))"
 """The syntax of a search space, for error messages."""
@@ -77,7 +77,7 @@ def setting_name(override: Any) -> str:
 def refuse_unsearchable(name: str) -> None:
     """Raise ConfigError if a setting shapes no result, or would choose among results instead of settings."""
     top = name.split(".")[0].split("/")[0]
-    if top in ("hydra", "sweep", "debug", "protocol") or top in UNSHAPING:
+    if top in ("hydra", "sweep", "debug", "protocol") or top in UNSHAPING_SETTINGS:
         raise ConfigError(f"{name} cannot be searched: a sweep compares what shapes the result; give it one value")
 
 
