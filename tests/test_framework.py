@@ -280,3 +280,12 @@ def test_a_strategy_says_what_it_is() -> None:
     for strategy in (*PLAIN, *TID):
         assert strategy(7).timesteps == 7
         assert strategy(7).timesteps_in_data == (strategy in TID)
+
+
+@pytest.mark.parametrize("strategy", TID)
+@pytest.mark.parametrize(("length", "sample"), [(0, 1), (-1, 0), (T + 1, 2)])
+def test_lengths_outside_the_timesteps_are_refused(strategy: Strategy, length: int, sample: int) -> None:
+    lengths = torch.full((N,), T)
+    lengths[sample] = length
+    with pytest.raises(ValueError, match=rf"^lengths must be from 1 to {T}, sample {sample} has {length}$"):
+        strategy(T)(Flat(spiking()), frames(), lengths)

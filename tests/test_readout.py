@@ -207,3 +207,39 @@ def test_the_gradient_of_first_spike_is_that_of_one_timestep_and_reaches_a_silen
     outputs.grad = None
     FirstSpike()(outputs, torch.tensor([2])).sum().backward()
     torch.testing.assert_close(outputs.grad, torch.tensor([[[0.0, 0.0]], [[0.5, 0.5]], [[0.0, 0.0]]]))
+
+
+@pytest.mark.parametrize("lengths", [None, LENGTHS])
+@pytest.mark.parametrize("readout", READOUTS)
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_half_precision_is_read_out_in_float32(
+    readout: Callable[[], Readout], dtype: torch.dtype, lengths: Tensor | None
+) -> None:
+    halves = (1 - 3 * random(T, N, K)).to(dtype).requires_grad_()  # from 4 to 7
+    with torch.autocast("cpu", torch.bfloat16):
+        prediction = readout()(halves, lengths)
+    assert isinstance(prediction, Tensor)
+    assert prediction.dtype == torch.float32
+    # in double precision, of the same rounded outputs: in half precision the sums would be off by some thousandths
+    exact = halves.detach().double().requires_grad_()
+    expected = readout()(exact, lengths)
+    torch.testing.assert_close(prediction.double(), expected, rtol=1e-6, atol=1e-6)
+    prediction.sum().backward()
+    expected.sum().backward()
+    assert halves.grad is not None
+    assert halves.grad.dtype == dtype
+    torch.testing.assert_close(halves.grad.double(), exact.grad, rtol=1e-2, atol=1e-6)
+
+
+def test_long_sums_of_spikes_are_counted() -> None:
+    outputs = torch.ones(300, 1, 1, dtype=torch.bfloat16)
+    assert Sum()(outputs).item() == 300
+    assert Membrane(1e9, decay_input=False)(outputs).item() == pytest.approx(300, rel=1e-6)  # bfloat16 stays at 256
+
+
+@pytest.mark.parametrize("readout", READOUTS)
+def test_a_sample_without_a_timestep_is_refused(readout: Callable[[], Readout]) -> None:
+    with pytest.raises(ValueError, match=r"^lengths must be at least 1, sample 2 has 0$"):
+        readout()(random(T, N, K), torch.tensor([5, 1, 0, 2]))
+    with pytest.raises(ValueError, match=r"^lengths must be \[N\] = \[4\], got \[3\]$"):
+        readout()(random(T, N, K), torch.tensor([5, 1, 2]))

@@ -121,15 +121,31 @@ def prepare_model(model: nn.Module, step_mode: str) -> None:
 def time_first(x: Tensor, timesteps: int, lengths: Tensor | None) -> Tensor:
     """Move time of [N,T,C,S] or [N,T,C,H,W] to the front → [T,N,…].
 
-    Raises ValueError if x has another rank or another T, or if there is not one length for each sample.
+    Raises ValueError if x has another rank or another T, or as `check_lengths`.
     """
     if x.dim() not in (4, 5):
         raise ValueError(f"timesteps in the data need x as [N,T,C,S] or [N,T,C,H,W], got {list(x.shape)}")
     if x.shape[1] != timesteps:
         raise ValueError(f"the data has {x.shape[1]} timesteps (axis 1 of {list(x.shape)}), expected {timesteps}")
-    if lengths is not None and lengths.shape != x.shape[:1]:
-        raise ValueError(f"lengths must be [N] = [{len(x)}], got {list(lengths.shape)}")
+    check_lengths(lengths, len(x), timesteps)
     return x.transpose(0, 1)
+
+
+def check_lengths(lengths: Tensor | None, samples: int, timesteps: int | None = None) -> None:
+    """Raises ValueError unless there is one length [N] for each sample, from 1 to T (None: not known).
+
+    Lengths on a GPU are not read, because every step would wait for them; a run's were checked with its data.
+    """
+    if lengths is None:
+        return
+    if list(lengths.shape) != [samples]:
+        raise ValueError(f"lengths must be [N] = [{samples}], got {list(lengths.shape)}")
+    if lengths.is_cuda:
+        return
+    wrong = lengths < 1 if timesteps is None else (lengths < 1) | (lengths > timesteps)
+    for sample in wrong.nonzero().flatten().tolist():
+        expected = "at least 1" if timesteps is None else f"from 1 to {timesteps}"
+        raise ValueError(f"lengths must be {expected}, sample {sample} has {lengths[sample].item()}")
 
 
 def stack_timesteps(outputs: list[Outputs], steps: int, samples: int) -> Outputs:

@@ -19,7 +19,7 @@ from torch.nn import functional
 
 from membrane.data.feed.batch import Batch
 from membrane.framework import Outputs, require_tensor
-from membrane.readout import Mean, Readout
+from membrane.readout import Mean, Readout, at_least_float32
 
 
 class CrossEntropy:
@@ -86,11 +86,6 @@ class SpikeCount:
         return functional.mse_loss(rates, targets)
 
 
-def at_least_float32(outputs: Tensor) -> Tensor:
-    """Convert outputs in half precision to float32, because sums over T would be rounded."""
-    return outputs.to(torch.promote_types(outputs.dtype, torch.float32))
-
-
 def mean_over_time(values: Tensor, lengths: Tensor | None) -> Tensor:
     """Average [T,N,…] over the valid timesteps → [N,…]."""
-    return Mean().reduce(values, lengths)
+    return require_tensor(Mean()(values, lengths))

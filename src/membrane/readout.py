@@ -14,20 +14,34 @@ import torch
 from torch import Tensor
 
 from membrane.errors import ConfigError
-from membrane.framework import Outputs
+from membrane.framework import Outputs, check_lengths
 
 
 class Readout:
-    """outputs [T,N,…], lengths [N] (each sample's valid timesteps; None: all) → prediction [N,…]."""
+    """outputs [T,N,…], lengths [N] (each sample's valid timesteps; None: all) → prediction [N,…], at least float32.
+
+    Half precision would round the sums over T, and make classes equal that are not: outputs are converted before they
+    are reduced. Raises ValueError as `check_lengths`, so for a length of 0.
+    """
 
     def __call__(self, outputs: Outputs, lengths: Tensor | None = None) -> Outputs:
         if isinstance(outputs, dict):
-            return {key: self.reduce(output, lengths) for key, output in outputs.items()}
-        return self.reduce(outputs, lengths)
+            return {key: self.read_out(output, lengths) for key, output in outputs.items()}
+        return self.read_out(outputs, lengths)
+
+    def read_out(self, outputs: Tensor, lengths: Tensor | None) -> Tensor:
+        """Check the lengths and reduce [T,N,…] in at least float32 → [N,…]."""
+        check_lengths(lengths, outputs.shape[1])
+        return self.reduce(at_least_float32(outputs), lengths)
 
     def reduce(self, outputs: Tensor, lengths: Tensor | None) -> Tensor:
         """Reduce [T,N,…] → [N,…]."""
         raise NotImplementedError
+
+
+def at_least_float32(outputs: Tensor) -> Tensor:
+    """Convert outputs in half precision to float32, because sums over T would be rounded."""
+    return outputs.to(torch.promote_types(outputs.dtype, torch.float32))
 
 
 class Mean(Readout):
