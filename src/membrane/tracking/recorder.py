@@ -7,6 +7,7 @@ from typing import Any
 
 import lightning as L
 import torch
+from torch.optim import Optimizer
 
 from membrane.analysis.firing import FiringRates, odd_layers
 from membrane.data.feed.batch import Batch
@@ -46,17 +47,19 @@ class Recorder(L.Callback):
         self.table = MetricsTable(path, columns)
         self.after_epoch = after_epoch
         self.samples = 0
+        self.lr: float | None = None
         self.started = time.perf_counter()
         self.resumed = False
 
     def state_dict(self) -> dict[str, Any]:
-        """Return seconds and samples of the fit so far, and the length of metrics.csv in bytes."""
-        return {"seconds": self.seconds(), "samples": self.samples, "bytes": self.table.flush()}
+        """Return seconds and samples of the fit so far, the last step's rate, and metrics.csv's length in bytes."""
+        return {"seconds": self.seconds(), "samples": self.samples, "lr": self.lr, "bytes": self.table.flush()}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Restore seconds and samples, and cut rows of metrics.csv that were written later."""
+        """Restore seconds, samples and rate, and cut rows of metrics.csv that were written later."""
         self.started = time.perf_counter() - state_dict["seconds"]
         self.samples = state_dict["samples"]
+        self.lr = state_dict.get("lr")  # earlier versions did not save it
         self.table.cut(state_dict["bytes"])
         self.resumed = True
 
@@ -70,10 +73,14 @@ class Recorder(L.Callback):
         """Return the seconds that the fit has taken, before interruptions too."""
         return time.perf_counter() - self.started
 
+    def on_before_optimizer_step(self, trainer: L.Trainer, pl_module: L.LightningModule, optimizer: Optimizer) -> None:
+        """Note the learning rate of the step: when its row is written, the schedule is at the next one."""
+        self.lr = float(optimizer.param_groups[0]["lr"])
+
     def common_cells(self, trainer: L.Trainer) -> dict[str, float]:
-        """Return the cells that every row has."""
-        lr = trainer.optimizers[0].param_groups[0]["lr"]
-        return {"epoch": trainer.current_epoch, "step": trainer.global_step, "seconds": self.seconds(), "lr": float(lr)}
+        """Return the cells that every row has; ``lr`` is that with which the last step was made."""
+        cells = {"epoch": trainer.current_epoch, "step": trainer.global_step, "seconds": self.seconds()}
+        return cells if self.lr is None else {**cells, "lr": self.lr}
 
     def write(self, trainer: L.Trainer, values: dict[str, float]) -> None:
         """Write a row to metrics.csv and to the tracker."""
