@@ -5,7 +5,7 @@ from importlib import import_module
 
 import pytest
 
-MODULES = ("framework", "readout", "losses", "data.samples")
+MODULES = ("framework", "readout", "losses", "data.samples", "data.feed.batch")
 
 
 @pytest.mark.parametrize("name", MODULES)

@@ -46,8 +46,11 @@ class Learner(L.LightningModule):
         validation: prefix of the metrics after every epoch: ``val``, or ``oracle`` if they are the test set's.
         collect_outputs: what a test keeps of each sample: ``readout`` its prediction [K], ``all`` the outputs [T,K]
             too. The default is T times smaller.
-        pieces: parts in which each batch arrives, more than 1 if a whole batch does not fit into memory. The parts'
-            losses are weighted so that they add up to the batch's.
+
+    Each optimiser step is that of one batch with all its samples, even if they come in several batches
+    (``accumulate_grad_batches``) or in pieces of batches, or in fewer at the end of an epoch, where Lightning steps
+    too: loss and penalty count by `Batch.weight`. Exceptions are what looks at one batch at a time: batch norm's
+    statistics, mixup's partners, and the rates that the regulariser compares with its bounds.
     """
 
     def __init__(
@@ -65,7 +68,6 @@ class Learner(L.LightningModule):
         schedule: Callable[[Optimizer, int, int], dict[str, Any]],
         validation: str = "val",
         collect_outputs: str = "readout",
-        pieces: int = 1,
     ) -> None:
         super().__init__()
         self.model = model
@@ -79,7 +81,6 @@ class Learner(L.LightningModule):
         self.schedule = schedule
         self.validation = validation
         self.collect_outputs = collect_outputs
-        self.pieces = pieces
         self.finite_loss = FiniteLoss()
         self.validation_metrics, self.test_metrics = metrics(), metrics()
         self.training_metrics = TrainingMetrics(self.validation_metrics)
@@ -94,7 +95,7 @@ class Learner(L.LightningModule):
         return self.read_out(self.framework(self.model, batch.x, batch.lengths), batch)
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        """Return the loss [] of a batch; dropout draws from the stream (seed, model, epoch, step)."""
+        """Return the weighted loss [] of a batch; dropout draws from the stream (seed, model, epoch, step)."""
         epoch = self.current_epoch
         batch = self.augmented(batch, True, epoch, batch_idx)
         listening = self.regularizer.listening(batch.lengths) if self.regularizer else nullcontext()
@@ -106,8 +107,7 @@ class Learner(L.LightningModule):
             loss = loss + penalty()
         self.finite_loss.watch(loss, epoch, batch_idx, batch.index)
         self.training_metrics.update(self.read_out(outputs, batch), batch.y, loss)
-        # Lightning divides by the number of pieces: weighted by their shares they add up to the whole batch's mean
-        return loss if self.pieces == 1 else loss * self.trainer.datamodule.share(batch_idx, len(batch.y))  # type: ignore[attr-defined]
+        return loss if batch.weight == 1 else loss * batch.weight
 
     training_step.__signature__ = signature(training_step)  # type: ignore[attr-defined]  # Lightning reads it at each step
 

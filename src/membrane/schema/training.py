@@ -178,6 +178,7 @@ class Trainer(Settings):
     trains, and draws dropout in another way; ``tf32`` lets matrix products on a GPU multiply in TensorFloat-32, as
     torch's convolutions there do. All three change roundings.
 
+    ``accumulate`` batches make an optimiser step, fewer at the end of an epoch; all samples of a step count the same.
     A ``monitor`` that is not set is the first of the task's `MONITORS`.
     """
 

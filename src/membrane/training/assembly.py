@@ -93,7 +93,7 @@ def build_checkpointing(
     )
 
 
-def build_learner(config: Config, pieces: int = 1) -> Learner:
+def build_learner(config: Config) -> Learner:
     """Build the learner around the model."""
     model, classes = build_model(config), config.dataset.classes
     readout = build(config.readout, config.trust)
@@ -115,7 +115,6 @@ def build_learner(config: Config, pieces: int = 1) -> Learner:
         schedule=partial(build_schedule, config),
         validation="oracle" if config.protocol == "paper_best_on_test" else "val",
         collect_outputs=config.save_outputs,
-        pieces=pieces,
     )
 
 

@@ -110,7 +110,7 @@ def learner_and_data(
     config: Config, folder: RunFolder, resumed: Resumed | None, pieces: int
 ) -> tuple[Learner, DataModule]:
     """Build the learner, with another run's weights where ``init`` says so, and read the data that it learns from."""
-    learner = build_learner(config, pieces)
+    learner = build_learner(config)
     if resumed is None and config.init is not None:
         log.info("init: %s", start_from(config.init, learner.model))
     data = build_data(config, learner, pieces)

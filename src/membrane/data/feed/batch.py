@@ -1,5 +1,6 @@
 """The input of a step of training or evaluation."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from torch import Tensor
@@ -9,7 +10,8 @@ class Batch(NamedTuple):
     """x [N,…] or [N,T,…], y [N] (or [N,K]: soft, or targets), lengths [N] or None, recording [N], index [N].
 
     ``lengths`` counts the valid timesteps of each sample (None: all of them). Samples with the same ``recording`` were
-    cut from one. ``index`` is the sample's position in its data set.
+    cut from one. ``index`` is the sample's position in its data set. ``weight`` is the factor of the batch's mean loss
+    in training: see `step_weights`.
     """
 
     x: Tensor
@@ -17,3 +19,21 @@ class Batch(NamedTuple):
     lengths: Tensor | None
     recording: Tensor
     index: Tensor  # type: ignore[assignment]  # hides the method of tuples
+    weight: float = 1.0
+
+
+def step_weights(sizes: Sequence[int], accumulate: int) -> list[float]:
+    """Return the weight of each batch of an epoch, from their numbers of samples in order.
+
+    An optimiser step adds up the gradients of ``accumulate`` batches, each divided by ``accumulate``, even where the
+    epoch ends after fewer. The weights make the sum the mean over the step's samples; they are 1 where a step has
+    ``accumulate`` batches of equal size. Six batches of two samples and one of one, of which four make a step:
+
+    >>> step_weights([2, 2, 2, 2, 2, 2, 1], accumulate=4)
+    [1.0, 1.0, 1.0, 1.0, 1.6, 1.6, 0.8]
+    """
+    weights = []
+    for start in range(0, len(sizes), accumulate):
+        step = sizes[start : start + accumulate]
+        weights += [size * accumulate / sum(step) for size in step]
+    return weights

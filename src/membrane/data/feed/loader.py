@@ -1,6 +1,6 @@
 """Batches of samples in memory: selected by index, not collated sample by sample, in this process or in workers."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from functools import partial
 
@@ -27,6 +27,8 @@ class Batches:
         workers: processes that build the batches ahead of time. None: this process builds them when needed.
         pieces: parts of equal size, within one sample, in which each batch comes, for a device that cannot hold a
             whole one. A batch of fewer samples comes in as many pieces as it has samples.
+        weigh: numbers of samples of an epoch's batches (or pieces) → `Batch.weight` of each; called at the first batch
+            of an iteration. None: they weigh 1.
     """
 
     def __init__(
@@ -39,6 +41,7 @@ class Batches:
         epoch: Callable[[], int] = lambda: 0,
         workers: Workers | None = None,
         pieces: int = 1,
+        weigh: Callable[[Sequence[int]], Sequence[float]] | None = None,
     ) -> None:
         self.samples = samples
         self.index = index
@@ -48,6 +51,7 @@ class Batches:
         self.epoch = epoch
         self.workers = workers
         self.pieces = pieces
+        self.weigh = weigh
         self.start = 0
         self.step = 0
 
@@ -76,7 +80,11 @@ class Batches:
         positions = order.to(samples.y.device)
         y, recording = samples.y.index_select(0, positions), samples.recording.index_select(0, positions)
         columns = (positions, y, recording, self.index.index_select(0, order).to(samples.y.device))
-        return [Batch(x, y, None, *rest) for x, y, *rest in zip(*map(self.split_steps, columns), strict=True)]
+        batches = [Batch(x, y, None, *rest) for x, y, *rest in zip(*map(self.split_steps, columns), strict=True)]
+        if self.weigh is None:
+            return batches
+        weights = self.weigh([len(batch.y) for batch in batches])
+        return [batch._replace(weight=weight) for batch, weight in zip(batches, weights, strict=True)]
 
     def split_steps(self, column: Tensor) -> tuple[Tensor, ...]:
         """Split an epoch's column [n] into those of its steps, [N] each."""

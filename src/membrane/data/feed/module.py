@@ -8,7 +8,7 @@ import lightning as L
 import torch
 from torch import Tensor
 
-from membrane.data.feed.batch import Batch
+from membrane.data.feed.batch import Batch, step_weights
 from membrane.data.feed.loader import Batches
 from membrane.data.feed.splits import split_digest, stratified
 from membrane.data.feed.workers import Workers
@@ -165,7 +165,7 @@ class DataModule(L.LightningDataModule):
         """Move a batch to the device. Lightning's own method would search the batch for tensors, at every step."""
         asynchronous = device.type == "cuda"
         return Batch._make(
-            column if column is None else column.to(device, non_blocking=asynchronous) for column in batch
+            column.to(device, non_blocking=asynchronous) if isinstance(column, Tensor) else column for column in batch
         )
 
     def epoch(self) -> int:
@@ -190,14 +190,19 @@ class DataModule(L.LightningDataModule):
         if before is not None:
             transform = lambda batch, epoch, step: before(batch, training, epoch, step)  # noqa: E731
         epoch = self.epoch if training else lambda: -1
-        pieces = self.pieces if training else 1
-        return Batches(samples, index, self.batch_size, order, transform, epoch, workers, pieces)
+        pieces, weigh = (self.pieces, self.weigh) if training else (1, None)
+        return Batches(samples, index, self.batch_size, order, transform, epoch, workers, pieces, weigh)
 
-    def share(self, step: int, samples: int) -> float:
-        """Return the weight of a piece's loss that makes the mean over a training batch's pieces the batch's mean."""
-        length = len(self.training_part)
-        whole = min(self.batch_size, length - step // self.pieces * self.batch_size)
-        return samples * self.pieces / whole
+    def weigh(self, sizes: Sequence[int]) -> list[float]:
+        """Return the weights of an epoch's training batches, grouped into steps as the trainer does.
+
+        Batches that the trainer leaves out of every epoch, as in a debug run, are no part of a step.
+        """
+        if self.trainer is None:
+            return [1.0] * len(sizes)
+        count = int(min(len(sizes), self.trainer.num_training_batches))
+        weights = step_weights(sizes[:count], self.trainer.accumulate_grad_batches)
+        return weights + [1.0] * (len(sizes) - count)
 
     def train_dataloader(self) -> Batches:
         """Return the training part, in a new order every epoch."""
