@@ -6,7 +6,9 @@ import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
 from configurations import shared_composer
 from test_layers import RANK
 
@@ -131,3 +133,16 @@ def test_the_example_of_extending_trains(tmp_path: Path, monkeypatch: pytest.Mon
     assert (written["model"], written["neuron"]) == ("TwoLayers", "HighLIF")
     assert written["metrics"]["test/acc"] > 0.9
     assert main(["status", "runs"]) == 0
+
+
+def test_the_python_of_the_readme_predicts_what_the_run_did(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    [block] = re.findall(r"^```python\n(.*?)^```", (ROOT / "README.md").read_text(), re.MULTILINE | re.DOTALL)
+    monkeypatch.chdir(tmp_path)
+    assert train_command(["model=smlp", "epochs=1", "logger=csv", "figures=false", "threads=1"]) == 0
+    [run] = Path("runs/digits").glob("*/seed0")
+    capsys.readouterr()
+    exec(block.replace("<fingerprint>", run.parent.name), {})
+    with np.load(run / "outputs" / "test.npz") as saved:
+        assert capsys.readouterr().out == f"{torch.from_numpy(saved['output'][:5]).argmax(1)}\n"

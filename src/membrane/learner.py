@@ -15,7 +15,7 @@ from torch.optim import Optimizer
 from membrane.augment.pipeline import Pipeline
 from membrane.data.feed.batch import Batch
 from membrane.errors import NotFinite
-from membrane.framework import Framework, Outputs, require_tensor
+from membrane.framework import Framework, Outputs, check_lengths, require_tensor
 from membrane.metrics import Measures, TrainingMetrics
 from membrane.randomness import reseed
 from membrane.readout import Readout
@@ -46,6 +46,8 @@ class Learner(L.LightningModule):
         validation: prefix of the metrics after every epoch: ``val``, or ``oracle`` if they are the test set's.
         collect_outputs: what a test keeps of each sample: ``readout`` its prediction [K], ``all`` the outputs [T,K]
             too. The default is T times smaller.
+        scale: factor by which the data set's whole numbers are multiplied before the model sees them, as in `Samples`.
+            None: not known, so that ``forward`` takes floats only.
 
     Each optimiser step is that of one batch with all its samples, even if they come in several batches
     (``accumulate_grad_batches``) or in pieces of batches, or in fewer at the end of an epoch, where Lightning steps
@@ -68,6 +70,7 @@ class Learner(L.LightningModule):
         schedule: Callable[[Optimizer, int, int], dict[str, Any]],
         validation: str = "val",
         collect_outputs: str = "readout",
+        scale: float | None = None,
     ) -> None:
         super().__init__()
         self.model = model
@@ -81,18 +84,37 @@ class Learner(L.LightningModule):
         self.schedule = schedule
         self.validation = validation
         self.collect_outputs = collect_outputs
+        self.scale = scale
         self.finite_loss = FiniteLoss()
         self.validation_metrics, self.test_metrics = metrics(), metrics()
         self.training_metrics = TrainingMetrics(self.validation_metrics)
         self.collected: list[dict[str, Tensor]] = []
 
     def forward(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
-        """Predict x [N,…] or [N,T,…], as the data set gives it, with evaluation's augmentation → [N,K]."""
+        """Predict x [N,…] or [N,T,…] with evaluation's augmentation → [N,K].
+
+        x is either as the data set stores it, in whole numbers (uint8, say), or floats that were scaled already
+        (``samples.x.float() * samples.scale``): its dtype tells. Raises ValueError for whole numbers if their scale is
+        not known, and as `check_lengths`.
+        """
+        if lengths is not None:
+            check_lengths(lengths.cpu(), len(x))
         unused = torch.zeros(len(x), dtype=torch.int64, device=x.device)
-        batch = Batch(x, unused, lengths, unused, unused)
+        batch = Batch(self.scaled(x), unused, lengths, unused, unused)
         for where in ("before", "after"):
             batch = self.augmentation.run(batch, where, False, EVALUATION, 0)
         return self.read_out(self.framework(self.model, batch.x, batch.lengths), batch)
+
+    def scaled(self, x: Tensor) -> Tensor:
+        """Convert x to floats as the model sees them: whole numbers are multiplied by the scale, floats are not."""
+        if x.is_floating_point():
+            return x.to(self.dtype)
+        if self.scale is None:
+            raise ValueError(
+                f"x is {x.dtype}, but the scale of the data set's whole numbers is not known: "
+                "set learner.scale to that of its Samples, or give floats, x.float() * scale"
+            )
+        return x.to(self.dtype) * self.scale
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Return the weighted loss [] of a batch; dropout draws from the stream (seed, model, epoch, step)."""
@@ -163,7 +185,8 @@ class Learner(L.LightningModule):
         metrics.reset()
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Add the sums of the training metrics that nobody has read yet."""
+        """Add the data set's scale, and the sums of the training metrics that nobody has read yet."""
+        checkpoint["scale"] = self.scale
         checkpoint["training_metrics"] = self.training_metrics.state_dict()
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:

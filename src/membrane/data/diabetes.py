@@ -36,10 +36,12 @@ class Diabetes:
     is always the same 89 patients. Every patient is a recording, numbered by its position in scikit-learn's copy.
     """
 
+    scale = 1.0
+
     def load(self, root: Path, timesteps: int) -> tuple[Samples, Samples]:
         """Return (train, test). Nothing is read from ``root``; static data do not depend on ``timesteps``."""
         x, y = load_patients()
-        samples = Samples(x, y, torch.arange(len(y)))
+        samples = Samples(x, y, torch.arange(len(y)), self.scale)
         train, test = split_patients(len(y))
         return samples.take(train), samples.take(test)
 

@@ -23,10 +23,12 @@ class Digits:
     scikit-learn's order. Every image is a recording, numbered by its position in scikit-learn's copy.
     """
 
+    scale = 1 / 16
+
     def load(self, root: Path, timesteps: int) -> tuple[Samples, Samples]:
         """Return (train, test). Nothing is read from ``root``; static images do not depend on ``timesteps``."""
         images, labels = load_images()
-        samples = Samples(torch.from_numpy(images[:, None]), labels, torch.arange(len(labels)), 1 / 16)
+        samples = Samples(torch.from_numpy(images[:, None]), labels, torch.arange(len(labels)), self.scale)
         train, test = split_images(labels)
         return samples.take(train), samples.take(test)
 

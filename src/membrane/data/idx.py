@@ -16,6 +16,7 @@ from membrane.data.samples import Samples
 from membrane.data.store.download import READ_SECONDS, damaged_file, obtain, read_verified
 
 UNSIGNED_BYTES = 0x0800  # plus the number of dimensions: the magic number
+SCALE = 1 / 255
 GZIP = 16 + zlib.MAX_WBITS
 
 
@@ -72,7 +73,7 @@ class Originals:
         """Read one part, x [n,1,H,W]; every image is a recording, numbered by its position in the part."""
         x = read_idx(paths[images.name], images.shape, images.md5(paths[images.name]))
         y = read_labels(paths[labels.name], labels.shape[0], self.classes, labels.md5(paths[labels.name]))
-        return Samples(torch.from_numpy(x[:, None]), y, torch.arange(len(y)), 1 / 255)
+        return Samples(torch.from_numpy(x[:, None]), y, torch.arange(len(y)), SCALE)
 
 
 def read_idx(path: Path, shape: Sequence[int], md5: str | None = None) -> NDArray[np.uint8]:
@@ -210,6 +211,8 @@ class MNIST:
     LeCun, Bottou, Bengio & Haffner 1998, Gradient-based learning applied to document recognition, Proc. IEEE 86(11).
     """
 
+    scale = SCALE
+
     def load(self, root: Path, timesteps: int) -> tuple[Samples, Samples]:
         """Return (train, test) in the files' order; static images do not depend on ``timesteps``."""
         return MNIST_FILES.load(root)
@@ -220,6 +223,8 @@ class FashionMNIST:
 
     Xiao, Rasul & Vollgraf 2017, arXiv:1708.07747.
     """
+
+    scale = SCALE
 
     def load(self, root: Path, timesteps: int) -> tuple[Samples, Samples]:
         """Return (train, test) in the files' order; static images do not depend on ``timesteps``."""

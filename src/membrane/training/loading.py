@@ -1,14 +1,16 @@
 """A trained model from its run folder or checkpoint."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from membrane.config.admission import admitted_class
 from membrane.config.check import check, resolved
-from membrane.errors import ConfigError, one_line
+from membrane.errors import ConfigError, DataError, one_line
 from membrane.runs.folder import checkpoint_of
 from membrane.schema import Config
 from membrane.training import checkpoints
@@ -21,15 +23,31 @@ if TYPE_CHECKING:
 def load(path: str | Path, trust: Sequence[str] = ()) -> "Learner":
     """Load the Learner of a run folder (its best checkpoint, else its last) or of a checkpoint file, in eval mode.
 
-    ``learner(x)`` returns predictions [N,K] for x [N,…] or [N,T,…]. Raises DataError if there is no checkpoint of
-    membrane's, ConfigError if its configuration names a class that is neither membrane's nor in ``trust``.
+    ``learner(x)`` returns predictions [N,K] for x [N,…] or [N,T,…], in the data set's whole numbers or as floats that
+    were scaled already. Raises DataError if there is no checkpoint of membrane's, ConfigError if its configuration
+    names a class that is neither membrane's nor in ``trust``.
     """
     file = checkpoint_of(path)
     checkpoint = checkpoints.read_checkpoint(file)
     config = config_of(checkpoint["membrane"]["config"], trust)
     learner = build_learner(config)
     checkpoints.load_weights(learner, checkpoint["state_dict"])
+    learner.scale = scale_of(checkpoint, config)
     return learner.eval()
+
+
+def scale_of(checkpoint: Mapping[str, Any], config: Config) -> float | None:
+    """Return the scale of the data that a checkpoint was trained on.
+
+    Checkpoints of earlier versions do not hold it: then it is that of membrane's own data sets, and None for others.
+    Raises DataError if it is no number.
+    """
+    scale = checkpoint.get("scale")
+    if scale is None and config.dataset.choice:
+        scale = getattr(admitted_class(config.dataset.target, config.trust), "scale", None)
+    if scale is not None and not (isinstance(scale, float) and isfinite(scale)):
+        raise DataError(f"the checkpoint's scale is {scale!r:.40}, not a finite number")
+    return scale
 
 
 def config_of(saved_config: Any, trust: Sequence[str] = ()) -> Config:
