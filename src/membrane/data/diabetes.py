@@ -41,7 +41,7 @@ class Diabetes:
     def load(self, root: Path, timesteps: int) -> tuple[Samples, Samples]:
         """Return (train, test). Nothing is read from ``root``; static data do not depend on ``timesteps``."""
         x, y = load_patients()
-        samples = Samples(x, y, torch.arange(len(y)), self.scale)
+        samples = Samples(x, y, torch.arange(len(y)), scale=self.scale)
         train, test = split_patients(len(y))
         return samples.take(train), samples.take(test)
 

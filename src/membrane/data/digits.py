@@ -28,7 +28,7 @@ class Digits:
     def load(self, root: Path, timesteps: int) -> tuple[Samples, Samples]:
         """Return (train, test). Nothing is read from ``root``; static images do not depend on ``timesteps``."""
         images, labels = load_images()
-        samples = Samples(torch.from_numpy(images[:, None]), labels, torch.arange(len(labels)), self.scale)
+        samples = Samples(torch.from_numpy(images[:, None]), labels, torch.arange(len(labels)), scale=self.scale)
         train, test = split_images(labels)
         return samples.take(train), samples.take(test)
 

@@ -73,7 +73,7 @@ class Originals:
         """Read one part, x [n,1,H,W]; every image is a recording, numbered by its position in the part."""
         x = read_idx(paths[images.name], images.shape, images.md5(paths[images.name]))
         y = read_labels(paths[labels.name], labels.shape[0], self.classes, labels.md5(paths[labels.name]))
-        return Samples(torch.from_numpy(x[:, None]), y, torch.arange(len(y)), SCALE)
+        return Samples(torch.from_numpy(x[:, None]), y, scale=SCALE)
 
 
 def read_idx(path: Path, shape: Sequence[int], md5: str | None = None) -> NDArray[np.uint8]:

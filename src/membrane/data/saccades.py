@@ -61,6 +61,6 @@ class DigitsEvents:
         x = np.stack([frames(events, timesteps, size, size, self.split) for events in self.camera.record(images)])
         if x.max() > 255:
             raise ConfigError(f"{x.max()} events in one pixel and frame exceed 8 bits: raise threshold or timesteps")
-        samples = Samples(torch.from_numpy(x.astype(np.uint8)), labels, torch.arange(len(labels)), self.scale)
+        samples = Samples(torch.from_numpy(x.astype(np.uint8)), labels, torch.arange(len(labels)), scale=self.scale)
         train, test = split_images(labels)
         return samples.take(train), samples.take(test)

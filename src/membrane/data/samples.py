@@ -11,44 +11,143 @@ Two recordings of two samples each, of which the last three samples are taken:
 """
 
 import hashlib
-from dataclasses import dataclass
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from numbers import Real
+from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
+
+COLUMNS = ("x", "y", "recording", "lengths", "group")
+"""The fields with an entry for each sample."""
+VALUES_AT_ONCE = 2**18
 
 
 @dataclass(frozen=True)
 class Samples:
-    """x [n,…] or [n,T,…] (uint8 or float32), y int64 [n], recording int64 [n]; the model sees ``x.float() * scale``.
+    """One part of a data set: n samples, each with what is to be predicted from it.
 
-    In regression y is float32 [n,K], K targets for each sample. Samples with the same ``recording`` were cut from one.
+    A NumPy array, memory-mapped or not, becomes a tensor that shares its memory. Nothing else is checked here: what a
+    data set hands over is checked before training, where a refusal can name the part.
+
+    Arguments:
+        x: [n,…] or, with timesteps in the data, [n,T,…]; any real type. The model sees ``x.float() * scale``.
+        y: the labels, whole numbers [n] from 0 to K−1; in regression float [n,K], K targets for each sample.
+        recording: whole numbers [n], numbered in each part on its own: samples with the same number were cut from one
+            recording, and are never divided between training and validation. None: each sample is its own recording.
+        lengths: valid timesteps [n] of each sample, 1 to T; what lies behind them is padding. None: all of them.
+        group: whole numbers [n], numbered alike in all parts: the subject or speaker, for example. A group is never
+            divided between training and validation either. None: there are none.
+        scale: the factor of x, finite and above 0; the same in all parts.
+        classes: names of the K classes. None: they have none.
     """
 
     x: Tensor
     y: Tensor
-    recording: Tensor
+    recording: Tensor = None  # type: ignore[assignment]  # filled in below
+    lengths: Tensor | None = None
+    group: Tensor | None = None
     scale: float = 1.0
+    classes: Sequence[str] | None = None
+
+    def __post_init__(self) -> None:
+        if isinstance(self.lengths, Real) and self.scale == 1:  # the scale was the fourth before there were lengths
+            self.fill(scale=self.lengths, lengths=None)
+        self.fill(**{name: as_tensor(getattr(self, name)) for name in COLUMNS})
+        if self.recording is None and isinstance(self.x, Tensor) and self.x.dim():
+            self.fill(recording=torch.arange(len(self.x)))
+
+    def fill(self, **fields: Any) -> None:
+        """Set fields while the object is made; afterwards it does not change."""
+        for name, value in fields.items():
+            object.__setattr__(self, name, value)
 
     def __len__(self) -> int:
         return len(self.y)
 
     def take(self, indices: Tensor) -> "Samples":
         """Return the samples at ``indices`` [m], in that order."""
-        return Samples(self.x[indices], self.y[indices], self.recording[indices], self.scale)
+        return self.mapped(lambda column: column[indices])
 
     def to(self, device: torch.device) -> "Samples":
         """Return the same samples on another device."""
-        return Samples(self.x.to(device), self.y.to(device), self.recording.to(device), self.scale)
+        return self.mapped(lambda column: column.to(device))
+
+    def valid_x(self) -> Tensor:
+        """Return x, or where there is padding its valid frames alone, as those of one sample [1,frames,…]."""
+        if self.lengths is None:
+            return self.x
+        return self.x[torch.arange(self.x.shape[1]) < self.lengths[:, None]][None]
+
+    def mapped(self, function: Callable[[Tensor], Tensor]) -> "Samples":
+        """Return samples of which each column is ``function`` of this one's."""
+        columns = {name: getattr(self, name) for name in COLUMNS}
+        changed: dict[str, Any] = {name: function(each) for name, each in columns.items() if each is not None}
+        return replace(self, **changed)
 
     def digest(self) -> str:
-        """Return the SHA-256 over dtype, shape and bytes of x, y and recording, and over the scale."""
+        """Return the SHA-256 over dtype, shape and bytes of each column that there is, and over the scale."""
         sha = hashlib.sha256()
-        for tensor in (self.x, self.y, self.recording):
-            array = tensor.contiguous().cpu().numpy()
-            sha.update(f"{array.dtype}{array.shape}".encode())
-            sha.update(array.tobytes())
+        for name in COLUMNS:
+            tensor = getattr(self, name)
+            if tensor is None:
+                continue
+            if name in ("lengths", "group"):  # the other three are always there, and were always hashed without names
+                sha.update(name.encode())
+            sha.update(f"{tensor.dtype}{tuple(tensor.shape)}".removeprefix("torch.").encode())
+            for each in chunks(tensor.detach()):
+                sha.update(each.cpu().contiguous().flatten().view(torch.uint8).numpy().data)
         sha.update(repr(self.scale).encode())
         return sha.hexdigest()
+
+
+def chunks(column: Tensor) -> tuple[Tensor, ...]:
+    """Split a column [n,…] into views of some rows each, about a MB, so that work on them needs little memory."""
+    return torch.split(column, max(1, VALUES_AT_ONCE // max(1, column[:1].numel())))
+
+
+def as_tensor(values: Any) -> Any:
+    """Return a NumPy array of numbers as a tensor that shares its memory where it can, all else as it is."""
+    if type(values) not in (np.ndarray, np.memmap) or values.dtype.kind not in "biufc":
+        return values
+    if not values.dtype.isnative or any(stride < 0 for stride in values.strides):
+        values = values.astype(values.dtype.newbyteorder("="), order="C")
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="The given NumPy array is not writable")  # nobody writes here
+            return torch.from_numpy(values)
+    except TypeError:  # a type that torch does not have, such as float128
+        return values
+
+
+def rows(samples: Samples, indices: Tensor) -> Samples:
+    """Return the samples at ascending ``indices`` [m], as views where they follow each other: no copy of all data."""
+    if len(indices) and int(indices[-1] - indices[0]) == len(indices) - 1:
+        return samples.mapped(lambda column: column[int(indices[0]) : int(indices[-1]) + 1])
+    return samples.take(indices)
+
+
+def joined(first: Samples, *others: Samples) -> Samples:
+    """Return the samples of all parts, in order; only groups may be missing in some, and are then left out."""
+    for other in others:
+        recording = other.recording - other.recording.min() + first.recording.max() + 1  # a part has its own numbers
+        lengths = group = None
+        if first.lengths is not None or other.lengths is not None:
+            lengths = torch.cat([all_lengths(first), all_lengths(other)])
+        if first.group is not None and other.group is not None:
+            group = torch.cat([first.group, other.group])
+        x, y = torch.cat([first.x, other.x]), torch.cat([first.y, other.y])
+        recording = torch.cat([first.recording, recording])
+        first = replace(first, x=x, y=y, recording=recording, lengths=lengths, group=group)
+    return first
+
+
+def all_lengths(samples: Samples) -> Tensor:
+    """Return the valid timesteps [n] of samples x [n,T,…], T where none are given."""
+    return torch.full((len(samples),), samples.x.shape[1]) if samples.lengths is None else samples.lengths
 
 
 def dataset_digest(*parts: Samples) -> str:

@@ -118,7 +118,7 @@ def learner_and_data(
     if resumed is None:  # an attempt that did not come to its first checkpoint may have left its table
         (folder.path / "metrics.csv").unlink(missing_ok=True)
     learner.scale = float(data.training_part.scale)
-    learner.augmentation.fit(data.training_part.x, data.training_part.scale)
+    learner.augmentation.fit(data.training_part.valid_x(), data.training_part.scale)
     return learner, data
 
 

@@ -81,6 +81,9 @@ class Batches:
         y, recording = samples.y.index_select(0, positions), samples.recording.index_select(0, positions)
         columns = (positions, y, recording, self.index.index_select(0, order).to(samples.y.device))
         batches = [Batch(x, y, None, *rest) for x, y, *rest in zip(*map(self.split_steps, columns), strict=True)]
+        if samples.lengths is not None:
+            lengths = self.split_steps(samples.lengths.index_select(0, positions))
+            batches = [batch._replace(lengths=length) for batch, length in zip(batches, lengths, strict=True)]
         if self.weigh is None:
             return batches
         weights = self.weigh([len(batch.y) for batch in batches])
@@ -100,6 +103,7 @@ class Batches:
         batch = batch._replace(x=x * self.samples.scale if self.samples.scale != 1 else x)
         if self.workers:  # a view would take its whole column along to the other process
             batch = batch._replace(y=batch.y.clone(), recording=batch.recording.clone(), index=batch.index.clone())
+            batch = batch if batch.lengths is None else batch._replace(lengths=batch.lengths.clone())
         return self.transform(batch, epoch, step) if self.transform else batch
 
     def state_dict(self) -> dict[str, int]:
