@@ -6,17 +6,19 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from membrane.data.feed.groups import draw_groups, in_order_of_key
 from membrane.errors import ConfigError
 from membrane.randomness import derive
 
 
-def stratified(labels: Tensor, fraction: float, seed: int) -> tuple[Tensor, Tensor]:
+def stratified(labels: Tensor, fraction: float, seed: int, groups: Tensor | None = None) -> tuple[Tensor, Tensor]:
     """Split labels [n] into sorted int64 indices (train, validation); validation has round(fraction·n) samples.
 
     Every class is within one sample of its share (largest remainders get the extra samples), and keeps at least one
-    sample for training, so that the validation part is smaller if classes are tiny. The result depends on the arguments
-    alone: the order within a class comes from raw PCG64 output, which NumPy promises not to change. Raises ConfigError
-    unless the fraction is between 0 and 1 and leaves samples for validation.
+    sample for training, so that the validation part is smaller if classes are tiny. Samples of the same number in
+    ``groups`` [n] are not divided: size and shares are then as close as whole groups allow (`draw_groups`). The result
+    depends on the arguments alone: the order within a class comes from raw PCG64 output, which NumPy promises not to
+    change. Raises ConfigError unless the fraction is between 0 and 1 and leaves samples for both parts.
     """
     if labels.ndim != 1:
         raise ValueError(f"expected one label a sample, [n], but got {list(labels.shape)}")
@@ -25,8 +27,14 @@ def stratified(labels: Tensor, fraction: float, seed: int) -> tuple[Tensor, Tens
     _, classes, counts = np.unique(labels.cpu().numpy(), return_inverse=True, return_counts=True)
     taken = allot(counts, fraction)
     if not taken.any():
-        raise ConfigError(f"a validation fraction of {fraction} of {len(labels)} samples is empty: use a larger one")
+        raise ConfigError(
+            f"a validation fraction of {fraction} of {len(labels)} samples is empty: use a larger dataset.validation, "
+            "or protocol=last, which needs none"
+        )
     keys = np.random.PCG64(derive(seed, "split")).random_raw(len(labels))
+    if groups is not None and len(numbers := in_order_of_key(groups.cpu().numpy(), keys)) > numbers.max() + 1:
+        validation = draw_groups(classes, numbers, fraction)[numbers]
+        return torch.from_numpy(np.flatnonzero(~validation)), torch.from_numpy(np.flatnonzero(validation))
     order = np.lexsort((keys, classes))
     rank = np.arange(len(order)) - np.repeat(np.cumsum(counts) - counts, counts)
     validation = np.zeros(len(order), dtype=bool)

@@ -1,0 +1,158 @@
+"""Samples that belong together: those of a recording, or of a subject, go to one side of a split as a whole."""
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from membrane.data.samples import Samples
+from membrane.errors import ConfigError
+
+Integers = NDArray[np.int64]
+CHOSEN = 64
+"""Groups that are chosen for their classes rather than drawn, at most."""
+
+
+def indivisible(*columns: Tensor) -> Tensor | None:
+    """Number the sets of samples that any of the columns [n] joins → [n], or None if each sample is on its own.
+
+    Two samples are in one set if a column has the same number for both, or if others connect them so.
+    """
+    numbers = [np.unique(column.cpu().numpy(), return_inverse=True)[1] for column in columns]
+    sets: Integers = numbers[0].astype(np.int64)
+    before = None
+    while before is None or not np.array_equal(sets, before):  # the smallest number spreads from set to set
+        before = sets
+        for number in numbers[1:]:
+            sets = smallest_in_set(smallest_in_set(sets, number), numbers[0])
+    return None if len(np.unique(sets)) == len(sets) else torch.from_numpy(sets)
+
+
+def shared_groups(part: Samples, *others: Samples) -> int:
+    """Return the number of groups in a part that are in others too; 0 where there are none."""
+    columns = [each.group for each in others if each.group is not None]
+    if part.group is None or not columns:
+        return 0
+    return len(np.intersect1d(part.group.cpu().numpy(), torch.cat(columns).cpu().numpy()))
+
+
+def smallest_in_set(values: Integers, number: Integers) -> Integers:
+    """Replace each of values [n] by the smallest among the samples of its ``number`` [n] → [n]."""
+    smallest = np.full(number.max() + 1, np.iinfo(np.int64).max)
+    np.minimum.at(smallest, number, values)
+    return smallest[number]
+
+
+def in_order_of_key(groups: NDArray[np.integer], keys: NDArray[np.uint64]) -> Integers:
+    """Number groups [n] by the random key of each one's first sample → [n], so that their own numbers do not matter."""
+    _, first, inverse = np.unique(groups, return_index=True, return_inverse=True)
+    rank = np.empty(len(first), dtype=np.int64)
+    rank[np.argsort(keys[first], kind="stable")] = np.arange(len(first))
+    numbered: Integers = rank[inverse]
+    return numbered
+
+
+def draw_groups(classes: Integers, groups: Integers, fraction: float) -> NDArray[np.bool_]:
+    """Draw whole groups for validation → [G]; classes and groups [n] are numbered from 0, groups in random order.
+
+    In that order each group is taken that brings both the size of the part nearer to fraction·n and its classes nearer
+    to their shares. So two thirds are drawn, or all but about CHOSEN groups; for the rest, as long as a group brings
+    the size nearer, the one is taken that brings the classes nearest to their shares. Each class keeps samples for
+    training. Where no group fits the size, one that does not exceed half of the samples is taken. Raises ConfigError if
+    there is none.
+    """
+    draw = GroupDraw(classes, groups, fraction)
+    rest = min(draw.missing / 3, CHOSEN * int(draw.sizes.max()))
+    for group in range(draw.groups):
+        if draw.missing <= rest:
+            break
+        if draw.nearer(group) and draw.disturbance(group) < 0 and draw.spared(group):
+            draw.take(group)
+    while (best := draw.least_disturbing()) is not None:
+        draw.take(best)
+    if not draw.drawn.any():
+        draw.take(draw.only_one())
+    return draw.drawn
+
+
+class GroupDraw:
+    """The groups drawn so far, and how far the samples in them are from the shares.
+
+    Arguments:
+        classes: class of each sample [n], numbered from 0.
+        groups: group of each sample [n], numbered from 0.
+        fraction: of the samples that are to be drawn.
+    """
+
+    def __init__(self, classes: Integers, groups: Integers, fraction: float) -> None:
+        count = int(classes.max()) + 1
+        pairs, self.counts = np.unique(groups * count + classes, return_counts=True)
+        self.of_group, self.of_class = np.divmod(pairs, count)
+        self.sizes = np.bincount(groups)
+        self.groups = len(self.sizes)
+        self.start = np.searchsorted(self.of_group, np.arange(self.groups + 1))
+        self.left = np.bincount(classes)  # samples of each class that are not drawn
+        self.short = self.left * fraction  # of each class's share; negative where it is exceeded
+        self.missing = round(float(len(classes) * fraction))
+        self.drawn = np.zeros(self.groups, dtype=bool)
+
+    def row(self, group: int) -> tuple[Integers, Integers]:
+        """Return the classes in a group and the number of samples of each."""
+        entries = slice(self.start[group], self.start[group + 1])
+        return self.of_class[entries], self.counts[entries]
+
+    def nearer(self, group: int) -> bool:
+        """Return whether a group brings the size nearer to what was asked for."""
+        return bool(self.sizes[group] < 2 * self.missing)
+
+    def disturbance(self, group: int) -> float:
+        """Return by how much a group increases the sum of squares of the classes' distances from their shares."""
+        classes, counts = self.row(group)
+        return float((counts * (counts - 2 * self.short[classes])).sum())
+
+    def spared(self, group: int) -> bool:
+        """Return whether each class keeps samples for training without a group."""
+        classes, counts = self.row(group)
+        return bool((counts < self.left[classes]).all())
+
+    def take(self, group: int) -> None:
+        """Draw a group."""
+        classes, counts = self.row(group)
+        self.left[classes] -= counts
+        self.short[classes] -= counts
+        self.missing -= int(self.sizes[group])
+        self.drawn[group] = True
+
+    def candidates(self) -> NDArray[np.bool_]:
+        """Return which groups are neither drawn nor needed for training → [G]."""
+        needed = np.bincount(self.of_group, self.counts >= self.left[self.of_class], self.groups) > 0
+        return ~self.drawn & ~needed
+
+    def least_disturbing(self) -> int | None:
+        """Return the group with the least disturbance of those that bring the size nearer; None if there is none."""
+        fitting = self.candidates() & (self.sizes < 2 * self.missing)
+        if not fitting.any():
+            return None
+        entries = self.counts * (self.counts - 2 * self.short[self.of_class])
+        disturbance = np.bincount(self.of_group, entries, self.groups)
+        return int(np.where(fitting, disturbance, np.inf).argmin())
+
+    def only_one(self) -> int:
+        """Return the smallest group, for a validation part of its own. Raises ConfigError if all are too large."""
+        total, spared = int(self.sizes.sum()), self.candidates()
+        size = int(self.sizes[spared].min(initial=total))
+        if 2 * size > total:
+            raise ConfigError(self.refusal(total, size))
+        return int(np.flatnonzero(spared & (self.sizes == size))[0])
+
+    def refusal(self, total: int, size: int) -> str:
+        """Return why no group can be drawn, and the ways out."""
+        reason = f"the smallest that validation could take has {size} of {total} samples, too few were left to train on"
+        if self.groups == 1:
+            reason = f"all {total} samples are of one, and nothing would be left to train on"
+        elif size == total:
+            reason = "each has a class that no other has, and training needs all classes"
+        return (
+            f"recordings and groups are not divided between training and validation, but {reason}: use protocol=last, "
+            "or give the data set a validation part of its own"
+        )
