@@ -95,7 +95,7 @@ class Broken(Measured):
             r"training targets are float32 \[100, 2\], the configuration says float \[100, 3\]$",
         ),
         (Numbers(), {"classes": 1}, r"training targets are int64 \[100\], the configuration says float \[100, 1\]$"),
-        (Broken(), {}, r"training targets must be finite, 1 of 100 are not$"),
+        (Broken(), {}, r"training part: sample 3 has nan in y at \[1\], must be finite$"),
         (
             Measured(),
             {"task": "classification"},
@@ -192,7 +192,7 @@ def test_overfitting_validates_on_what_it_trains_on() -> None:
     [
         ({"shape": [2, 1, 1]}, r"training samples are \[1, 1, 1\], the configuration says \[2, 1, 1\]"),
         ({"timesteps_in_data": True}, r"the configuration says \[3, 1, 1, 1\]"),
-        ({"classes": 3}, "training labels reach 3, the configuration says 3 classes"),
+        ({"classes": 3}, "training labels reach 3, the configuration says 3 classes: sample 3 has 3, must be 0…2"),
     ],
 )
 def test_data_that_is_not_what_the_configuration_says_is_refused(changes: dict, message: str) -> None:

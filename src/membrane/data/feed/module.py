@@ -1,6 +1,6 @@
 """A data set under a protocol: which samples train, validate and test, and when each part may be read."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -9,22 +9,25 @@ import torch
 from torch import Tensor
 
 from membrane.data.feed.batch import Batch, step_weights
+from membrane.data.feed.checking import Facts, check_parts, in_types_of_batches, load_parts
+from membrane.data.feed.groups import indivisible, shared_groups
 from membrane.data.feed.loader import Batches
 from membrane.data.feed.splits import split_digest, stratified
 from membrane.data.feed.workers import Workers
-from membrane.data.samples import Samples, dataset_digest
-from membrane.errors import DataError, ProtocolError
+from membrane.data.samples import Samples, dataset_digest, joined, rows
+from membrane.errors import ProtocolError
 from membrane.randomness import generator
 
-VALIDATION_FRACTION = 0.15
 RATE_SAMPLES = 512
+FEW_SAMPLES = 50
+"""Validation samples below which a warning tells that the best epoch is hardly known."""
 
 
 class DataSet(Protocol):
     """Reads a family of data; the test set is always the same."""
 
-    def load(self, root: Path, timesteps: int) -> tuple[Samples, Samples]:
-        """Return (train, test), x [n,C,…] or, with timesteps in the data, [n,T,C,…]."""
+    def load(self, root: Path, timesteps: int) -> tuple[Samples, ...]:
+        """Return (train, test) or (train, validation, test), x [n,C,…] or, with timesteps in the data, [n,T,C,…]."""
         ...
 
 
@@ -32,18 +35,21 @@ class DataModule(L.LightningDataModule):
     """Batches of x [N,*shape] or [N,T,*shape] under a protocol.
 
     Arguments:
-        dataset: reads (train, test).
+        dataset: reads (train, test), or (train, validation, test) if it has an official validation part.
         root: folder of the data, ``paths.data``.
         shape: [C,S] or [C,H,W] of a sample, without T.
         classes: K; in regression the number of targets of a sample.
         timesteps: T, with which the data set is read.
         timesteps_in_data: x is [n,T,*shape], not [n,*shape].
         task: ``classification`` (the default) or ``regression``; decides what y must be.
-        protocol: ``val_best`` takes 15 % of the training data for validation, ``last`` none; both raise ProtocolError
-            if the test set is read while fitting. ``paper_best_on_test`` reads it after every epoch.
+        protocol: ``val_best`` takes a share of the training data for validation, or the official part; ``last`` trains
+            on both. They raise ProtocolError if the test set is read while fitting. ``paper_best_on_test`` trains on
+            both too, and reads the test set after every epoch.
         batch_size: N, over all pieces.
         pieces: parts in which each training batch comes, more than 1 if the device cannot hold a whole one.
         seed: the run's seed; the order of an epoch comes from the stream (seed, ``order``, epoch).
+        validation: share of the training data that ``val_best`` takes for validation, if there is no official part;
+            0.15 by default. Whole recordings and groups are taken.
         split_seed: of the validation part. It is not the run's seed, so that all seeds share one split; 0 by default.
         before: (batch, training, epoch, step) → batch, before the transfer to the device. None: x is already there.
         overfit: keep this many batches of the training part, which are also the validation part. None: all.
@@ -65,6 +71,7 @@ class DataModule(L.LightningDataModule):
         batch_size: int,
         pieces: int = 1,
         seed: int,
+        validation: float = 0.15,
         split_seed: int = 0,
         before: Callable[[Batch, bool, int, int], Batch] | None = None,
         overfit: int | None = None,
@@ -75,6 +82,7 @@ class DataModule(L.LightningDataModule):
         self.dataset = dataset
         self.root = root
         self.sample_shape = [timesteps, *shape] if timesteps_in_data else list(shape)
+        self.timesteps_in_data = timesteps_in_data
         self.classes = classes
         self.task = task
         self.timesteps = timesteps
@@ -82,63 +90,65 @@ class DataModule(L.LightningDataModule):
         self.batch_size = batch_size
         self.pieces = pieces
         self.seed = seed
+        self.validation = validation
         self.split_seed = split_seed
         self.before = before
         self.overfit = overfit
         self.workers = workers
         self.worker_timeout = worker_timeout
         self.parts: dict[str, tuple[Samples, Tensor]] = {}
+        self.official = False
         self.split_hash = ""
         self.data_hash = ""
 
     def setup(self, stage: str | None = None) -> None:
-        """Read the data set and split it into parts, once."""
+        """Read the data set, check it and divide it into parts, once."""
         if self.parts:
             return
-        whole, test = self.dataset.load(self.root, self.timesteps)
-        for name, samples in (("training", whole), ("test", test)):
-            self.check_samples(name, samples)
+        facts = Facts(self.sample_shape, self.classes, self.task, self.timesteps if self.timesteps_in_data else None)
+        loaded = check_parts(load_parts(self.dataset, self.root, self.timesteps), facts)
+        first, *official, test = map(in_types_of_batches, loaded)
+        self.official = bool(official)
+        whole = joined(first, *official)
         train, val = torch.arange(len(whole)), torch.arange(0)
         if self.protocol == "val_best":
-            strata = whole.y if self.task == "classification" else torch.zeros(len(whole), dtype=torch.int64)
-            train, val = stratified(strata, VALIDATION_FRACTION, self.split_seed)
+            train, val = (train[: len(first)], train[len(first) :]) if official else self.cut(whole)
         if self.overfit is not None:
             train = val = train[: self.overfit * self.batch_size]
         self.split_hash = split_digest(train, val)
-        self.data_hash = dataset_digest(whole, test)
+        self.data_hash = dataset_digest(*loaded)
         self.parts = {
-            "train": (whole.take(train), train),
-            "val": (whole.take(val), val),
+            "train": (rows(whole, train), train),
+            "val": (rows(whole, val), val),
             "test": (test, torch.arange(len(test))),
         }
 
-    def check_samples(self, name: str, samples: Samples) -> None:
-        """Raise DataError unless a part is what the configuration says of the data set."""
-        if not isinstance(samples, Samples):
-            raise DataError(
-                f"load must return two membrane.data.samples.Samples, the {name} part is a {type(samples).__name__}"
-            )
-        if list(samples.x.shape[1:]) != self.sample_shape:
-            raise DataError(
-                f"{name} samples are {list(samples.x.shape[1:])}, the configuration says {self.sample_shape}"
-            )
-        if self.task == "regression":
-            self.check_targets(name, samples.y)
-        elif samples.y.is_floating_point() or samples.y.dim() != 1:
-            form = f"{samples.y.dtype} {list(samples.y.shape)}".removeprefix("torch.")
-            raise DataError(f"{name} labels are {form}, classification needs whole numbers [{len(samples)}]")
-        elif len(samples.y) and not 0 <= int(samples.y.min()) <= int(samples.y.max()) < self.classes:
-            raise DataError(
-                f"{name} labels reach {int(samples.y.max())}, the configuration says {self.classes} classes"
-            )
+    def cut(self, whole: Samples) -> tuple[Tensor, Tensor]:
+        """Divide the training data by ``validation`` → positions (train, val); recordings and groups stay whole."""
+        columns = [column for column in (whole.recording, whole.group) if column is not None]
+        strata = whole.y if self.task == "classification" else torch.zeros(len(whole), dtype=torch.int64)
+        return stratified(strata, self.validation, self.split_seed, indivisible(*columns))
 
-    def check_targets(self, name: str, y: Tensor) -> None:
-        """Raise DataError unless y is finite float [n,K], with the configuration's K."""
-        if not y.is_floating_point() or list(y.shape[1:]) != [self.classes]:
-            form = f"{y.dtype} {list(y.shape)}".removeprefix("torch.")
-            raise DataError(f"{name} targets are {form}, the configuration says float [{len(y)}, {self.classes}]")
-        if not y.isfinite().all():
-            raise DataError(f"{name} targets must be finite, {int((~y.isfinite()).any(1).sum())} of {len(y)} are not")
+    def warnings(self) -> Iterator[str]:
+        """Yield a line for each weakness of the division into parts that a reader of the results should know of."""
+        (train, _), (val, _), (test, _) = self.parts.values()
+        if self.overfit is not None:
+            return
+        if 0 < len(val) < FEW_SAMPLES:
+            larger = f"dataset.validation above {self.validation:g} takes a larger share, "
+            yield (
+                f"only {len(val)} validation samples choose the best epoch, largely by chance: "
+                f"{'' if self.official else larger}protocol=last trains on all and chooses none"
+            )
+        whole = len(train) + len(val)
+        if len(val) and not self.official and abs(len(val) - self.validation * whole) > 1 + self.validation * whole / 3:
+            yield (
+                f"{len(val) / whole:.0%} of the training samples validate, not {self.validation:.0%}: "
+                "recordings and groups are not divided, and classes keep samples for training"
+            )
+        for name, part, others in (("validation", val, [train]), ("test", test, [train, val])):
+            if shared := shared_groups(part, *others):
+                yield f"{shared} of the {name} part's groups are in the data set's training part too"
 
     @property
     def training_part(self) -> Samples:
