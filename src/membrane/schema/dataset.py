@@ -4,14 +4,15 @@ from typing import Any, Literal
 
 from pydantic import Field, PositiveInt
 
-from membrane.schema.node import Count, Node, NotNegative, Positive
+from membrane.schema.node import LATER, Count, Node, NotNegative, Positive
 
 
 class Dataset(Node):
     """The facts of a data set; ``shape`` is that of one sample, or of one frame: [C,S] or [C,H,W].
 
     ``task`` says what a sample's y is: one of so many ``classes``, or, in regression, so many real numbers (there
-    ``classes`` is the number of the model's outputs, and y is float [N,classes]).
+    ``classes`` is the number of the model's outputs, and y is float [N,classes]). ``validation`` is the share of the
+    training data that validates under ``val_best``, unless the data set has a validation part of its own.
     """
 
     name: str
@@ -20,6 +21,7 @@ class Dataset(Node):
     task: Literal["classification", "regression"] = "classification"
     timesteps_in_data: bool = False
     split_seed: Count = 0
+    validation: float = LATER(default=0.15, gt=0, lt=1)
 
     def parameters(self) -> dict[str, Any]:
         """Return the constructor's arguments, without the facts that describe it and the split."""

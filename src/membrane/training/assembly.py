@@ -198,6 +198,7 @@ def build_data(config: Config, learner: Learner, pieces: int = 1) -> DataModule:
         batch_size=config.batch_size,
         pieces=pieces,
         seed=config.seed,
+        validation=dataset.validation,
         split_seed=dataset.split_seed,
         before=(lambda batch, *where: pipeline.run(batch, "before", *where)) if before else None,
         overfit=config.debug.overfit if config.debug else None,

@@ -106,6 +106,8 @@ def announce(folder: RunFolder, config: Config, data: DataModule, learner: Learn
     console().print(model_table(learner.model, learner.framework, x))
     sizes = ", ".join(f"{len(part)} {name}" for name, (part, _) in data.parts.items() if len(part))
     log.info("data: %s (%s), protocol %s, split %s", config.dataset.name, sizes, config.protocol, data.split_hash[:12])
+    for line in data.warnings():
+        log.warning("%s", line)
     if config.surrogate is None:
         log.info("surrogate: none, %s takes none", config.neuron.name_of_choice)
     log.info("augmentation: %s", learner.augmentation.describe())
@@ -208,6 +210,8 @@ def finish(
     """
     metrics = result_metrics(fit, tests, folder.path / "metrics.csv")
     outputs: dict[str, Any] = dict(tests["test"].outputs)
+    if (group := data.parts["test"][0].group) is not None:
+        outputs["group"] = group.numpy()[outputs["index"]]
     durable.write_whole(folder.path / "outputs" / "test.npz", lambda file: np.savez_compressed(file, **outputs))
     tracker.result(metrics, draw_run_figures(folder, config, learner, data) if config.figures else [])
     tracker.finish("success")
