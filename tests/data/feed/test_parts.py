@@ -168,6 +168,9 @@ def test_warnings_of_a_small_validation_part_of_its_share_and_of_shared_groups()
     last = "protocol=last trains on all and chooses none"
     assert lines(part(60), part(6)) == [f"{few}dataset.validation above 0.15 takes a larger share, {last}"]
     assert lines(part(60), part(9), part(6)) == [few + last]
+    assert lines(part(300), part(60), part(6), validation=0.3) == [
+        "dataset.validation=0.3 has no effect: the data set has a validation part of its own"
+    ]
     assert lines(part(60), part(6), protocol="last") == []
     assert lines(part(60), part(6), overfit=1) == []
     assert lines(part(334), part(6)) == []

@@ -18,6 +18,7 @@ from membrane.data.samples import Samples, dataset_digest, joined, rows
 from membrane.errors import ProtocolError
 from membrane.randomness import generator
 
+VALIDATION = 0.15
 RATE_SAMPLES = 512
 FEW_SAMPLES = 50
 """Validation samples below which a warning tells that the best epoch is hardly known."""
@@ -71,7 +72,7 @@ class DataModule(L.LightningDataModule):
         batch_size: int,
         pieces: int = 1,
         seed: int,
-        validation: float = 0.15,
+        validation: float = VALIDATION,
         split_seed: int = 0,
         before: Callable[[Batch, bool, int, int], Batch] | None = None,
         overfit: int | None = None,
@@ -140,6 +141,8 @@ class DataModule(L.LightningDataModule):
                 f"only {len(val)} validation samples choose the best epoch, largely by chance: "
                 f"{'' if self.official else larger}protocol=last trains on all and chooses none"
             )
+        if len(val) and self.official and self.validation != VALIDATION:
+            yield f"dataset.validation={self.validation:g} has no effect: the data set has a validation part of its own"
         whole = len(train) + len(val)
         if len(val) and not self.official and abs(len(val) - self.validation * whole) > 1 + self.validation * whole / 3:
             yield (
