@@ -1,7 +1,8 @@
 """Losses: outputs [T,N,K] and a batch → a scalar.
 
 Losses on the prediction receive the readout at construction and apply it with the batch's lengths. Losses on each
-timestep (TET, spike counts) use the outputs directly; every sample has the same weight, however long it is.
+timestep (TET, spike counts) use the outputs directly; every sample has the same weight, however long it is. A loss of
+the form that torch's have, (prediction, y), is wrapped in `OfPrediction`.
 
 Two classes with equal outputs cost log 2 for each sample:
 
@@ -13,8 +14,12 @@ Two classes with equal outputs cost log 2 for each sample:
 tensor(0.6931)
 """
 
+from collections.abc import Callable
+from inspect import Parameter, signature
+from typing import Any
+
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
 from membrane.data.feed.batch import Batch
@@ -84,6 +89,30 @@ class SpikeCount:
         y = batch.y if batch.y.dim() == 2 else functional.one_hot(batch.y, rates.shape[1])
         targets = self.incorrect_rate + (self.correct_rate - self.incorrect_rate) * y.to(rates.dtype)
         return functional.mse_loss(rates, targets)
+
+
+class OfPrediction(nn.Module):
+    """outputs [T,N,K], y [N] or [N,K] → ``loss(prediction, y)``, for a loss that knows of no timesteps."""
+
+    def __init__(self, loss: Callable[..., Tensor], readout: Readout) -> None:
+        super().__init__()
+        self.loss = loss  # a module's parameters and buffers follow the learner
+        self.readout = readout
+
+    def forward(self, outputs: Outputs, batch: Batch) -> Tensor:
+        """Read out [T,N,K] over the valid timesteps and compare with y → []."""
+        return self.loss(require_tensor(self.readout(outputs, batch.lengths)), batch.y)
+
+
+def takes_prediction(loss: Callable[..., Any]) -> bool:
+    """Return whether a loss is called with (prediction, y): unless its second parameter is ``batch``, or a Batch."""
+    called = loss.forward if isinstance(loss, nn.Module) else loss
+    positional = (Parameter.POSITIONAL_ONLY, Parameter.POSITIONAL_OR_KEYWORD)
+    parameters = [each for each in signature(called).parameters.values() if each.kind in positional]
+    if len(parameters) < 2:
+        return False
+    second = parameters[1]
+    return second.name != "batch" and second.annotation not in (Batch, "Batch")
 
 
 def mean_over_time(values: Tensor, lengths: Tensor | None) -> Tensor:

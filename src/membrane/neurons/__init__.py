@@ -1,6 +1,7 @@
 """Neurons: recognising them in a model, and building them."""
 
 import math
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from inspect import Parameter, signature
@@ -70,7 +71,7 @@ class NeuronFactory:
     def __call__(self) -> nn.Module:
         """Build the next neuron. Raises ConfigError as `make_neuron`."""
         self.count += 1
-        timesteps = {"T": self.timesteps} if "T" in signature(self.neuron_class).parameters else {}
+        timesteps = {"T": self.timesteps} if "T" in accepted_parameters(self.neuron_class) else {}
         with scoped(self.seed, "initialisation.neurons", self.count):
             neuron = make_neuron(self.neuron_class, self.surrogate, **{**timesteps, **self.parameters})
         if self.spiking and not is_neuron(neuron):
@@ -86,22 +87,60 @@ def make_neuron(
 
     SpikingJelly's default surrogate is not used, because all neurons share it. Raises ConfigError if a parameter is
     unknown or out of range (SpikingJelly asserts without a message), or if a surrogate is missing or not accepted, as
-    by the ANN twin's ReLU.
+    by the ANN twin's ReLU, or dropped by a constructor that takes ``**settings``.
     """
-    accepted = signature(neuron_class).parameters
+    accepted = accepted_parameters(neuron_class)
     values = {name: convert_parameter(neuron_class, accepted, name, value) for name, value in parameters.items()}
     values |= surrogate_argument(neuron_class, accepted, surrogate)
     try:
         signature(neuron_class).bind(**values)
     except TypeError as error:
         raise ConfigError(f"{class_name(neuron_class)}: {error}, there are {', '.join(accepted)}") from None
+    neuron = construct(neuron_class, values, parameters)
+    function = values.get("surrogate_function")
+    if "surrogate_function" not in signature(neuron_class).parameters and function not in (None, *neuron.modules()):
+        dropped = "drops the surrogate gradient that its constructor receives"
+        raise ConfigError(f"{class_name(neuron_class)} {dropped}: pass it on to the base, or leave it out, ~surrogate")
+    return neuron
+
+
+def construct(
+    neuron_class: Callable[..., nn.Module], arguments: Mapping[str, Any], parameters: Mapping[str, Any]
+) -> nn.Module:
+    """Call a neuron's constructor. Raises ConfigError, with the ``parameters`` as they came, if it refuses one."""
+    name = class_name(neuron_class)
     try:
-        return neuron_class(**values)
+        return neuron_class(**arguments)
     except AssertionError as error:
-        settings = ", ".join(f"{name}={value}" for name, value in parameters.items())
-        raise ConfigError(f"{class_name(neuron_class)} does not accept {settings}") from error
+        settings = ", ".join(f"{key}={value}" for key, value in parameters.items())
+        raise ConfigError(f"{name} does not accept {settings}") from error
     except ValueError as error:
-        raise ConfigError(f"{class_name(neuron_class)}: {error}") from error
+        raise ConfigError(f"{name}: {error}") from error
+    except TypeError as error:
+        # a constructor with **settings that sets one of its base's itself
+        twice = re.search(r"got multiple values for keyword argument '(\w+)'", str(error))
+        if twice is None:
+            raise
+        setting = "surrogate" if twice[1] == "surrogate_function" else f"neuron.{twice[1]}"
+        raise ConfigError(f"{name} sets {twice[1]} itself, which it receives too: leave out {setting}") from error
+
+
+def accepted_parameters(neuron_class: Callable[..., nn.Module]) -> dict[str, Parameter]:
+    """Return the parameters that a constructor takes by name, those that its ``**settings`` pass to base classes too.
+
+    A ``**settings`` that no further constructor takes up stays among them.
+    """
+    constructors = [base.__init__ for base in getattr(neuron_class, "__mro__", ()) if "__init__" in vars(base)]
+    parameters = dict(signature(neuron_class).parameters)
+    for constructor in constructors[1:]:
+        rest = [name for name, parameter in parameters.items() if parameter.kind is Parameter.VAR_KEYWORD]
+        if not rest or constructor in (nn.Module.__init__, object.__init__):
+            break
+        for name in rest:
+            del parameters[name]
+        _, *inherited = signature(constructor).parameters.values()
+        parameters = {**{parameter.name: parameter for parameter in inherited}, **parameters}
+    return {name: each for name, each in parameters.items() if each.kind is not Parameter.VAR_POSITIONAL}
 
 
 def convert_parameter(
@@ -110,7 +149,7 @@ def convert_parameter(
     """Convert a parameter's int to a float if its default is one. Raises ConfigError if the value cannot be meant."""
     where = f"{class_name(neuron_class)}: {name}={value}"
     if name not in accepted:
-        if any(parameter.kind is Parameter.VAR_KEYWORD for parameter in accepted.values()):
+        if takes_any(accepted):
             return value
         raise ConfigError(f"{where}: no such parameter, there are {', '.join(accepted)}")
     default = accepted[name].default
@@ -132,14 +171,15 @@ def surrogate_argument(
 ) -> dict[str, nn.Module]:
     """Build a surrogate, as the keyword argument of a neuron that accepts one.
 
-    Raises ConfigError if one is missing, not accepted, or not a module; TypeError for one that would be shared.
+    A constructor with ``**settings`` may pass one of its own to its base. Raises ConfigError if one is missing, not
+    accepted, or not a module; TypeError for one that would be shared.
     """
-    parameter = accepted.get("surrogate_function")
     if surrogate is None:
+        parameter = signature(neuron_class).parameters.get("surrogate_function")
         if parameter is not None and parameter.default is not None:
             raise ConfigError(f"{class_name(neuron_class)} needs a surrogate gradient, such as surrogate=atan")
         return {}
-    if parameter is None:
+    if "surrogate_function" not in accepted and not takes_any(accepted):
         raise ConfigError(f"{class_name(neuron_class)} has no surrogate gradient: leave it out with ~surrogate")
     if isinstance(surrogate, nn.Module):
         raise TypeError(f"surrogate must build one, a class for example: {surrogate} would be shared by all neurons")
@@ -147,6 +187,11 @@ def surrogate_argument(
     if not isinstance(function, nn.Module):
         raise ConfigError(f"surrogate must be one of SpikingJelly's surrogate gradients, got {function!r}")
     return {"surrogate_function": function}
+
+
+def takes_any(accepted: Mapping[str, Parameter]) -> bool:
+    """Return whether a constructor accepts names besides those it lists."""
+    return any(parameter.kind is Parameter.VAR_KEYWORD for parameter in accepted.values())
 
 
 def class_name(neuron_class: Callable[..., nn.Module]) -> str:

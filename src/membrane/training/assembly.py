@@ -14,7 +14,7 @@ import torch
 from lightning.fabric.plugins.environments.slurm import SLURMEnvironment
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.callbacks import Checkpoint
-from torch import nn
+from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from membrane.augment.pipeline import Pipeline
@@ -26,9 +26,11 @@ from membrane.fast.channels_last import lay_channels_last
 from membrane.fast.fused import fuse
 from membrane.fast.stem_once import run_stem_once
 from membrane.fast.torch_compile import compile_training
+from membrane.framework import Framework
 from membrane.learner import Learner, Loss
+from membrane.losses import OfPrediction, takes_prediction
 from membrane.metrics import BY_TASK
-from membrane.neurons import NeuronFactory
+from membrane.neurons import NeuronFactory, accepted_parameters
 from membrane.randomness import scoped
 from membrane.readout import Readout
 from membrane.runs.folder import RunFolder
@@ -38,6 +40,7 @@ from membrane.tracking.log import silence_libraries
 from membrane.training import checkpoints
 from membrane.training.checkpointing import KeepBestAndLast
 from membrane.training.initial import start_from
+from membrane.training.own_code import refuse_unused_code
 from membrane.training.schedules import schedule
 
 log = logging.getLogger(__name__)
@@ -99,7 +102,7 @@ def build_learner(config: Config) -> Learner:
     readout = build(config.readout, config.trust)
     return Learner(
         model=model,
-        framework=build(config.framework, config.trust, timesteps=config.timesteps),
+        framework=build_framework(config),
         readout=readout,
         loss=build_loss(config, readout),
         regularizer=None if config.regularizer is None else build(config.regularizer, config.trust, model=model),
@@ -119,7 +122,10 @@ def build_learner(config: Config) -> Learner:
 
 
 def build_model(config: Config) -> nn.Module:
-    """Build the model, with initial weights that depend on the configuration and the seed alone, and its fast paths."""
+    """Build the model, with initial weights that depend on the configuration and the seed alone, and its fast paths.
+
+    Raises ConfigError if it cannot be built, or if code of the user's own in it would not run.
+    """
     dataset = config.dataset
     with scoped(config.seed, "initialisation"):
         model: nn.Module = build(
@@ -130,6 +136,7 @@ def build_model(config: Config) -> nn.Module:
             timesteps=config.timesteps,
             neuron=build_neuron_factory(config),
         )
+        refuse_unused_code(model, build_framework(config), example_input(config))
     if config.trainer.fused:
         fuse(model)
     if config.trainer.stem_once:
@@ -141,11 +148,23 @@ def build_model(config: Config) -> nn.Module:
     return model
 
 
+def build_framework(config: Config) -> Framework:
+    """Build the framework."""
+    framework: Framework = build(config.framework, config.trust, timesteps=config.timesteps)
+    return framework
+
+
+def example_input(config: Config) -> Tensor:
+    """Return two samples of random numbers from 0 to 1, [2,…] or [2,T,…], in the shape of the data."""
+    steps = [config.timesteps] if config.framework.timesteps_in_data else []
+    return torch.rand(2, *steps, *config.dataset.shape)
+
+
 def build_loss(config: Config, readout: Readout) -> Loss:
-    """Build the loss; one on the prediction has a parameter for the readout, one on each timestep has none."""
-    parameters = signature(admitted_class(config.loss.target, config.trust)).parameters
-    loss: Loss = build(config.loss, config.trust, **({"readout": readout} if "readout" in parameters else {}))
-    return loss
+    """Build the loss; one on the prediction has a parameter for the readout, or is called with (prediction, y)."""
+    takes_readout = "readout" in accepted_parameters(admitted_class(config.loss.target, config.trust))
+    loss: Loss = build(config.loss, config.trust, **({"readout": readout} if takes_readout else {}))
+    return loss if takes_readout or not takes_prediction(loss) else OfPrediction(loss, readout)
 
 
 def build_neuron_factory(config: Config) -> NeuronFactory:

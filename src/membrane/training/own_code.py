@@ -1,0 +1,184 @@
+"""A user's own modules, run once before training: refused if a method of theirs would never be called.
+
+SpikingJelly 2 computes its neurons in ``single_step_functional_forward`` and ``multi_step_functional_forward``. The
+methods that code for earlier versions overrides (``neuronal_charge``, ``neuronal_fire``, ``neuronal_reset``) it calls
+in SimpleBaseNode alone: a LIFNode with a ``neuronal_charge`` of its own would train as a plain LIFNode.
+"""
+
+import copy
+import inspect
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import CodeType, FrameType
+
+import torch
+from spikingjelly.activation_based.base import StepModule
+from torch import Tensor, nn
+
+from membrane.errors import ConfigError
+from membrane.framework import Framework
+
+LIBRARIES = ("torch", "spikingjelly", "membrane")
+BASE = "spikingjelly.activation_based.neuron.SimpleBaseNode"
+EQUATIONS = ("neuronal_charge", "neuronal_fire", "neuronal_reset")
+STEPS = {
+    "s": ("single_step_forward", "single_step_functional_forward"),
+    "m": ("multi_step_forward", "multi_step_functional_forward"),
+}
+"""Step mode → the methods that compute it and no other."""
+OTHER = {"s": "m", "m": "s"}
+HOOKS = (
+    *EQUATIONS,
+    "neuronal_adaptation",
+    "jit_neuronal_adaptation",
+    "apply_hard_reset",
+    "apply_soft_reset",
+    "jit_hard_reset",
+    "jit_soft_reset",
+    "v_float_to_tensor",
+    "init_tensor",
+    "materialize_states",
+    "scale_spike",
+    *STEPS["s"],
+    *STEPS["m"],
+)
+"""Methods that a class overrides to compute something else than its base, in SpikingJelly 2 or before."""
+
+
+def refuse_unused_code(model: nn.Module, framework: Framework, x: Tensor) -> None:
+    """Run a copy of the model on x [N,…] or [N,T,…] if it has modules of the user's own.
+
+    Raises ConfigError if one overrides a method that is not called, or if a step mode is not the framework's. A model
+    that cannot be copied, or raises an error, is left to the run, which reports it.
+    """
+    if not any(is_own(module) for module in model.modules()):
+        return
+    try:
+        model = copy.deepcopy(model)
+        probe = Probe(model)
+        for training in (True, False):  # a method may be for one of them
+            probe.run(framework, x, training)
+    except Exception:  # of the user's code
+        return
+    probe.refuse_step_modes()
+    probe.refuse_overrides()
+
+
+def is_own(module: nn.Module) -> bool:
+    """Return whether a module's class is the user's own, or of a library that membrane does not know."""
+    return type(module).__module__.partition(".")[0] not in LIBRARIES
+
+
+class Probe:
+    """Runs a model and records which functions and which modules are called, and the step modes before and after."""
+
+    def __init__(self, model: nn.Module) -> None:
+        self.model = model
+        self.calls: set[CodeType] = set()
+        self.modules_called: set[nn.Module] = set()
+        self.modes: dict[str, str] = {}
+        self.changed: dict[str, str] = {}
+        # the framework sets step modes and then calls the model, in single-step mode several times
+        model.register_forward_pre_hook(lambda *_: self.modes.update({**step_modes(model), **self.modes}))
+        for module in model.modules():
+            module.register_forward_pre_hook(lambda called, _: self.modules_called.add(called))
+
+    def run(self, framework: Framework, x: Tensor, training: bool) -> None:
+        """Run the model on x [N,…] or [N,T,…]."""
+        self.modes.clear()
+        with torch.no_grad(), recorded_calls(self.calls):
+            framework(self.model.train(training), x)
+        after = step_modes(self.model)
+        self.changed |= {name: after[name] for name, mode in self.modes.items() if after[name] != mode}
+
+    def refuse_step_modes(self) -> None:
+        """Raises ConfigError, naming the module, if a forward changes a step mode, or a module keeps its own."""
+        decides = "the framework alone decides it"
+        for name, mode in self.changed.items():
+            line = f"a forward turns its step_mode {self.modes[name]!r} into {mode!r}"
+            raise ConfigError(f"{described(name, self.model)}: {line}, leave that out: {decides}")
+        for name, module in self.model.named_modules():
+            for mode in module.supported_step_mode() if isinstance(module, StepModule) and is_own(module) else ():
+                module.step_mode = mode
+                if module.step_mode != mode:
+                    line = f"step_mode stays {module.step_mode!r} when it is set to {mode!r}"
+                    raise ConfigError(f"{described(name, self.model)}: {line}: {decides}")
+
+    def refuse_overrides(self) -> None:
+        """Raises ConfigError, naming module and method, if a module that was called overrides one that was not."""
+        for name, module in self.model.named_modules():
+            if name in self.modes and module in self.modules_called and is_own(module):
+                for hook in unused_methods(type(module), self.modes[name], self.calls):
+                    reason = unused_line(type(module), hook, self.modes[name])
+                    raise ConfigError(f"{described(name, self.model)}: {reason}")
+
+
+def step_modes(model: nn.Module) -> dict[str, str]:
+    """Return the step mode of every module that has one, by dotted name."""
+    return {name: module.step_mode for name, module in model.named_modules() if hasattr(module, "step_mode")}
+
+
+@contextmanager
+def recorded_calls(calls: set[CodeType]) -> Iterator[None]:
+    """Add the code of every Python function that is called inside to ``calls``."""
+
+    def record(frame: FrameType, event: str, _: object) -> None:
+        if event == "call":
+            calls.add(frame.f_code)
+
+    before = sys.getprofile()
+    sys.setprofile(record)
+    try:
+        yield
+    finally:
+        sys.setprofile(before)
+
+
+def unused_methods(module_class: type, mode: str, calls: set[CodeType]) -> list[str]:
+    """Return the methods that a class of the user's overrides and that its forward does not call in a step mode.
+
+    One that a function of the class names counts as called if that function ran: it may depend on the data. The methods
+    of one step mode need not run if the class has a forward of its own for the mode in which it ran.
+    """
+    own = {hook: code for hook in HOOKS if (code := own_code(module_class, hook)) is not None}
+    ran = {code_of(base, name) for base in module_class.__mro__ for name in vars(base)} & calls
+    named = {name for code in ran if code is not None for name in code.co_names}
+    own_forward = any(own.get(hook) in calls for hook in STEPS[mode])
+    either = (*STEPS["s"], *STEPS["m"])
+    left = [hook for hook, code in own.items() if code not in calls]
+    return [hook for hook in left if not (own_forward if hook in either else hook in named)]
+
+
+def own_code(module_class: type, name: str) -> CodeType | None:
+    """Return the code of a method if a class of the user's defines it, in place of a library's; None otherwise."""
+    owner = next((base for base in module_class.__mro__ if name in vars(base)), None)
+    if owner is None or owner.__module__.partition(".")[0] in LIBRARIES:
+        return None
+    return code_of(owner, name)
+
+
+def code_of(owner: type, name: str) -> CodeType | None:
+    """Return the code of a function in a class's namespace, that inside its decorators; None if it is no function."""
+    value = vars(owner)[name]
+    function = inspect.unwrap(value.__func__ if isinstance(value, staticmethod | classmethod) else value)
+    code = getattr(function, "__code__", None)
+    return code if isinstance(code, CodeType) else None
+
+
+def described(name: str, model: nn.Module) -> str:
+    """Return a module's dotted name and its class, for the start of a line."""
+    module_class = type(model.get_submodule(name)).__name__
+    return f"{name} ({module_class})" if name else module_class
+
+
+def unused_line(module_class: type, hook: str, mode: str) -> str:
+    """Return the rest of the line on a method that is overridden and not called, with what would be right."""
+    base = next(base for base in module_class.__mro__ if base.__module__.partition(".")[0] in LIBRARIES)
+    line = f"it overrides {hook}, which the forward of {base.__name__} does not call"
+    if hook in EQUATIONS:
+        return f"{line}: inherit from {BASE}, which calls {', '.join(EQUATIONS)}"
+    if hook in STEPS[OTHER[mode]]:
+        step = "single-step" if mode == "s" else "multi-step"
+        return f"{line} in {step} mode: override {STEPS[mode][1]} too, or inherit from {BASE}"
+    return f"{line}: leave it out, or call it"
