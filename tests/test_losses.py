@@ -6,12 +6,15 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from configurations import configured
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch import nn
 
 from membrane.data.feed.batch import Batch
-from membrane.losses import MSE, TET, CrossEntropy, SpikeCount
+from membrane.losses import MSE, TET, CrossEntropy, OfPrediction, SpikeCount, takes_prediction
 from membrane.readout import Last, Mean, Sum
+from membrane.training.assembly import build_loss
 
 
 def batch(y: torch.Tensor, lengths: torch.Tensor | None = None) -> Batch:
@@ -169,3 +172,54 @@ def test_every_sample_weighs_the_same(loss: Any) -> None:
     lengths, y = torch.tensor([1, 2]), torch.tensor([0, 1])
     alone = [loss(OUTPUTS[:end, n : n + 1], batch(y[n : n + 1])).item() for n, end in enumerate((1, 2))]
     assert loss(OUTPUTS, batch(y, lengths)).item() == pytest.approx(sum(alone) / 2)
+
+
+class Usual(nn.Module):
+    """A loss as torch's are, with the names that torch's users give."""
+
+    def forward(self, outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        return nn.functional.cross_entropy(outputs, targets)
+
+
+class OfTimesteps:
+    def __call__(self, outputs: torch.Tensor, b: Batch) -> torch.Tensor:
+        return nn.functional.cross_entropy(outputs[-1], b.y)
+
+
+class Keywords(CrossEntropy):
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings)
+
+
+def own_loss(own: type[Any], *typed: str) -> Any:
+    target = f"{own.__module__}.{own.__qualname__}"
+    config = configured("model=smlp", f"loss._target_={target}", f"trust=[{target}]", *typed)
+    return build_loss(config, Last())
+
+
+@pytest.mark.parametrize("own", [Usual, nn.CrossEntropyLoss, OfTimesteps, Keywords])
+@pytest.mark.parametrize("lengths", [None, torch.tensor([2, 2])])
+def test_a_loss_of_either_form_is_that_of_the_readout(own: type[Any], lengths: Any) -> None:
+    y = torch.tensor([0, 1])
+    # the last outputs are [3,0] and [0,0]
+    expected = (math.log(1 + math.exp(-3)) + math.log(2)) / 2
+    assert own_loss(own)(OUTPUTS, batch(y, lengths)).item() == pytest.approx(expected, rel=1e-6)
+
+
+def test_a_usual_loss_reads_nothing_behind_a_samples_length() -> None:
+    loss = own_loss(Usual)(OUTPUTS, batch(torch.tensor([0, 1]), torch.tensor([1, 2])))
+    assert loss.item() == pytest.approx((math.log(1 + math.exp(-1)) + math.log(2)) / 2, rel=1e-6)
+
+
+def test_what_a_usual_loss_learns_belongs_to_the_learner() -> None:
+    loss = OfPrediction(nn.CrossEntropyLoss(weight=torch.tensor([1.0, 3.0])), Mean())
+    assert list(loss.state_dict()) == ["loss.weight"]
+    # sample 0 counts once, sample 1 three times; means [2,0] and [0,1]
+    expected = (math.log(1 + math.exp(-2)) + 3 * math.log(1 + math.exp(-1))) / 4
+    assert loss(OUTPUTS, batch(torch.tensor([0, 1]))).item() == pytest.approx(expected, rel=1e-6)
+
+
+@pytest.mark.parametrize("ours", [CrossEntropy(Mean()), MSE(Mean()), TET(), SpikeCount()])
+def test_our_own_losses_take_the_batch(ours: Any) -> None:
+    assert not takes_prediction(ours)
+    assert not takes_prediction(lambda *everything: everything)

@@ -78,25 +78,28 @@ class Probe:
         self.calls: set[CodeType] = set()
         self.modules_called: set[nn.Module] = set()
         self.modes: dict[str, str] = {}
-        self.changed: dict[str, str] = {}
-        # the framework sets step modes and then calls the model, in single-step mode several times
-        model.register_forward_pre_hook(lambda *_: self.modes.update({**step_modes(model), **self.modes}))
+        self.changed: dict[str, tuple[str, str]] = {}
+        # between the framework, which has set the step modes, and the model, in single-step mode called several times
+        model.register_forward_pre_hook(lambda *_: self.modes.update(step_modes(model)))
+        model.register_forward_hook(self.compare_step_modes)
         for module in model.modules():
             module.register_forward_pre_hook(lambda called, _: self.modules_called.add(called))
 
     def run(self, framework: Framework, x: Tensor, training: bool) -> None:
         """Run the model on x [N,…] or [N,T,…]."""
-        self.modes.clear()
         with torch.no_grad(), recorded_calls(self.calls):
             framework(self.model.train(training), x)
-        after = step_modes(self.model)
-        self.changed |= {name: after[name] for name, mode in self.modes.items() if after[name] != mode}
+
+    def compare_step_modes(self, model: nn.Module, *_: object) -> None:
+        """Note the modules whose step mode is another after a forward than before it, and both modes."""
+        after = step_modes(model)
+        self.changed |= {name: (mode, after[name]) for name, mode in self.modes.items() if after[name] != mode}
 
     def refuse_step_modes(self) -> None:
         """Raises ConfigError, naming the module, if a forward changes a step mode, or a module keeps its own."""
         decides = "the framework alone decides it"
-        for name, mode in self.changed.items():
-            line = f"a forward turns its step_mode {self.modes[name]!r} into {mode!r}"
+        for name, (before, after) in self.changed.items():
+            line = f"a forward turns its step_mode {before!r} into {after!r}"
             raise ConfigError(f"{described(name, self.model)}: {line}, leave that out: {decides}")
         for name, module in self.model.named_modules():
             for mode in module.supported_step_mode() if isinstance(module, StepModule) and is_own(module) else ():
