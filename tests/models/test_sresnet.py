@@ -5,6 +5,7 @@ from typing import Any, get_args
 
 import pytest
 import torch
+from configurations import configured
 from spikingjelly.activation_based import neuron, surrogate
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -16,6 +17,7 @@ from membrane.models.sresnet import SResNet
 from membrane.models.sresnet_stride import SResNetStride
 from membrane.neurons import NeuronFactory, make_neuron
 from membrane.schema.model import Norm
+from membrane.schema.model import SResNetStride as SResNetStrideNode
 
 IF = partial(make_neuron, neuron.IFNode, surrogate.ATan, v_reset=None)
 NEEDED = {"input_shape": (2, 12, 8), "classes": 5, "timesteps": 4, "neuron": IF, "filters": [4, 4, 6]}
@@ -62,6 +64,94 @@ HEAD = 6 * 5 + 5
 )
 def test_parameters_counted_on_paper(kind: str, changes: dict[str, Any], expected: int) -> None:
     assert sum(parameter.numel() for parameter in build(kind, **changes).parameters()) == expected
+
+
+def parameters_of_stride(
+    filters: list[int], strides: list[int], pools: list[int], blocks: list[int], by_pooling: bool, inputs: int = 2
+) -> int:
+    """Count the parameters of an image network of 5 classes by the closed formula: 9·C·F + 2·F for each convolution of
+    a main path, C·F + 2·F for each 1×1 of a shortcut, where the channels change, the stride is not 1, or with
+    ``by_pooling`` the pool is not 1; F·K + K for the head.
+    """
+    total, before = 9 * inputs * filters[0] + 2 * filters[0], filters[0]
+    for width, stride, pool, count in zip(filters[1:], strides[1:], pools[1:], blocks, strict=True):
+        pooled = by_pooling and pool > 1
+        total += 9 * before * width + (2 * count - 1) * 9 * width * width + 2 * count * 2 * width
+        total += (before * width + 2 * width) * (before != width or stride > 1 or pooled)
+        total += (count - 1) * (width * width + 2 * width) * pooled
+        before = width
+    return total + before * 5 + 5
+
+
+@pytest.mark.parametrize("by_pooling", [False, True])
+@pytest.mark.parametrize(
+    ("filters", "strides", "pools", "blocks", "size"),
+    [
+        ([4, 4], [1, 1], [1, 2], [2], (8, 8)),  # 32 → 16 → 8: a pool in each of two blocks
+        ([4, 4], [1, 2], [1, 1], [2], (16, 16)),
+        ([4, 4, 6], [1, 2, 1], [2, 1, 2], [3, 2], (2, 2)),  # 32 → 16 (stem) → 8 → 4 → 2
+        ([4, 4, 4], [2, 2, 1], [1, 2, 1], [1, 3], (4, 4)),
+    ],
+)
+def test_it_pools_in_every_block_and_projects_by_stride(
+    filters: list[int], strides: list[int], pools: list[int], blocks: list[int], size: tuple[int, int], by_pooling: bool
+) -> None:
+    typed = [f"model.{name}={value}" for name, value in (("filters", filters), ("strides", strides))]
+    typed += [f"model.pool_sizes={pools}", f"model.num_blocks={blocks}"]
+    node = configured("model=sresnet_stride", f"model.force_projection_with_pooling={by_pooling}".lower(), *typed).model
+    model = SResNetStride(input_shape=(2, 32, 32), classes=5, timesteps=4, neuron=IF, **node.parameters())
+    expected = parameters_of_stride(filters, strides, pools, blocks, by_pooling)
+    assert sum(parameter.numel() for parameter in model.parameters()) == expected
+    seen: list[Tensor] = []
+    model.get_submodule("postpool").register_forward_hook(lambda _m, x, _y: seen.append(x[0]))
+    assert SingleStep(2)(model, torch.rand(3, 2, 32, 32)).shape == (2, 3, 5)  # type: ignore[union-attr]
+    assert seen[0].shape == (3, filters[-1], *size)
+
+
+@pytest.mark.parametrize("projected", [False, True])
+def test_a_later_block_that_pools_written_out_by_hand(projected: bool) -> None:
+    torch.manual_seed(0)
+    model = build(
+        "strided",
+        filters=[3, 3],
+        pool_sizes=[1, 2],
+        num_blocks=2,
+        norm="none",
+        pool_every_block=True,
+        force_projection_with_pooling=projected,
+    ).eval()
+    block = model.get_submodule("group1.block2")
+    weights = {name: 4 * value if value.dim() > 1 else 4 * value.abs() for name, value in block.state_dict().items()}
+    block.load_state_dict(weights)
+    assert any(name.startswith("shortcut") for name in weights) == projected
+    v1: Any = 0.0
+    v2: Any = 0.0
+    v3: Any = 0.0
+    x = (torch.rand(4, 2, 3, 6, 8) < 0.6).float()
+    prepare_model(block, "s")
+    for frame in x:
+        inner = F.conv2d(frame, weights["main.conv1.weight"], weights["main.conv1.bias"], padding=1)
+        v1, hidden = spikes(v1, F.max_pool2d(inner, 2))
+        outer = F.conv2d(hidden, weights["main.conv2.weight"], weights["main.conv2.bias"], padding=1)
+        v2, main = spikes(v2, outer)
+        shortcut = F.max_pool2d(frame, 2)
+        if projected:
+            v3, shortcut = spikes(
+                v3, F.max_pool2d(F.conv2d(frame, weights["shortcut.conv.weight"], weights["shortcut.conv.bias"]), 2)
+            )
+        with torch.no_grad():
+            assert torch.equal(block(frame), main + shortcut)
+
+
+def test_a_configuration_from_before_keeps_its_blocks() -> None:
+    """Without ``pool_every_block`` the first block pools alone and projects where the channels change."""
+    before = {"filters": [4, 4], "pool_sizes": [1, 2], "strides": [1, 2], "num_blocks": [2]}
+    node = SResNetStrideNode.model_validate({"_target_": SResNetStrideNode.public, **before})
+    model = SResNetStride(input_shape=(2, 32, 32), classes=5, timesteps=4, neuron=IF, **node.parameters())
+    block1, block2 = (model.get_submodule(f"group1.block{n}") for n in (1, 2))
+    assert list(dict(block1.get_submodule("shortcut").named_children())) == ["downsample", "pool"]
+    assert isinstance(block2.get_submodule("shortcut"), nn.Identity)
+    assert "pool1" not in dict(block2.get_submodule("main").named_children())
 
 
 def test_the_tree() -> None:

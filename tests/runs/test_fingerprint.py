@@ -57,6 +57,50 @@ def test_fixed_fingerprints(typed: tuple[str, ...], composer: Composer) -> None:
     assert fingerprint(check(resolved(job.config))) == FIXED[typed]
 
 
+@pytest.mark.parametrize(
+    ("settings", "digest"),
+    [
+        ({}, "212c820c7e0e"),
+        ({"pool_sizes": [1, 2, 1], "num_blocks": [2, 1]}, "06932f7439f4"),
+        ({"filters": [16, 16, 16]}, "65ac882f60de"),
+        ({"filters": [16, 16, 16], "force_projection_with_stride": True}, "cb1c498361d9"),
+        ({"force_projection_with_stride": True}, "046f4d35f099"),
+    ],
+)
+def test_residual_networks_saved_before_they_pooled_in_every_block(
+    settings: dict[str, Any], digest: str, raw: dict[str, Any]
+) -> None:
+    target = "membrane.models.sresnet_stride.SResNetStride"
+    saved = {"_target_": target, "filters": [16, 32, 64], "strides": [1, 2, 2], **settings}
+    assert fingerprint(check({**raw, "model": saved})) == digest
+
+
+POOLED = ("model.pool_sizes=[1,2,1]", "model.num_blocks=[2,1]")
+AS_BEFORE = ("model.pool_every_block=false", "model.force_projection_with_stride=false")
+
+
+@pytest.mark.parametrize(
+    ("typed", "digest"),
+    [
+        ((), "212c820c7e0e"),
+        (("model.pool_sizes=[1,2,2]",), "bd44a7f05753"),
+        ((*POOLED, *AS_BEFORE), "06932f7439f4"),
+        (("model.filters=[16,16,16]",), "cb1c498361d9"),  # it projects, as it did when it was told to
+        (("model.filters=[16,16,16]", *AS_BEFORE), "65ac882f60de"),
+        # a network that could not be built before
+        (POOLED, "new"),
+        ((*POOLED, "model.filters=[16,16,16]"), "new"),
+    ],
+)
+def test_a_residual_network_typed_now_has_the_fingerprint_of_the_same_network_before(
+    typed: tuple[str, ...], digest: str, composer: Composer
+) -> None:
+    [job], _ = jobs_of(composer, composer.add_or_override(("model=sresnet_stride", *typed)), multirun=False)
+    found = fingerprint(check(resolved(job.config)))
+    assert found == digest or digest == "new"
+    assert (digest == "new") == hashed_settings(check(resolved(job.config)))["model"].get("pool_every_block", False)
+
+
 def test_what_shapes_the_result_changes_the_fingerprint_and_nothing_else_does(raw: dict[str, Any]) -> None:
     raw["augmentation"] = {"shift": SHIFT}
     raw["callbacks"] = {"ema": {"_target_": "lightning.pytorch.callbacks.EMAWeightAveraging"}}

@@ -97,16 +97,33 @@ class BlockPlan:
         return main
 
 
-def plan_blocks(groups: Sequence[tuple[LayerPlan, int, bool]], channels: int) -> list[list[BlockPlan]]:
-    """Plan the blocks of each group: the first takes the group's stride and pool, and its forced projection."""
-    planned = []
-    for number, (first, count, forced) in enumerate(groups, start=1):
-        require_at_least(1, num_blocks=count)
-        name, later = f"group{number}.block", replace(first, stride=1, pool=1)
-        shrinking = BlockPlan(f"{name}1", channels, first, forced or first.filters != channels)
-        channels = first.filters
-        planned.append([shrinking, *(BlockPlan(f"{name}{n}", channels, later, False) for n in range(2, count + 1))])
-    return planned
+@dataclass(frozen=True)
+class GroupPlan:
+    """A group of basic blocks before it is built.
+
+    ``first`` is the first layer of the first block, ``projects`` forces a projection there; ``later_pool`` and
+    ``later_projects`` are the pool and the projection of the blocks after it, which have no stride.
+    """
+
+    first: LayerPlan
+    blocks: int
+    projects: bool
+    later_pool: int = 1
+    later_projects: bool = False
+
+    def plan(self, number: int, channels: int) -> list[BlockPlan]:
+        """Plan the blocks of group ``number``, whose input has so many channels."""
+        require_at_least(1, num_blocks=self.blocks)
+        name, later = f"group{number}.block", replace(self.first, stride=1, pool=self.later_pool)
+        shrinking = BlockPlan(f"{name}1", channels, self.first, self.projects or self.first.filters != channels)
+        numbers = range(2, self.blocks + 1)
+        return [shrinking, *(BlockPlan(f"{name}{n}", later.filters, later, self.later_projects) for n in numbers)]
+
+
+def plan_blocks(groups: Sequence[GroupPlan], channels: int) -> list[list[BlockPlan]]:
+    """Plan the blocks of each group behind a stem of so many channels."""
+    inputs = [channels, *(group.first.filters for group in groups)]
+    return [group.plan(number, inputs[number - 1]) for number, group in enumerate(groups, start=1)]
 
 
 @dataclass(frozen=True)
@@ -158,7 +175,7 @@ def residual_net(
     channels: int,
     size: list[int],
     stem: LayerPlan,
-    groups: Sequence[tuple[LayerPlan, int, bool]],
+    groups: Sequence[GroupPlan],
     *,
     classes: int,
     prepool: int,
@@ -172,7 +189,7 @@ def residual_net(
         builder: of all layers.
         channels, size: C and [S] or [H,W] of the input.
         stem: the first layer.
-        groups: of each group the first layer, the number of blocks, and whether its first shortcut must project.
+        groups: of basic blocks.
         classes: K, the number of outputs.
         prepool: size of the average pool; 1 is no module.
         postpool: head, ``avg``, ``max`` or ``sum``.
@@ -189,7 +206,7 @@ def residual_net(
     for number, group in enumerate(planned, start=1):
         blocks = {f"block{n}": builder.block(block) for n, block in enumerate(group, start=1)}
         modules[f"group{number}"] = named_sequence(blocks)
-    last = groups[-1][0] if groups else stem
+    last = groups[-1].first if groups else stem
     modules.update(builder.head(postpool, last.filters, size, classes))
     return modules
 

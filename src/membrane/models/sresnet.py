@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from torch import nn
 
 from membrane.models.geometry import channels_and_size, require_one_of, stem_and_groups
-from membrane.models.residual import Builder, LayerPlan, residual_net
+from membrane.models.residual import Builder, GroupPlan, LayerPlan, residual_net
 
 
 class SResNet(nn.Sequential):
@@ -60,10 +60,10 @@ class SResNet(nn.Sequential):
                 size,
                 LayerPlan(*stem),
                 [
-                    (
+                    GroupPlan(
                         LayerPlan(width, kernel, 1, padding, pool=stride),
                         count,
-                        force_projection_with_stride and stride != 1,
+                        projects=force_projection_with_stride and stride != 1,
                     )
                     for count, (width, kernel, stride, padding) in groups
                 ],

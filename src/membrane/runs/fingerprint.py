@@ -24,12 +24,14 @@ def hashed_settings(value: Any) -> Any:
     """Return settings as the plain values that are hashed.
 
     A field declared ``LATER`` is among them only where it differs from its default, so that a key that is added to the
-    schema, or leaves it, keeps the fingerprints that exist. A field declared ``UNSHAPING`` never is.
+    schema, or leaves it, keeps the fingerprints that exist. A field declared ``UNSHAPING`` never is. ``hashed_values``
+    of the settings stand in for those that they name.
     """
     if isinstance(value, Settings):
         settings: dict[str, Any] = dict(value.former)
+        replaced = value.hashed_values()
         for name, field in type(value).model_fields.items():
-            inner = getattr(value, name)
+            inner = replaced.get(name, getattr(value, name))
             marks = field.json_schema_extra if isinstance(field.json_schema_extra, dict) else {}
             as_before = marks.get("later") and inner == field.get_default(call_default_factory=True)
             if not (as_before or marks.get("unshaping")):

@@ -143,6 +143,7 @@ class SResNetStride(Model):
     strides: PositiveInt | list[PositiveInt] = 1
     paddings: Count | list[Count] = 1
     pool_sizes: PositiveInt | list[PositiveInt] = 1
+    pool_every_block: bool = LATER(default=False)
     num_blocks: PositiveInt | list[PositiveInt] = 1
     force_projection_with_stride: bool = False
     force_projection_with_pooling: bool = False
@@ -156,6 +157,25 @@ class SResNetStride(Model):
         lists = ("kernel_sizes", "strides", "paddings", "pool_sizes")
         stem_and_groups(self.filters, self.num_blocks, **{name: getattr(self, name) for name in lists})
         return self
+
+    def hashed_values(self) -> dict[str, Any]:
+        """Return the two settings of how blocks shrink as off where they change nothing, as before there was a choice.
+
+        Only with ``pool_every_block``, which a configuration from before does not have.
+        """
+        if not self.pool_every_block:
+            return {}
+        _, groups = stem_and_groups(self.filters, self.num_blocks, strides=self.strides, pools=self.pool_sizes)
+        shrinks = [(count, *settings) for count, settings in groups]
+        by_pool = self.force_projection_with_pooling
+        projected = any(
+            stride != 1 and width == before and not (by_pool and pool != 1)
+            for (_, width, stride, pool), before in zip(shrinks, self.filters, strict=False)
+        )
+        return {
+            "pool_every_block": any(count > 1 and pool != 1 for count, _, _, pool in shrinks),
+            "force_projection_with_stride": self.force_projection_with_stride and projected,
+        }
 
     @property
     def spikes_out(self) -> bool:

@@ -28,6 +28,10 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
+    def hashed_values(self) -> dict[str, Any]:
+        """Return values that enter the fingerprint in place of a setting's own: those of a setting without effect."""
+        return {}
+
 
 class Node(Settings):
     """Settings from which one object is built: ``_target_`` is its public name, the rest are its parameters.
