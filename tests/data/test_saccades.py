@@ -10,7 +10,7 @@ from membrane.errors import ConfigError
 NOWHERE = Path("does/not/exist")
 
 
-@pytest.mark.parametrize("split", ["time", "number"])
+@pytest.mark.parametrize("split", ["time", "number", "time_spikingjelly", "number_spikingjelly"])
 def test_data_set_is_that_of_digits(split: str) -> None:
     data = DigitsEvents(split=split)  # type: ignore[arg-type]
     recordings = data.camera.record(load_images()[0])

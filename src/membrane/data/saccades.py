@@ -18,7 +18,8 @@ class DigitsEvents:
     The images of `Digits`, in the same parts and order, recorded by `Camera`. Any T re-bins the same recordings.
 
     Arguments (`Camera` explains the others):
-        split: how events are put into T frames, by ``time`` (the default) or by ``number`` of events.
+        split: how events are put into T frames: by ``time`` (the default) or by ``number`` of events, or as
+            SpikingJelly does it, ``time_spikingjelly`` or ``number_spikingjelly``; `frames` says how they differ.
         size: pixels a side; 16 show a digit, 12 pixels wide, with room to move.
         amplitude: pixels; 3 moves every edge over two or three pixels.
         fixation: pixels; 0.75 is half a pixel of the image.

@@ -36,7 +36,7 @@ class Digits(Dataset):
 class DigitsEvents(Dataset):
     choice = "digits_events"
     public = "membrane.data.saccades.DigitsEvents"
-    split: Literal["time", "number"] = "time"
+    split: Literal["time", "number", "time_spikingjelly", "number_spikingjelly"] = "time"
     size: PositiveInt = 16
     amplitude: NotNegative = 3.0
     fixation: NotNegative = 0.75

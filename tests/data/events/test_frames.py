@@ -1,3 +1,5 @@
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -7,7 +9,8 @@ from membrane.data.events.frames import Events, Split, frames
 from membrane.errors import ConfigError
 
 HEIGHT, WIDTH = 3, 5
-SPLITS: tuple[Split, ...] = ("time", "number")
+EVEN: tuple[Split, ...] = ("time", "number")
+SPLITS: tuple[Split, ...] = (*EVEN, "time_spikingjelly", "number_spikingjelly")
 EVENT = st.tuples(st.integers(0, 50), st.integers(0, WIDTH - 1), st.integers(0, HEIGHT - 1), st.integers(0, 1))
 
 
@@ -31,7 +34,7 @@ def loop(rows: list[tuple[int, int, int, int]], timesteps: int, split: Split) ->
     return counts
 
 
-@given(rows=st.lists(EVENT, max_size=40), timesteps=st.integers(1, 9), split=st.sampled_from(SPLITS))
+@given(rows=st.lists(EVENT, max_size=40), timesteps=st.integers(1, 9), split=st.sampled_from(EVEN))
 def test_equals_the_loop_and_conserves_the_events(
     rows: list[tuple[int, int, int, int]], timesteps: int, split: Split
 ) -> None:
@@ -44,6 +47,65 @@ def test_equals_the_loop_and_conserves_the_events(
 def test_numbers_of_events_differ_by_at_most_one(rows: list[tuple[int, int, int, int]], timesteps: int) -> None:
     per_slice = frames(recording(rows), timesteps, HEIGHT, WIDTH, "number").sum((1, 2, 3))
     assert per_slice.max() - per_slice.min() <= 1
+
+
+@pytest.fixture(scope="module")
+def spikingjelly() -> Callable[..., np.ndarray]:
+    """SpikingJelly's integrator, (rows, timesteps, split_by): IndexError where a slice of time is empty."""
+    from spikingjelly.datasets.utils import integrate_events_by_fixed_frames_number as integrate  # seconds: torchaudio
+
+    return lambda rows, timesteps, by: integrate(recording(rows)._asdict(), by, timesteps, HEIGHT, WIDTH)
+
+
+@given(rows=st.lists(EVENT, min_size=1, max_size=40), timesteps=st.integers(1, 9))
+def test_numbers_as_spikingjelly_counts_them(
+    spikingjelly: Callable[..., np.ndarray], rows: list[tuple[int, int, int, int]], timesteps: int
+) -> None:
+    counts = frames(recording(rows), timesteps, HEIGHT, WIDTH, "number_spikingjelly")
+    np.testing.assert_array_equal(counts, spikingjelly(rows, timesteps, "number"))
+
+
+@given(
+    rows=st.lists(EVENT, max_size=40),
+    timesteps=st.integers(1, 9),
+    width=st.integers(1, 6),
+    rest=st.integers(0, 8),
+    start=st.integers(-5, 5),
+)
+def test_times_as_spikingjelly_divides_them(
+    spikingjelly: Callable[..., np.ndarray],
+    rows: list[tuple[int, int, int, int]],
+    timesteps: int,
+    width: int,
+    rest: int,
+    start: int,
+) -> None:
+    # an event at the start of every slice and one at the end, so that SpikingJelly meets no empty slice
+    end = timesteps * width + rest % timesteps
+    rows = [(t % (end + 1), x, y, p) for t, x, y, p in rows]
+    rows += [(t * width, 0, 0, 0) for t in range(timesteps)] + [(end, 0, 0, 0)]
+    rows = sorted((t + start, x, y, p) for t, x, y, p in rows)
+    counts = frames(recording(rows), timesteps, HEIGHT, WIDTH, "time_spikingjelly")
+    np.testing.assert_array_equal(counts, spikingjelly(rows, timesteps, "time"))
+
+
+def test_five_hundred_events_in_six_frames() -> None:
+    rows = [(t * 7, 0, 0, 0) for t in range(500)]  # 3493 µs: five slices of 582 µs, 84, 83, 83, 83 and 83 events
+    totals = {split: frames(recording(rows), 6, HEIGHT, WIDTH, split).sum((1, 2, 3)).tolist() for split in SPLITS}
+    assert totals["number_spikingjelly"] == [83, 83, 83, 83, 83, 85]
+    assert totals["number"] == [84, 83, 83, 84, 83, 83]
+    assert totals["time_spikingjelly"] == [84, 83, 83, 83, 83, 84]
+
+
+def test_a_rest_of_time_goes_to_the_last_frame(spikingjelly: Callable[..., np.ndarray]) -> None:
+    # 11 µs in 4 slices of 2 µs, the last of 5: SpikingJelly itself fails, because the second and third are empty
+    rows = [(0, 0, 0, 0), (1, 0, 0, 0), (6, 0, 0, 0), (10, 0, 0, 0), (11, 0, 0, 0)]
+    with pytest.raises(IndexError):
+        spikingjelly(rows, 4, "time")
+    assert frames(recording(rows), 4, HEIGHT, WIDTH, "time_spikingjelly").sum((1, 2, 3)).tolist() == [2, 0, 0, 3]
+    # less time, or fewer events, than frames: all of them are the rest
+    assert frames(recording(rows), 12, HEIGHT, WIDTH, "time_spikingjelly").sum((1, 2, 3)).tolist() == [0] * 11 + [5]
+    assert frames(recording(rows), 6, HEIGHT, WIDTH, "number_spikingjelly").sum((1, 2, 3)).tolist() == [0] * 5 + [5]
 
 
 def test_by_hand() -> None:
@@ -103,5 +165,7 @@ def test_events_off_the_sensor_are_refused(row: tuple[int, int, int, int], messa
 def test_what_cannot_be_done_is_refused() -> None:
     with pytest.raises(ConfigError, match="timesteps must be at least 1, not 0"):
         frames(recording([]), 0, HEIGHT, WIDTH, "time")
-    with pytest.raises(ConfigError, match="split must be one of time, number, not 'duration'"):
+    with pytest.raises(
+        ConfigError, match="split must be one of time, number, time_spikingjelly, number_spikingjelly, not 'duration'"
+    ):
         frames(recording([]), 1, HEIGHT, WIDTH, "duration")  # type: ignore[arg-type]
