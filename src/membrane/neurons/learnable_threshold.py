@@ -10,7 +10,8 @@ class IFSRL(neuron.BaseNode):  # type: ignore[misc]  # SpikingJelly has no types
 
     h[t] = v[t−1] + x[t], s[t] = Θ(h[t] − θ), v[t] = h[t] − θ·s[t]. θ is one number for the layer, drawn from
     U(0.8, 1)·``v_threshold``. The gradient reaches it through the comparison and through the reset; ``detach_reset``
-    detaches the spike in the reset. The surrogate is a sigmoid with α = 1 if none is passed.
+    detaches the spike in the reset. The surrogate is a sigmoid with α = 1, as published, if none is passed. A run
+    passes its configuration's, in which that is ``surrogate=sigmoid surrogate.alpha=1``: the default of α is 4.
     """
 
     v_threshold: nn.Parameter

@@ -1,5 +1,6 @@
 """Neurons, and what stands in their place in the ANN twin. What each is for, and its paper: conf/neuron."""
 
+from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, PositiveInt, model_validator
@@ -14,11 +15,13 @@ class Neuron(Node):
 
     ``steps`` says how a neuron goes through time: ``one by one``, its state carried from step to step; ``together``, in
     multi-step mode alone; ``either``, from a queue of inputs one by one or from the whole sequence, but not mixed.
+    ``published_with`` is the surrogate of a neuron's paper, choice and settings, if the default is another.
     """
 
     spiking: ClassVar[bool] = True
     takes_surrogate: ClassVar[bool] = True
     steps: ClassVar[Steps] = "one by one"
+    published_with: ClassVar[tuple[str, Mapping[str, float]] | None] = None
 
 
 class SpikingNeuron(Neuron):
@@ -171,6 +174,7 @@ class IFSRL(Neuron):
 
     choice = "ifsrl"
     public = "membrane.neurons.learnable_threshold.IFSRL"
+    published_with = ("sigmoid", {"alpha": 1.0})
     v_threshold: Positive = 1.0
     detach_reset: bool = False
 

@@ -27,6 +27,8 @@ from membrane.runs.processor import processor_name
 from membrane.runs.table import read_rows
 from membrane.runs.visibility import printable
 from membrane.schema import Config
+from membrane.schema.neuron import Neuron
+from membrane.schema.surrogate import Surrogate
 from membrane.scores import SCORES
 from membrane.tracking.loggers import Tracker
 from membrane.training.evaluation import CheckpointTest
@@ -110,6 +112,8 @@ def announce(folder: RunFolder, config: Config, data: DataModule, learner: Learn
         log.warning("%s", line)
     if config.surrogate is None:
         log.info("surrogate: none, %s takes none", config.neuron.name_of_choice)
+    elif line := other_than_published(config.neuron, config.surrogate):
+        log.info("surrogate: %s", line)
     log.info("augmentation: %s", learner.augmentation.describe())
     log.info("precision: %s%s", config.precision, ", channels last" if config.trainer.channels_last else "")
     if mixes_timesteps(learner.model) and config.framework.name_of_choice.startswith("multistep"):
@@ -118,6 +122,19 @@ def announce(folder: RunFolder, config: Config, data: DataModule, learner: Learn
         log.warning("%s", line)
     log.info("epochs: 0 to %d, as in metrics.csv and the figures", config.epochs - 1)
     log.info("folder: %s", folder.path)
+
+
+def other_than_published(neuron: Neuron, surrogate: Surrogate) -> str:
+    """Return a line on a surrogate that is not the one of the neuron's paper; empty if it is, or none is known."""
+    if neuron.published_with is None:
+        return ""
+    choice, settings = neuron.published_with
+    used = surrogate.parameters()
+    if surrogate.choice == choice and used == dict(settings):
+        return ""
+    typed = " ".join([f"surrogate={choice}", *(f"surrogate.{name}={value:g}" for name, value in settings.items())])
+    shown = ", ".join([surrogate.name_of_choice, *(f"{name} {value}" for name, value in used.items())])
+    return f"{shown}; {neuron.name_of_choice} was published with {typed}"
 
 
 def result_content(

@@ -29,10 +29,11 @@ def frames(events: Events, timesteps: int, height: int, width: int, split: Split
     | time_spikingjelly | of ⌊Δt/T⌋ µs each, Δt from the first to the last timestamp; the last takes the rest |
     | number_spikingjelly | of ⌊n/T⌋ events each, in the order in which they come; the last takes the rest |
 
-    The last two are SpikingJelly's ``split_by='time'`` and ``'number'``, which many papers on event data use. Of 800 events
-    in ten frames they put 3 % by number, and hardly any by time, into another frame than the first two. (SpikingJelly's
-    time slices are for events in order of time, and its SHD and SSC do not round Δt/T.) A slice, or the whole recording,
-    may be empty: its counts are zero. Raises ConfigError as `check_binning`, ValueError for events off the sensor.
+    The last two are SpikingJelly's ``split_by='time'`` and ``'number'``, which many papers on event data use. Of 800
+    events in ten frames they put 3 % by number, and hardly any by time, into another frame than the first two.
+    (SpikingJelly's time slices are for events in order of time, and its SHD and SSC do not round Δt/T.) A slice, or the
+    whole recording, may be empty: its counts are zero. Raises ConfigError as `check_binning`, ValueError for events off
+    the sensor.
     """
     check_binning(timesteps, split)
     t, x, y, p = (np.asarray(column).astype(np.int64) for column in events)
