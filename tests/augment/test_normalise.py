@@ -58,6 +58,18 @@ def test_constant_channel_becomes_0() -> None:
     assert augmentation.apply(torch.full((2, 1, 5), 3.0), {}).tolist() == [[[0] * 5]] * 2
 
 
+@pytest.mark.parametrize("scale", [1.0, 1 / 16])
+def test_a_constant_channel_is_shifted_and_not_scaled(scale: float) -> None:
+    """Channel 0 is 3 in all of the training part, channel 1 is 0 or 4: mean 2, standard deviation 2."""
+    train = torch.tensor([[[3, 3], [0, 4]], [[3, 3], [4, 0]]], dtype=torch.uint8)
+    augmentation = Normalise()
+    augmentation.fit(train, scale)
+    assert augmentation.mean.tolist() == [3 * scale, 2 * scale]
+    assert augmentation.std.tolist() == [1, 2 * scale]
+    test = torch.tensor([[[5.0, 1.0], [4.0, 2.0]]]) * scale
+    assert augmentation.apply(test, {}).tolist() == [[[2 * scale, -2 * scale], [1, 0]]]
+
+
 def test_given_statistics_are_used_and_not_fitted_over() -> None:
     augmentation = Normalise(mean=[1, 2], std=[2, 4])
     augmentation.fit(torch.rand(4, 2, 5), 1.0)

@@ -8,7 +8,7 @@ import torch
 from torch.nn import functional as F
 
 from membrane.errors import ConfigError
-from membrane.models.geometry import channels_and_size, per_layer, window_positions
+from membrane.models.geometry import channels_and_size, per_layer, require_three_stages, window_positions
 
 
 def test_a_window_leaves_what_torch_leaves() -> None:
@@ -86,3 +86,16 @@ def test_the_shape_of_a_sample() -> None:
 def test_shapes_that_cannot_be(shape: list[int], dims: int | None, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         channels_and_size(shape, dims)
+
+
+@pytest.mark.parametrize("embed_dims", [8, 24, 40, 64])
+def test_the_heads_of_each_stage_divide_its_own_channels(embed_dims: int) -> None:
+    widths = [embed_dims // 4, embed_dims // 2, embed_dims]
+    for num_heads in product(range(1, 9), repeat=3):
+        wrong = [(heads, width) for heads, width in zip(num_heads, widths, strict=True) if width % heads]
+        if not wrong:
+            require_three_stages(embed_dims, num_heads, (1, 1, 1))
+            continue
+        heads, width = wrong[0]
+        with pytest.raises(ConfigError, match=f"^num_heads={heads} does not divide the {width} channels of its stage$"):
+            require_three_stages(embed_dims, num_heads, (1, 1, 1))

@@ -249,6 +249,8 @@ def test_the_twins_initial_weights_are_equal(name: str) -> None:
         ("sdt", {"embed_dims": 60}, "embed_dims must be a multiple of 8, got 60"),
         ("qkformer", {"depths": [1, 2]}, "three stages: num_heads has 3 entries, depths has 2"),
         ("qkformer", {"num_heads": [3, 4, 4]}, "num_heads=3 does not divide the 16 channels of its stage"),
+        ("qkformer", {"num_heads": [4, 3, 4]}, "num_heads=3 does not divide the 32 channels of its stage"),
+        ("qkformer", {"num_heads": [4, 4, 3]}, "num_heads=3 does not divide the 64 channels of its stage"),
         ("spiking_resnet", {"dims": 1}, "model.dims=1 but dataset digits is 2-D"),
     ],
 )
