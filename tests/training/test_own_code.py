@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from membrane.errors import ConfigError
 from membrane.fast.fused import fuse
 from membrane.framework import MultiStep, SingleStep
+from membrane.models.own_time import OwnsTime
 from membrane.randomness import generator
 from membrane.training.assembly import build_learner
 
@@ -165,6 +166,40 @@ class WithStubborn(Net):
         self.head = Stubborn(8, given["classes"])
 
 
+class OwnTime(OwnsTime, nn.Module):
+    """Runs its layers on sequences, one of them in the step mode that SpikingJelly gives it: single-step."""
+
+    def __init__(self, *, input_shape: Any, classes: int, timesteps: int, neuron: Callable[[], nn.Module]) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(layer.Flatten(2), nn.Linear(torch.Size(input_shape).numel(), classes), neuron())
+
+    def sequence_forward(self, x_seq: Tensor) -> Tensor:
+        outputs: Tensor = self.layers(x_seq)
+        return outputs
+
+
+class AllOwnTime(OwnTime):
+    """The same with all layers in multi-step mode."""
+
+    def __init__(self, **given: Any) -> None:
+        super().__init__(**given)
+        functional.set_step_mode(self.layers, "m")
+
+    def sequence_forward(self, x_seq: Tensor) -> Tensor:
+        outputs: Tensor = self.layers[1:](x_seq.flatten(2))
+        return outputs
+
+
+class CompiledStep(neuron.BaseNode):
+    """What runs is not the function as it is written, but torch's version of it."""
+
+    @torch.compile(backend="eager")
+    def single_step_functional_forward(self, inputs: Any, states: Any, **kwargs: Any) -> Any:
+        v = states[0] + 2 * inputs[0]
+        spike = self.surrogate_function(v - self.v_threshold)
+        return (spike,), (self.apply_hard_reset(v, spike, self.v_reset),)
+
+
 class Spare(Net):
     """Holds a neuron that it never runs."""
 
@@ -215,7 +250,7 @@ class NoSurrogate(neuron.LIFNode):
 
 def learner(own: type[nn.Module], *typed: str) -> Any:
     """What a command line builds with a class of this file as its model or its neuron."""
-    group = "model" if issubclass(own, Net) else "neuron"
+    group = "model" if issubclass(own, Net | OwnsTime) else "neuron"
     others = ["~model.filters"] if group == "model" else ["model=smlp"]
     target = f"{own.__module__}.{own.__qualname__}"
     return build_learner(configured(*others, f"{group}._target_={target}", f"trust=[{target}]", *typed))
@@ -278,7 +313,7 @@ def test_a_layer_whose_step_never_runs_is_refused() -> None:
 
 
 @pytest.mark.parametrize("framework", FRAMEWORKS)
-@pytest.mark.parametrize("own", [BothLIF, OwnStep, HighLIF, Sometimes, Spare, Restoring])
+@pytest.mark.parametrize("own", [BothLIF, OwnStep, HighLIF, Sometimes, Spare, Restoring, AllOwnTime, CompiledStep])
 def test_what_runs_is_accepted(own: type[nn.Module], framework: str) -> None:
     learner(own, f"framework={framework}")
 
@@ -309,6 +344,12 @@ def test_a_forward_that_sets_a_step_mode_is_refused(framework: str) -> None:
         learner(Switching, f"framework={framework}")
     with pytest.raises(ConfigError, match=r"^head \(Stubborn\): step_mode stays 'm' when it is set to 's'"):
         learner(WithStubborn, f"framework={framework}")
+
+
+@pytest.mark.parametrize("framework", FRAMEWORKS)
+def test_a_model_that_owns_time_with_a_layer_in_single_step_mode_is_refused(framework: str) -> None:
+    with pytest.raises(ConfigError, match=r"^layers\.0 \(Flatten\): step_mode is 's' in a model that runs all of its"):
+        learner(OwnTime, f"framework={framework}")
 
 
 def test_a_model_that_fails_is_left_to_the_run() -> None:

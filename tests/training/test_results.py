@@ -7,7 +7,8 @@ from torch import nn
 from membrane.neurons import make_neuron
 from membrane.neurons.learnable_threshold import ATIF, IFSRL
 from membrane.schema import GROUPS
-from membrane.training.results import other_than_published
+from membrane.training.assembly import build_model
+from membrane.training.results import has_neuron, other_than_published
 
 PUBLISHED = "was published with surrogate=sigmoid surrogate.alpha=1"
 
@@ -32,3 +33,9 @@ def test_the_published_surrogate_is_the_one_that_the_class_takes_by_itself(own: 
     [node] = [each for each in GROUPS["neuron"][1] if each.public.endswith(f".{own.__name__}")]
     function = make_neuron(own, None).surrogate_function
     assert node.published_with == (type(function).__name__.lower(), {"alpha": function.alpha})  # type: ignore[attr-defined]
+
+
+def test_a_model_without_the_neuron_that_was_chosen_is_noticed() -> None:
+    config = configured("model=smlp", "neuron=plif")
+    assert has_neuron(config, build_model(config))
+    assert not has_neuron(configured("model=smlp", "neuron=lif"), build_model(config))

@@ -13,11 +13,16 @@ from contextlib import contextmanager
 from types import CodeType, FrameType
 
 import torch
+from spikingjelly.activation_based import functional
 from spikingjelly.activation_based.base import StepModule
 from torch import Tensor, nn
 
 from membrane.errors import ConfigError
 from membrane.framework import Framework
+from membrane.models.own_time import OwnsTime
+
+Place = tuple[str, str]
+"""A function's file and qualified name."""
 
 LIBRARIES = ("torch", "spikingjelly", "membrane")
 BASE = "spikingjelly.activation_based.neuron.SimpleBaseNode"
@@ -62,6 +67,7 @@ def refuse_unused_code(model: nn.Module, framework: Framework, x: Tensor) -> Non
     except Exception:  # of the user's code
         return
     probe.refuse_step_modes()
+    probe.refuse_mixed_modes()
     probe.refuse_overrides()
 
 
@@ -75,7 +81,7 @@ class Probe:
 
     def __init__(self, model: nn.Module) -> None:
         self.model = model
-        self.calls: set[CodeType] = set()
+        self.calls: set[Place] = set()
         self.modules_called: set[nn.Module] = set()
         self.modes: dict[str, str] = {}
         self.changed: dict[str, tuple[str, str]] = {}
@@ -108,6 +114,17 @@ class Probe:
                     line = f"step_mode stays {module.step_mode!r} when it is set to {mode!r}"
                     raise ConfigError(f"{described(name, self.model)}: {line}: {decides}")
 
+    def refuse_mixed_modes(self) -> None:
+        """Raises ConfigError, naming the layer, if a model that owns time has a layer that is not in step mode 'm'."""
+        before = step_modes(self.model)
+        if isinstance(self.model, OwnsTime) and is_own(self.model):
+            for child in self.model.children():
+                functional.set_step_mode(child, "m")
+            for name, mode in step_modes(self.model).items():
+                if name and mode != before[name]:
+                    line = f"step_mode is {before[name]!r} in a model that runs all of its layers in 'm'"
+                    raise ConfigError(f"{described(name, self.model)}: {line}: call functional.set_step_mode")
+
     def refuse_overrides(self) -> None:
         """Raises ConfigError, naming module and method, if a module that was called overrides one that was not."""
         for name, module in self.model.named_modules():
@@ -122,13 +139,18 @@ def step_modes(model: nn.Module) -> dict[str, str]:
     return {name: module.step_mode for name, module in model.named_modules() if hasattr(module, "step_mode")}
 
 
+def place(code: CodeType) -> Place:
+    """Return the file and the qualified name of a function's code, which its version by torch.compile shares."""
+    return code.co_filename, code.co_qualname
+
+
 @contextmanager
-def recorded_calls(calls: set[CodeType]) -> Iterator[None]:
-    """Add the code of every Python function that is called inside to ``calls``."""
+def recorded_calls(calls: set[Place]) -> Iterator[None]:
+    """Add the place of every Python function that is called inside to ``calls``."""
 
     def record(frame: FrameType, event: str, _: object) -> None:
         if event == "call":
-            calls.add(frame.f_code)
+            calls.add(place(frame.f_code))
 
     before = sys.getprofile()
     sys.setprofile(record)
@@ -138,18 +160,18 @@ def recorded_calls(calls: set[CodeType]) -> Iterator[None]:
         sys.setprofile(before)
 
 
-def unused_methods(module_class: type, mode: str, calls: set[CodeType]) -> list[str]:
+def unused_methods(module_class: type, mode: str, calls: set[Place]) -> list[str]:
     """Return the methods that a class of the user's overrides and that its forward does not call in a step mode.
 
     One that a function of the class names counts as called if that function ran: it may depend on the data. The methods
     of one step mode need not run if the class has a forward of its own for the mode in which it ran.
     """
-    own = {hook: code for hook in HOOKS if (code := own_code(module_class, hook)) is not None}
-    ran = {code_of(base, name) for base in module_class.__mro__ for name in vars(base)} & calls
-    named = {name for code in ran if code is not None for name in code.co_names}
+    own = {hook: place(code) for hook in HOOKS if (code := own_code(module_class, hook)) is not None}
+    functions = [code_of(base, name) for base in module_class.__mro__ for name in vars(base)]
+    named = {name for code in functions if code is not None and place(code) in calls for name in code.co_names}
     own_forward = any(own.get(hook) in calls for hook in STEPS[mode])
     either = (*STEPS["s"], *STEPS["m"])
-    left = [hook for hook, code in own.items() if code not in calls]
+    left = [hook for hook, where in own.items() if where not in calls]
     return [hook for hook in left if not (own_forward if hook in either else hook in named)]
 
 

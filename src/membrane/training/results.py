@@ -9,10 +9,12 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import nn
 
 from membrane import neurons
 from membrane.analysis.firing import record_spikes
 from membrane.analysis.layers import model_table
+from membrane.config.admission import admitted_class
 from membrane.data.feed.module import DataModule
 from membrane.errors import DataError
 from membrane.files import durable
@@ -26,7 +28,7 @@ from membrane.runs.folder import RunFolder
 from membrane.runs.processor import processor_name
 from membrane.runs.table import read_rows
 from membrane.runs.visibility import printable
-from membrane.schema import Config
+from membrane.schema import Config, Trusted
 from membrane.schema.neuron import Neuron
 from membrane.schema.surrogate import Surrogate
 from membrane.scores import SCORES
@@ -114,6 +116,8 @@ def announce(folder: RunFolder, config: Config, data: DataModule, learner: Learn
         log.info("surrogate: none, %s takes none", config.neuron.name_of_choice)
     elif line := other_than_published(config.neuron, config.surrogate):
         log.info("surrogate: %s", line)
+    if isinstance(config.model, Trusted) and not has_neuron(config, learner.model):
+        log.warning("neuron: the model has no %s, so neuron=… changes nothing", config.neuron.name_of_choice)
     log.info("augmentation: %s", learner.augmentation.describe())
     log.info("precision: %s%s", config.precision, ", channels last" if config.trainer.channels_last else "")
     if mixes_timesteps(learner.model) and config.framework.name_of_choice.startswith("multistep"):
@@ -122,6 +126,12 @@ def announce(folder: RunFolder, config: Config, data: DataModule, learner: Learn
         log.warning("%s", line)
     log.info("epochs: 0 to %d, as in metrics.csv and the figures", config.epochs - 1)
     log.info("folder: %s", folder.path)
+
+
+def has_neuron(config: Config, model: nn.Module) -> bool:
+    """Return whether a model has the neuron of its configuration: one's own need not call ``neuron()``."""
+    neuron_class = admitted_class(config.neuron.target, config.trust)
+    return any(isinstance(module, neuron_class) for module in model.modules())
 
 
 def other_than_published(neuron: Neuron, surrogate: Surrogate) -> str:
