@@ -106,13 +106,13 @@ class Probe:
         decides = "the framework alone decides it"
         for name, (before, after) in self.changed.items():
             line = f"a forward turns its step_mode {before!r} into {after!r}"
-            raise ConfigError(f"{described(name, self.model)}: {line}, leave that out: {decides}")
+            raise ConfigError(f"{class_text(name, self.model)}: {line}, leave that out: {decides}")
         for name, module in self.model.named_modules():
             for mode in module.supported_step_mode() if isinstance(module, StepModule) and is_own(module) else ():
                 module.step_mode = mode
                 if module.step_mode != mode:
                     line = f"step_mode stays {module.step_mode!r} when it is set to {mode!r}"
-                    raise ConfigError(f"{described(name, self.model)}: {line}: {decides}")
+                    raise ConfigError(f"{class_text(name, self.model)}: {line}: {decides}")
 
     def refuse_mixed_modes(self) -> None:
         """Raises ConfigError, naming the layer, if a model that owns time has a layer that is not in step mode 'm'."""
@@ -123,7 +123,7 @@ class Probe:
             for name, mode in step_modes(self.model).items():
                 if name and mode != before[name]:
                     line = f"step_mode is {before[name]!r} in a model that runs all of its layers in 'm'"
-                    raise ConfigError(f"{described(name, self.model)}: {line}: call functional.set_step_mode")
+                    raise ConfigError(f"{class_text(name, self.model)}: {line}: call functional.set_step_mode")
 
     def refuse_overrides(self) -> None:
         """Raises ConfigError, naming module and method, if a module that was called overrides one that was not."""
@@ -131,7 +131,7 @@ class Probe:
             if name in self.modes and module in self.modules_called and is_own(module):
                 for hook in unused_methods(type(module), self.modes[name], self.calls):
                     reason = unused_line(type(module), hook, self.modes[name])
-                    raise ConfigError(f"{described(name, self.model)}: {reason}")
+                    raise ConfigError(f"{class_text(name, self.model)}: {reason}")
 
 
 def step_modes(model: nn.Module) -> dict[str, str]:
@@ -191,7 +191,7 @@ def code_of(owner: type, name: str) -> CodeType | None:
     return code if isinstance(code, CodeType) else None
 
 
-def described(name: str, model: nn.Module) -> str:
+def class_text(name: str, model: nn.Module) -> str:
     """Return a module's dotted name and its class, for the start of a line."""
     module_class = type(model.get_submodule(name)).__name__
     return f"{name} ({module_class})" if name else module_class
