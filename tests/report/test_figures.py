@@ -210,6 +210,15 @@ def test_without_validation_nothing_is_best_and_the_oracle_is_named() -> None:
     assert "best epoch 1: oracle 65.0 %" in texts(figures.learning_curves(oracle))
 
 
+@pytest.mark.parametrize(("losses", "best"), [([0.9, 0.5, 0.7], 1), ([0.9, 0.5, 0.5], 2), ([0.1, 0.5, 0.7], 1)])
+def test_among_epochs_of_equal_accuracy_the_best_is_the_one_whose_checkpoint_is(losses: list[float], best: int) -> None:
+    rows = [
+        {"epoch": epoch, "step": epoch + 1, "train/loss": 1.0, "val/acc": acc, "val/loss": loss}
+        for epoch, (acc, loss) in enumerate(zip([0.5, 0.75, 0.75], losses, strict=True))
+    ]
+    assert f"best epoch {best}: val 75.0 %" in texts(figures.learning_curves(rows))
+
+
 def test_without_accuracy_the_lowest_loss_is_best() -> None:
     regression = [{name: value for name, value in row.items() if "acc" not in name} for row in rows()]
     figure = figures.learning_curves(regression)

@@ -110,11 +110,14 @@ def scale_values(axes: "Axes", metric: str, values: np.ndarray) -> None:
 
 
 def best_epoch(accuracy: Line, loss: Line) -> int | None:
-    """Return the first epoch of the highest accuracy, else of the lowest loss; None if neither was measured."""
-    for epochs, values in (accuracy, (loss[0], -loss[1])):
-        if len(epochs):
-            return int(epochs[np.argmax(values)])
-    return None
+    """Return the epoch of the highest accuracy, else of the lowest loss; None if neither was measured.
+
+    Ties go to the lower loss, then to the later epoch, as those of checkpoints do.
+    """
+    losses = dict(zip(*loss, strict=True))
+    scores = dict(zip(*accuracy, strict=True)) or dict.fromkeys(losses, 0.0)
+    ranks = {epoch: (score, -losses.get(epoch, np.inf), epoch) for epoch, score in scores.items()}
+    return int(max(ranks, key=ranks.__getitem__)) if ranks else None
 
 
 def mark_best(axes: "Axes", best: int, title: str, metric: str, line: Line) -> None:

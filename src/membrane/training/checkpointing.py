@@ -2,8 +2,8 @@
 
 import time
 import warnings
-from collections.abc import Callable
-from math import inf, isfinite
+from collections.abc import Callable, Mapping
+from math import inf, isfinite, nan
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +22,16 @@ from membrane.training import checkpoints
 VALIDATION_PROGRESS = "epoch_loop.val_loop.batch_progress"
 INTERRUPTED_TOTAL = {"ready": 1, "started": 1, "processed": 0, "completed": 0}
 NOTHING_DONE = {"ready": 0, "started": 0, "processed": 0, "completed": 0}
+LOSS = "val/loss"
+TIES = "the lower validation loss, then the later epoch"
+"""Which of the epochs with the best score gives best.ckpt."""
 
 
 class KeepBestAndLast(Checkpoint):
     """Writes last.ckpt after every epoch, keeping the former one as previous.ckpt, and best.ckpt after the best epoch.
+
+    Epochs with the same score are told apart by `TIES`: on few validation samples many have it, and an accuracy of
+    none of them says which has learned most.
 
     On a stop signal last.ckpt is written after the current step, or during validation, which a resumed run begins
     anew. It is a Checkpoint in Lightning's sense, so that it runs after all other callbacks and saves their new state.
@@ -159,16 +165,14 @@ class KeepBestAndLast(Checkpoint):
             raise Pruned(f"pruned after epoch {trainer.current_epoch}")
 
     def better(self, trainer: L.Trainer) -> bool:
-        """Return whether this epoch beats the best so far, and record it if so."""
+        """Return whether this epoch beats the best so far, or is its equal by `TIES`, and record it if so."""
         if self.monitor is None:
             return False
-        score = float(trainer.callback_metrics[self.monitor])
-        score = -score if score_of(self.monitor).lower_is_better else score
-        score = score if isfinite(score) else -inf  # NaN would never be beaten
-        if self.best is not None and score <= self.best:
+        metrics = {k: float(v) for k, v in trainer.callback_metrics.items() if k.startswith("val/")}
+        score = goodness(self.monitor, metrics)
+        if self.best is not None and (score, goodness(LOSS, metrics)) < (self.best, goodness(LOSS, self.best_metrics)):
             return False
-        self.best = score
-        self.best_metrics = {k: float(v) for k, v in trainer.callback_metrics.items() if k.startswith("val/")}
+        self.best, self.best_metrics = score, metrics
         return True
 
     def write(self, trainer: L.Trainer) -> None:
@@ -183,6 +187,13 @@ class KeepBestAndLast(Checkpoint):
                 checkpoints.link_checkpoint(last, self.folder / "previous.ckpt")
             trainer.save_checkpoint(last)
         self.saved_at = self.clock()
+
+
+def goodness(key: str, metrics: Mapping[str, float]) -> float:
+    """Return a score such that higher is better; -inf where it is no finite number, which would never be beaten."""
+    score = metrics.get(key, nan)
+    score = -score if score_of(key).lower_is_better else score
+    return score if isfinite(score) else -inf
 
 
 def reschedule(trainer: L.Trainer, learner: Any) -> None:

@@ -33,6 +33,7 @@ from membrane.schema.neuron import Neuron
 from membrane.schema.surrogate import Surrogate
 from membrane.scores import SCORES
 from membrane.tracking.loggers import Tracker
+from membrane.training.checkpointing import TIES
 from membrane.training.evaluation import CheckpointTest
 from membrane.training.run_length import length_warnings
 
@@ -187,14 +188,7 @@ def best_checkpoint(config: Config, fit: Fit, tested: CheckpointTest) -> dict[st
     if config.protocol != "val_best" or monitor is None:
         return None
     value = fit.validation.get(monitor)
-    # KeepBestAndLast keeps a checkpoint until a later epoch is strictly better
-    return {
-        "epoch": tested.epoch,
-        "step": tested.step,
-        "monitor": monitor,
-        "value": value,
-        "ties": "the first epoch",
-    }
+    return {"epoch": tested.epoch, "step": tested.step, "monitor": monitor, "value": value, "ties": TIES}
 
 
 def result_metrics(fit: Fit, tests: Mapping[str, Any], table: Path) -> dict[str, float]:
