@@ -44,6 +44,7 @@ PRIVATE = {
     ("membrane/models/spiking_vgg.py", SPIKINGJELLY): {"_initialize_weights"},
     ("membrane/sweep/jobs.py", HYDRA): {"hydra._internal.core_plugins.basic_sweeper"},
     ("membrane/sweep/search/study.py", OPTUNA): {"_storage", "_trial_id"},
+    ("membrane/training/averaging.py", LIGHTNING): {"_average_model", "_latest_update_step"},
     ("membrane/training/checkpointing.py", LIGHTNING): {"_load_combined_loader_states", "_swap_models"},
 }
 """File, library → the private names that it uses: modules, attributes, and methods that override private ones."""

@@ -285,15 +285,6 @@ def test_early_stop_stops(small: Run) -> None:
     assert json.loads((run / "result.json").read_text())["epochs"] == 2
 
 
-def test_an_average_of_weights_is_what_is_tested(small: Run) -> None:
-    """With decay 0.5 and three steps, the average follows from the weights after each step."""
-    assert small("callbacks=[ema]", "callbacks.ema.decay=0.5", "batch_size=1000", "epochs=2") == 0
-    checkpoint = checkpoints.read_checkpoint(only("digits/*/seed0") / "checkpoints" / "last.ckpt")
-    average, current = checkpoint["state_dict"], checkpoint["current_model_state"]
-    name = "model.head.weight"
-    assert not torch.equal(average[name], current[name])
-
-
 def test_accumulated_small_batches_make_the_same_step_as_a_large_one(membrane: Run) -> None:
     common = (
         "logger=csv",

@@ -8,10 +8,11 @@ import pytest
 import torch
 
 from membrane.config.check import check
-from membrane.schema.training import EMA
-from membrane.training.run_length import initial_share, length_warnings
+from membrane.schema.training import EMA, ConstantEMA
+from membrane.training.run_length import average_is_young, initial_share, length_warnings
 
-AVERAGE = "lightning.pytorch.callbacks.EMAWeightAveraging"
+CONSTANT = "lightning.pytorch.callbacks.EMAWeightAveraging"
+WARMED = "membrane.training.averaging.ExponentialMovingAverage"
 
 
 def warnings(raw: dict[str, Any], samples: int = 1000, **changes: Any) -> list[str]:
@@ -36,17 +37,50 @@ def test_the_share_is_what_lightning_leaves_of_the_first_weights(every: int, sta
             if callback.should_update(step_idx=step):
                 average.update_parameters(weight)
                 weight.weight.fill_(0.0)  # all weights after the first averaged ones are zero
-    assert initial_share(EMA(**{"_target_": AVERAGE, **settings}), steps) == pytest.approx(average.module.weight.item())
+    assert initial_share(ConstantEMA(**{"_target_": CONSTANT, **settings}), steps) == pytest.approx(
+        average.module.weight.item()
+    )
 
 
 def test_only_a_run_that_is_too_short_for_its_average_is_warned(raw: dict[str, Any]) -> None:
-    ema = {"ema": {"_target_": AVERAGE}}
+    ema = {"ema": {"_target_": CONSTANT}}
     # 1000 samples in batches of 100: 10 steps an epoch; 0.999 ** 2302 = 0.1
     [line] = warnings(raw, batch_size=100, epochs=200, callbacks=ema)
     assert line.startswith("callbacks.ema: 14 % of the average after 2000 steps is still the weights of its beginning")
     assert not warnings(raw, batch_size=100, epochs=240, callbacks=ema)
     assert warnings(raw, batch_size=100, epochs=240, callbacks=ema, trainer={**raw["trainer"], "accumulate": 2})
     assert not warnings(raw, epochs=1)
+
+
+@pytest.mark.parametrize(
+    ("decay", "every", "start", "steps"), [(0.999, 1, None, 3), (0.2, 1, None, 5), (0.9, 3, 7, 400), (0.999, 1, 9, 5)]
+)
+def test_the_share_of_the_first_weights_where_the_decay_warms_up(
+    decay: float, every: int, start: int | None, steps: int
+) -> None:
+    share, updates = 1.0, 0
+    for step in range(steps):
+        if step >= (start or 0) and step % every == 0:
+            share *= min(decay, (1 + updates) / (10 + updates)) if updates else 1.0
+            updates += 1
+    settings = {"decay": decay, "update_every_n_steps": every, "update_starting_at_step": start}
+    assert initial_share(EMA(**{"_target_": WARMED, **settings}), steps) == pytest.approx(share, abs=1e-12)
+
+
+def test_an_average_that_warms_up_is_warned_of_only_where_it_never_begins(raw: dict[str, Any]) -> None:
+    assert not warnings(raw, batch_size=100, epochs=1, callbacks={"ema": {"_target_": WARMED}})
+    late = {"ema": {"_target_": WARMED, "update_starting_at_step": 40}}
+    [line] = warnings(raw, batch_size=100, epochs=4, callbacks=late)
+    assert line == "callbacks.ema.update_starting_at_step=40: nothing is averaged in 40 steps"
+    assert not warnings(raw, batch_size=100, epochs=5, callbacks=late)
+
+
+def test_an_average_is_young_while_it_is_evaluated_and_mostly_of_the_beginning(raw: dict[str, Any]) -> None:
+    constant = check({**raw, "callbacks": {"ema": {"_target_": CONSTANT, "update_starting_at_step": 50}}})
+    assert [average_is_young(constant, steps) for steps in (20, 2000, 4000)] == [True, True, False]
+    warmed = check({**raw, "callbacks": {"ema": {"_target_": WARMED, "update_starting_at_step": 50}}})
+    assert [average_is_young(warmed, steps) for steps in (20, 50, 51, 60)] == [False, False, True, False]
+    assert not average_is_young(check(raw), 1)
 
 
 def test_only_a_warm_up_that_takes_the_whole_run_is_warned(raw: dict[str, Any]) -> None:
@@ -58,7 +92,8 @@ def test_only_a_warm_up_that_takes_the_whole_run_is_warned(raw: dict[str, Any]) 
 
 
 def test_a_run_says_so_once_at_its_start(small: Callable[..., int], capsys: pytest.CaptureFixture[str]) -> None:
-    assert small("callbacks=[ema]", "scheduler.warmup=1", "++trainer.progress=true") == 0
+    constant = f"callbacks.ema._target_={CONSTANT}"
+    assert small("callbacks=[ema]", constant, "scheduler.warmup=1", "++trainer.progress=true") == 0
     lines = capsys.readouterr().out.splitlines()
     for beginning in ("callbacks.ema: ", "scheduler.warmup=1 takes all"):
         [line] = [line for line in lines if line.startswith(beginning)]

@@ -206,12 +206,21 @@ class Callback(Node):
 
 
 class EMA(Callback):
+    """A moving average of the weights, of which the decay warms up."""
+
     choice = "ema"
-    public = "lightning.pytorch.callbacks.EMAWeightAveraging"
-    defined = "lightning.pytorch.callbacks.weight_averaging.EMAWeightAveraging"
+    public = "membrane.training.averaging.ExponentialMovingAverage"
     decay: Fraction = 0.999
     update_every_n_steps: PositiveInt = 1
     update_starting_at_step: Count | None = None
+
+
+class ConstantEMA(EMA):
+    """The same with a constant decay, as in configurations that were saved before it warmed up."""
+
+    choice = ""
+    public = "lightning.pytorch.callbacks.EMAWeightAveraging"
+    defined = "lightning.pytorch.callbacks.weight_averaging.EMAWeightAveraging"
 
 
 class EarlyStop(Callback):
@@ -224,7 +233,7 @@ class EarlyStop(Callback):
     min_delta: NotNegative = 0.0
 
 
-CALLBACKS = (EMA, EarlyStop)
+CALLBACKS = (EMA, ConstantEMA, EarlyStop)
 
 
 class Logger(Node):

@@ -2,6 +2,7 @@
 
 import logging
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -33,11 +34,22 @@ class Recorder(L.Callback):
         tracker: gets every row too.
         log_every: optimiser steps between two rows of training metrics.
         measured: whether something is measured after each epoch, validation or ``oracle``.
+        average_is_young: tells of a number of optimiser steps whether the averaged weights that validation evaluates
+            are mostly those of the beginning. They never are by default.
     """
 
-    def __init__(self, path: Path, learner: Learner, tracker: Tracker, log_every: int, measured: bool) -> None:
+    def __init__(
+        self,
+        path: Path,
+        learner: Learner,
+        tracker: Tracker,
+        log_every: int,
+        measured: bool,
+        average_is_young: Callable[[int], bool] = lambda steps: False,
+    ) -> None:
         self.tracker = tracker
         self.log_every = log_every
+        self.average_is_young = average_is_young
         self.firing = FiringRates(learner.model)
         self.in_validation = measured and learner.validation == "val"
         after_epoch = [f"{learner.validation}/{name}" for name in learner.validation_metrics.names] if measured else []
@@ -136,10 +148,18 @@ class Recorder(L.Callback):
         values |= {f"rate/{layer}": rate for layer, rate in rates.items()}
         values |= {f"mean/{layer}": mean for layer, mean in self.firing.means().items()}
         self.write(trainer, values)
-        young = trainer.global_step < SETTLED and mixes_timesteps(pl_module.model)
+        reason = self.reason_for_odd_rates(trainer.global_step, pl_module)
         for line in odd_layers(rates):
-            warning = f"{line.partition(':')[0]}: batch norm's running statistics are young" if young else line
+            warning = f"{line.partition(':')[0]}: {reason}" if reason else line
             log.warning("epoch %d: %s", trainer.current_epoch, warning)
+
+    def reason_for_odd_rates(self, steps: int, learner: Learner) -> str | None:
+        """Return why rates after so many optimiser steps say nothing of the neurons; None if they do."""
+        if self.in_validation and self.average_is_young(steps):
+            return "the averaged weights are mostly those of the beginning"
+        if steps < SETTLED and mixes_timesteps(learner.model):
+            return "batch norm's running statistics are young"
+        return None
 
     def measure_on_training_samples(self, trainer: L.Trainer, learner: Learner) -> None:
         """Measure firing rates in eval mode on fixed samples of the training part."""

@@ -4,6 +4,7 @@ import logging
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,7 @@ from membrane.training.assembly import (
 from membrane.training.evaluation import test_checkpoints
 from membrane.training.initial import copy_from, start_from
 from membrane.training.memory import halve_pieces, micro_batch_size, out_of_memory, reuse_large_memory
+from membrane.training.run_length import average_is_young
 
 log = logging.getLogger(__name__)
 
@@ -84,7 +86,14 @@ def fit_and_test(config: Config, saved_config: dict[str, Any], folder: RunFolder
     learner, data = learner_and_data(config, folder, resumed, pieces)
     results.announce(folder, config, data, learner)
     tracking = build_tracker(config, saved_config, folder.path, folder.fingerprint, folder.count_reruns())
-    recorder = Recorder(folder.path / "metrics.csv", learner, tracking, config.log_every, config.protocol != "last")
+    recorder = Recorder(
+        folder.path / "metrics.csv",
+        learner,
+        tracking,
+        config.log_every,
+        config.protocol != "last",
+        partial(average_is_young, config),
+    )
     keeper = build_checkpointing(config, saved_config, folder, stop, pieces)
     watching = [FitProgress()] if config.trainer.progress else []
     profiling = [Profiling()] if config.trainer.profile else []

@@ -1,24 +1,24 @@
 """Warn of settings for which a run is too short."""
 
 from collections.abc import Iterator
-from math import ceil
+from math import ceil, prod
 
 from membrane.schema import Config
-from membrane.schema.training import EMA
+from membrane.schema.training import EMA, ConstantEMA
+from membrane.training.averaging import warmed_decay
 
 MOSTLY_INITIAL = 0.1
 """The weight of its first entry above which a moving average is worth a warning."""
+WARMED = 100
+"""Updates after which the first entry of an average whose decay warms up weighs nothing."""
 
 
 def length_warnings(config: Config, samples: int) -> Iterator[str]:
     """Yield a line for each setting that needs a longer run, trained on so many samples an epoch."""
     steps = config.epochs * ceil(ceil(samples / config.batch_size) / config.trainer.accumulate)
-    for node in config.callbacks.values():
-        if isinstance(node, EMA) and (share := initial_share(node, steps)) > MOSTLY_INITIAL:
-            yield (
-                f"callbacks.ema: {100 * share:.0f} % of the average after {steps} steps is still the weights of its "
-                f"beginning (decay={node.decay:g}): lower callbacks.ema.decay or train longer"
-            )
+    for name, node in config.callbacks.items():
+        if isinstance(node, EMA) and (line := ema_warning(node, steps)) is not None:
+            yield f"callbacks.{name}{line}"
     if config.scheduler.warmup >= config.epochs:
         yield (
             f"scheduler.warmup={config.scheduler.warmup:g} takes all of epochs={config.epochs}: "
@@ -26,12 +26,41 @@ def length_warnings(config: Config, samples: int) -> Iterator[str]:
         )
 
 
+def ema_warning(ema: EMA, steps: int) -> str | None:
+    """Return what is wrong with a moving average over so many optimiser steps, None if nothing is."""
+    if (ema.update_starting_at_step or 0) >= steps:
+        return f".update_starting_at_step={ema.update_starting_at_step}: nothing is averaged in {steps} steps"
+    share = initial_share(ema, steps)
+    if share <= MOSTLY_INITIAL:
+        return None
+    way_out = "lower callbacks.ema.decay or train longer" if isinstance(ema, ConstantEMA) else "train longer"
+    return (
+        f": {100 * share:.0f} % of the average after {steps} steps is still the weights of its beginning "
+        f"(decay={ema.decay:g}): {way_out}"
+    )
+
+
 def initial_share(ema: EMA, steps: int) -> float:
     """Return the weight that the first averaged weights have in the average after so many optimiser steps, in [0,1].
 
     The first update copies the weights, every further one multiplies their share by the decay.
     """
-    first = ema.update_starting_at_step or 0
     every = ema.update_every_n_steps
-    updates = len(range(ceil(first / every) * every, steps, every))
-    return float(ema.decay ** max(updates - 1, 0))
+    updates = len(range(ceil((ema.update_starting_at_step or 0) / every) * every, steps, every))
+    if isinstance(ema, ConstantEMA):
+        return float(ema.decay ** max(updates - 1, 0))
+    share = prod(warmed_decay(ema.decay, update) for update in range(1, min(updates, WARMED)))
+    return share * ema.decay ** max(updates - WARMED, 0)
+
+
+def average_is_young(config: Config, steps: int) -> bool:
+    """Return whether what is evaluated after so many optimiser steps is mostly weights of the beginning.
+
+    An average whose decay warms up is not evaluated before it begins; Lightning's is, and is the initial weights then.
+    """
+    averages = [node for node in config.callbacks.values() if isinstance(node, EMA)]
+    return any(
+        initial_share(ema, steps) > MOSTLY_INITIAL
+        for ema in averages
+        if isinstance(ema, ConstantEMA) or steps > (ema.update_starting_at_step or 0)
+    )
