@@ -103,6 +103,20 @@ def after_small(small: Callable[..., int], small_runs: Path) -> Callable[..., in
     return small
 
 
+@pytest.fixture
+def stop_at(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
+    """Let the next run be told to stop when it looks whether it is for that time, once; it looks after each step."""
+    from membrane.errors import Stopped
+    from membrane.runs.stopping import Stop
+
+    def arrange(look: int) -> None:
+        looks = iter(range(1, 1_000_000))
+        saved = lambda _: Stopped("the test", 1, saved=True) if next(looks) == look else None  # noqa: E731
+        monkeypatch.setattr(Stop, "requested", saved)
+
+    return arrange
+
+
 @pytest.fixture(scope="session")
 def plain() -> dict[str, Any]:
     """The default configuration, composed and resolved; not to be changed."""

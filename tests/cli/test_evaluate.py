@@ -2,7 +2,9 @@
 
 import json
 import shutil
+import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -57,6 +59,50 @@ def test_other_settings_are_recorded_beside_each_other(run: Path) -> None:
     found = [json.loads(path.read_text()) for path in (run / "evaluations").glob("*.json")]
     assert sorted(each["overrides"] for each in found) == [["timesteps=1"], ["timesteps=3"]]
     assert {each["config"]["timesteps"] for each in found} == {1, 3}
+
+
+def test_choices_can_be_made_anew_and_come_before_their_settings(run: Path) -> None:
+    assert evaluate([str(run), "readout.tau=4.0", "readout=membrane"]) == 0
+    assert evaluate([str(run), "readout=max,last", "framework=singlestep"]) == 0
+    found = [json.loads(path.read_text()) for path in (run / "evaluations").glob("*.json")]
+    readouts = {each["config"]["readout"]["_target_"].rpartition(".")[2]: each for each in found}
+    assert set(readouts) == {"Membrane", "Max", "Last"}
+    assert readouts["Membrane"]["config"]["readout"]["tau"] == 4.0
+    assert readouts["Max"]["config"]["framework"] == {"_target_": "membrane.framework.SingleStep"}
+    assert readouts["Max"]["metrics"] != readouts["Last"]["metrics"]
+
+
+def test_another_data_set_is_what_the_model_is_measured_on(run: Path, tmp_path: Path) -> None:
+    """A data set whose test images are the 1437 that digits has for training."""
+    theirs = tmp_path / "their_digits.py"
+    theirs.write_text(
+        "from membrane.data.digits import Digits\n"
+        "class Turned(Digits):\n"
+        "    def load(self, root, timesteps):\n"
+        "        train, test = super().load(root, timesteps)\n"
+        "        return test, train\n"
+    )
+    sys.path.insert(0, str(tmp_path))
+    try:
+        typed = ["dataset=diabetes", "dataset=digits", "dataset._target_=their_digits.Turned"]
+        assert evaluate([str(run), *typed[1:], "trust=[their_digits.Turned]"]) == 0
+        assert evaluate([str(run), typed[0]]) == 2
+    finally:
+        sys.path.remove(str(tmp_path))
+    [found] = [json.loads(path.read_text()) for path in (run / "evaluations").glob("*.json")]
+    assert found["config"]["dataset"]["_target_"] == "their_digits.Turned"
+    correct = found["metrics"]["test/acc"] * 1437
+    assert correct == pytest.approx(round(correct), abs=1e-3)
+
+
+def test_what_a_new_run_alone_can_choose_is_refused(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert evaluate([str(run), "experiment=fashion_mnist_scnn"]) == 2
+    assert evaluate([str(run), "readout=maximum"]) == 2
+    assert evaluate([str(run), "model=scnn"]) == 2
+    experiment, readout, model = capsys.readouterr().err.splitlines()
+    assert "experiment=fashion_mnist_scnn: chooses a whole run" in experiment
+    assert "readout=maximum: no such choice; did you mean" in readout
+    assert "do not fit the trained weights" in model
 
 
 def test_a_refused_override_and_a_missing_run_are_one_line(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -122,14 +168,14 @@ def test_ctrl_c_keeps_what_was_measured(
 ) -> None:
     from membrane.training import evaluation
 
-    original = evaluation.measure_run
+    original = evaluation.measure_checkpoint
 
-    def interrupted(folder: Path, config: Config) -> tuple[dict[str, float], Path]:
+    def interrupted(checkpoint: Path, config: Config) -> Any:
         if config.timesteps == 3:
             raise KeyboardInterrupt
-        return original(folder, config)
+        return original(checkpoint, config)
 
-    monkeypatch.setattr(evaluation, "measure_run", interrupted)
+    monkeypatch.setattr(evaluation, "measure_checkpoint", interrupted)
     assert evaluate([str(run), "timesteps=1,3"]) == 130
     assert capsys.readouterr().err == "membrane: stopped; what was measured is kept\n"
     assert len(list((run / "evaluations").iterdir())) == 1

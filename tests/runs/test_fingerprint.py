@@ -30,7 +30,7 @@ FIXED = {
     ("neuron=relu", "loss=mse", "readout=last", "protocol=last", "trainer.clip_norm=1"): "21b924809df0",
 }
 """Command line → fingerprint, for ever: a change here orphans every run that anyone has."""
-UNSHAPING = {"name", "seed", "paths", "logger", "rerun", "trust", "keep_going", "max_time", "figures"}
+UNSHAPING = {"name", "seed", "paths", "logger", "rerun", "trust", "keep_going", "max_time", "figures", "finish"}
 UNSHAPING_TRAINER = {"devices", "accelerator", "progress", "workers", "worker_timeout"}
 UNSHAPING_TRAINER |= {"checkpoint_steps", "checkpoint_minutes", "profile"}
 SHIFT = {"_target_": "membrane.augment.image.Shift", "pixels": 1}

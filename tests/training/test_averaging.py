@@ -10,9 +10,7 @@ import torch
 from run_paths import only
 from torch import Tensor
 
-from membrane.errors import Stopped
 from membrane.learner import Learner
-from membrane.runs.stopping import Stop
 from membrane.tracking.recorder import Recorder
 from membrane.training import checkpoints
 from membrane.training.averaging import warmed_decay
@@ -77,16 +75,9 @@ def test_a_run_keeps_the_average_by_its_definition(
 
 
 def test_a_run_that_goes_on_has_the_average_that_it_would_have_had(
-    small: Run, after_each_step: list[Tensor], monkeypatch: pytest.MonkeyPatch
+    small: Run, after_each_step: list[Tensor], stop_at: Callable[[int], None]
 ) -> None:
-    looks = 0
-
-    def requested(self: Stop) -> Stopped | None:
-        nonlocal looks
-        looks += 1
-        return Stopped("the test", 1, saved=True) if looks == 7 else None
-
-    monkeypatch.setattr(Stop, "requested", requested)
+    stop_at(7)
     assert small("callbacks=ema", "batch_size=128", "epochs=2") == 75
     assert small("callbacks=ema", "batch_size=128", "epochs=2") == 0
     torch.testing.assert_close(

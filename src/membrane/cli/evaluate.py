@@ -1,17 +1,21 @@
-"""Measure a finished run's test numbers again, or under other settings."""
+"""Measure a run or a checkpoint on the test set, again or under other settings."""
 
 import itertools
 import logging
 import os
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
 from membrane.cli.answer import CommandParser
 from membrane.cli.versions import check_versions
 from membrane.config.composer import Composer
-from membrane.runs.saved import read_config, read_result
+from membrane.errors import ConfigError
+from membrane.runs.folder import checkpoint_of, named_checkpoint
+from membrane.runs.saved import CONFIG, RESULT, read_config, read_provenance, read_result
 from membrane.schema import Config
 from membrane.schema.secrets import masked_override
 from membrane.tracking.log import log_to_terminal
@@ -21,51 +25,114 @@ log = logging.getLogger(__name__)
 EXAMPLES = """\
 for example:
   membrane evaluate runs/digits/e323fe92112d/seed0
-  membrane evaluate runs/digits/e323fe92112d/seed0 timesteps=1,2,4"""
-NOT_OF_THE_RUN = ("paths.", "trust=")
+  membrane evaluate runs/digits/e323fe92112d/seed0 timesteps=1,2,4 readout=mean,max
+  membrane evaluate runs/digits/e323fe92112d/seed0 checkpoint=last"""
+NOT_OF_THE_RUN = ("paths.", "trust=", "checkpoint=")
 """Overrides under which the run's own numbers must come back all the same."""
+PARENT = ("fingerprint", "seed")
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What is evaluated: a run, or one checkpoint file.
+
+    Arguments:
+        path: what was typed.
+        config: the configuration as it was saved.
+        parent: fingerprint and seed of the run.
+        folder: the run's folder; None for a checkpoint that lies in none, beside which nothing is written.
+        result: the content of result.json; None if the run is unfinished.
+    """
+
+    path: Path
+    config: DictConfig
+    parent: dict[str, Any]
+    folder: Path | None
+    result: dict[str, Any] | None
+
+    def checkpoint(self, name: str | None) -> Path:
+        """Return the checkpoint ``name``, by default the selected one. Raises ConfigError if there is none."""
+        if name is None and (self.result is not None or self.path.is_file()):
+            return checkpoint_of(self.path)
+        if self.path.is_file():
+            raise ConfigError(f"checkpoint={name}: {self.path} is a checkpoint already")
+        return named_checkpoint(self.path, name)
+
+    def recorded(self, checkpoint: Path) -> dict[str, float] | None:
+        """Return the test numbers that the finished run recorded of a checkpoint, None if it recorded none of it."""
+        if self.result is None or self.folder is None:
+            return None
+        prefixes = {"last.ckpt": "test_last/", checkpoint_of(self.folder).name: "test/"}
+        prefix = prefixes.get(checkpoint.name)
+        metrics: dict[str, float] = self.result["metrics"]
+        named = {key: value for key, value in metrics.items() if prefix is not None and key.startswith(prefix)}
+        return {f"test/{key.partition('/')[2]}": value for key, value in named.items()} or None
 
 
 def evaluate_command(arguments: Sequence[str]) -> int:
     """Evaluate a run and return the exit code: 1 if the run's own numbers did not come back."""
     parser = CommandParser("evaluate", __doc__, EXAMPLES)
-    parser.add_argument("run", metavar="RUN", type=Path, help="the run's folder")
+    parser.add_argument("run", metavar="RUN", type=Path, help="the run's folder, or a checkpoint file")
     parser.add_argument(
         "overrides",
         metavar="setting=value",
         nargs="*",
         default=[],
-        help="what to change; each of several values with commas is measured",
+        help="what to change, a choice such as readout=max too; each of several values with commas is measured. "
+        "checkpoint=best or last says which of the run's checkpoints",
     )
     options = parser.parse_args(arguments)
     with log_to_terminal():
         check_versions()
         try:
-            return evaluate_run(options.run, options.overrides)
+            return evaluate(read_subject(options.run), options.overrides)
         except KeyboardInterrupt:
             raise KeyboardInterrupt("what was measured is kept") from None
 
 
-def evaluate_run(run: Path, overrides: Sequence[str]) -> int:
-    """Evaluate a run under every combination of the overrides' values, after all of them were checked."""
-    result, config = read_result(run), read_config(run)
-    configs = [(changes, changed_config(config, changes)) for changes in combinations(overrides)]
-    from membrane.training.evaluation import measure_run, unequal_metrics, write_evaluation
+def read_subject(path: Path) -> Subject:
+    """Return what lies at a path. Raises ConfigError if it is neither a run nor a checkpoint."""
+    folder = path.absolute().parent.parent if path.is_file() else path
+    if (folder / CONFIG).is_file() or (folder / RESULT).is_file():
+        result = read_result(folder) if (folder / RESULT).is_file() else None
+        parent = {key: (result or read_provenance(folder)).get(key) for key in PARENT}
+        return Subject(path, read_config(folder), parent, folder, result)
+    if not path.is_file():
+        raise ConfigError(f"{path}: no finished run (no {RESULT}), nor one that has begun")
+    with quick_imports():
+        from membrane.training.checkpoints import read_checkpoint
+        from membrane.training.loading import unresolved
+    about = read_checkpoint(path)["membrane"]
+    return Subject(path, unresolved(about.get("config")), {key: about.get(key) for key in PARENT}, None, None)
+
+
+def evaluate(subject: Subject, overrides: Sequence[str]) -> int:
+    """Evaluate under every combination of the overrides' values, after all of them were checked."""
+    composer = Composer()
+    plans = [
+        (changes, changed_config(composer, subject.config, changes), subject.checkpoint(chosen_checkpoint(changes)))
+        for changes in combinations(composer, overrides)
+    ]
+    from membrane.training.evaluation import measure_checkpoint, unequal_metrics, unfinished_line, write_evaluation
 
     code = 0
-    for changes, changed in configs:
-        metrics, checkpoint = measure_run(run, changed)
-        write_evaluation(run, result, changed, changes, metrics, checkpoint)
+    for changes, config, checkpoint in plans:
+        tested, metrics = measure_checkpoint(checkpoint, config)
+        if subject.result is None:
+            log.warning("%s", unfinished_line(subject.path, tested))
+        if subject.folder is not None:
+            write_evaluation(subject.folder, subject.parent, config, changes, metrics, tested)
         print_metrics(changes, metrics)
-        if all(change.startswith(NOT_OF_THE_RUN) for change in changes):
-            code = max(code, print_agreement(unequal_metrics(result["metrics"], metrics)))
+        recorded = subject.recorded(checkpoint)
+        if recorded is not None and all(change.startswith(NOT_OF_THE_RUN) for change in changes):
+            code = max(code, print_agreement(unequal_metrics(recorded, metrics)))
     return code
 
 
-def combinations(overrides: Sequence[str]) -> list[list[str]]:
+def combinations(composer: Composer, overrides: Sequence[str]) -> list[list[str]]:
     """Return every combination of the overrides' comma-separated values."""
     choices = []
-    for override in Composer().parse(overrides) if overrides else []:
+    for override in composer.parse(overrides):
         key = override.get_key_element()
         values = (
             override.sweep_string_iterator() if override.is_sweep_override() else [override.get_value_element_as_str()]
@@ -74,21 +141,34 @@ def combinations(overrides: Sequence[str]) -> list[list[str]]:
     return [list(combination) for combination in itertools.product(*choices)]
 
 
-def changed_config(saved: DictConfig, changes: Sequence[str]) -> Config:
-    """Return a run's configuration with changes of values, checked; MEMBRANE_DATA says where the data are now."""
+def chosen_checkpoint(changes: Sequence[str]) -> str | None:
+    """Return which checkpoint the changes ask for, None if they do not say."""
+    return next((change.partition("=")[2] for change in changes if change.startswith("checkpoint=")), None)
+
+
+def changed_config(composer: Composer, saved: DictConfig, changes: Sequence[str]) -> Config:
+    """Return a run's configuration with other choices and values, checked.
+
+    MEMBRANE_DATA says where the data are now.
+    """
     with quick_imports():
         from membrane.training.loading import config_of
 
     config = OmegaConf.create(saved)
     if "MEMBRANE_DATA" in os.environ:
         OmegaConf.update(config, "paths.data", os.environ["MEMBRANE_DATA"])
+    parsed = [override for override in composer.parse(changes) if override.key_or_group != "checkpoint"]
     trust: list[str] = []
-    for override in Composer().parse(changes) if changes else []:
-        value = override.value()
-        if override.key_or_group == "trust":
+    for override in sorted(parsed, key=lambda each: not composer.chooses(each)):  # choices come before their settings
+        key, value = override.key_or_group, override.value()
+        if key == "trust":
             trust = value if isinstance(value, list) else [value]
+        elif key == "finish":
+            raise ConfigError("finish=true goes with the command that began the run, which then ends it")
+        elif composer.chooses(override):
+            OmegaConf.update(config, key, composer.choice(override), merge=False, force_add=True)
         else:
-            OmegaConf.update(config, override.key_or_group, value, merge=False, force_add=True)
+            OmegaConf.update(config, key, value, merge=False, force_add=True)
     return config_of(OmegaConf.to_container(config), trust)
 
 

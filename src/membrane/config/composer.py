@@ -104,6 +104,23 @@ class Composer:
         """Return the configuration of a single run, without Hydra's node."""
         return without_hydra(self.load(overrides, RunMode.RUN))
 
+    def chooses(self, override: Any) -> bool:
+        """Return whether a parsed override makes a choice of a group, as readout=max does.
+
+        Raises ConfigError if it is one that a new run alone can make.
+        """
+        key = override.key_or_group
+        if key in WHOLE:
+            raise ConfigError(
+                f"{key}={override.get_value_element_as_str()}: chooses a whole run, name settings of this one"
+            )
+        return isinstance(override.value(), str | list) and self.repository([override]).group_exists(key)
+
+    def choice(self, override: Any) -> Any:
+        """Return what conf/ states for the choice that a parsed override makes, its references unresolved."""
+        group = override.key_or_group
+        return self.compose([f"{group}={override.get_value_element_as_str()}"]).get(group)
+
     def compose_sweep_job(self, master: DictConfig, overrides: Sequence[str]) -> DictConfig:
         """Return the configuration of one job of a sweep as Hydra will compose it, without Hydra's node."""
         parsed = self.parse(overrides)

@@ -17,7 +17,7 @@ from membrane.runs.saved import CONFIG, RESULT, read_json, read_yaml
 from membrane.schema import Config
 from membrane.schema.training import Trainer
 
-OF_ONE_COMMAND = ("paths", "rerun", "keep_going", "max_time")
+OF_ONE_COMMAND = ("paths", "rerun", "keep_going", "max_time", "finish")
 """Settings that belong to a command, and not to the experiment that is continued."""
 
 

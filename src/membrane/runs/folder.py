@@ -15,6 +15,8 @@ from membrane.schema import Config
 
 PRUNE = "PRUNE"
 """A file of this name in a run's folder asks the run to write its checkpoint and end after the epoch."""
+CHECKPOINTS = ("best", "last")
+"""The checkpoints of a run that are tested, the selected one first."""
 FIRST = ".provenance.json.tmp"
 """The only file in the folder of a run that died while it wrote its first."""
 
@@ -113,7 +115,23 @@ def checkpoint_of(run_or_file: str | Path) -> Path:
     path = Path(run_or_file)
     if path.is_file():
         return path
-    for name in ("best.ckpt", "last.ckpt"):
-        if (path / "checkpoints" / name).is_file():
-            return path / "checkpoints" / name
+    for name in CHECKPOINTS:
+        if (path / "checkpoints" / f"{name}.ckpt").is_file():
+            return path / "checkpoints" / f"{name}.ckpt"
     raise DataError(f"{path}: neither a run folder with checkpoints nor a checkpoint")
+
+
+def named_checkpoint(run: str | Path, name: str | None) -> Path:
+    """Return the checkpoint ``best`` or ``last`` of a run's folder; None: the best, else the last.
+
+    Raises ConfigError if there is none.
+    """
+    if name not in (None, *CHECKPOINTS):
+        raise ConfigError(f"checkpoint={name}: expected {' or '.join(CHECKPOINTS)}")
+    names = CHECKPOINTS if name is None else (name,)
+    paths = [Path(run) / "checkpoints" / f"{each}.ckpt" for each in names]
+    there = [path for path in paths if path.is_file()]
+    if not there:
+        lacks = f"has no {name} checkpoint" if name else "is unfinished and has no checkpoint yet"
+        raise ConfigError(f"{run} {lacks}")
+    return there[0]

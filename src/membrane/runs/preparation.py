@@ -3,7 +3,7 @@
 import logging
 from contextlib import suppress
 
-from membrane.errors import DataError
+from membrane.errors import ConfigError, DataError
 from membrane.runs import provenance
 from membrane.runs.folder import PRUNE, RunFolder
 from membrane.runs.visibility import printable
@@ -21,10 +21,24 @@ def finished_already(config: Config, folder: RunFolder) -> bool:
     changes = provenance.changes_since(folder.read("provenance.json") or {})
     since = f"; since then {', '.join(changes)}: rerun=true runs it again" if changes else ""
     score = principal_score(printable(result["metrics"]))
-    log.info("finished already: %s%s%s", folder.path, f" ({score[0]} {score[1]:.4f})" if score else "", since)
+    notes = [*([f"{score[0]} {score[1]:.4f}"] if score else []), *([result["ended"]] if "ended" in result else [])]
+    log.info("finished already: %s%s%s", folder.path, f" ({', '.join(notes)})" if notes else "", since)
     if config.trainer.profile:
         log.info("trainer.profile: there is no step to time; name=NAME trains in a folder of its own, rerun=true again")
     return True
+
+
+def require_unfinished(config: Config, folder: RunFolder) -> None:
+    """Raise ConfigError if ``finish=true`` finds no unfinished run whose checkpoints can be tested."""
+    if not config.finish:
+        return
+    if config.rerun and not is_interrupted_rerun(folder):
+        raise ConfigError("finish=true ends the run that lies there, rerun=true would move it aside: say one of them")
+    if not folder.has_checkpoint():
+        raise ConfigError(f"finish=true: {folder.path} has no checkpoint yet; without finish=true the run begins")
+    if config.protocol == "val_best" and not (folder.path / "checkpoints" / "best.ckpt").is_file():
+        unselected = "has validated no epoch yet, so none is selected"
+        raise ConfigError(f"finish=true: {folder.path} {unselected}; without finish=true the run goes on")
 
 
 def prepare(config: Config, folder: RunFolder) -> None:

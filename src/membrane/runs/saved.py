@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 RESULT = "result.json"
 CONFIG = "config.yaml"
+PROVENANCE = "provenance.json"
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -41,6 +42,17 @@ def read_result(run_folder: Path) -> dict[str, Any]:
         raise ConfigError(f"{run_folder}: no finished run (no {RESULT})")
     try:
         return read_json(path)
+    except ValueError:
+        raise DataError(f"{path}: damaged, it is not JSON") from None
+
+
+def read_provenance(run_folder: Path) -> dict[str, Any]:
+    """Return a run's provenance.json, empty if there is none. Raises DataError if it is damaged."""
+    path = run_folder / PROVENANCE
+    try:
+        return read_json(path)
+    except FileNotFoundError:
+        return {}
     except ValueError:
         raise DataError(f"{path}: damaged, it is not JSON") from None
 

@@ -115,6 +115,7 @@ class Config(Settings):
     max_time: str | None = UNSHAPING(
         default=None, description="stop with a checkpoint so long after the start, as 45s, 10m or 1h30m"
     )
+    finish: bool = UNSHAPING(default=False, description="end an unfinished run now: test its checkpoints as they are")
     trust: list[str] = Field(default=[], description="your own classes that may be built, as [package.Class]")
     on_oom: Literal["fail", "halve"] = LATER(
         default="fail", description="fail, or halve: cut batches that do not fit the memory, and accumulate"

@@ -194,6 +194,11 @@ def refuse_early_stop_without_validation(config: Config) -> str | None:
     return None
 
 
+def refuse_finish_of_debug_run(config: Config) -> str | None:
+    """Refuse to end a debug run, which leaves no result."""
+    return "finish=true: a debug run leaves no result" if config.finish and config.debug is not None else None
+
+
 RULES: tuple[Callable[[Config], str | None], ...] = (
     refuse_timesteps,
     refuse_rank,
@@ -215,6 +220,7 @@ RULES: tuple[Callable[[Config], str | None], ...] = (
     refuse_monitor,
     refuse_early_stop_mode,
     refuse_early_stop_without_validation,
+    refuse_finish_of_debug_run,
 )
 """Every rule, in the order in which they are asked; the first that refuses is the one that a person sees.
 

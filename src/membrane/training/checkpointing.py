@@ -105,11 +105,15 @@ class KeepBestAndLast(Checkpoint):
             self.extends = True
         else:
             trainer.should_stop = checkpoint["callbacks"][self.state_key]["ended"]
-        if checkpoint["callbacks"][self.state_key].get("is_best"):  # killed before best.ckpt was written
-            checkpoints.link_checkpoint(Path(str(trainer.ckpt_path)), self.folder / "best.ckpt")
+        self.complete_best(Path(str(trainer.ckpt_path)), checkpoint)
         factor = self.about["pieces"] // checkpoint["membrane"].get("pieces", 1)
         if factor > 1:
             count_in_smaller_pieces(checkpoint["loops"]["fit_loop"], factor)
+
+    def complete_best(self, path: Path, checkpoint: dict[str, Any]) -> None:
+        """Write best.ckpt if the checkpoint at ``path`` is the best, and the run was killed before it could."""
+        if checkpoint["callbacks"][self.state_key].get("is_best"):
+            checkpoints.link_checkpoint(path, self.folder / "best.ckpt")
 
     def on_save_checkpoint(self, trainer: L.Trainer, pl_module: L.LightningModule, checkpoint: dict[str, Any]) -> None:
         """Add what the model is rebuilt from; during validation, let Lightning's loops begin it anew."""

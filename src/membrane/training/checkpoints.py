@@ -139,6 +139,17 @@ def set_damaged_aside(path: Path) -> None:
     digest_file(path).unlink(missing_ok=True)
 
 
+def completed_epochs(checkpoint: dict[str, Any]) -> int:
+    """Return how many epochs were over when a checkpoint was written."""
+    return int(checkpoint["loops"]["fit_loop"]["epoch_progress"]["current"]["processed"])
+
+
+def is_within_epoch(checkpoint: dict[str, Any]) -> bool:
+    """Return whether a checkpoint was written before its epoch was over."""
+    current = checkpoint["loops"]["fit_loop"]["epoch_progress"]["current"]
+    return int(current["ready"]) > int(current["processed"])
+
+
 def load_weights(learner: nn.Module, state: dict[str, Tensor]) -> None:
     """Load a checkpoint's state dict into a learner. Raises ConfigError if names or shapes differ."""
     try:

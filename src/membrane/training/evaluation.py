@@ -16,6 +16,7 @@ from membrane.files.durable import write_json
 from membrane.learner import Learner
 from membrane.runs.fingerprint import fingerprint
 from membrane.runs.folder import checkpoint_of
+from membrane.runs.saved import RESULT
 from membrane.schema import Config
 from membrane.schema.secrets import masked_override
 from membrane.tracking.log import silence_libraries
@@ -27,7 +28,8 @@ from membrane.training.assembly import build_data, build_learner, build_trainer,
 class CheckpointTest:
     """The scores of a checkpoint on the test set (`loss`, `acc`, …) and the arrays of outputs/test.npz.
 
-    ``epoch`` and ``step`` are those of metrics.csv at which the checkpoint was written.
+    ``epoch`` and ``step`` are those of metrics.csv at which the checkpoint was written; ``completed`` of ``epochs``
+    epochs were over then.
     """
 
     metrics: dict[str, float]
@@ -35,6 +37,8 @@ class CheckpointTest:
     checkpoint: Path
     epoch: int
     step: int
+    completed: int
+    epochs: int
 
 
 def test_checkpoints(config: Config, learner: Learner, data: DataModule, folder: Path) -> dict[str, CheckpointTest]:
@@ -54,38 +58,55 @@ def test_checkpoint(trainer: L.Trainer, learner: Learner, data: DataModule, chec
     metrics = {name.removeprefix("test/"): float(value) for name, value in trainer.callback_metrics.items()}
     names = learner.collected[0]
     outputs = {name: torch.cat([batch[name] for batch in learner.collected]).numpy() for name in names}
-    return CheckpointTest(metrics, outputs, checkpoint, content["epoch"], content["global_step"])
+    completed, epochs = checkpoints.completed_epochs(content), int(content["membrane"]["config"]["epochs"])
+    return CheckpointTest(metrics, outputs, checkpoint, content["epoch"], content["global_step"], completed, epochs)
 
 
-def measure_run(run: Path, config: Config) -> tuple[dict[str, float], Path]:
-    """Return `test/*` of the checkpoint that a run's protocol selects, under ``config``, and that checkpoint."""
+def measure_checkpoint(checkpoint: Path, config: Config) -> tuple[CheckpointTest, dict[str, float]]:
+    """Test a checkpoint under ``config`` and return that with its scores as `test/*`."""
     set_arithmetic(config)
     learner = build_learner(config)
+    checkpoints.load_weights(learner, checkpoints.read_checkpoint(checkpoint)["state_dict"])  # before data are fetched
     data = build_data(config, learner)
     data.setup()
     with silence_libraries():
-        tested = test_checkpoint(build_trainer(config, run), learner, data, checkpoint_of(run))
-    return {f"test/{name}": value for name, value in tested.metrics.items()}, tested.checkpoint
+        tested = test_checkpoint(build_trainer(config, checkpoint.parent), learner, data, checkpoint)
+    return tested, {f"test/{name}": value for name, value in tested.metrics.items()}
+
+
+def unfinished_line(path: Path, tested: CheckpointTest) -> str:
+    """Return a line that says of what state of an unfinished run, or of which checkpoint alone, the numbers are."""
+    subject = path if path.is_file() else f"{path} is unfinished: its {tested.checkpoint.name}"
+    return f"{subject} was written at step {tested.step}, after {tested.completed} of {tested.epochs} epochs"
 
 
 def write_evaluation(
     run: Path,
-    result: Mapping[str, Any],
+    parent: Mapping[str, Any],
     config: Config,
     changes: Sequence[str],
     metrics: Mapping[str, float],
-    checkpoint: Path,
+    tested: CheckpointTest,
 ) -> None:
-    """Write evaluations/<fingerprint>.json: metrics, configuration, digest of the weights."""
+    """Write evaluations/<fingerprint>.json: metrics, configuration, digest of the weights.
+
+    Of a checkpoint other than the selected one it is <fingerprint>.<name>.json.
+    """
+    checkpoint = tested.checkpoint
     content = {
         "what": "test",
         "overrides": [masked_override(change) for change in changes],
         "config": published(config),
         "metrics": dict(metrics),
+        "checkpoint": checkpoint.name,
         "checkpoint_sha256": sha256(checkpoint),
-        "parent": {"fingerprint": result["fingerprint"], "seed": result["seed"]},
+        "epoch": tested.epoch,
+        "step": tested.step,
+        "finished": (run / RESULT).is_file(),
+        "parent": dict(parent),
     }
-    write_json(run / "evaluations" / f"{fingerprint(config)}.json", content)
+    name = fingerprint(config) + ("" if checkpoint.name == checkpoint_of(run).name else f".{checkpoint.stem}")
+    write_json(run / "evaluations" / f"{name}.json", content)
 
 
 def unequal_metrics(

@@ -5,7 +5,7 @@ from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from membrane.config.admission import admitted_class
@@ -52,12 +52,17 @@ def scale_of(checkpoint: Mapping[str, Any], config: Config) -> float | None:
 
 def config_of(saved_config: Any, trust: Sequence[str] = ()) -> Config:
     """Check a configuration that came with a checkpoint or a run like one from the command line."""
+    composed = unresolved(saved_config)
+    if "trust" in composed:
+        raise ConfigError("the checkpoint's configuration says trust, which only you may: load(path, trust=[…])")
+    return check({**resolved(composed), "trust": list(trust)})
+
+
+def unresolved(saved_config: Any) -> DictConfig:
+    """Return a saved configuration with its references. Raises ConfigError if it is none."""
     if not isinstance(saved_config, dict):
         raise ConfigError("the checkpoint holds no configuration")
-    if "trust" in saved_config:
-        raise ConfigError("the checkpoint's configuration says trust, which only you may: load(path, trust=[…])")
     try:
-        composed = OmegaConf.create(saved_config)
+        return OmegaConf.create(saved_config)
     except OmegaConfBaseException as error:
         raise ConfigError(f"the checkpoint's configuration: {one_line(error)}") from None
-    return check({**resolved(composed), "trust": list(trust)})

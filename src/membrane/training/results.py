@@ -44,12 +44,16 @@ MACHINE = ("processor", "device", "kernels")
 
 @dataclass(frozen=True)
 class Fit:
-    """Seconds, samples and epochs that fitting took, and the `val/*` of the best checkpoint."""
+    """Seconds, samples and epochs that fitting took, and the `val/*` of the best checkpoint.
+
+    ``ended`` says what ended the run before its last epoch, if ``finish=true`` did.
+    """
 
     seconds: float
     samples: int
     epochs: int
     validation: dict[str, float]
+    ended: str | None = None
 
 
 def write_provenance(
@@ -243,6 +247,7 @@ def finish(
         return
     (folder.path / "FAILED.json").unlink(missing_ok=True)
     result = result_content(folder, config, learner, data, fit, metrics)
+    result |= {} if fit.ended is None else {"ended": fit.ended}
     result |= {"micro_batch": micro_batch, "best": best_checkpoint(config, fit, tests["test"])}
     folder.write("result.json", result)
     suggest_next(folder, config)
@@ -264,7 +269,7 @@ def five_seeds_command(typed: Sequence[str]) -> str | None:
     bound = ("sweep=", "hydra.mode=", "paths.run=", "extend=", "extend.")
     if any(line in ("-m", "--multirun") or line.startswith(bound) for line in overrides):
         return None
-    kept = [line for line in typed if not line.lstrip("+").startswith(("seed=", "rerun="))]
+    kept = [line for line in typed if not line.lstrip("+").startswith(("seed=", "rerun=", "finish="))]
     return shlex.join([*provenance.program_command(), "sweep=seeds", *kept])
 
 

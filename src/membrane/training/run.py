@@ -16,11 +16,11 @@ from membrane.errors import ConfigError, DataError, RunFailed, Stopped, one_line
 from membrane.learner import Learner
 from membrane.randomness import scoped
 from membrane.runs.folder import RunFolder
-from membrane.runs.preparation import finished_already, prepare
+from membrane.runs.preparation import finished_already, prepare, require_unfinished
 from membrane.runs.stopping import Pruned, Stop
 from membrane.schema import Config
 from membrane.tracking.log import log_to_file
-from membrane.tracking.loggers import build_tracker
+from membrane.tracking.loggers import Tracker, build_tracker
 from membrane.tracking.profile import Profiling
 from membrane.tracking.progress import FitProgress
 from membrane.tracking.recorder import Recorder
@@ -33,6 +33,7 @@ from membrane.training.assembly import (
     build_trainer,
     set_arithmetic,
 )
+from membrane.training.checkpointing import KeepBestAndLast
 from membrane.training.evaluation import test_checkpoints
 from membrane.training.initial import copy_from, start_from
 from membrane.training.memory import halve_pieces, micro_batch_size, out_of_memory, reuse_large_memory
@@ -53,6 +54,7 @@ def run(config: Config, composed: DictConfig, stop: Stop) -> None:
     with folder.locked():
         if finished_already(config, folder):  # another process finished it meanwhile: what is finished is never cleared
             return
+        require_unfinished(config, folder)
         prepare(config, folder)
         saved_config = published(config, composed)
         (folder.path / "config.yaml").write_text(as_yaml(saved_config))
@@ -86,14 +88,7 @@ def fit_and_test(config: Config, saved_config: dict[str, Any], folder: RunFolder
     learner, data = learner_and_data(config, folder, resumed, pieces)
     results.announce(folder, config, data, learner)
     tracking = build_tracker(config, saved_config, folder.path, folder.fingerprint, folder.count_reruns())
-    recorder = Recorder(
-        folder.path / "metrics.csv",
-        learner,
-        tracking,
-        config.log_every,
-        config.protocol != "last",
-        partial(average_is_young, config),
-    )
+    recorder = build_recorder(config, folder, learner, tracking)
     keeper = build_checkpointing(config, saved_config, folder, stop, pieces)
     watching = [FitProgress()] if config.trainer.progress else []
     profiling = [Profiling()] if config.trainer.profile else []
@@ -103,16 +98,26 @@ def fit_and_test(config: Config, saved_config: dict[str, Any], folder: RunFolder
     results.write_provenance(folder, config, data, learner, device, resumed=resumed is not None)
     reuse_large_memory()
     try:
-        with stop.deferred(), scoped(config.seed, "fit"):
-            trainer.fit(learner, datamodule=data, ckpt_path=announced(resumed), weights_only=True)
-        progress = trainer.fit_loop.epoch_progress.current  # `current_epoch` lags where nothing was left to do
-        epochs = int(progress.processed)  # type: ignore[attr-defined]
-        fit = results.Fit(recorder.seconds(), recorder.samples, epochs, keeper.best_metrics)
+        if config.finish and resumed is not None:
+            fit = fit_so_far(config, resumed, recorder, keeper)
+        else:
+            with stop.deferred(), scoped(config.seed, "fit"):
+                trainer.fit(learner, datamodule=data, ckpt_path=announced(resumed), weights_only=True)
+            progress = trainer.fit_loop.epoch_progress.current  # `current_epoch` lags where nothing was left to do
+            epochs = int(progress.processed)  # type: ignore[attr-defined]
+            fit = results.Fit(recorder.seconds(), recorder.samples, epochs, keeper.best_metrics)
         tests = test_checkpoints(config, learner, data, folder.path)
         results.finish(folder, config, learner, data, fit, tests, tracking, micro_batch_size(config.batch_size, pieces))
     except BaseException:
         tracking.finish("failed")
         raise
+
+
+def build_recorder(config: Config, folder: RunFolder, learner: Learner, tracker: Tracker) -> Recorder:
+    """Build the callback that writes metrics.csv."""
+    measured = config.protocol != "last"
+    young = partial(average_is_young, config)
+    return Recorder(folder.path / "metrics.csv", learner, tracker, config.log_every, measured, young)
 
 
 def learner_and_data(
@@ -145,6 +150,23 @@ def announced(resumed: Resumed | None) -> Path | None:
     path, checkpoint = resumed
     log.info("resumed: from step %d in epoch %d, %s", checkpoint["global_step"], checkpoint["epoch"], path)
     return path
+
+
+def fit_so_far(config: Config, resumed: Resumed, recorder: Recorder, keeper: KeepBestAndLast) -> results.Fit:
+    """Return the fit that the newest checkpoint was written by, after restoring what the callbacks knew then."""
+    path, checkpoint = resumed
+    for callback in (recorder, keeper):
+        callback.load_state_dict(checkpoint["callbacks"][callback.state_key])
+    keeper.complete_best(path, checkpoint)
+    if path.name != "last.ckpt":  # that one was damaged
+        checkpoints.link_checkpoint(path, path.with_name("last.ckpt"))
+    completed = checkpoints.completed_epochs(checkpoint)
+    within = f"at step {checkpoint['global_step']}, " if checkpoints.is_within_epoch(checkpoint) else ""
+    ended = f"finish=true {within}after {completed} of {config.epochs} epochs"
+    log.info("%s: the checkpoints are tested as they are", ended)
+    seconds, samples = recorder.seconds(), recorder.samples
+    whole = completed == config.epochs or keeper.ended
+    return results.Fit(seconds, samples, completed, keeper.best_metrics, None if whole else ended)
 
 
 @contextmanager
