@@ -29,6 +29,8 @@ for example:
   membrane evaluate runs/digits/e323fe92112d/seed0 checkpoint=last"""
 NOT_OF_THE_RUN = ("paths.", "trust=", "checkpoint=")
 """Overrides under which the run's own numbers must come back all the same."""
+RUN_ELSEWHERE = ("ckpt_path", "checkpoint", "run")
+"""What other templates say before the path of what they test."""
 PARENT = ("fingerprint", "seed")
 
 
@@ -98,6 +100,9 @@ def read_subject(path: Path) -> Subject:
         parent = {key: (result or read_provenance(folder)).get(key) for key in PARENT}
         return Subject(path, read_config(folder), parent, folder, result)
     if not path.is_file():
+        if "=" in str(path):
+            key, _, run = str(path).partition("=")
+            raise ConfigError(f"RUN comes first: membrane evaluate {run if key in RUN_ELSEWHERE else f'RUN {path}'}")
         raise ConfigError(f"{path}: no finished run (no {RESULT}), nor one that has begun")
     with quick_imports():
         from membrane.training.checkpoints import read_checkpoint

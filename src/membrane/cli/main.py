@@ -72,8 +72,11 @@ def headline(module: str) -> str:
 
 def instead_of(word: str) -> str:
     """Return what to type instead of a word that names no command, for the middle of a line; ";" if nothing is near."""
+    from membrane.config.habits import COMMANDS as THEIRS
     from membrane.config.messages import nearest
 
+    if word in THEIRS:
+        return f"; did you mean membrane {THEIRS[word]}?"
     if "=" in word:  # a setting, typed without a command
         return f"; did you mean membrane train {word}?"
     return nearest(word, COMMANDS) or ";"

@@ -12,6 +12,7 @@ from hydra.errors import HydraException
 from hydra.types import RunMode
 from omegaconf.errors import OmegaConfBaseException
 
+from membrane import __version__
 from membrane.cli.hydra_options import hydra_options, show_by_hydra
 from membrane.cli.versions import check_versions
 from membrane.config.check import check, resolved
@@ -41,7 +42,10 @@ def train_command(arguments: Sequence[str]) -> int:
 
 
 def launch(arguments: Sequence[str], stop: Stop) -> int:
-    """Print help or the configuration, or run the jobs that the arguments ask for."""
+    """Print help, the version or the configuration, or run the jobs that the arguments ask for."""
+    if "--version" in arguments:  # Hydra's parser would print Hydra's
+        print(f"membrane {__version__}")
+        return 0
     options = hydra_options(arguments)
     if options.help:
         from membrane.cli.help import help_page

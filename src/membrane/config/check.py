@@ -12,6 +12,7 @@ from omegaconf.errors import OmegaConfBaseException
 from pydantic import ValidationError, create_model
 
 from membrane.config.admission import ADMITTED, choice_names, refuse_unlisted, targets_in, trusted_names
+from membrane.config.habits import SETTINGS
 from membrane.config.messages import explain_validation, unknown_setting
 from membrane.config.precision import fastest_precision
 from membrane.errors import ConfigError, DataError, one_line
@@ -160,6 +161,8 @@ def no_node_line(path: str, value: Any) -> str:
     """Return one line on a ``value`` that stands where an object should be described."""
     group, _, entry = path.partition(".")
     names = choice_names(GROUPS[group][1])
+    if path in SETTINGS:
+        return f"{path}: nothing of that name is chosen; {SETTINGS[path]}"
     if entry and isinstance(value, Mapping):
         return f"{path}: set, but not chosen; write {group}=[{entry}] too, or one of {names}"
     what = "nothing is chosen" if value is None or isinstance(value, Mapping) else f"expected a choice, got {value!r}"

@@ -7,6 +7,8 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from membrane.config.habits import CHOICES, SETTINGS
+
 EXPECTED = {
     "int_type": "expected a whole number",
     "int_from_float": "expected a whole number",
@@ -26,7 +28,9 @@ def nearest(name: str, names: Iterable[str], group: str = "") -> str:
 
 
 def unknown_setting(path: str, name: str, names: Iterable[str]) -> str:
-    """Return one line on a setting that does not exist, with the ``names`` of those that do."""
+    """Return one line on a setting that does not exist: what another template's is called here, or the ``names``."""
+    if path.lstrip("~") in SETTINGS:
+        return f"{path}: no such setting; {SETTINGS[path.lstrip('~')]}"
     valid = sorted(each for each in names if not each.startswith("_"))
     if not valid:
         return f"{path}: no such setting; there are none here"
@@ -34,7 +38,9 @@ def unknown_setting(path: str, name: str, names: Iterable[str]) -> str:
 
 
 def unknown_choice(group: str, name: str, choices: Iterable[str]) -> str:
-    """Return one line on a choice that a group does not have, with those that it has."""
+    """Return one line on a choice that a group does not have: another template's name for it, or those that it has."""
+    if f"{group}={name}" in CHOICES:
+        return f"{group}={name}: no such choice; {CHOICES[f'{group}={name}']}"
     valid = sorted(choices)
     if not valid:
         return f"{group}={name}: no such choice; conf/{group} has none, --config-dir DIR adds yours"
