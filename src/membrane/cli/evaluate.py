@@ -36,7 +36,7 @@ PARENT = ("fingerprint", "seed")
 
 @dataclass(frozen=True)
 class Subject:
-    """What is evaluated: a run, or one checkpoint file.
+    """A run, or one checkpoint file, that is evaluated.
 
     Arguments:
         path: what was typed.
