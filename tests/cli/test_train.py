@@ -181,13 +181,19 @@ def test_hydra_reads_a_quoted_text_as_it_was() -> None:
         assert str(getattr(value, "text", value)) == text
 
 
-def test_hydra_runs_one_job_or_each_of_a_sweep(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_hydra_runs_one_job_or_each_of_a_sweep_and_can_be_asked_meanwhile(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
-    seen: list[DictConfig] = []
-    hand_to_hydra(shared_composer(), ["++seed=3"], False, seen.append)
-    assert [composed.seed for composed in seen] == [3]
-    hand_to_hydra(shared_composer(), ["++seed=4,5", f"hydra.sweep.dir={tmp_path}/sweep"], True, seen.append)
-    assert [composed.seed for composed in seen] == [3, 4, 5]
+    seen: list[tuple[int, bool]] = []
+
+    def task(composed: DictConfig) -> None:
+        seen.append((composed.seed, GlobalHydra.instance().is_initialized()))
+
+    hand_to_hydra(shared_composer(), ["++seed=3"], False, task)
+    assert seen == [(3, True)]
+    hand_to_hydra(shared_composer(), ["++seed=4,5", f"hydra.sweep.dir={tmp_path}/sweep"], True, task)
+    assert seen == [(3, True), (4, True), (5, True)]
     assert not GlobalHydra.instance().is_initialized()
 
 

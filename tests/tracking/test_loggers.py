@@ -4,10 +4,16 @@ import hashlib
 import logging
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
+import wandb
+from configurations import configured
 
-from membrane.tracking.loggers import Tracker, wandb_id
+from membrane.schema import Config
+from membrane.schema.training import Wandb
+from membrane.tracking.loggers import Tracker, build_wandb_logger, logged_in, wandb_id
 
 
 def test_the_identity_is_a_hash_of_what_a_run_is() -> None:
@@ -56,6 +62,124 @@ def test_offline_wandb_keeps_the_run_beside_its_results(small: Callable[..., int
     run = kept[0].parents[2]
     assert (run / "result.json").exists()
     assert kept[0].stem.removeprefix("run-") == wandb_id("digits", run.parent.name, 0, 0)
+
+
+@pytest.fixture
+def services(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Return what is asked of Weights & Biases, in order; its service answers nobody."""
+    calls: list[str] = []
+
+    def start(**settings: Any) -> SimpleNamespace:
+        calls.append(settings["mode"])
+        if settings["mode"] == "online":
+            raise ConnectionError("the service is down")
+        return SimpleNamespace(experiment=None, settings=settings)
+
+    monkeypatch.setattr("membrane.tracking.loggers.WandbLogger", start)
+    monkeypatch.setattr(wandb, "setup", lambda settings: None)
+    monkeypatch.setattr(wandb, "teardown", lambda: calls.append("teardown"))
+    monkeypatch.delenv("WANDB_MODE")
+    return calls
+
+
+def started(config: Config) -> Any:
+    assert isinstance(config.logger, Wandb)
+    return build_wandb_logger(config, config.logger, {"saved": 1}, Path("run"), "0123456789ab", 2)
+
+
+@pytest.mark.parametrize(
+    ("mode", "key", "calls"),
+    [
+        (None, None, ["offline"]),
+        (None, "a-key", ["online", "teardown", "offline"]),  # without the teardown its service would keep the id
+        ("offline", "a-key", ["offline"]),
+        ("disabled", "a-key", ["disabled"]),
+        ("online", "a-key", ["online", "teardown", "offline"]),
+    ],
+)
+def test_wandb_is_asked_only_if_someone_is_logged_in_and_else_keeps_the_run_offline(
+    mode: str | None,
+    key: str | None,
+    calls: list[str],
+    services: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    for name, value in (("WANDB_MODE", mode), ("WANDB_API_KEY", key)):
+        if value is not None:
+            monkeypatch.setenv(name, value)
+    monkeypatch.setattr(wandb, "api", SimpleNamespace(api_key=None))
+    with caplog.at_level(logging.INFO):
+        settings = started(configured("logger=wandb", "logger.project=mine", "seed=3", "name=x")).settings
+    assert services == calls
+    lines = {
+        ("offline",): ["wandb: not logged in, so this run is kept offline; `wandb sync` sends it later"],
+        ("online", "teardown", "offline"): [
+            "wandb: the service is down; this run is kept offline, `wandb sync` sends it later"
+        ],
+    }
+    assert caplog.messages == ([] if mode in ("offline", "disabled") else lines[tuple(calls)])
+    about = {"project": "mine", "name": "x-seed3", "group": "0123456789ab", "config": {"saved": 1}, "save_dir": "run"}
+    assert {name: settings[name] for name in about} == about
+    assert settings["id"] == wandb_id("x", "0123456789ab", 3, 2)
+
+
+def test_a_key_that_wandb_has_kept_is_a_login(monkeypatch: pytest.MonkeyPatch) -> None:
+    for key, expected in (("kept", True), (None, False), ("", False)):
+        monkeypatch.setattr(wandb, "api", SimpleNamespace(api_key=key))
+        assert logged_in() is expected
+
+
+def test_a_tracker_is_started_once_and_is_told_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[Any] = []
+    logger = SimpleNamespace(
+        experiment=None,
+        log_metrics=lambda values, step=None: calls.append((values, step)),
+        finalize=calls.append,
+    )
+
+    def start() -> Any:
+        calls.append("start")
+        return logger
+
+    tracker = Tracker(start, "mine")
+    tracker.metrics({"a": 1.0}, 1)
+    tracker.metrics({"a": 2.0}, 2)
+    tracker.result({"b": 3.0}, [])
+    tracker.finish("failed")
+    tracker.finish("success")
+    tracker.metrics({"a": 4.0}, 3)
+    assert calls == ["start", ({"a": 1.0}, 1), ({"a": 2.0}, 2), ({"b": 3.0}, None), "failed"]
+
+
+@pytest.mark.parametrize(("status", "code"), [("success", 0), ("failed", 1)])
+def test_wandb_is_told_the_scores_the_figures_and_how_the_run_ended(
+    status: str, code: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[Any] = []
+
+    class Logger:
+        experiment = SimpleNamespace(
+            summary=SimpleNamespace(update=lambda values: calls.append(("summary", values))),
+            log=lambda images: calls.append(("images", images)),
+            finish=lambda exit_code: calls.append(("finish", exit_code)),
+        )
+
+        def finalize(self, status: str) -> None:
+            calls.append(("finalize", status))
+
+    monkeypatch.setattr("membrane.tracking.loggers.WandbLogger", Logger)
+    monkeypatch.setattr(wandb, "Image", lambda path: f"image of {path}")
+    tracker = Tracker(Logger, "wandb")
+    tracker.begin()
+    tracker.result({"test/acc": 0.5}, [Path("figures/raster.png")])
+    tracker.finish(status)
+    assert calls == [
+        ("summary", {"test/acc": 0.5}),
+        ("images", {"figures/raster": "image of figures/raster.png"}),
+        ("finalize", status),
+        ("finish", code),
+    ]
 
 
 def test_tensorboard_has_the_same_numbers(small: Callable[..., int]) -> None:
