@@ -188,7 +188,7 @@ def test_rates_are_those_of_the_last_validation_up_to_each_samples_length(tmp_pa
     for batches, rate in (
         ([batch(0.0)], 0.0),
         ([batch(1.0), batch(0.5)], 6 / 8),
-        ([batch(0.5, 1.0, lengths=[1, 3])], 3 / 4),  # at 0.5 the first spike comes at the second timestep
+        ([batch(0.5, 1.0, lengths=[1, 2])], 2 / 3),  # at 0.5 the first spike comes at the second timestep
     ):
         validate(recorder, its_trainer, its_learner, *batches)
         its_learner.framework(its_learner.model, batch(0.0).x)  # outside validation nothing is counted
