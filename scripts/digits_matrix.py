@@ -4,7 +4,7 @@ RUNS is the folder of records_models.sh, with a folder for each row; what stands
 """
 
 import json
-import sys
+from argparse import ArgumentParser
 from pathlib import Path
 from typing import Any
 
@@ -42,9 +42,11 @@ def line_of(runs: list[tuple[dict[str, Any], str]]) -> str:
 
 
 def main(runs: Path, out: Path) -> None:
-    """Write both files from the rows that there are."""
+    """Write both files from the rows that there are. Ends with a line if there is none."""
     folders = [runs / f"{model}_{framework}" for model in MODELS for framework in FRAMEWORKS]
     rows = [row for row in map(runs_of, folders) if row]
+    if not rows:
+        raise SystemExit(f"{runs}: no finished run of the matrix lies there; nothing was written")
     lines = [f"{json.dumps(result)}\n" for row in rows for result, _ in row]
     (out / "digits_matrix.jsonl").write_text("".join(lines))
     page = (out / "digits_matrix.md").read_text().splitlines()
@@ -54,4 +56,8 @@ def main(runs: Path, out: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), Path(sys.argv[2]))
+    parser = ArgumentParser(description=__doc__)
+    parser.add_argument("runs", metavar="RUNS", type=Path)
+    parser.add_argument("out", metavar="OUT", type=Path)
+    paths = parser.parse_args()
+    main(paths.runs, paths.out)

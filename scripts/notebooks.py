@@ -1,6 +1,7 @@
 """Executes the text of the notebooks and writes them beside it: ``python scripts/notebooks.py``."""
 
 import tempfile
+from argparse import ArgumentParser
 from pathlib import Path
 
 import jupytext
@@ -24,6 +25,7 @@ def executed(text: Path) -> nbformat.NotebookNode:
 
 
 if __name__ == "__main__":
+    ArgumentParser(description=__doc__).parse_args()
     use_source()
     for text in sorted(NOTEBOOKS.glob("*.py")):
         nbformat.write(executed(text), text.with_suffix(".ipynb"))

@@ -3,6 +3,18 @@
 # PYTHON, WORK and OUT in the environment name another interpreter, folder of runs and folder of records.
 set -euo pipefail
 shopt -s nullglob
+for argument in "$@"; do # of the script that reads this one
+  case $argument in
+    -h | --help)
+      sed -n '2,/^[^#]/s/^# \{0,1\}//p' "$0"
+      exit 0
+      ;;
+    -c | --cfg* | -i | --info* | --hydra-help)
+      echo "${0##*/}: $argument prints and trains nothing, so there is nothing to record" >&2
+      exit 2
+      ;;
+  esac
+done
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 python=${PYTHON:-.venv/bin/python}
 work=${WORK:-runs/records}/$(basename "$0" .sh)

@@ -158,3 +158,23 @@ def test_every_script_says_what_it_is_for() -> None:
         assert re.match(r"# [A-Z]", lines[1])
         assert os.access(script, os.X_OK)
         assert subprocess.run(["bash", "-n", script], check=False).returncode == 0
+
+
+@pytest.mark.parametrize("name", ["records_run", "records_models", "records_bench", "records_survive"])
+def test_a_script_that_is_asked_for_help_runs_and_writes_nothing(name: str, tmp_path: Path) -> None:
+    for argument, code in (("--help", 0), ("-h", 0), ("--cfg", 2), ("--info", 2)):
+        records = Records(tmp_path, name, [])
+        assert records.start(argument) == (code, [])
+        assert not (tmp_path / "work").exists()
+        assert not records.out.exists()
+
+
+def test_a_matrix_without_runs_leaves_the_table_alone(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, ROOT / "scripts" / "digits_matrix.py", tmp_path, tmp_path],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, list(tmp_path.iterdir())) == (1, [])
+    assert "no finished run of the matrix lies there; nothing was written" in done.stderr
