@@ -119,7 +119,17 @@ def test_the_way_of_a_batch_has_six_stops() -> None:
     way = text[text.index("## The way of a batch") : text.index("## Further")]
     stops = re.findall(r"`([\w/]+\.py)` ?(?:→|\()", way)
     assert len(stops) == 6
-    assert all((ROOT / "src" / "membrane" / stop).is_file() or (ROOT / stop).is_file() for stop in stops)
+    assert stops[0] == "train.py"
+    assert all((ROOT / "src" / "membrane" / stop).is_file() for stop in stops[1:])
+    # each step of the way is an import in the code; between the command and the run stands the function that Hydra calls
+    for caller, called in [
+        ("cli/train.py", "membrane.sweep.task"),
+        ("sweep/task.py", "membrane.training.run"),
+        ("training/run.py", "membrane.data.feed.module"),
+        ("training/run.py", "membrane.learner"),
+        ("learner.py", "membrane.framework"),
+    ]:
+        assert f"from {called} import" in (ROOT / "src" / "membrane" / caller).read_text()
 
 
 def test_the_example_of_extending_trains(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

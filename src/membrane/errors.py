@@ -25,12 +25,16 @@ class RunFailed(Exception):
 
 
 class Stopped(BaseException):
-    """The process was told to stop; ``saved`` says whether the run can go on from a checkpoint."""
+    """The process was told to stop.
 
-    def __init__(self, why: str, code: int, saved: bool = False) -> None:
+    ``saved``: a checkpoint was written, from which the run goes on. ``earlier``: none was, but an earlier one is there.
+    """
+
+    def __init__(self, why: str, code: int, saved: bool = False, earlier: bool = False) -> None:
         super().__init__(why)
         self.why = why
         self.code = RESUMABLE if saved else code
+        self.earlier = earlier
 
     @property
     def saved(self) -> bool:

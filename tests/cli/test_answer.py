@@ -27,6 +27,11 @@ ENDINGS: list[tuple[BaseException, int, str]] = [
         143,
         "membrane: stopped by SIGTERM without a checkpoint; start it again to run it anew\n",
     ),
+    (
+        Stopped("SIGINT", 130, earlier=True),
+        130,
+        "membrane: stopped by SIGINT at once; start it again to go on from its last checkpoint\n",
+    ),
     (Stopped("SIGINT", 130), 130, "membrane: stopped by SIGINT without a checkpoint; start it again to run it anew\n"),
     (KeyboardInterrupt(), 130, "membrane: stopped\n"),
     (KeyboardInterrupt("nothing was written"), 130, "membrane: stopped; nothing was written\n"),

@@ -1,41 +1,25 @@
-"""What a run says of itself at its start."""
+"""How many samples the printed intervals are of."""
+
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
-from configurations import configured
-from torch import nn
 
-from membrane.neurons import make_neuron
-from membrane.neurons.learnable_threshold import ATIF, IFSRL
-from membrane.schema import GROUPS
-from membrane.training.assembly import build_model
-from membrane.training.results import has_neuron, other_than_published
-
-PUBLISHED = "was published with surrogate=sigmoid surrogate.alpha=1"
+from membrane.config.check import check
+from membrane.training.results import measured_samples
 
 
 @pytest.mark.parametrize(
-    ("typed", "line"),
+    ("debug", "expected"),
     [
-        (("neuron=lif",), ""),
-        (("neuron=atif",), f"sigmoid, alpha 4.0; atif {PUBLISHED}"),
-        (("neuron=ifsrl", "surrogate=atan"), f"atan, alpha 2.0; ifsrl {PUBLISHED}"),
-        (("neuron=atif", "surrogate=sigmoid", "surrogate.alpha=1"), ""),
+        (None, {"val": 200, "test": 500}),
+        ({"batches": 2}, {"val": 128, "test": 128}),
+        ({"batches": 4}, {"val": 200, "test": 256}),
     ],
 )
-def test_a_surrogate_that_is_not_the_papers_is_named(typed: tuple[str, ...], line: str) -> None:
-    config = configured(*typed)
-    assert config.surrogate is not None
-    assert other_than_published(config.neuron, config.surrogate) == line
-
-
-@pytest.mark.parametrize("own", [ATIF, IFSRL])
-def test_the_published_surrogate_is_the_one_that_the_class_takes_by_itself(own: type[nn.Module]) -> None:
-    [node] = [each for each in GROUPS["neuron"][1] if each.public.endswith(f".{own.__name__}")]
-    function = make_neuron(own, None).surrogate_function
-    assert node.published_with == (type(function).__name__.lower(), {"alpha": function.alpha})  # type: ignore[attr-defined]
-
-
-def test_a_model_without_the_neuron_that_was_chosen_is_noticed() -> None:
-    config = configured("model=smlp", "neuron=plif")
-    assert has_neuron(config, build_model(config))
-    assert not has_neuron(configured("model=smlp", "neuron=lif"), build_model(config))
+def test_a_debug_run_measures_a_few_batches_of_each_part(
+    debug: dict[str, int] | None, expected: dict[str, int], raw: dict[str, Any]
+) -> None:
+    config = check({**raw, "batch_size": 64, "debug": debug} if debug else {**raw, "batch_size": 64})
+    parts = {"train": (range(1000), None), "val": (range(200), None), "test": (range(500), None)}
+    assert measured_samples(config, cast("Any", SimpleNamespace(parts=parts))) == expected

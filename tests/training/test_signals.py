@@ -74,3 +74,22 @@ def test_a_signal_of_the_cluster_ends_a_run_with_a_checkpoint(
     stopped_well(signal.SIGUSR1, capsys.readouterr().err)
     [last] = Path("runs").glob("digits/*/seed0/checkpoints/last.ckpt")
     assert checkpoints.read_checkpoint(last)["global_step"] == 26
+
+
+def test_a_second_ctrl_c_says_that_an_earlier_checkpoint_is_there(
+    membrane: Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    step = Learner.training_step
+
+    def interrupted_twice(self: Learner, *arguments: Any) -> Any:
+        if self.global_step == 25:  # epochs have 20
+            os.kill(os.getpid(), signal.SIGINT)
+            os.kill(os.getpid(), signal.SIGINT)
+        return step(self, *arguments)
+
+    monkeypatch.setattr(Learner, "training_step", interrupted_twice)
+    assert membrane(*LONG) == 130
+    line = "membrane: stopped by SIGINT at once; start it again to go on from its last checkpoint"
+    assert line in capsys.readouterr().err
+    [last] = Path("runs").glob("digits/*/seed0/checkpoints/last.ckpt")
+    assert checkpoints.read_checkpoint(last)["global_step"] == 20

@@ -18,6 +18,7 @@ from membrane.bench.record import Spread, spread
 from membrane.config.check import check, resolved
 from membrane.config.composer import Composer
 from membrane.data.feed.batch import Batch
+from membrane.errors import ConfigError
 from membrane.learner import Learner
 from membrane.schema import Config
 from membrane.tracking.log import silence_libraries
@@ -112,4 +113,8 @@ def print_overhead(overrides: Sequence[str]) -> None:
 
 
 if __name__ == "__main__":
-    print_overhead(sys.argv[1:])
+    try:
+        print_overhead(sys.argv[1:])
+    except ConfigError as error:
+        print(f"membrane: {error}", file=sys.stderr)
+        sys.exit(2)

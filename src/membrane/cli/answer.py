@@ -72,10 +72,18 @@ def code_and_line(error: BaseException) -> tuple[int, str | None]:
         case DataError() | Occupied() | RunFailed():
             return 1, str(error)
         case Stopped():
-            saved, then = ("with a checkpoint", "go on") if error.saved else ("without a checkpoint", "run it anew")
-            return error.code, f"stopped by {error.why} {saved}; start it again to {then}"
+            return error.code, f"stopped by {error.why} {how_to_go_on(error)}"
         case KeyboardInterrupt():
             return 130, "; ".join(["stopped", *map(str, error.args)])
         case ModuleNotFoundError() if error.name and error.name.partition(".")[0] != "membrane":
             return 1, f"{error.name} is not installed here; `make setup`, then `source .venv/bin/activate`"
     return 1, None
+
+
+def how_to_go_on(stopped: Stopped) -> str:
+    """Return what a run that was stopped has saved, and what starting it again does."""
+    if stopped.saved:
+        return "with a checkpoint; start it again to go on"
+    if stopped.earlier:
+        return "at once; start it again to go on from its last checkpoint"
+    return "without a checkpoint; start it again to run it anew"

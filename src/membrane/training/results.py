@@ -4,6 +4,7 @@ import logging
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -125,7 +126,11 @@ def announce(folder: RunFolder, config: Config, data: DataModule, learner: Learn
         log.warning("neuron: the model has no %s, so neuron=… changes nothing", config.neuron.name_of_choice)
     log.info("augmentation: %s", learner.augmentation.describe())
     log.info("precision: %s%s", config.precision, ", channels last" if config.trainer.channels_last else "")
-    if mixes_timesteps(learner.model) and config.framework.name_of_choice.startswith("multistep"):
+    if (
+        config.neuron.spiking
+        and mixes_timesteps(learner.model)
+        and config.framework.name_of_choice.startswith("multistep")
+    ):
         log.info("batch norm: in training, multi-step normalises over T·N at once, single-step at each timestep")
     for line in length_warnings(config, len(samples)) if config.debug is None else ():
         log.warning("%s", line)
@@ -211,6 +216,13 @@ def result_metrics(fit: Fit, tests: Mapping[str, Any], table: Path) -> dict[str,
     return metrics
 
 
+def measured_samples(config: Config, data: DataModule) -> dict[str, int]:
+    """Return the numbers of samples that validation and test looked at: a debug run takes a few batches of each."""
+    batches = config.debug.batches if config.debug else None
+    most = inf if batches is None else batches * config.batch_size
+    return {part: int(min(len(data.parts[part][0]), most)) for part in ("val", "test")}
+
+
 def finish(
     folder: RunFolder,
     config: Config,
@@ -240,8 +252,7 @@ def finish(
     durable.write_whole(folder.path / "outputs" / "test.npz", lambda file: np.savez_compressed(file, **outputs))
     tracker.result(metrics, draw_run_figures(folder, config, learner, data) if config.figures else [])
     tracker.finish("success")
-    samples = {part: len(data.parts[part][0]) for part in ("val", "test")}
-    console().print(results_table(printable(metrics), samples))
+    console().print(results_table(printable(metrics), measured_samples(config, data)))
     if folder.debug:
         log.info("debug run: no result is kept; its files are in %s", folder.path)
         return

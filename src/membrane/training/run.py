@@ -62,8 +62,9 @@ def run(config: Config, composed: DictConfig, stop: Stop) -> None:
             with log_to_file(folder.path / "run.log"), recorded_failure(folder):
                 train(config, saved_config, folder, stop)
         except Stopped as stopped:
-            saved = folder.has_checkpoint() and not stop.insisted
-            raise stopped if stopped.saved or not saved else Stopped(stopped.why, stopped.code, saved) from None
+            if stopped.saved or not folder.has_checkpoint():
+                raise
+            raise Stopped(stopped.why, stopped.code, saved=not stop.insisted, earlier=stop.insisted) from None
 
 
 def train(config: Config, saved_config: dict[str, Any], folder: RunFolder, stop: Stop) -> None:
