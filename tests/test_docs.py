@@ -121,7 +121,7 @@ def test_the_way_of_a_batch_has_six_stops() -> None:
     assert len(stops) == 6
     assert stops[0] == "train.py"
     assert all((ROOT / "src" / "membrane" / stop).is_file() for stop in stops[1:])
-    # each step of the way is an import in the code; between the command and the run stands the function that Hydra calls
+    # each step is an import in the code; between the command and the run stands the function that Hydra calls
     for caller, called in [
         ("cli/train.py", "membrane.sweep.task"),
         ("sweep/task.py", "membrane.training.run"),
