@@ -179,6 +179,8 @@ class Trainer(Settings):
     torch's convolutions there do. All three change roundings.
 
     ``accumulate`` batches make an optimiser step, fewer at the end of an epoch; all samples of a step count the same.
+    ``last_batch`` keeps a short last batch of an epoch, drops it, or joins it to the one before.
+
     A ``monitor`` that is not set is the first of the task's `MONITORS`.
     """
 
@@ -199,6 +201,7 @@ class Trainer(Settings):
     channels_last: bool = LATER(default=False)
     compile: bool = LATER(default=False)
     tf32: bool = LATER(default=False)
+    last_batch: Literal["keep", "drop", "join"] = LATER(default="keep")
 
 
 class Callback(Node):

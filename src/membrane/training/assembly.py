@@ -216,6 +216,7 @@ def build_data(config: Config, learner: Learner, pieces: int = 1) -> DataModule:
         protocol=config.protocol,
         batch_size=config.batch_size,
         pieces=pieces,
+        last_batch=config.trainer.last_batch,
         seed=config.seed,
         validation=dataset.validation,
         split_seed=dataset.split_seed,

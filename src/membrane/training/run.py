@@ -38,6 +38,7 @@ from membrane.training.evaluation import test_checkpoints
 from membrane.training.initial import copy_from, start_from
 from membrane.training.memory import halve_pieces, micro_batch_size, out_of_memory, reuse_large_memory
 from membrane.training.run_length import average_is_young
+from membrane.training.smallest_batch import refuse_batch_of_one
 
 log = logging.getLogger(__name__)
 
@@ -132,6 +133,9 @@ def learner_and_data(
     data.setup()
     if resumed is None:  # an attempt that did not come to its first checkpoint may have left its table
         (folder.path / "metrics.csv").unlink(missing_ok=True)
+    if not config.finish:
+        part = data.training_part
+        refuse_batch_of_one(config, learner.framework, len(part), list(part.x.shape[1:]), pieces)
     learner.scale = float(data.training_part.scale)
     learner.augmentation.fit(data.training_part.valid_x(), data.training_part.scale)
     return learner, data

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from math import ceil, prod
 
+from membrane.data.feed.batch import batch_sizes
 from membrane.schema import Config
 from membrane.schema.training import EMA, ConstantEMA
 from membrane.training.averaging import warmed_decay
@@ -15,7 +16,8 @@ WARMED = 100
 
 def length_warnings(config: Config, samples: int) -> Iterator[str]:
     """Yield a line for each setting that needs a longer run, trained on so many samples an epoch."""
-    steps = config.epochs * ceil(ceil(samples / config.batch_size) / config.trainer.accumulate)
+    batches = len(batch_sizes(samples, config.batch_size, config.trainer.last_batch))
+    steps = config.epochs * ceil(batches / config.trainer.accumulate)
     for name, node in config.callbacks.items():
         if isinstance(node, EMA) and (line := ema_warning(node, steps)) is not None:
             yield f"callbacks.{name}{line}"

@@ -22,6 +22,24 @@ class Batch(NamedTuple):
     weight: float = 1.0
 
 
+def batch_sizes(samples: int, batch_size: int, last: str = "keep") -> list[int]:
+    """Return the sizes of an epoch's batches.
+
+    ``last`` says what becomes of a short last batch: ``keep`` leaves it as it is, ``drop`` leaves it out, ``join`` adds
+    its samples to the batch before. One that is the only batch is always kept.
+
+    >>> batch_sizes(7, 3), batch_sizes(7, 3, "drop"), batch_sizes(7, 3, "join")
+    ([3, 3, 1], [3, 3], [3, 4])
+    """
+    whole, rest = divmod(samples, batch_size)
+    sizes = [batch_size] * whole
+    if rest and (last == "keep" or not whole):
+        sizes.append(rest)
+    elif rest and last == "join":
+        sizes[-1] += rest
+    return sizes
+
+
 def step_weights(sizes: Sequence[int], accumulate: int) -> list[float]:
     """Return the weight of each batch of an epoch, from their numbers of samples in order.
 

@@ -7,13 +7,13 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from membrane.data.feed.batch import Batch
+from membrane.data.feed.batch import Batch, batch_sizes
 from membrane.data.feed.workers import Workers
 from membrane.data.samples import Samples
 
 
 class Batches:
-    """Iterates over batches [N,…] of samples; the last one may be short.
+    """Iterates over batches [N,…] of samples; the last one may have another size.
 
     ``state_dict`` and ``load_state_dict`` are Lightning's protocol for a loader that resumes in the middle of an epoch.
 
@@ -29,6 +29,7 @@ class Batches:
             whole one. A batch of fewer samples comes in as many pieces as it has samples.
         weigh: numbers of samples of an epoch's batches (or pieces) → `Batch.weight` of each; called at the first batch
             of an iteration. None: they weigh 1.
+        last: what becomes of a short last batch, as in `batch_sizes`; ``keep`` by default.
     """
 
     def __init__(
@@ -42,6 +43,7 @@ class Batches:
         workers: Workers | None = None,
         pieces: int = 1,
         weigh: Callable[[Sequence[int]], Sequence[float]] | None = None,
+        last: str = "keep",
     ) -> None:
         self.samples = samples
         self.index = index
@@ -52,12 +54,12 @@ class Batches:
         self.workers = workers
         self.pieces = pieces
         self.weigh = weigh
+        self.sizes = batch_sizes(len(samples), batch_size, last)
         self.start = 0
         self.step = 0
 
     def __len__(self) -> int:
-        whole, rest = divmod(len(self.samples), self.batch_size)
-        return whole * self.pieces + min(rest, self.pieces)
+        return sum(min(size, self.pieces) for size in self.sizes)
 
     def __iter__(self) -> Iterator[Batch]:
         # a generator, so that start and epoch are read at the first batch: Lightning calls iter() earlier
@@ -91,7 +93,7 @@ class Batches:
 
     def split_steps(self, column: Tensor) -> tuple[Tensor, ...]:
         """Split an epoch's column [n] into those of its steps, [N] each."""
-        batches = torch.split(column, self.batch_size)
+        batches = torch.split(column[: sum(self.sizes)], self.sizes)
         if self.pieces == 1:
             return batches
         return tuple(part for batch in batches for part in torch.tensor_split(batch, min(self.pieces, len(batch))))

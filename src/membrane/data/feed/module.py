@@ -48,6 +48,7 @@ class DataModule(L.LightningDataModule):
             both too, and reads the test set after every epoch.
         batch_size: N, over all pieces.
         pieces: parts in which each training batch comes, more than 1 if the device cannot hold a whole one.
+        last_batch: what becomes of a short last training batch: ``keep`` (the default), ``drop`` or ``join``.
         seed: the run's seed; the order of an epoch comes from the stream (seed, ``order``, epoch).
         validation: share of the training data that ``val_best`` takes for validation, if there is no official part;
             0.15 by default. Whole recordings and groups are taken.
@@ -71,6 +72,7 @@ class DataModule(L.LightningDataModule):
         protocol: str,
         batch_size: int,
         pieces: int = 1,
+        last_batch: str = "keep",
         seed: int,
         validation: float = VALIDATION,
         split_seed: int = 0,
@@ -90,6 +92,7 @@ class DataModule(L.LightningDataModule):
         self.protocol = protocol
         self.batch_size = batch_size
         self.pieces = pieces
+        self.last_batch = last_batch
         self.seed = seed
         self.validation = validation
         self.split_seed = split_seed
@@ -203,8 +206,8 @@ class DataModule(L.LightningDataModule):
         if before is not None:
             transform = lambda batch, epoch, step: before(batch, training, epoch, step)  # noqa: E731
         epoch = self.epoch if training else lambda: -1
-        pieces, weigh = (self.pieces, self.weigh) if training else (1, None)
-        return Batches(samples, index, self.batch_size, order, transform, epoch, workers, pieces, weigh)
+        pieces, weigh, last = (self.pieces, self.weigh, self.last_batch) if training else (1, None, "keep")
+        return Batches(samples, index, self.batch_size, order, transform, epoch, workers, pieces, weigh, last)
 
     def weigh(self, sizes: Sequence[int]) -> list[float]:
         """Return the weights of an epoch's training batches, grouped into steps as the trainer does.
