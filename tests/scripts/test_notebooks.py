@@ -1,5 +1,6 @@
 """The notebooks: what is committed is the text beside it, executed, and the text still executes."""
 
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,13 @@ def shown(notebook: Any) -> list[set[str]]:
     return [{kind for output in cell for kind in output.get("data", {"text": ""})} for cell in outputs]
 
 
+def epochs(notebook: Any) -> list[str]:
+    """How each line of an epoch begins, as `epoch 0/9`: what stands behind depends on the machine and its speed."""
+    outputs = [output for cell in notebook.cells if cell.cell_type == "code" for output in cell.outputs]
+    text = "\n".join(output.get("text") or output.get("data", {}).get("text/plain", "") for output in outputs)
+    return re.findall(r"^epoch +\d+/\d+", text, re.MULTILINE)
+
+
 @pytest.mark.parametrize("text", TEXTS, ids=lambda path: path.stem)
 def test_a_notebook_is_its_text_executed(text: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(ROOT / "scripts")
@@ -36,6 +44,7 @@ def test_a_notebook_is_its_text_executed(text: Path, tmp_path: Path, monkeypatch
     assert sources(committed) == sources(jupytext.read(text)), "write it anew: python scripts/notebooks.py"
     anew = executed(text)  # raises if a cell does
     assert shown(anew) == shown(committed)
+    assert epochs(anew) == epochs(committed) != [], "write it anew: python scripts/notebooks.py"
     assert any("image/png" in kinds for kinds in shown(anew))
     assert sys.modules["notebooks"].__file__ == str(ROOT / "scripts" / "notebooks.py")
 
