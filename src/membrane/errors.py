@@ -1,5 +1,8 @@
 """Errors that a command answers with one line for the person at the keyboard."""
 
+import traceback
+from pathlib import Path
+
 RESUMABLE = 75
 """The exit code of a run that stopped with a checkpoint: start it again."""
 
@@ -46,3 +49,21 @@ def one_line(error: BaseException) -> str:
     """Return the first line of a library's error, or the name of its class if its message is empty."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return lines[0] if lines else type(error).__name__
+
+
+def located_line(error: BaseException, package: str) -> str:
+    """Return ``my_package.py, line 12: ValueError: …``: an error, and the last line of a package that it came through.
+
+    The line's place is left out if the error came through no code of the top-level ``package``.
+    """
+    message = f"{type(error).__name__}: {one_line(error)}" if str(error).strip() else type(error).__name__
+    if isinstance(error, SyntaxError) and error.filename:  # while its file is imported, which has no frame yet
+        return f"{Path(error.filename).name}, line {error.lineno}: {type(error).__name__}: {error.msg}"
+    place = ""
+    for frame, line in traceback.walk_tb(error.__traceback__):
+        module = str(frame.f_globals.get("__name__"))
+        if module.partition(".")[0] == package:
+            file = Path(frame.f_code.co_filename)
+            depth = module.count(".") + 1 + (file.name == "__init__.py")
+            place = f"{'/'.join(file.parts[-depth:])}, line {line}: "
+    return place + message

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from membrane.config.messages import nearest
-from membrane.errors import ConfigError, one_line
+from membrane.errors import ConfigError, located_line, one_line
 from membrane.schema import GROUPS, Node
 
 ADMITTED: Mapping[str, type[Node]] = {node.public: node for _, nodes in GROUPS.values() for node in nodes}
@@ -73,6 +73,11 @@ def admitted_class(target: str, trust: Sequence[str] = ()) -> type[Any]:
     except (ImportError, AttributeError) as error:
         hint = "; is its folder on PYTHONPATH?" if isinstance(error, ModuleNotFoundError) else ""
         raise ConfigError(f"{target} cannot be imported: {one_line(error)}{hint}") from None
+    except Exception as error:  # of the user's module, while it is imported
+        if target in ADMITTED:
+            raise
+        line = located_line(error, target.partition(".")[0])
+        raise ConfigError(f"{target} cannot be imported: {line}") from error
     expected = (ADMITTED[target].defined or target) if target in ADMITTED else target
     actual = f"{getattr(named, '__module__', '?')}.{getattr(named, '__qualname__', '?')}"
     if not inspect.isclass(named):

@@ -1,16 +1,36 @@
 """From a node of the configuration to the object that it describes."""
 
 import inspect
+import sys
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeVar
 
-from membrane.config.admission import admitted_class
-from membrane.errors import ConfigError, one_line
+from membrane.config.admission import ADMITTED, admitted_class
+from membrane.errors import ConfigError, DataError, located_line, one_line
 from membrane.schema import Node
+
+T = TypeVar("T")
 
 
 def build(node: Node, trust: Sequence[str] = (), **arguments: Any) -> Any:
     """Build the object that a node describes, with further constructor ``arguments``.
+
+    Raises ConfigError as `class_and_arguments`, or, with file and line, if the constructor of a user's class fails.
+    """
+    built_class, values = class_and_arguments(node, trust, **arguments)
+    try:
+        return built_class(**values)
+    except (ConfigError, DataError):
+        raise
+    except Exception as error:
+        if node.target in ADMITTED:
+            raise
+        line = located_line(error, node.target.partition(".")[0])
+        raise ConfigError(line if ", line " in line else f"{node.target}: {line}") from error
+
+
+def class_and_arguments(node: Node, trust: Sequence[str] = (), **arguments: Any) -> tuple[type[Any], dict[str, Any]]:
+    """Return the class of a node and all arguments of its constructor, without calling it.
 
     Raises ConfigError if the settings do not fit the class's signature, or set one of the ``arguments``.
     """
@@ -21,4 +41,28 @@ def build(node: Node, trust: Sequence[str] = (), **arguments: Any) -> Any:
         raise ConfigError(f"{node.target}: {one_line(error)}") from None
     for twice in arguments.keys() & settings.keys():
         raise ConfigError(f"{node.target}: {twice} is given by membrane and cannot be set")
-    return built_class(**arguments, **settings)
+    return built_class, {**arguments, **settings}
+
+
+def build_instance(base: type[T], node: Node, trust: Sequence[str] = (), **arguments: Any) -> T:
+    """Build the object that a node describes. Raises ConfigError as `build`, and if it is no ``base``."""
+    built = build(node, trust, **arguments)
+    if not isinstance(built, base):
+        raise ConfigError(f"{node.target} is no {public_name(base)}: inherit from that")
+    return built
+
+
+def build_callable(node: Node, trust: Sequence[str], parameters: str, **arguments: Any) -> Any:
+    """Build the object that a node describes. Raises ConfigError as `build`, and if it cannot be called."""
+    built = build(node, trust, **arguments)
+    if not callable(built):
+        raise ConfigError(f"{node.target} cannot be called: it needs a method __call__{parameters}")
+    return built
+
+
+def public_name(base: type[Any]) -> str:
+    """Return the shortest name under which a class can be imported, as ``torch.nn.Module``."""
+    parts = base.__module__.split(".")
+    modules = (".".join(parts[:count]) for count in range(1, len(parts) + 1))
+    module = next(name for name in modules if getattr(sys.modules.get(name), base.__name__, None) is base)
+    return f"{module}.{base.__name__}"

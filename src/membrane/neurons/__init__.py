@@ -9,9 +9,10 @@ from typing import Any
 
 from torch import nn
 
-from membrane.errors import ConfigError
+from membrane.errors import ConfigError, located_line
 from membrane.randomness import scoped
 
+LIBRARIES = ("torch", "spikingjelly", "membrane")
 HOMES = ("spikingjelly.activation_based.neuron.", "membrane.neurons.")
 
 
@@ -107,22 +108,37 @@ def make_neuron(
 def construct(
     neuron_class: Callable[..., nn.Module], arguments: Mapping[str, Any], parameters: Mapping[str, Any]
 ) -> nn.Module:
-    """Call a neuron's constructor. Raises ConfigError, with the ``parameters`` as they came, if it refuses one."""
-    name = class_name(neuron_class)
+    """Call a neuron's constructor. Raises ConfigError, with the ``parameters`` as they came, if it refuses one.
+
+    The error of a user's own constructor comes with its file and line.
+    """
     try:
         return neuron_class(**arguments)
-    except AssertionError as error:
-        settings = ", ".join(f"{key}={value}" for key, value in parameters.items())
-        raise ConfigError(f"{name} does not accept {settings}") from error
-    except ValueError as error:
-        raise ConfigError(f"{name}: {error}") from error
-    except TypeError as error:
-        # a constructor with **settings that sets one of its base's itself
-        twice = re.search(r"got multiple values for keyword argument '(\w+)'", str(error))
-        if twice is None:
+    except ConfigError:
+        raise
+    except Exception as error:
+        package = neuron_class.__module__.partition(".")[0]
+        own = "" if package in LIBRARIES else located_line(error, package)
+        line = construction_line(class_name(neuron_class), error, parameters)
+        if own:
+            line = f"{line} ({own})" if line and not isinstance(error, ValueError) else own
+        if not line:
             raise
-        setting = "surrogate" if twice[1] == "surrogate_function" else f"neuron.{twice[1]}"
-        raise ConfigError(f"{name} sets {twice[1]} itself, which it receives too: leave out {setting}") from error
+        raise ConfigError(line) from error
+
+
+def construction_line(name: str, error: Exception, parameters: Mapping[str, Any]) -> str:
+    """Return what is wrong with the ``parameters`` if a constructor's error tells; "" otherwise."""
+    if isinstance(error, AssertionError):
+        return f"{name} does not accept {', '.join(f'{key}={value}' for key, value in parameters.items())}"
+    if isinstance(error, ValueError):
+        return f"{name}: {error}"
+    # a constructor with **settings that sets one of its base's itself
+    twice = re.search(r"got multiple values for keyword argument '(\w+)'", str(error))
+    if twice is None or not isinstance(error, TypeError):
+        return ""
+    setting = "surrogate" if twice[1] == "surrogate_function" else f"neuron.{twice[1]}"
+    return f"{name} sets {twice[1]} itself, which it receives too: leave out {setting}"
 
 
 def accepted_parameters(neuron_class: Callable[..., nn.Module]) -> dict[str, Parameter]:

@@ -4,13 +4,17 @@ import hashlib
 import logging
 import os
 from collections.abc import Callable, Mapping, Sequence
+from inspect import signature
 from pathlib import Path
 from typing import Any, Literal
 
 from lightning.pytorch.loggers import Logger, TensorBoardLogger, WandbLogger
 
-from membrane.errors import one_line
-from membrane.schema import Config
+from membrane.config.admission import admitted_class
+from membrane.config.build import build, class_and_arguments, public_name
+from membrane.errors import ConfigError, one_line
+from membrane.schema import Config, Trusted
+from membrane.schema.training import Logger as LoggerNode
 from membrane.schema.training import TensorBoard, Wandb
 
 log = logging.getLogger(__name__)
@@ -34,10 +38,10 @@ class Tracker:
             self.attempt(lambda: self.touch(start()))
 
     def touch(self, logger: Logger | None) -> None:
-        """Open the logger's experiment: Lightning's loggers start when it is first read."""
+        """Open the logger's experiment if it has one: Lightning's own loggers start when it is first read."""
         self.logger = logger
-        if logger is not None:
-            _ = logger.experiment  # type: ignore[attr-defined]
+        if hasattr(type(logger), "experiment"):
+            _ = logger.experiment  # type: ignore[union-attr]
 
     def attempt(self, call: Callable[[], Any]) -> None:
         """Run a call to the logger, and drop the logger if it raises."""
@@ -82,9 +86,24 @@ def build_tracker(config: Config, saved_config: dict[str, Any], folder: Path, fi
             return build_wandb_logger(config, config.logger, saved_config, folder, fingerprint, reruns)
         if isinstance(config.logger, TensorBoard):
             return TensorBoardLogger(save_dir=folder, name="tensorboard", version="", default_hp_metric=False)
+        if isinstance(config.logger, Trusted):
+            return own_logger(config.logger, config.trust, folder)()
         return None
 
     return Tracker(start, config.logger.name_of_choice if config.logger else "csv")
+
+
+def own_logger(node: LoggerNode, trust: Sequence[str], folder: Path) -> Callable[[], Logger]:
+    """Return what builds a user's own logger, with the run's folder as ``save_dir`` if its constructor takes that.
+
+    Raises ConfigError as `build`, but for what the constructor raises when it is called.
+    """
+    takes_folder = "save_dir" in signature(admitted_class(node.target, trust)).parameters
+    arguments = {"save_dir": folder} if takes_folder else {}
+    logger_class, _ = class_and_arguments(node, trust, **arguments)
+    if not issubclass(logger_class, Logger):
+        raise ConfigError(f"{node.target} is no {public_name(Logger)}: inherit from that")
+    return lambda: build(node, trust, **arguments)
 
 
 def build_wandb_logger(

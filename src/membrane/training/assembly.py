@@ -16,10 +16,11 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.callbacks import Checkpoint
 from torch import Tensor, nn
 from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
 
 from membrane.augment.pipeline import Pipeline
 from membrane.config.admission import admitted_class
-from membrane.config.build import build
+from membrane.config.build import build, build_callable, build_instance
 from membrane.data.feed.module import DataModule
 from membrane.errors import ConfigError, one_line
 from membrane.fast.channels_last import lay_channels_last
@@ -35,8 +36,9 @@ from membrane.randomness import scoped
 from membrane.readout import Readout
 from membrane.runs.folder import RunFolder
 from membrane.runs.stopping import Stop
-from membrane.schema import Config
+from membrane.schema import Config, Trusted
 from membrane.tracking.log import silence_libraries
+from membrane.tracking.loggers import own_logger
 from membrane.training import checkpoints
 from membrane.training.checkpointing import KeepBestAndLast
 from membrane.training.initial import start_from
@@ -65,13 +67,25 @@ def rehearse(config: Config) -> None:
     if config.init is not None:
         start_from(config.init, learner.model)
     build_data(config, learner)
+    rehearse_own_code(config, learner)
     with silence_libraries():
         build_trainer(config, Path(), build_callbacks(config))
 
 
+def rehearse_own_code(config: Config, learner: Learner) -> None:
+    """Build and drop a user's own optimiser and schedule, which the fit builds; a logger is built only there.
+
+    Raises ConfigError if one cannot be built, or is of another kind.
+    """
+    if isinstance(config.optimizer, Trusted) or isinstance(config.scheduler, Trusted):
+        build_schedule(config, build_optimizer(config, learner.parameters()), 100 * config.epochs, config.epochs)
+    if isinstance(config.logger, Trusted):
+        own_logger(config.logger, config.trust, Path())
+
+
 def build_callbacks(config: Config) -> list[L.Callback]:
     """Build the callbacks that the configuration names."""
-    return [build(node, config.trust) for node in config.callbacks.values()]
+    return [build_instance(L.Callback, node, config.trust) for node in config.callbacks.values()]
 
 
 def build_checkpointing(
@@ -99,7 +113,7 @@ def build_checkpointing(
 def build_learner(config: Config) -> Learner:
     """Build the learner around the model."""
     model, classes = build_model(config), config.dataset.classes
-    readout = build(config.readout, config.trust)
+    readout = build_callable(config.readout, config.trust, "(outputs, lengths)")
     return Learner(
         model=model,
         framework=build_framework(config),
@@ -128,7 +142,8 @@ def build_model(config: Config) -> nn.Module:
     """
     dataset = config.dataset
     with scoped(config.seed, "initialisation"):
-        model: nn.Module = build(
+        model = build_instance(
+            nn.Module,
             config.model,
             config.trust,
             input_shape=dataset.shape,
@@ -163,7 +178,8 @@ def example_input(config: Config) -> Tensor:
 def build_loss(config: Config, readout: Readout) -> Loss:
     """Build the loss; one on the prediction has a parameter for the readout, or is called with (prediction, y)."""
     takes_readout = "readout" in accepted_parameters(admitted_class(config.loss.target, config.trust))
-    loss: Loss = build(config.loss, config.trust, **({"readout": readout} if takes_readout else {}))
+    arguments = {"readout": readout} if takes_readout else {}
+    loss: Loss = build_callable(config.loss, config.trust, "(prediction, y)", **arguments)
     return loss if takes_readout or not takes_prediction(loss) else OfPrediction(loss, readout)
 
 
@@ -183,21 +199,27 @@ def build_optimizer(config: Config, parameters: Iterable[nn.Parameter]) -> Optim
     arguments = signature(admitted_class(config.optimizer.target, config.trust)).parameters
     fusible = config.optimizer.choice and "fused" in arguments and config.trainer.clip_norm is None
     fused = {"fused": True} if fusible and all(each.is_cuda for each in params) else {}
-    optimizer: Optimizer = build(config.optimizer, config.trust, params=params, **fused)
-    return optimizer
+    return build_instance(Optimizer, config.optimizer, config.trust, params=params, **fused)
 
 
 def build_schedule(config: Config, optimizer: Optimizer, steps: int, epochs: int) -> dict[str, Any]:
     """Build the schedule, over ``steps`` or ``epochs`` as the configuration counts, as Lightning describes one."""
     node = config.scheduler
     per_epoch = steps / epochs if node.interval == "step" else 1
-    scheduler = schedule(
-        optimizer,
-        admitted_class(node.target, config.trust),
-        node.parameters(),
-        length=steps if node.interval == "step" else epochs,
-        warmup=round(node.warmup * per_epoch),
-    )
+    length, warmup = steps if node.interval == "step" else epochs, round(node.warmup * per_epoch)
+    scheduler_class, settings = admitted_class(node.target, config.trust), node.parameters()
+    if isinstance(node, Trusted):
+        takes_length = "length" in accepted_parameters(scheduler_class) and "length" not in settings
+        arguments = {"length": max(1, length - warmup)} if takes_length else {}
+        scheduler = schedule(
+            optimizer,
+            lambda given: build_instance(LRScheduler, node, config.trust, optimizer=given, **arguments),
+            {},
+            length=length,
+            warmup=warmup,
+        )
+    else:
+        scheduler = schedule(optimizer, scheduler_class, settings, length=length, warmup=warmup)
     return {"scheduler": scheduler, "interval": node.interval}
 
 
