@@ -18,9 +18,9 @@ def runs_of(row: Path) -> list[tuple[dict[str, Any], str]]:
     """Return (result, the row's own settings) of each seed in a row's folder, in the order of seeds."""
     runs = []
     for path in row.glob("*/*/seed*/result.json"):
-        command = json.loads((path.parent / "provenance.json").read_text())["command"]
+        command = json.loads((path.parent / "provenance.json").read_text(encoding="utf-8"))["command"]
         overrides = [word for word in command[1:] if "=" in word and word.split("=")[0] not in SHARED]
-        runs.append((json.loads(path.read_text()), " ".join(overrides)))
+        runs.append((json.loads(path.read_text(encoding="utf-8")), " ".join(overrides)))
     return sorted(runs, key=lambda run: run[0]["seed"])
 
 
@@ -48,11 +48,11 @@ def main(runs: Path, out: Path) -> None:
     if not rows:
         raise SystemExit(f"{runs}: no finished run of the matrix lies there; nothing was written")
     lines = [f"{json.dumps(result)}\n" for row in rows for result, _ in row]
-    (out / "digits_matrix.jsonl").write_text("".join(lines))
-    page = (out / "digits_matrix.md").read_text().splitlines()
+    (out / "digits_matrix.jsonl").write_text("".join(lines), encoding="utf-8")
+    page = (out / "digits_matrix.md").read_text(encoding="utf-8").splitlines()
     table = [number for number, line in enumerate(page) if line.startswith("|")]
     head, rest = page[: table[0] + 2], page[table[-1] + 1 :]
-    (out / "digits_matrix.md").write_text("\n".join([*head, *map(line_of, rows), *rest]) + "\n")
+    (out / "digits_matrix.md").write_text("\n".join([*head, *map(line_of, rows), *rest]) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -1,8 +1,11 @@
 """An exception in any command is a line on standard error, or a traceback, and an exit code."""
 
+import json
+import os
 import subprocess
 import sys
 from importlib import import_module
+from pathlib import Path
 
 import pytest
 
@@ -10,6 +13,7 @@ from membrane.cli.answer import CommandParser, answer
 from membrane.cli.main import COMMANDS, main
 from membrane.errors import ConfigError, DataError, RunFailed, Stopped
 from membrane.files.lock import Occupied
+from membrane.tracking.output import SurvivingOutput
 
 ENDINGS: list[tuple[BaseException, int, str]] = [
     (ConfigError("x=1: must be 2"), 2, "membrane: x=1: must be 2\n"),
@@ -106,3 +110,30 @@ def test_what_ends_the_process_by_itself_keeps_its_code(
 ) -> None:
     assert answer(lambda: sys.exit(ended)) == code
     assert capsys.readouterr().err == line
+
+
+def test_a_run_goes_on_when_nobody_reads_its_output_any_more(tmp_path: Path) -> None:
+    typed = ["train", "model=smlp", "epochs=2", "logger=csv", "figures=false", f"paths.runs={tmp_path}"]
+    program = subprocess.Popen(
+        [sys.executable, "-m", "membrane", *typed], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    assert program.stdout is not None
+    assert program.stderr is not None
+    assert program.stdout.readline()  # as `| head -1` does
+    program.stdout.close()
+    assert program.stderr.read() == b""
+    program.stderr.close()
+    assert program.wait() == 0
+    [result] = tmp_path.glob("*/*/seed0/result.json")
+    assert json.loads(result.read_text())["epochs"] == 2
+
+
+def test_a_closed_pipe_is_written_to_without_an_error() -> None:
+    reading, writing = os.pipe()
+    stream = os.fdopen(writing, "w")
+    output = SurvivingOutput(stream)
+    os.close(reading)
+    assert output.write("a line\n" * 100_000) == 700_000
+    output.flush()
+    output.write("more")
+    stream.close()

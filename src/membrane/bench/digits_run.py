@@ -28,7 +28,7 @@ class FirstStep(Callback):
     ) -> None:
         """Write the time, if no earlier step has."""
         if not self.path.exists():
-            self.path.write_text(repr(time.time()))
+            self.path.write_text(repr(time.time()), encoding="utf-8")
 
 
 class DigitsRunFailed(RuntimeError):
@@ -59,13 +59,19 @@ def time_digits_run(
     command += [f"trust=[{MARKER}]", f"+callbacks.first_step._target_={MARKER}", f"+callbacks.first_step.path={marker}"]
     start = time.time()
     process = subprocess.run(
-        [*command, *overrides], cwd=folder, env=dict(environment), capture_output=True, text=True, check=False
+        [*command, *overrides],
+        cwd=folder,
+        env=dict(environment),
+        capture_output=True,
+        encoding="utf-8",
+        errors="replace",
+        check=False,
     )
     end = time.time()
     if process.returncode:
         raise DigitsRunFailed(f"W5, the digits run, ended with {process.returncode}: {last_line(process.stderr)}")
     fit = read_result(run)["fit_seconds"]
-    return float(marker.read_text()) - start, end - start, float(fit)
+    return float(marker.read_text(encoding="utf-8")) - start, end - start, float(fit)
 
 
 def last_line(text: str) -> str:

@@ -22,7 +22,9 @@ def peak_memory(
     """Return the bytes by which a fresh process grows after its imports, at the peak; None if that process failed."""
     task = {"workload": asdict(workload), "peer": peer.name, "precision": precision, "threads": threads}
     command = [sys.executable, "-m", "membrane.bench.memory", json.dumps(task)]
-    process = subprocess.run(command, env=dict(environment), capture_output=True, text=True, check=False)
+    process = subprocess.run(
+        command, env=dict(environment), capture_output=True, encoding="utf-8", errors="replace", check=False
+    )
     return int(process.stdout.split()[-1]) if process.returncode == 0 else None
 
 
@@ -33,7 +35,7 @@ def resident_bytes(field: str = "VmRSS") -> int:
     """
     status = Path("/proc/self/status")
     if status.exists():
-        match = re.search(rf"^{field}:\s*(\d+) kB", status.read_text(), re.MULTILINE)
+        match = re.search(rf"^{field}:\s*(\d+) kB", status.read_text(encoding="utf-8"), re.MULTILINE)
         if match:
             return int(match[1]) * 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)

@@ -12,6 +12,7 @@ from pathlib import Path
 from membrane import __version__
 from membrane.cli.answer import CommandParser, answer
 from membrane.errors import ConfigError
+from membrane.tracking.output import replace_unprintable
 
 COMMANDS = {
     "train": "membrane.cli.train",
@@ -27,6 +28,7 @@ COMPLETION = ("-sc", "--shell-completion")
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command line, by default this process's, and return its exit code."""
+    replace_unprintable()
     words = list(sys.argv[1:] if arguments is None else arguments)
     return answer(lambda: run_command(words))
 
@@ -66,7 +68,7 @@ def headline(module: str) -> str:
     spec = find_spec(module)
     assert spec is not None
     assert spec.origin is not None
-    page = ast.get_docstring(ast.parse(Path(spec.origin).read_text()))
+    page = ast.get_docstring(ast.parse(Path(spec.origin).read_text(encoding="utf-8")))
     return (page or "").partition("\n")[0].rstrip(".")
 
 

@@ -88,14 +88,18 @@ def choice_description(choice: Choice) -> str:
     ]
     rows = [f"  {name:<24} {values:<44} {default}" for name, values, default in settings_rows(choice)]
     lines += ["", *rows] if rows else []
-    if "# @package _global_" in choice.path.read_text():
+    if "# @package _global_" in choice.path.read_text(encoding="utf-8"):
         lines += ["", f"conf/{choice.group}/{choice.name}.yaml sets:", *settings_in_file(choice)]
     return "\n".join(lines)
 
 
 def settings_in_file(choice: Choice) -> list[str]:
     """Return the lines of a choice's file without comments."""
-    return [f"  {line}" for line in choice.path.read_text().splitlines() if line and not line.startswith("#")]
+    return [
+        f"  {line}"
+        for line in choice.path.read_text(encoding="utf-8").splitlines()
+        if line and not line.startswith("#")
+    ]
 
 
 def schema_description(settings_class: type[Settings] | None) -> list[str]:

@@ -23,7 +23,7 @@ class Choice:
     @property
     def comment(self) -> list[str]:
         """Return the lines of the file's leading comment; the first says what the choice is for."""
-        lines = self.path.read_text().splitlines()
+        lines = self.path.read_text(encoding="utf-8").splitlines()
         comment = takewhile(lambda line: line.startswith("#"), lines)
         return [line.removeprefix("#").strip() for line in comment if not line.startswith("# @package")]
 

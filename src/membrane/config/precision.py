@@ -29,7 +29,9 @@ def fastest_precision(neuron: str, fused: bool, accelerator: str) -> str:
 def gpu_has_bf16() -> bool:
     """Return whether NVIDIA's driver says that every GPU here multiplies in bfloat16."""
     try:
-        reported = subprocess.run(CAPABILITIES, capture_output=True, text=True, timeout=10, check=True).stdout.split()
+        reported = subprocess.run(
+            CAPABILITIES, capture_output=True, encoding="utf-8", errors="replace", timeout=10, check=True
+        ).stdout.split()
         return bool(reported) and min(map(float, reported)) >= AMPERE
     except (OSError, subprocess.SubprocessError, ValueError):
         return False

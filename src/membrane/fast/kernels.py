@@ -214,7 +214,9 @@ def load_kernel(definitions: list[str]) -> Kernel:
 
     Raises OSError or SubprocessError if it cannot be compiled or loaded.
     """
-    digest = hashlib.sha256("\0".join([SOURCE.read_text(), sys.platform, *definitions]).encode()).hexdigest()[:16]
+    digest = hashlib.sha256(
+        "\0".join([SOURCE.read_text(encoding="utf-8"), sys.platform, *definitions]).encode()
+    ).hexdigest()[:16]
     folder = cache_folder()
     if folder is None:
         with tempfile.TemporaryDirectory() as temporary:
@@ -251,7 +253,8 @@ def compile_library(definitions: list[str], library: Path) -> Path:
             [compiler, *definitions, str(SOURCE), "-o", name, "-lm"],
             check=True,
             capture_output=True,
-            text=True,
+            encoding="utf-8",
+            errors="replace",
             timeout=SECONDS,
         )
         beside.replace(library)

@@ -21,7 +21,7 @@ class Occupied(RuntimeError):
 def hold_lock(lock: Path, what: str) -> Iterator[None]:
     """Hold a lock file inside. Raises Occupied, naming ``what`` and the holder, if another process holds it."""
     lock.parent.mkdir(parents=True, exist_ok=True)
-    with lock.open("a+") as file:
+    with lock.open("a+", encoding="utf-8") as file:
         for attempt in range(1, ATTEMPTS + 1):
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -19,7 +19,7 @@ PROVENANCE = "provenance.json"
 
 def read_json(path: Path) -> dict[str, Any]:
     """Return a JSON object. Raises OSError if the file cannot be read, ValueError if it holds anything else."""
-    content = json.loads(path.read_text())
+    content = json.loads(path.read_text(encoding="utf-8"))
     if not isinstance(content, dict):
         raise ValueError("not an object")
     return content

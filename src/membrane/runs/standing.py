@@ -205,7 +205,7 @@ def lock_holder(lock: Path) -> tuple[str | None, float]:
     with the same number, holds it is only known by trying.
     """
     try:
-        file = lock.open()
+        file = lock.open(encoding="utf-8")
     except FileNotFoundError:
         return None, 0.0
     with file:

@@ -17,7 +17,7 @@ class MetricsTable:
 
     def create(self) -> None:
         """Write a new file with its columns. Raises FileExistsError if there is one."""
-        with self.path.open("x", newline="") as file:
+        with self.path.open("x", encoding="utf-8", newline="") as file:
             csv.writer(file).writerow(self.columns)
 
     def cut(self, length: int) -> None:
@@ -39,7 +39,7 @@ class MetricsTable:
         if unknown:
             raise ValueError(f"metrics.csv has no column {', '.join(sorted(unknown))}")
         cells = [f"{row[name]:.10g}" if name in row else "" for name in self.columns]
-        with self.path.open("a", newline="") as file:
+        with self.path.open("a", encoding="utf-8", newline="") as file:
             csv.writer(file).writerow(cells)
 
     def flush(self) -> int:
@@ -51,5 +51,5 @@ class MetricsTable:
 
 def read_rows(path: Path) -> list[dict[str, float]]:
     """Return the rows of a metrics.csv, each without the cells that are empty."""
-    with path.open(newline="") as file:
+    with path.open(encoding="utf-8", newline="") as file:
         return [{name: float(cell) for name, cell in row.items() if cell} for row in csv.DictReader(file)]

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from membrane.tracking.output import surviving_outputs
+
 PRINTING_LIBRARIES = ("lightning", "lightning.pytorch", "lightning.fabric", "wandb", "matplotlib", "optuna")
 
 
@@ -31,7 +33,7 @@ class LogFileHandler(logging.FileHandler):
 
 @contextmanager
 def log_to_terminal() -> Iterator[None]:
-    """Send membrane's log lines to the terminal inside the block, and no library's."""
+    """Send membrane's log lines to the terminal inside the block, and no library's; that it closes fails nothing."""
     own, root = logging.getLogger("membrane"), logging.getLogger()
     handler, silence = TerminalHandler(logging.INFO), logging.NullHandler()
     level = own.level
@@ -40,7 +42,8 @@ def log_to_terminal() -> Iterator[None]:
     own.setLevel(logging.INFO)
     logging.captureWarnings(True)
     try:
-        yield
+        with surviving_outputs():
+            yield
     finally:
         logging.captureWarnings(False)
         own.setLevel(level)
@@ -52,7 +55,7 @@ def log_to_terminal() -> Iterator[None]:
 def log_to_file(path: Path) -> Iterator[None]:
     """Append all that is logged inside the block, by libraries and as warnings too, to the file ``path``."""
     root = logging.getLogger()
-    handler = LogFileHandler(path)
+    handler = LogFileHandler(path, encoding="utf-8")
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     level = root.level
     root.addHandler(handler)

@@ -87,7 +87,11 @@ def digest_file(path: Path) -> Path:
 def recorded_digests(path: Path) -> list[str]:
     """Return the digests that a checkpoint may have, the newest first; none without a digest file."""
     try:
-        return [line.split()[0] for line in digest_file(path).read_text(errors="replace").splitlines() if line.strip()]
+        return [
+            line.split()[0]
+            for line in digest_file(path).read_text(encoding="utf-8", errors="replace").splitlines()
+            if line.strip()
+        ]
     except FileNotFoundError:
         return []
 

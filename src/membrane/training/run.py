@@ -58,7 +58,7 @@ def run(config: Config, composed: DictConfig, stop: Stop) -> None:
         require_unfinished(config, folder)
         prepare(config, folder)
         saved_config = published(config, composed)
-        (folder.path / "config.yaml").write_text(as_yaml(saved_config))
+        (folder.path / "config.yaml").write_text(as_yaml(saved_config), encoding="utf-8")
         try:
             with log_to_file(folder.path / "run.log"), recorded_failure(folder):
                 train(config, saved_config, folder, stop)

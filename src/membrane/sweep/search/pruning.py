@@ -53,7 +53,7 @@ class WatchedRun:
 def values_by_epochs(table: Path, metric: str) -> Iterator[tuple[int, float]]:
     """Yield (epochs trained, value) for the rows of a metrics.csv with the metric, without an unfinished last row."""
     try:
-        text = table.read_text()
+        text = table.read_text(encoding="utf-8")
     except FileNotFoundError:
         return
     for row in csv.DictReader(text[: text.rfind("\n") + 1].splitlines()):
