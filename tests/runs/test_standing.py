@@ -145,6 +145,8 @@ def test_a_run_that_finishes_while_it_is_looked_at_is_finished(runs: Path, monke
 
 def test_why_a_run_failed_in_one_line() -> None:
     assert failure_line({"error": "it broke", "traceback": TRACEBACK}) == "RuntimeError: it broke (learner.py:12)"
+    lines = TRACEBACK.splitlines()
+    assert failure_line({"error": "it broke", "traceback": lines}) == "RuntimeError: it broke (learner.py:12)"
     assert failure_line({"error": "killed by signal 9", "traceback": ""}) == "killed by signal 9"
     assert failure_line({"error": "two\nlines"}) == "two"
     assert failure_line({"error": ""}) == "unknown"

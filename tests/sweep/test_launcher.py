@@ -71,8 +71,8 @@ def run_folder(seed: int) -> Path:
     return folder
 
 
-def failure(seed: int) -> dict[str, str]:
-    content: dict[str, str] = json.loads((run_folder(seed) / "FAILED.json").read_text())
+def failure(seed: int) -> dict[str, Any]:
+    content: dict[str, Any] = json.loads((run_folder(seed) / "FAILED.json").read_text())
     return content
 
 
@@ -110,7 +110,7 @@ def test_each_outcome_is_logged_counted_and_recorded(sweep: Sweep, capsys: pytes
         assert re.match(pattern, outcomes[seed]), outcomes[seed]
     assert lines[-2] == "sweep: 1 finished, 7 failed, 1 pruned, 1 stopped"
     assert lines[-1].startswith("test/acc 0.2500 ± 0.0000 over 2 of 10 seeds")  # seed 9 has a result too
-    assert failure(1) == {"error": "ended with exit code 3", "traceback": "run 1\n"}
+    assert failure(1) == {"error": "ended with exit code 3", "traceback": ["run 1"]}
     assert failure(2)["error"] == "killed by SIGKILL"
     assert failure(3) == {"error": "its own words"}
     assert failure(4)["error"] == "no data there: say paths.data"

@@ -35,7 +35,7 @@ def test_whatever_a_job_raises_is_one_failed_job(
     [failed] = Path("runs").glob("digits/*/seed1/FAILED.json")
     content = json.loads(failed.read_text())
     assert content["error"] == recorded
-    assert "raise exceptions[config.seed]" in content["traceback"]
+    assert "    raise exceptions[config.seed]" in content["traceback"]
     printed = capsys.readouterr()
     assert "sweep: 2 finished, 1 failed\n" in printed.out
     assert "Traceback" not in printed.out + printed.err

@@ -45,3 +45,13 @@ def test_a_log_file_on_a_full_disk_is_told_once_and_ends_nothing(capsys: pytest.
     printed = capsys.readouterr()
     assert printed.out == "training begins\ntraining goes on\n"
     assert printed.err == "membrane: /dev/full cannot be written: [Errno 28] No space left on device\n"
+
+
+def test_a_run_log_holds_no_librarys_notices(tmp_path: Path) -> None:
+    with log_to_terminal(), log_to_file(tmp_path / "run.log"):
+        logging.getLogger("lightning.pytorch.utilities.rank_zero").info("GPU available: False")
+        logging.getLogger("py.warnings").warning("/x/site-packages/y.py:21: `LeafSpec` is deprecated")
+        logging.getLogger("their_package.model").info("four layers")
+        logging.getLogger("lightning.pytorch").warning("few workers")
+    written = [line.rpartition(": ")[2] for line in (tmp_path / "run.log").read_text().splitlines()]
+    assert written == ["four layers", "few workers"]

@@ -56,6 +56,11 @@ def test_a_run_leaves_what_the_contract_names(run: Path) -> None:
     provenance = json.loads((run / "provenance.json").read_text())
     assert provenance["split_hash"] == result["split_hash"]
     assert provenance["threads"] == 1
+    lines = (run / "run.log").read_text().splitlines()
+    epochs = [line.partition(" epochs: ")[2] for line in lines if " epochs: epoch" in line]
+    assert [line.split("  ")[0] for line in epochs] == ["epoch 0/1", "epoch 1/1"]
+    assert all("train loss" in line and "val loss" in line for line in epochs)
+    assert not [line for line in lines if "lightning" in line or "site-packages" in line]
     assert [path.name for path in run.parents[3].iterdir()] == ["runs"]
 
 
@@ -322,7 +327,8 @@ def test_a_failure_leaves_its_traceback_and_success_removes_it(
     assert small() == 1
     run = only("digits/*/seed0")
     failure = json.loads((run / "FAILED.json").read_text())
-    assert "ZeroDivisionError" in failure["traceback"]
+    assert failure["traceback"][0] == "Traceback (most recent call last):"  # a line of the file for each of its own
+    assert failure["traceback"][-1] == "ZeroDivisionError: division by zero"
     assert "Traceback" in (run / "run.log").read_text()
     printed = capsys.readouterr()
     assert "failed: ZeroDivisionError: division by zero" in printed.out + printed.err

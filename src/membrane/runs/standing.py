@@ -189,10 +189,11 @@ def fill_ended(run: Run, folder: Path, changes: dict[str, float]) -> None:
 
 def failure_line(failed: dict[str, Any]) -> str:
     """Return the error of a FAILED.json in one line, with its class and the innermost place of the traceback."""
-    error, traceback = str(failed["error"]), str(failed.get("traceback", ""))
+    error, lines = str(failed["error"]), failed.get("traceback", [])
+    lines = [str(line) for line in lines] if isinstance(lines, list) else str(lines).splitlines()  # one text, once
     error = (error.strip() or "unknown").splitlines()[0]
-    with_class = (line for line in reversed(traceback.splitlines()) if line.endswith(f": {error}") and line[0] != " ")
-    frames = FRAME.findall(traceback)
+    with_class = (line for line in reversed(lines) if line.endswith(f": {error}") and line[0] != " ")
+    frames = FRAME.findall("\n".join(lines))
     where = f" ({frames[-1][0]}:{frames[-1][1]})" if frames else ""
     return next(with_class, error) + where
 

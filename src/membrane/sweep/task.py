@@ -127,7 +127,7 @@ def record_failure(folder: RunFolder, error: str, trace: str) -> bool:
         if folder.result() is None:
             if folder.read("provenance.json") is None:
                 folder.write("provenance.json", {"fingerprint": folder.fingerprint, "seed": folder.seed})
-            folder.write("FAILED.json", {"error": error, "traceback": trace})
+            folder.write("FAILED.json", {"error": error, "traceback": trace.splitlines()})
             return True
     return False
 

@@ -1,4 +1,4 @@
-"""Logging: membrane's own lines to the terminal, everything to a run's log file."""
+"""Logging: membrane's own lines to the terminal, what tells of the run to its log file."""
 
 import logging
 import sys
@@ -8,6 +8,8 @@ from pathlib import Path
 
 from membrane.tracking.output import surviving_outputs
 
+LIBRARIES = {"lightning", "lightning_fabric", "wandb", "matplotlib", "optuna", "torch", "fsspec", "PIL", "urllib3"}
+"""Libraries whose notices, below a warning, say nothing of a run."""
 PRINTING_LIBRARIES = ("lightning", "lightning.pytorch", "lightning.fabric", "wandb", "matplotlib", "optuna")
 
 
@@ -53,9 +55,10 @@ def log_to_terminal() -> Iterator[None]:
 
 @contextmanager
 def log_to_file(path: Path) -> Iterator[None]:
-    """Append all that is logged inside the block, by libraries and as warnings too, to the file ``path``."""
+    """Append what is logged inside the block, and warnings of libraries too, to the file ``path``."""
     root = logging.getLogger()
     handler = LogFileHandler(path, encoding="utf-8")
+    handler.addFilter(tells_of_run)
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     level = root.level
     root.addHandler(handler)
@@ -68,6 +71,14 @@ def log_to_file(path: Path) -> Iterator[None]:
         root.removeHandler(handler)
         with suppress(OSError):  # what could not be written was reported
             handler.close()
+
+
+def tells_of_run(record: logging.LogRecord) -> bool:
+    """Return whether a record belongs into a run's log; a library's notices and its own deprecations do not."""
+    if record.name == "py.warnings":
+        message = record.getMessage()
+        return not ("site-packages" in message and "deprecat" in message.lower())
+    return record.levelno >= logging.WARNING or record.name.partition(".")[0] not in LIBRARIES
 
 
 @contextmanager

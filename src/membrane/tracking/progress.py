@@ -1,5 +1,6 @@
 """The progress of a fit: one bar for all of it on a terminal, else one line an epoch."""
 
+import logging
 import math
 import time
 from collections.abc import Callable
@@ -15,6 +16,8 @@ from membrane.report.terminal import clock_text
 from membrane.report.terminal import console as standard_console
 from membrane.scores import PRINCIPAL, score_of
 
+epochs_log = logging.getLogger("epochs")
+"""Reaches run.log, and not the terminal, where the same lines are printed or a bar stands."""
 REFRESH = 0.2
 """Seconds between two updates of the bar: each reads metrics, which can wait for the device."""
 
@@ -74,12 +77,16 @@ class Pace:
 class FitProgress(Callback):
     """Shows epoch, step, loss, score, samples/s and time left: a bar on a terminal, else one line an epoch.
 
+    Each epoch's line is logged as well, for run.log, where ``shown`` is false that alone.
     Loss and the task's score are those of training and validation (or ``oracle``) in ``trainer.callback_metrics``.
     The trainer needs ``enable_progress_bar=False``, or Lightning adds its own bar.
     """
 
-    def __init__(self, console: Console | None = None, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, console: Console | None = None, clock: Callable[[], float] = time.monotonic, shown: bool = True
+    ) -> None:
         self.console = console
+        self.visible = shown
         self.clock = clock
         self.pace: Pace | None = None
         self.bar: Progress | None = None
@@ -91,9 +98,11 @@ class FitProgress(Callback):
         self.stop()
         if not trainer.is_global_zero:
             return
-        self.console = self.console or standard_console()
         self.pace = Pace(total_batches(trainer), self.clock)
         self.validated = False
+        if not self.visible:
+            return
+        self.console = self.console or standard_console()
         if self.console.is_terminal:
             texts = [TextColumn(text, markup=False) for text in ("{task.description}", "{task.fields[numbers]}")]
             columns = (texts[0], BarColumn(bar_width=None), texts[1])
@@ -135,11 +144,14 @@ class FitProgress(Callback):
             self.update(trainer)
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Print the epoch's line if there is no bar."""
-        if self.pace and self.console and not self.bar:
-            line = epoch_line(trainer, self.pace, self.validated)
+        """Log the epoch's line, and print it if there is no bar."""
+        if self.pace is None:
+            return
+        line = epoch_line(trainer, self.pace, self.validated)
+        self.validated = False
+        epochs_log.info(line)
+        if self.console and not self.bar:
             self.console.print(line, markup=False, highlight=False, soft_wrap=True)
-            self.validated = False
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Leave the bar as it was last drawn: the trainer already counts the next epoch."""

@@ -92,9 +92,8 @@ def fit_and_test(config: Config, saved_config: dict[str, Any], folder: RunFolder
     tracking = build_tracker(config, saved_config, folder.path, folder.fingerprint, folder.count_reruns())
     recorder = build_recorder(config, folder, learner, tracking)
     keeper = build_checkpointing(config, saved_config, folder, stop, pieces)
-    watching = [FitProgress()] if config.trainer.progress else []
     profiling = [Profiling()] if config.trainer.profile else []
-    callbacks = [*build_callbacks(config), recorder, keeper, *watching, *profiling]
+    callbacks = [*build_callbacks(config), recorder, keeper, FitProgress(shown=config.trainer.progress), *profiling]
     trainer = build_trainer(config, folder.path, callbacks, pieces)
     device = trainer.strategy.root_device
     results.write_provenance(folder, config, data, learner, device, resumed=resumed is not None)
@@ -185,7 +184,7 @@ def recorded_failure(folder: RunFolder) -> Iterator[None]:
         logging.getLogger("traceback").exception("the run failed")  # to run.log, not to the terminal
         where = f"see {folder.path / 'FAILED.json'}"
         try:
-            folder.write("FAILED.json", {"error": one_line(error), "traceback": traceback.format_exc()})
+            folder.write("FAILED.json", {"error": one_line(error), "traceback": traceback.format_exc().splitlines()})
         except OSError as reason:  # the disk is full or gone: what failed must be told all the same
             where = f"FAILED.json could not be written there: {folder.path} ({reason.strerror})"
         if isinstance(error, ConfigError | DataError):
