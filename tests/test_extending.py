@@ -267,3 +267,32 @@ def test_a_logger_that_cannot_start_is_one_line_and_fails_no_run(caplog: pytest.
     assert [
         record.message for record in caplog.records if "JSONLines" in record.message and record.levelname == "WARNING"
     ] == [f"{line}; metrics.csv has everything"]
+
+
+@pytest.mark.usefixtures("page")
+def test_a_schedule_by_step_falls_behind_its_warm_up_to_the_last_step() -> None:
+    assert train("my_scheduler", "scheduler.interval=step", "scheduler.warmup=1", "log_every=1") == 0
+    steps = {int(row["step"]): float(row["lr"]) for row in rows()}
+    epoch = len(steps) // 2  # the number of steps; metrics.csv counts them from 1
+    rise = [2e-3 * (1 / (epoch + 1) + k / epoch * (1 - 1 / (epoch + 1))) for k in range(epoch)]
+    fall = [2e-3 * (1 - 0.8 * k / epoch) for k in range(epoch)]
+    assert [steps[step] for step in sorted(steps)] == pytest.approx(rise + fall)
+
+
+@pytest.mark.usefixtures("page")
+def test_a_schedule_that_follows_a_metric_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    base = "from torch.optim.lr_scheduler import ReduceLROnPlateau\n\n\n"
+    Path("my_scheduler.py").write_text(f"{base}class Linear(ReduceLROnPlateau):\n    pass\n")
+    assert train("my_scheduler", "~scheduler.end") == 2
+    line = "my_scheduler.Linear: a schedule that follows a metric, as ReduceLROnPlateau, is not possible"
+    assert capsys.readouterr().err == f"membrane: {line}\n"
+
+
+@pytest.mark.usefixtures("page")
+def test_an_error_while_a_run_goes_on_names_file_and_line(caplog: pytest.LogCaptureFixture) -> None:
+    text = FILES["my_data.py"].replace("rng = np.random.default_rng(0)", 'raise KeyError("no such recording")')
+    Path("my_data.py").write_text(text)
+    number = text[: text.index("raise")].count("\n") + 1
+    assert train("my_data") == 1
+    [record] = [each.getMessage() for each in caplog.records if each.getMessage().startswith("failed: ")]
+    assert record.startswith(f"failed: my_data.py, line {number}: KeyError: 'no such recording'; see ")

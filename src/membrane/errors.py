@@ -1,6 +1,7 @@
 """Errors that a command answers with one line for the person at the keyboard."""
 
 import traceback
+from collections.abc import Collection
 from pathlib import Path
 
 RESUMABLE = 75
@@ -51,19 +52,23 @@ def one_line(error: BaseException) -> str:
     return lines[0] if lines else type(error).__name__
 
 
-def located_line(error: BaseException, package: str) -> str:
-    """Return ``my_package.py, line 12: ValueError: …``: an error, and the last line of a package that it came through.
-
-    The line's place is left out if the error came through no code of the top-level ``package``.
-    """
+def located_line(error: BaseException, packages: Collection[str]) -> str:
+    """Return ``my_package.py, line 12: ValueError: …``: an error, and its line in a file of these packages."""
     message = f"{type(error).__name__}: {one_line(error)}" if str(error).strip() else type(error).__name__
+    if isinstance(error, SyntaxError):  # whose own text names file and line once more
+        message = f"{type(error).__name__}: {error.msg}"
+    return location(error, packages) + message
+
+
+def location(error: BaseException, packages: Collection[str]) -> str:
+    """Return ``my_package.py, line 12: ``, the last line of top-level packages that an error came through, or ""."""
     if isinstance(error, SyntaxError) and error.filename:  # while its file is imported, which has no frame yet
-        return f"{Path(error.filename).name}, line {error.lineno}: {type(error).__name__}: {error.msg}"
+        return f"{Path(error.filename).name}, line {error.lineno}: "
     place = ""
     for frame, line in traceback.walk_tb(error.__traceback__):
         module = str(frame.f_globals.get("__name__"))
-        if module.partition(".")[0] == package:
+        if module.partition(".")[0] in packages:
             file = Path(frame.f_code.co_filename)
             depth = module.count(".") + 1 + (file.name == "__init__.py")
             place = f"{'/'.join(file.parts[-depth:])}, line {line}: "
-    return place + message
+    return place

@@ -76,7 +76,7 @@ def admitted_class(target: str, trust: Sequence[str] = ()) -> type[Any]:
     except Exception as error:  # of the user's module, while it is imported
         if target in ADMITTED:
             raise
-        line = located_line(error, target.partition(".")[0])
+        line = located_line(error, [target.partition(".")[0]])
         raise ConfigError(f"{target} cannot be imported: {line}") from error
     expected = (ADMITTED[target].defined or target) if target in ADMITTED else target
     actual = f"{getattr(named, '__module__', '?')}.{getattr(named, '__qualname__', '?')}"

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any, TypeVar
 
 from membrane.config.admission import ADMITTED, admitted_class
-from membrane.errors import ConfigError, DataError, located_line, one_line
+from membrane.errors import ConfigError, DataError, located_line, location, one_line
 from membrane.schema import Node
 
 T = TypeVar("T")
@@ -25,8 +25,9 @@ def build(node: Node, trust: Sequence[str] = (), **arguments: Any) -> Any:
     except Exception as error:
         if node.target in ADMITTED:
             raise
-        line = located_line(error, node.target.partition(".")[0])
-        raise ConfigError(line if ", line " in line else f"{node.target}: {line}") from error
+        package = [node.target.partition(".")[0]]
+        place = "" if location(error, package) else f"{node.target}: "
+        raise ConfigError(place + located_line(error, package)) from error
 
 
 def class_and_arguments(node: Node, trust: Sequence[str] = (), **arguments: Any) -> tuple[type[Any], dict[str, Any]]:

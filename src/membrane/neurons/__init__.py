@@ -118,7 +118,7 @@ def construct(
         raise
     except Exception as error:
         package = neuron_class.__module__.partition(".")[0]
-        own = "" if package in LIBRARIES else located_line(error, package)
+        own = "" if package in LIBRARIES else located_line(error, [package])
         line = construction_line(class_name(neuron_class), error, parameters)
         if own:
             line = f"{line} ({own})" if line and not isinstance(error, ValueError) else own

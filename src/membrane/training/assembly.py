@@ -2,7 +2,7 @@
 
 import logging
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from inspect import signature
@@ -43,7 +43,7 @@ from membrane.training import checkpoints
 from membrane.training.checkpointing import KeepBestAndLast
 from membrane.training.initial import start_from
 from membrane.training.own_code import refuse_unused_code
-from membrane.training.schedules import schedule
+from membrane.training.schedules import build_own_scheduler, schedule
 
 log = logging.getLogger(__name__)
 
@@ -207,19 +207,11 @@ def build_schedule(config: Config, optimizer: Optimizer, steps: int, epochs: int
     node = config.scheduler
     per_epoch = steps / epochs if node.interval == "step" else 1
     length, warmup = steps if node.interval == "step" else epochs, round(node.warmup * per_epoch)
-    scheduler_class, settings = admitted_class(node.target, config.trust), node.parameters()
+    build_scheduler: Callable[..., LRScheduler] = admitted_class(node.target, config.trust)
+    settings = node.parameters()
     if isinstance(node, Trusted):
-        takes_length = "length" in accepted_parameters(scheduler_class) and "length" not in settings
-        arguments = {"length": max(1, length - warmup)} if takes_length else {}
-        scheduler = schedule(
-            optimizer,
-            lambda given: build_instance(LRScheduler, node, config.trust, optimizer=given, **arguments),
-            {},
-            length=length,
-            warmup=warmup,
-        )
-    else:
-        scheduler = schedule(optimizer, scheduler_class, settings, length=length, warmup=warmup)
+        build_scheduler, settings = partial(build_own_scheduler, node, config.trust, max(1, length - warmup)), {}
+    scheduler = schedule(optimizer, build_scheduler, settings, length=length, warmup=warmup)
     return {"scheduler": scheduler, "interval": node.interval}
 
 

@@ -2,7 +2,7 @@
 
 import logging
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -12,7 +12,7 @@ from omegaconf import DictConfig
 
 from membrane.config.redaction import as_yaml, published
 from membrane.data.feed.module import DataModule
-from membrane.errors import ConfigError, DataError, RunFailed, Stopped, one_line
+from membrane.errors import ConfigError, DataError, RunFailed, Stopped, located_line, one_line
 from membrane.learner import Learner
 from membrane.randomness import scoped
 from membrane.runs.folder import RunFolder
@@ -60,7 +60,7 @@ def run(config: Config, composed: DictConfig, stop: Stop) -> None:
         saved_config = published(config, composed)
         (folder.path / "config.yaml").write_text(as_yaml(saved_config), encoding="utf-8")
         try:
-            with log_to_file(folder.path / "run.log"), recorded_failure(folder):
+            with log_to_file(folder.path / "run.log"), recorded_failure(folder, config.trust):
                 train(config, saved_config, folder, stop)
         except Stopped as stopped:
             if stopped.saved or not folder.has_checkpoint():
@@ -174,8 +174,11 @@ def fit_so_far(config: Config, resumed: Resumed, recorder: Recorder, keeper: Kee
 
 
 @contextmanager
-def recorded_failure(folder: RunFolder) -> Iterator[None]:
-    """Turn an error of the block into RunFailed, after writing its traceback to FAILED.json and run.log."""
+def recorded_failure(folder: RunFolder, trust: Sequence[str] = ()) -> Iterator[None]:
+    """Turn an error of the block into RunFailed, after writing its traceback to FAILED.json and run.log.
+
+    Its line names where in a file of the user's, whose classes ``trust`` names, it came from.
+    """
     try:
         yield
     except Pruned:
@@ -190,5 +193,6 @@ def recorded_failure(folder: RunFolder) -> Iterator[None]:
         if isinstance(error, ConfigError | DataError):
             log.error("failed: %s", error)
         else:
-            log.error("failed: %s: %s; %s", type(error).__name__, one_line(error), where)
+            packages = {name.partition(".")[0] for name in trust}
+            log.error("failed: %s; %s", located_line(error, packages), where)
         raise RunFailed from error

@@ -1,6 +1,7 @@
 """Learning-rate schedules of torch with a linear rise before them, stepped by step or by epoch."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from inspect import signature
 from typing import Any
 
 from torch.optim import Optimizer
@@ -9,8 +10,14 @@ from torch.optim.lr_scheduler import (
     LinearLR,
     LRScheduler,
     OneCycleLR,
+    ReduceLROnPlateau,
     SequentialLR,
 )
+
+from membrane.config.admission import admitted_class
+from membrane.config.build import build_instance
+from membrane.errors import ConfigError
+from membrane.schema.optimizer import Scheduler
 
 
 def schedule(
@@ -36,3 +43,16 @@ def schedule(
         return after
     rise = LinearLR(optimizer, start_factor=1 / (warmup + 1), total_iters=warmup)
     return SequentialLR(optimizer, [rise, after], milestones=[warmup])
+
+
+def build_own_scheduler(node: Scheduler, trust: Sequence[str], length: int, optimizer: Optimizer) -> LRScheduler:
+    """Build a user's schedule, with its ``length`` in steps or epochs if its constructor takes that and it is not set.
+
+    Raises ConfigError as `build_instance`, and for one that follows a metric.
+    """
+    takes_length = "length" in signature(admitted_class(node.target, trust)).parameters
+    arguments = {"length": length} if takes_length and "length" not in node.parameters() else {}
+    scheduler = build_instance(LRScheduler, node, trust, optimizer=optimizer, **arguments)
+    if isinstance(scheduler, ReduceLROnPlateau):
+        raise ConfigError(f"{node.target}: a schedule that follows a metric, as ReduceLROnPlateau, is not possible")
+    return scheduler
