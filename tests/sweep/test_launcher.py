@@ -298,3 +298,14 @@ def test_a_real_sweep_that_is_told_to_stop_leaves_no_process_and_goes_on(
     again = start_real_sweep(tmp_path, *overrides)
     out, _ = again.communicate(timeout=600)
     assert (again.returncode, out.splitlines()[-1]) == (0, "sweep: 2 finished, 0 failed")
+
+
+def test_a_job_whose_folder_another_process_holds_has_not_failed(
+    sweep: Sweep, capsys: pytest.CaptureFixture[str]
+) -> None:
+    held = "print(f'membrane: {folder} is being run by process 1 on x; wait for it', file=sys.stderr); sys.exit(1)"
+    assert sweep(seed0="finish()", seed1=held) == 0
+    printed = capsys.readouterr().out
+    assert "sweep: 1 finished, 0 failed, 1 run by another process\n" in printed
+    assert re.search(r"2/2 seed=1: runs/digits/\w+/seed1 is being run by process 1 on x; wait for it\n", printed)
+    assert not (run_folder(1) / "FAILED.json").exists()

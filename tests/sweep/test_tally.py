@@ -11,6 +11,7 @@ from membrane.sweep.tally import Tally
         (Tally(), "sweep: 0 finished, 0 failed", 0),
         (Tally(finished_before=5), "sweep: 5 finished before, 0 failed", 0),
         (Tally(2, finished_before=3), "sweep: 2 finished, 3 finished before, 0 failed", 0),
+        (Tally(2, elsewhere=1), "sweep: 2 finished, 0 failed, 1 run by another process", 0),
         (Tally(3, pruned=1), "sweep: 3 finished, 0 failed, 1 pruned", 0),
         (Tally(3, failed=1, stopped=1), "sweep: 3 finished, 1 failed, 1 stopped", 1),
         (Tally(3, stopped=1), "sweep: 3 finished, 0 failed, 1 stopped", 75),

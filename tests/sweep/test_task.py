@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 from collections.abc import Callable
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from membrane.files.lock import hold_lock
 from membrane.runs import provenance
 from membrane.runs.folder import RunFolder
 from membrane.runs.stopping import Pruned, Stopped
@@ -131,3 +133,19 @@ def test_a_job_sees_the_command_line_as_it_was_typed(small: Membrane, monkeypatc
     monkeypatch.setattr(run_module, "train", lambda *_: seen.append(provenance.command_line()[1:]))
     small("-m", "seed=0,1")
     assert [line[-2:] for line in seen] == [["-m", "seed=0,1"]] * 2
+
+
+def test_a_job_that_another_process_runs_has_not_failed(
+    small: Membrane, without_training: dict[int, BaseException], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert small("-m", "seed=0,1") == 0
+    [folder] = Path("runs").glob("digits/*/seed1")
+    shutil.rmtree(folder)
+    capsys.readouterr()
+    with hold_lock(folder.with_name(".seed1.lock"), str(folder)):  # as the same sweep does, started twice at once
+        assert small("-m", "seed=0,1") == 0
+        printed = capsys.readouterr().out
+        assert f"{folder} is being run by process {os.getpid()} on " in printed
+        assert "sweep: 1 finished before, 0 failed, 1 run by another process\n" in printed
+        assert small("seed=1") == 1  # what was asked for alone is not there
+    assert not folder.exists()

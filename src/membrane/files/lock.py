@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+HELD = "is being run by"
+"""Words of every message that says who holds a lock."""
 ATTEMPTS = 6
 PAUSE = 0.05
 """Seconds between two attempts to take a lock."""
@@ -31,7 +33,7 @@ def hold_lock(lock: Path, what: str) -> Iterator[None]:
                 holder = file.read().strip()
                 # its holder may not have written its name yet, or only be looking
                 if attempt == ATTEMPTS or (holder and attempt > 1):
-                    raise Occupied(f"{what} is being run by {holder or 'another process'}; wait for it") from None
+                    raise Occupied(f"{what} {HELD} {holder or 'another process'}; wait for it") from None
                 time.sleep(PAUSE)
         file.truncate(0)
         file.write(f"process {os.getpid()} on {socket.gethostname()}")

@@ -14,6 +14,7 @@ from omegaconf import DictConfig
 
 from membrane.config.composer import without_hydra
 from membrane.errors import RESUMABLE, ConfigError, DataError, Stopped
+from membrane.files.lock import HELD
 from membrane.runs.folder import PRUNE, RunFolder
 from membrane.runs.preparation import finished_already
 from membrane.runs.visibility import printable
@@ -165,6 +166,9 @@ class JobsInProcesses:
             tally.stopped += 1
             when = "without a new checkpoint" if job.folder.has_checkpoint() else "before its first checkpoint"
             log.info("%s: stopped %s: %s", job.name, when, job.folder.path)
+        elif code == 1 and (holder := holder_line(job.child)):
+            tally.elsewhere += 1
+            log.info("%s: %s", job.name, holder)
         else:
             tally.failed += 1
             log.error("%s: failed: %s; see %s", job.name, job_error(job), job.child.log)
@@ -189,6 +193,12 @@ def score_suffix(result: dict[str, Any] | None) -> str:
     """Return a finished run's test score as text behind a comma, or the empty string if there is none."""
     score = principal_score(printable(result["metrics"])) if result else None
     return "" if score is None else f", {score[0]} {score[1]:.4f}"
+
+
+def holder_line(child: ChildProcess) -> str:
+    """Return what a job printed last if another process holds its folder, else the empty string."""
+    last = [line for line in child.output_tail().splitlines() if line.strip()][-1:]
+    return last[0].removeprefix("membrane: ") if last and HELD in last[0] else ""
 
 
 def job_error(job: ProcessJob) -> str:

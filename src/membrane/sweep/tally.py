@@ -13,7 +13,7 @@ class Tally:
     """The number of jobs by how they ended.
 
     ``finished_before`` ones had their result when the sweep began; ``stopped`` ones have a checkpoint from which they
-    go on.
+    go on; ``elsewhere`` ones are being run by another process, such as the same sweep started twice.
     """
 
     finished: int = 0
@@ -21,12 +21,14 @@ class Tally:
     pruned: int = 0
     stopped: int = 0
     finished_before: int = 0
+    elsewhere: int = 0
 
     def log_counts(self) -> None:
         """Log all counts as one line, without those that are zero and need no mention."""
         finished = [f"{self.finished} finished"] if self.finished or not self.finished_before else []
         before = [f"{self.finished_before} finished before"] if self.finished_before else []
-        rare = [f"{number} {name}" for name, number in (("pruned", self.pruned), ("stopped", self.stopped)) if number]
+        counted = {"pruned": self.pruned, "stopped": self.stopped, "run by another process": self.elsewhere}
+        rare = [f"{number} {name}" for name, number in counted.items() if number]
         log.info("sweep: %s", ", ".join([*finished, *before, f"{self.failed} failed", *rare]))
 
     def exit_code(self) -> int:

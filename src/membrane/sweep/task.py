@@ -64,7 +64,10 @@ class Task:
             log.info("pruned: %s ends before its last epoch, with a checkpoint", folder.path if folder else "the run")
             return None
         except (Exception, SystemExit) as error:
-            self.tally.failed += 1
+            if isinstance(error, Occupied) and is_sweep():
+                self.tally.elsewhere += 1
+            else:  # a single run that is held elsewhere has done nothing of what was asked
+                self.tally.failed += 1
             log_failure(error, folder)
             return None
         self.tally.finished += 1
@@ -143,8 +146,14 @@ def failure_time(folder: RunFolder) -> int | None:
 def remove_sweep_file() -> None:
     """Remove the copy of the configuration that Hydra's sweeper writes, in which nothing is masked."""
     from hydra.core.hydra_config import HydraConfig
+
+    if is_sweep():  # otherwise the folder is the person's own
+        (Path(HydraConfig.get().sweep.dir) / "multirun.yaml").unlink(missing_ok=True)
+
+
+def is_sweep() -> bool:
+    """Return whether the job that runs in this process is one of a sweep."""
+    from hydra.core.hydra_config import HydraConfig
     from hydra.types import RunMode
 
-    hydra = HydraConfig.get()
-    if hydra.mode is RunMode.MULTIRUN:  # otherwise the folder is the person's own
-        (Path(hydra.sweep.dir) / "multirun.yaml").unlink(missing_ok=True)
+    return HydraConfig.get().mode is RunMode.MULTIRUN
