@@ -9,7 +9,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from membrane.randomness import derive, generator, scoped
+from membrane.randomness import derive, generator, reseed, scoped
 
 
 def test_derived_seed_is_the_head_of_a_sha256() -> None:
@@ -65,3 +65,20 @@ def test_a_scope_restores_after_an_error() -> None:
     with pytest.raises(ZeroDivisionError), scoped(0, "model"):
         torch.rand(1 // 0)
     assert torch.equal(state, torch.get_rng_state())
+
+
+def test_every_generator_is_seeded_with_all_the_bits_that_it_takes() -> None:
+    """With few bits of each seed, some of 3000 would draw what others draw."""
+    numpy, python, of_torch = set(), set(), set()
+    for seed in range(3000):
+        with scoped(seed, "model", 1, 2):
+            inside = float(np.random.random()), random.random(), torch.default_generator.initial_seed()
+        with scoped(0, "nothing"):
+            reseed(seed, "model", 1, 2)
+            assert (float(np.random.random()), random.random(), torch.default_generator.initial_seed()) == inside
+        value = int(hashlib.sha256(f"{seed}:model:1:2".encode()).hexdigest()[:16], 16) // 2
+        expected = np.random.RandomState(value % 2**32).random_sample(), random.Random(value).random(), value
+        assert inside == expected
+        for drawn, values in zip(inside, (numpy, python, of_torch), strict=True):
+            values.add(drawn)
+    assert len(numpy) == len(python) == len(of_torch) == 3000

@@ -91,6 +91,14 @@ def test_only_a_warm_up_that_takes_the_whole_run_is_warned(raw: dict[str, Any]) 
     assert not warnings(raw, epochs=4, scheduler=rising)
 
 
+def test_a_warm_up_that_ends_within_an_epoch_is_warned_where_rates_change_by_epoch(raw: dict[str, Any]) -> None:
+    half = {**raw["scheduler"], "warmup": 0.5, "interval": "epoch"}
+    [line] = warnings(raw, scheduler=half)
+    assert line == "scheduler.warmup=0.5 is rounded to 0 epochs; scheduler.interval=step takes it exactly"
+    assert not warnings(raw, scheduler={**half, "interval": "step"})
+    assert not warnings(raw, scheduler={**half, "warmup": 2.0})
+
+
 def test_a_run_says_so_once_at_its_start(small: Callable[..., int], capsys: pytest.CaptureFixture[str]) -> None:
     constant = f"callbacks.ema._target_={CONSTANT}"
     assert small("callbacks=[ema]", constant, "scheduler.warmup=1", "++trainer.progress=true") == 0

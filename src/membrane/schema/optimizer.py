@@ -101,7 +101,7 @@ class OneCycle(Scheduler):
     interval: Literal["step"] = "step"
     warmup: Literal[0] = 0
     max_lr: Positive
-    pct_start: Fraction = 0.3
+    pct_start: float = Field(default=0.3, ge=0, lt=1)
 
 
 SCHEDULERS = (Constant, Cosine, Step, Exponential, OneCycle)

@@ -21,9 +21,13 @@ def length_warnings(config: Config, samples: int) -> Iterator[str]:
     for name, node in config.callbacks.items():
         if isinstance(node, EMA) and (line := ema_warning(node, steps)) is not None:
             yield f"callbacks.{name}{line}"
-    if config.scheduler.warmup >= config.epochs:
+    warmup, interval = config.scheduler.warmup, config.scheduler.interval
+    if interval == "epoch" and warmup != round(warmup):
+        rounded = f"scheduler.warmup={warmup:g} is rounded to {round(warmup)} epochs"
+        yield f"{rounded}; scheduler.interval=step takes it exactly"
+    if warmup >= config.epochs:
         yield (
-            f"scheduler.warmup={config.scheduler.warmup:g} takes all of epochs={config.epochs}: "
+            f"scheduler.warmup={warmup:g} takes all of epochs={config.epochs}: "
             "the learning rate only rises, and never stays at optimizer.lr"
         )
 

@@ -38,6 +38,8 @@ def schedule(
         settings["T_max"] = max(1, length - warmup)
     if scheduler_class is OneCycleLR:
         settings["total_steps"] = length
+        if settings.get("pct_start", 0.0) * length == 1:  # torch would divide by a rise of 0 steps
+            settings["pct_start"] *= 1 - 1e-12
     after = scheduler_class(optimizer, **settings)
     if warmup == 0:
         return after
