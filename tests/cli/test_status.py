@@ -105,11 +105,41 @@ def test_what_a_terminal_would_obey_is_not_sent_to_it(runs: Path, capsys: pytest
 
 def test_a_long_remark_is_wrapped_whole(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
     words = [f"setting{n}={n}" for n in range(40)]
-    record_sweep(runs, ("a/f0/seed0", words), ("a/" + "long" * 20 + "/f0/seed0", words))
+    record_sweep(runs, ("a/f0/seed0", words), ("a/" + "long" * 20 + "/f0/seed0", words), ("a/f1/seed0", []))
     run_status([str(runs)])
     printed = capsys.readouterr().out
     assert all(printed.split().count(word) == 2 for word in words[:-1])
     assert max(map(len, printed.splitlines())) <= 110
+
+
+def test_without_an_argument_the_runs_here_are_shown(
+    runs: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    finished_run(runs / "a" / "f0" / "seed0")
+    monkeypatch.chdir(runs.parent)
+    assert run_status([]) == 0
+    assert capsys.readouterr().out.endswith("1 finished\n")
+
+
+def test_overrides_that_all_runs_share_are_shown_once(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    shared = ["model=smlp", "epochs=3"]
+    for seed in range(3):
+        finished_run(runs / "a" / "f0" / f"seed{seed}", seed=seed)
+    record_sweep(runs, *((f"a/f0/seed{seed}", [*shared, f"seed={seed}"]) for seed in range(3)))
+    assert run_status([str(runs)]) == 0
+    first, *lines = (" ".join(line.split()) for line in capsys.readouterr().out.splitlines())
+    assert first == "all runs: model=smlp epochs=3"
+    assert sorted(line for line in lines if " finished 20" in line) == [
+        f"a/f0/seed{seed} finished 20 seed={seed}" for seed in range(3)
+    ]
+    assert not [line for line in lines if "epochs=3" in line]
+
+
+def test_nothing_is_said_of_all_runs_if_one_is_unknown(runs: Path) -> None:
+    known = [Run("a", overrides=["seed=0"]), Run("b", overrides=["seed=0", "epochs=1"])]
+    assert status.common_overrides(known) == ["seed=0"]
+    assert status.common_overrides([*known, Run("c")]) == []
+    assert status.common_overrides(known[:1]) == []
 
 
 def test_json_has_every_run(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -124,12 +154,15 @@ def test_json_has_every_run(runs: Path, capsys: pytest.CaptureFixture[str]) -> N
     )
 
 
-def test_what_is_refused_is_one_line(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_is_refused_is_one_line(
+    runs: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(runs)
     for arguments, why in (
         ([str(runs / "gone")], "no such folder"),
         ([str(runs), "--wach"], "unrecognized arguments: --wach; see membrane status --help"),
         ([str(runs), str(runs)], "unrecognized arguments: "),
-        (["--watch"], "the following arguments are required: RUNS"),
+        (["--watch"], "runs: no such folder; name one that holds runs"),
         ([str(runs), "--watch", "--json"], "--json: not allowed with argument --watch"),
     ):
         assert run_status(arguments) == 2

@@ -37,7 +37,7 @@ def status_command(arguments: Sequence[str]) -> int:
     """Show where runs stand and return the exit code: 1 if one of them failed or is damaged."""
     options = status_parser().parse_args(arguments)
     if not options.runs.is_dir():
-        raise ConfigError(f"{options.runs}: no such folder; name one that holds runs, such as runs")
+        raise ConfigError(f"{options.runs}: no such folder; name one that holds runs")
     if options.watch:
         return watch_runs(options.runs)
     current = survey(options.runs, time.time())
@@ -54,7 +54,8 @@ def status_command(arguments: Sequence[str]) -> int:
 def status_parser() -> CommandParser:
     """Return the parser of the command."""
     parser = CommandParser("status", __doc__, "for example: membrane status runs --watch")
-    parser.add_argument("runs", metavar="RUNS", type=Path, help="a run's folder, or one that holds runs")
+    help_of_runs = "a run's folder, or one that holds runs (default: runs)"
+    parser.add_argument("runs", metavar="RUNS", nargs="?", default=Path("runs"), type=Path, help=help_of_runs)
     how = parser.add_mutually_exclusive_group()
     how.add_argument("--watch", action="store_true", help="draw the table anew until nothing runs, or Ctrl-C")
     how.add_argument("--json", action="store_true", help="print a list of runs for programs")
@@ -99,17 +100,29 @@ def status_page(current: Survey, width: int, room: int | None = None) -> "Render
     from rich.text import Text
 
     runs, below = current.runs, [Text(line, style="red") for line in current.unread]
-    fit = None if room is None else max(room - len(below) - 5, 1)
+    common = common_overrides(runs)
+    above = [Text(line) for line in wrap(printable_text(f"all runs: {' '.join(common)}"), width)] if common else []
+    fit = None if room is None else max(room - len(above) - len(below) - 5, 1)
     if fit is not None and len(runs) > fit:
         below.append(Text(f"and {len(runs) - fit} more"))
         runs = sorted(runs, key=lambda run: URGENT.index(run.status))[:fit]  # sorting keeps the order within each
     below.append(Text(survey_summary(current)))
-    return Group(*([runs_table(runs, width, one_line=room is not None)] if runs else []), *below)
+    table = [runs_table(runs, width, one_line=room is not None, common=common)] if runs else []
+    return Group(*above, *table, *below)
 
 
-def runs_table(runs: Sequence[Run], width: int, one_line: bool = False) -> "Segments":
+def common_overrides(runs: Sequence[Run]) -> list[str]:
+    """Return the overrides that all of several runs were started with; none if those of one are unknown."""
+    overrides = [run.overrides for run in runs if run.overrides is not None]
+    if len(overrides) < max(len(runs), 2):
+        return []
+    return [word for word in overrides[0] if all(word in words for words in overrides)]
+
+
+def runs_table(runs: Sequence[Run], width: int, one_line: bool = False, common: Sequence[str] = ()) -> "Segments":
     """Build a row for each run, its remark wrapped, or, with ``one_line``, left for the console to crop.
 
+    Overrides that are ``common`` to all are left out.
     Laid out here, as rich's own table would be: that takes a millisecond a row, and there may be thousands.
     """
     from rich.cells import cell_len
@@ -119,7 +132,8 @@ def runs_table(runs: Sequence[Run], width: int, one_line: bool = False) -> "Segm
     rows = [HEADER, *((run.folder, run.status, epochs_text(run), score_cell(run), time_left_text(run)) for run in runs)]
     widths = [max(map(cell_len, column)) for column in zip(*rows, strict=True)]
     begin = sum(widths) + 2 * len(widths)
-    remarks = [[""], *([run_remark(run)] if one_line else remark_lines(run_remark(run), begin, width) for run in runs)]
+    texts = [run_remark(run, common) for run in runs]
+    remarks = [[""], *([text] if one_line else remark_lines(text, begin, width) for text in texts)]
     styles = ["bold", *("yellow" if run.silent else STYLES.get(run.status, "") for run in runs)]
     drawn = []
     for (name, status, *numbers), lines, style in zip(rows, remarks, styles, strict=True):
@@ -159,8 +173,11 @@ def score_cell(run: Run) -> str:
     return "" if score is None else f"{score[0]} {score_text(*score)}"
 
 
-def run_remark(run: Run) -> str:
-    """Return what else a person should know of a run: who runs it, why it failed, what is damaged, its overrides."""
+def run_remark(run: Run, common: Sequence[str] = ()) -> str:
+    """Return what else a person should know of a run: who runs it, why it failed, what is damaged, its overrides.
+
+    Of the overrides only those that are not ``common`` to all runs.
+    """
     parts = list(run.damaged)
     if run.status == "running":
         parts += [sign_of_life(run), run.process or ""]
@@ -168,9 +185,13 @@ def run_remark(run: Run) -> str:
         parts.append(run.error)
     if run.status in ("stopped", "broken off"):
         parts.append("starting it again resumes it" if run.status == "stopped" else "starting it again begins anew")
-    if run.overrides:
-        parts.append(" ".join(run.overrides))
-    return "".join(sign if sign.isprintable() else " " for sign in "; ".join(each for each in parts if each))
+    parts.append(" ".join(word for word in run.overrides or () if word not in common))
+    return printable_text("; ".join(each for each in parts if each))
+
+
+def printable_text(text: str) -> str:
+    """Return a text with a space for each character that a terminal would obey rather than show."""
+    return "".join(sign if sign.isprintable() else " " for sign in text)
 
 
 def sign_of_life(run: Run) -> str:
