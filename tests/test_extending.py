@@ -168,9 +168,11 @@ def test_every_kind_has_its_file_its_yaml_and_its_command() -> None:
 
 @pytest.mark.usefixtures("page")
 @pytest.mark.parametrize("module", CHECKS)
-def test_a_file_of_the_page_trains_and_computes_what_it_says(module: str) -> None:
+def test_a_file_of_the_page_trains_evaluates_and_computes_what_it_says(module: str) -> None:
     assert train(module) == 0
     CHECKS[module](importlib.import_module(module))
+    [trust] = [argument for argument in COMMANDS[module] if argument.startswith("trust=")]
+    assert main(["evaluate", str(the_run()), trust]) == 0
 
 
 # module, a line of the constructor, what comes in its place, what is said of it
@@ -288,11 +290,29 @@ def test_a_schedule_that_follows_a_metric_is_refused(capsys: pytest.CaptureFixtu
     assert capsys.readouterr().err == f"membrane: {line}\n"
 
 
+# module → the line at which a run's call to the class fails
+CALLED = {
+    "my_neuron": "        self.v = self.v + (x - self.v) / self.tau\n",
+    "my_surrogate": "        return gradient * (1 - u.abs() / ctx.width).clamp(min=0) / ctx.width, None\n",
+    "my_data": "        rng = np.random.default_rng(0)\n",
+    "my_augmentation": '        return x * broadcast(parameters["factor"], x)\n',
+    "my_readout": "        return (weights * outputs).sum(0)\n",
+    "my_loss": "        return -((1 - log_p.exp()) ** self.gamma * log_p).mean()\n",
+    "my_optimizer": '                    weight -= group["lr"] * weight.grad.sign()\n',
+    "my_callback": "        with (Path(trainer.default_root_dir) / self.file)",
+}
+
+
 @pytest.mark.usefixtures("page")
 def test_an_error_while_a_run_goes_on_names_file_and_line(caplog: pytest.LogCaptureFixture) -> None:
-    text = FILES["my_data.py"].replace("rng = np.random.default_rng(0)", 'raise KeyError("no such recording")')
-    Path("my_data.py").write_text(text)
-    number = text[: text.index("raise")].count("\n") + 1
-    assert train("my_data") == 1
-    [record] = [each.getMessage() for each in caplog.records if each.getMessage().startswith("failed: ")]
-    assert record.startswith(f"failed: my_data.py, line {number}: KeyError: 'no such recording'; see ")
+    def check_line(module: str) -> None:
+        before, line, after = FILES[f"{module}.py"].partition(CALLED[module])
+        indent = line[: len(line) - len(line.lstrip())]
+        Path(f"{module}.py").write_text(f'{before}{indent}raise KeyError("here")\n{line}{after}')
+        caplog.clear()
+        assert train(module) == 1
+        [text] = [each.getMessage() for each in caplog.records if each.getMessage().startswith("failed: ")]
+        number = before.count("\n") + 1
+        assert text.startswith(f"failed: {module}.py, line {number}: KeyError: 'here'; see runs/")
+
+    check_each(list(CALLED), check_line)
