@@ -238,6 +238,7 @@ def test_an_error_while_a_file_is_imported_is_one_line(capsys: pytest.CaptureFix
 # module → its class, what is said of a class of that name without a base
 NO_KIND = {
     "my_model": ("TwoLayers", "is no torch.nn.Module: inherit from that"),
+    "my_surrogate": ("Triangle", "is no torch.nn.Module: inherit from that"),
     "my_readout": ("Recent", "cannot be called: it needs a method __call__(outputs, lengths)"),
     "my_loss": ("Focal", "cannot be called: it needs a method __call__(prediction, y)"),
     "my_optimizer": ("SignSGD", "is no torch.optim.Optimizer: inherit from that"),
@@ -257,6 +258,20 @@ def test_an_object_of_another_kind_is_named(capsys: pytest.CaptureFixture[str]) 
         assert capsys.readouterr().err == f"membrane: {module}.{name} {line}\n"
 
     check_each(list(NO_KIND), check_line)
+
+
+@pytest.mark.usefixtures("page")
+def test_an_object_that_is_no_neuron_or_augmentation_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    no_base = "    def __init__(self, **settings):\n        pass\n"
+    Path("my_neuron.py").write_text(f"class AdaptiveLIF:\n{no_base}")
+    Path("my_augmentation.py").write_text(f"class Brightness:\n{no_base}")
+    assert train("my_neuron") == 2
+    assert capsys.readouterr().err.startswith("membrane: AdaptiveLIF is no neuron: it must inherit from one of Spiking")
+    assert train("my_augmentation") == 2
+    line = (
+        "membrane: augmentation.brightness: my_augmentation.Brightness is not an Augmentation; it needs draw and apply"
+    )
+    assert capsys.readouterr().err.startswith(line)
 
 
 @pytest.mark.usefixtures("page")

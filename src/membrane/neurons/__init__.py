@@ -76,8 +76,7 @@ class NeuronFactory:
         with scoped(self.seed, "initialisation.neurons", self.count):
             neuron = make_neuron(self.neuron_class, self.surrogate, **{**timesteps, **self.parameters})
         if self.spiking and not is_neuron(neuron):
-            name = class_name(self.neuron_class)
-            raise ConfigError(f"{name} is no neuron: it must inherit from one of SpikingJelly's, as BaseNode")
+            raise no_neuron(self.neuron_class)
         return neuron
 
 
@@ -87,8 +86,8 @@ def make_neuron(
     """Build a neuron, or an activation in its place, with a surrogate object of its own.
 
     SpikingJelly's default surrogate is not used, because all neurons share it. Raises ConfigError if a parameter is
-    unknown or out of range (SpikingJelly asserts without a message), or if a surrogate is missing or not accepted, as
-    by the ANN twin's ReLU, or dropped by a constructor that takes ``**settings``.
+    unknown or out of range (SpikingJelly asserts without a message), if the class is no module, or if a surrogate is
+    missing or not accepted, as by the ANN twin's ReLU, or dropped by a constructor that takes ``**settings``.
     """
     accepted = accepted_parameters(neuron_class)
     values = {name: convert_parameter(neuron_class, accepted, name, value) for name, value in parameters.items()}
@@ -98,11 +97,19 @@ def make_neuron(
     except TypeError as error:
         raise ConfigError(f"{class_name(neuron_class)}: {error}, there are {', '.join(accepted)}") from None
     neuron = construct(neuron_class, values, parameters)
+    if not isinstance(neuron, nn.Module):
+        raise no_neuron(neuron_class)
     function = values.get("surrogate_function")
     if "surrogate_function" not in signature(neuron_class).parameters and function not in (None, *neuron.modules()):
         dropped = "drops the surrogate gradient that its constructor receives"
         raise ConfigError(f"{class_name(neuron_class)} {dropped}: pass it on to the base, or leave it out, ~surrogate")
     return neuron
+
+
+def no_neuron(neuron_class: Callable[..., nn.Module]) -> ConfigError:
+    """Return the error of a class that is no neuron."""
+    name = class_name(neuron_class)
+    return ConfigError(f"{name} is no neuron: it must inherit from one of SpikingJelly's, as BaseNode")
 
 
 def construct(

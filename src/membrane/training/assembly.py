@@ -185,7 +185,7 @@ def build_loss(config: Config, readout: Readout) -> Loss:
 
 def build_neuron_factory(config: Config) -> NeuronFactory:
     """Build a factory that gives a fresh neuron at every call, each with a surrogate object of its own."""
-    surrogate = None if config.surrogate is None else partial(build, config.surrogate, config.trust)
+    surrogate = None if config.surrogate is None else partial(build_instance, nn.Module, config.surrogate, config.trust)
     neuron_class, node = admitted_class(config.neuron.target, config.trust), config.neuron
     return NeuronFactory(neuron_class, surrogate, node.parameters(), config.timesteps, config.seed, node.spiking)
 
