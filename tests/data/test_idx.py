@@ -292,6 +292,12 @@ def test_checksums_and_mirrors_are_those_that_torchvision_knows(name: str) -> No
     theirs = getattr(datasets, ours.torchvision)
     assert [(f"{file.name}.gz", file.packed) for file in (*ours.train, *ours.test)] == theirs.resources
     assert theirs.mirrors[0] == ours.mirrors[0]
+    if ours.names is not None:  # MNIST's are the digits, with the word beside each in torchvision
+        assert list(ours.names) == theirs.classes
+
+
+def test_clothes_have_names() -> None:
+    assert FASHION_MNIST_FILES.names is not None
 
 
 # The original data

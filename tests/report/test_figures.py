@@ -66,6 +66,16 @@ def test_a_run_gets_four_pictures_with_ink_in_every_panel(run: Path) -> None:
         np.testing.assert_allclose(written[6:-6, 6:-6], cut)
 
 
+def test_classes_are_called_by_their_names(run: Path) -> None:
+    outputs = run / "outputs" / "test.npz"
+    with np.load(outputs) as arrays:
+        np.savez(outputs, **arrays, classes=np.array(["cat", "dog", "bird"]))
+    figure = figures.drawings(run, {}, "classification")["confusion_matrix"]()
+    [axes] = figure.axes
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["cat", "dog", "bird"]
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["cat", "dog", "bird"]
+
+
 def test_drawing_imports_matplotlib_late_and_pyplot_never(run: Path) -> None:
     without_rates = [line.rpartition(",")[0].rpartition(",")[0] for line in [COLUMNS, *ROWS.split()]]
     (run / "metrics.csv").write_text("\n".join(without_rates))

@@ -2,6 +2,7 @@
 
 import hashlib
 import logging
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -13,7 +14,7 @@ from configurations import configured
 
 from membrane.schema import Config
 from membrane.schema.training import Wandb
-from membrane.tracking.loggers import Tracker, build_wandb_logger, logged_in, wandb_id
+from membrane.tracking.loggers import Tracker, build_wandb_logger, logged_in, sync_command, wandb_id
 
 
 def test_the_identity_is_a_hash_of_what_a_run_is() -> None:
@@ -62,6 +63,28 @@ def test_offline_wandb_keeps_the_run_beside_its_results(small: Callable[..., int
     run = kept[0].parents[2]
     assert (run / "result.json").exists()
     assert kept[0].stem.removeprefix("run-") == wandb_id("digits", run.parent.name, 0, 0)
+
+
+def test_the_offline_parts_of_a_resumed_run_are_sent_in_order_by_one_command(tmp_path: Path) -> None:
+    run = tmp_path / "a run"
+    assert sync_command(run) is None
+    parts = [run / "wandb" / f"offline-run-20260{month}01_120000-ab12" for month in (3, 1, 2)]
+    for part in parts:
+        part.mkdir(parents=True)
+        (part / "run-ab12.wandb").touch()
+    command = sync_command(run)
+    assert command is not None
+    assert shlex.split(command) == ["wandb", "sync", *map(str, (parts[1], parts[2], parts[0]))]
+    (parts[1] / "run-ab12.wandb.synced").touch()  # sent by an earlier call
+    assert sync_command(run) == shlex.join(["wandb", "sync", str(parts[2]), str(parts[0])])
+
+
+def test_a_run_that_ends_offline_prints_how_it_is_sent(
+    small: Callable[..., int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert small("logger=wandb") == 0
+    [part] = Path("runs").glob("digits/*/seed0/wandb/offline-run-*")
+    assert f"wandb:  wandb sync {part}\n" in capsys.readouterr().out
 
 
 @pytest.fixture

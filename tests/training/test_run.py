@@ -5,6 +5,7 @@ import shutil
 import sys
 from collections.abc import Callable
 from contextlib import chdir
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -383,3 +384,16 @@ def test_a_run_that_another_process_finished_meanwhile_is_not_cleared(
     assert after_small() == 0
     assert looks == [False, True]
     assert everything(only("digits/*/seed0")) == before
+
+
+def test_names_of_classes_travel_with_the_outputs(monkeypatch: pytest.MonkeyPatch, small: Run) -> None:
+    names = [f"digit {k}" for k in range(10)]
+    original = Digits.load
+
+    def named(*arguments: object) -> tuple[Samples, ...]:
+        return tuple(replace(part, classes=names) for part in original(*arguments))  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Digits, "load", named)
+    assert small() == 0
+    with np.load(only("digits/*/seed0") / "outputs" / "test.npz") as arrays:
+        assert arrays["classes"].tolist() == names

@@ -45,6 +45,7 @@ class Originals:
         train, test: images [n,H,W] and labels [n] of each part.
         classes: K; 10 in all data sets of this format.
         seconds: the longest silence of a server.
+        names: of the classes, in the order of their labels; None: they are the digits.
     """
 
     folder: str
@@ -54,6 +55,7 @@ class Originals:
     test: tuple[IdxFile, IdxFile]
     classes: int = 10
     seconds: float = READ_SECONDS
+    names: tuple[str, ...] | None = None
 
     def load(self, root: Path) -> tuple[Samples, Samples]:
         """Return (train, test), x [n,1,H,W] uint8. Raises DataError if a file is not available, or not the original."""
@@ -73,7 +75,7 @@ class Originals:
         """Read one part, x [n,1,H,W]; every image is a recording, numbered by its position in the part."""
         x = read_idx(paths[images.name], images.shape, images.md5(paths[images.name]))
         y = read_labels(paths[labels.name], labels.shape[0], self.classes, labels.md5(paths[labels.name]))
-        return Samples(torch.from_numpy(x[:, None]), y, scale=SCALE)
+        return Samples(torch.from_numpy(x[:, None]), y, scale=SCALE, classes=self.names)
 
 
 def read_idx(path: Path, shape: Sequence[int], md5: str | None = None) -> NDArray[np.uint8]:
@@ -169,6 +171,7 @@ MNIST_FILES = Originals(
 FASHION_MNIST_FILES = Originals(
     folder="fashion_mnist",
     torchvision="FashionMNIST",
+    names=("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"),
     mirrors=(
         "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",  # the authors', and torchvision's
         "https://github.com/zalandoresearch/fashion-mnist/raw/master/data/fashion/",  # the authors' repository

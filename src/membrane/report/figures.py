@@ -65,15 +65,19 @@ def table_rows(path: Path) -> list[dict[str, float]]:
     return read_rows(path)
 
 
-def labels_and_predictions(path: Path) -> tuple[np.ndarray, np.ndarray, int]:
-    """Read labels [n], predictions [n] and the number of classes from test.npz. Raises NothingToDraw without them."""
+def labels_and_predictions(path: Path) -> tuple[np.ndarray, np.ndarray, int | list[str]]:
+    """Read labels [n], predictions [n] and the classes' names, or their number if they have none, from test.npz.
+
+    Raises NothingToDraw without labels and predictions.
+    """
     if not path.exists():
         raise NothingToDraw(f"there is no {path.name}")
     with np.load(path) as arrays:
         labels, output = arrays["label"], arrays["output"]
+        names = arrays["classes"].tolist() if "classes" in arrays else None
     if labels.dtype.kind not in "iu" or output.ndim != 2 or output.shape[1] < 2 or not len(labels):
         raise NothingToDraw(f"{path.name} has no classes")
-    return labels, output.argmax(1), output.shape[1]
+    return labels, output.argmax(1), names or output.shape[1]
 
 
 def targets_and_predictions(path: Path) -> tuple[np.ndarray, np.ndarray]:

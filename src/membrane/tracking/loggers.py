@@ -3,6 +3,7 @@
 import hashlib
 import logging
 import os
+import shlex
 from collections.abc import Callable, Mapping, Sequence
 from inspect import signature
 from pathlib import Path
@@ -156,6 +157,15 @@ def logged_in() -> bool:
     import wandb
 
     return bool(os.environ.get("WANDB_API_KEY") or wandb.api.api_key)
+
+
+def sync_command(folder: Path) -> str | None:
+    """Return the command that sends a run's offline parts, the earliest first; None if there are none to send.
+
+    Each start of a run that was stopped and resumed offline leaves a part of its own.
+    """
+    parts = [part for part in sorted(folder.glob("wandb/offline-run-*")) if not any(part.glob("*.synced"))]
+    return shlex.join(["wandb", "sync", *map(str, parts)]) if parts else None
 
 
 def wandb_image(path: Path) -> Any:

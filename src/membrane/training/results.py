@@ -33,7 +33,7 @@ from membrane.schema import Config, Trusted
 from membrane.schema.neuron import Neuron
 from membrane.schema.surrogate import Surrogate
 from membrane.scores import SCORES
-from membrane.tracking.loggers import Tracker
+from membrane.tracking.loggers import Tracker, sync_command
 from membrane.training.checkpointing import TIES
 from membrane.training.evaluation import CheckpointTest
 from membrane.training.run_length import length_warnings
@@ -249,6 +249,8 @@ def finish(
     outputs: dict[str, Any] = dict(tests["test"].outputs)
     if (group := data.parts["test"][0].group) is not None:
         outputs["group"] = group.numpy()[outputs["index"]]
+    if (names := data.parts["test"][0].classes) is not None:
+        outputs["classes"] = np.array(names)
     durable.write_whole(folder.path / "outputs" / "test.npz", lambda file: np.savez_compressed(file, **outputs))
     tracker.result(metrics, draw_run_figures(folder, config, learner, data) if config.figures else [])
     tracker.finish("success")
@@ -267,6 +269,8 @@ def finish(
 def suggest_next(folder: RunFolder, config: Config) -> None:
     """Log the commands that evaluate the run and that run it under five seeds."""
     log.info("folder: %s", folder.path)
+    if (sync := sync_command(folder.path)) is not None:
+        log.info("wandb:  %s", sync)
     # the configuration that a run saves does not say whom to trust
     trust = f" 'trust=[{','.join(config.trust)}]'" if config.trust else ""
     log.info("next:   %s %s%s", shlex.join(provenance.evaluation_command()), folder.path, trust)
