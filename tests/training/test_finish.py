@@ -98,6 +98,26 @@ def test_a_damaged_last_checkpoint_is_replaced_by_the_one_before(stopped: Callab
     assert result_of(run)["ended"] == f"finish=true after 2 of {EPOCHS} epochs"
 
 
+def test_what_was_killed_before_its_best_checkpoint_was_written_is_ended_with_it(
+    small: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    link_checkpoint = checkpoints.link_checkpoint
+
+    def dies(source: Path, path: Path) -> None:
+        if path.name == "best.ckpt" and checkpoints.read_checkpoint(source)["global_step"] == 40:
+            raise RuntimeError("killed")
+        link_checkpoint(source, path)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(checkpoints, "link_checkpoint", dies)
+        assert small(f"epochs={EPOCHS}") == 1
+    assert small(f"epochs={EPOCHS}", "finish=true") == 0
+    result = result_of(only("digits/*/seed0"))
+    assert result["ended"] == f"finish=true after 2 of {EPOCHS} epochs"
+    assert result["best"]["step"] == 40
+    assert result["metrics"]["test/acc"] == result["metrics"]["test_last/acc"]
+
+
 def test_where_there_is_nothing_to_end_a_line_says_so(
     stopped: Callable[..., Path], small: Run, capsys: pytest.CaptureFixture[str]
 ) -> None:
