@@ -70,6 +70,16 @@ def test_what_is_said_of_a_run() -> None:
     assert (status.epochs_text(silent), status.run_remark(silent)) == ("3/?", "silent for 21 min")
 
 
+def test_a_run_that_finish_ended_says_so(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    ended = "finish=true after 2 of 5 epochs"
+    for name, others in (("short", {"ended": ended}), ("whole", {})):
+        path = finished_run(runs / f"{name}/f/seed0") / "result.json"
+        path.write_text(json.dumps({**json.loads(path.read_text()), **others}))
+    _, page = told(runs, capsys=capsys)
+    assert page.count(ended) == 1
+    assert page.index("short/f/seed0") < page.index(ended) < page.index("whole/f/seed0")
+
+
 def test_the_summary() -> None:
     running = Run("a", "running", completed=3, seconds=30.0, left=60.0)
     silent = Run("a", "running", completed=3, silent=True)

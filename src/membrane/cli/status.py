@@ -174,15 +174,14 @@ def score_cell(run: Run) -> str:
 
 
 def run_remark(run: Run, common: Sequence[str] = ()) -> str:
-    """Return what else a person should know of a run: who runs it, why it failed, what is damaged, its overrides.
+    """Return what else a person should know of a run: who runs it, why it ended, what is damaged, its overrides.
 
     Of the overrides only those that are not ``common`` to all runs.
     """
     parts = list(run.damaged)
     if run.status == "running":
         parts += [sign_of_life(run), run.process or ""]
-    if run.error:
-        parts.append(run.error)
+    parts += [each for each in (run.ended, run.error) if each]
     if run.status in ("stopped", "broken off"):
         parts.append("starting it again resumes it" if run.status == "stopped" else "starting it again begins anew")
     parts.append(" ".join(word for word in run.overrides or () if word not in common))

@@ -42,8 +42,9 @@ class Run:
     ``folder`` is its path as it is shown, ``status`` one of the eight above, ``changed`` the time of its last change,
     since 1970. ``completed`` of ``epochs`` epochs took ``seconds``; ``left`` is what the others will take. A running
     run gave its last sign of life ``age`` seconds ago; it is ``silent`` if that is too long, and ``process`` says
-    who runs it. ``metrics`` are a finished run's, ``error`` is a failed one's, ``overrides`` are what it was
-    started with, and ``damaged`` says which of its files could not be read, and why.
+    who runs it. ``metrics`` are a finished run's, ``ended`` says what ended it before its last epoch, ``error`` is a
+    failed one's, ``overrides`` are what it was started with, and ``damaged`` says which of its files could not be
+    read, and why.
     """
 
     folder: str
@@ -57,6 +58,7 @@ class Run:
     silent: bool = False
     process: str | None = None
     metrics: dict[str, float] = field(default_factory=dict)
+    ended: str | None = None
     error: str | None = None
     overrides: list[str] | None = None
     damaged: list[str] = field(default_factory=list)
@@ -145,6 +147,7 @@ def fill_finished(run: Run, folder: Path) -> None:
         result = read_json(folder / RESULT)
         run.metrics = {name: float(value) for name, value in result["metrics"].items()}
         run.seconds, run.completed = float(result["fit_seconds"]), int(result["epochs"])
+        run.ended = str(result["ended"]) if "ended" in result else None
         run.epochs, run.status = run.completed, "finished"
 
 
