@@ -7,6 +7,7 @@ import matplotlib.image
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 
 COLUMNS = "epoch,step,seconds,lr,train/loss,train/acc,val/loss,val/acc,rate/a.spikes,rate/b.spikes"
 ROWS = """
@@ -53,6 +54,26 @@ def size_in_inches(axes: Axes) -> tuple[float, float]:
     assert figure is not None
     width, height = figure.get_size_inches()
     return round(box.width * width, 6), round(box.height * height, 6)
+
+
+def gaps_in_inches(figure: Figure) -> tuple[float, float]:
+    """Return the distance of the first panel from the one to its right, and from the one below; 0 if there is none."""
+    width, height = figure.get_size_inches()
+    first, *others = [axes.get_position() for axes in figure.axes]
+    across = min((box.x0 - first.x1 for box in others if box.x0 > first.x0), default=0.0)
+    down = min((first.y0 - box.y1 for box in others if box.y0 < first.y0), default=0.0)
+    return round(across * width, 6), round(down * height, 6)
+
+
+def title_is_above(axes: Axes) -> bool:
+    """Return whether a panel's titles stand directly above it."""
+    figure = axes.get_figure()
+    assert isinstance(figure, Figure)
+    figure.draw_without_rendering()
+    written = {axes.get_title(loc=side) for side in ("left", "center", "right")} - {""}
+    titles = [text for text in axes.get_children() if isinstance(text, Text) and text.get_text() in written]
+    above = [text.get_window_extent().y0 - axes.bbox.y1 for text in titles]
+    return len(above) == len(written) > 0 and all(0 <= distance < 0.15 * figure.dpi for distance in above)
 
 
 def is_cut(figure: Figure) -> bool:

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from drawing import size_in_inches, texts
+from drawing import size_in_inches, texts, title_is_above
 from sklearn import metrics
 
 from membrane.report.confusion import confusion_matrix, frequent_confusions
@@ -77,6 +77,41 @@ def test_cells_are_told_apart_while_they_have_counts() -> None:
     axes = confusion_matrix(some, some, 21).axes[0]
     assert not axes.collections
     assert axes.spines["top"].get_visible()
+
+
+def test_a_scale_stands_beside_many_classes() -> None:
+    some = np.arange(21)
+    figure = confusion_matrix(some, some, 21)
+    [axes], [scale] = figure.axes, figure.axes[0].child_axes
+    figure.draw_without_rendering()
+    assert [label.get_text() for label in scale.get_yticklabels()] == [
+        f"{share} %" for share in (0, 1, 5, 10, 25, 50, 100)
+    ]
+    panel, beside = axes.get_window_extent(), scale.get_window_extent()
+    assert (beside.x0 - panel.x0) / panel.width == pytest.approx(1.05)
+    assert beside.width / panel.width == pytest.approx(0.04)
+    assert (beside.y0 + beside.y1) / 2 == pytest.approx((panel.y0 + panel.y1) / 2)
+    assert title_is_above(axes)
+
+
+@pytest.mark.parametrize("name", ["abc", "a long name"])
+def test_labels_stand_clear_of_the_names(name: str) -> None:
+    some = np.arange(4)
+    figure = confusion_matrix(some, some, [name] * 4)
+    [axes] = figure.axes
+    figure.draw_without_rendering()
+    under, beside = axes.xaxis.label.get_window_extent(), axes.yaxis.label.get_window_extent()
+    assert all(under.y1 <= each.get_window_extent().y0 for each in axes.get_xticklabels())
+    assert all(beside.x1 <= each.get_window_extent().x0 for each in axes.get_yticklabels())
+    assert title_is_above(axes)
+
+
+def test_counts_of_more_than_ten_classes_are_smaller() -> None:
+    sizes = []
+    for classes in (10, 11, 20):
+        some = np.arange(classes)
+        sizes.append({text.get_fontsize() for text in confusion_matrix(some, some, classes).axes[0].texts})
+    assert sizes == [{9.5}, {7}, {7}]
 
 
 def test_long_names_are_slanted_and_every_tenth_is_written_of_many() -> None:

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from drawing import size_in_inches, texts
+from drawing import gaps_in_inches, size_in_inches, texts, title_is_above
 
 from membrane.report.raster import evenly_spaced, raster
 
@@ -40,6 +40,8 @@ def test_every_layer_has_a_panel_and_the_lowest_ones_the_timesteps(layers: int, 
     shown = [axes.xaxis.get_tick_params()["labelbottom"] for axes in ordered[:layers]]
     assert shown == [(k + 1) % lines == 0 or k + 1 == layers for k in range(layers)]
     assert size_in_inches(panels[0]) == (6.5 if columns == 1 else 3.7, 1.45)
+    assert gaps_in_inches(figure) == (0.7 if columns > 1 else 0, 0.35 if lines > 1 else 0)
+    assert layers > 1 or title_is_above(panels[0])
 
 
 def test_only_where_neurons_are_left_out_the_label_says_so() -> None:
@@ -74,6 +76,8 @@ def test_negative_outputs_are_as_black_as_positive_ones() -> None:
     np.testing.assert_allclose(axes.images[0].get_array(), [[1.0, 0.5], [0.25, 0.0]])
     assert axes.images[0].get_clim() == (0, 1)
     assert axes.get_title(loc="right") == "2 neurons, 75.0 % non-zero"
+    [axes] = raster({"one": np.ones((1, 1))}).axes
+    assert axes.get_title(loc="right") == "1 neurons, 100.0 % non-zero"
 
 
 def test_indices_are_evenly_spaced_with_both_ends() -> None:

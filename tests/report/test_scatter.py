@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from drawing import size_in_inches, texts
+from drawing import gaps_in_inches, size_in_inches, texts, title_is_above
 
 from membrane.report.scatter import predicted_against_true
 
@@ -26,6 +26,11 @@ def test_every_output_has_a_panel_up_to_nine(outputs: int, lines: int, columns: 
     for k, axes in enumerate(figure.axes[:shown]):
         np.testing.assert_array_equal(axes.lines[0].get_xydata(), [[k, k + 1], [outputs + k, outputs + k + 1]])
         assert size_in_inches(axes) == (3.2, 3.2)
+        assert axes.get_aspect() == 1  # the line of perfect predictions rises by 45°
+        assert not axes.spines["top"].get_visible()
+        assert not axes.spines["right"].get_visible()
+    assert outputs > 1 or title_is_above(figure.axes[0])
+    assert gaps_in_inches(figure) == (0.6 if columns > 1 else 0, 0.6 if lines > 1 else 0)
     assert {"true", "predicted", "corr 1.000, MAE 1.000 of 2 samples"} <= set(texts(figure))
 
 
