@@ -7,6 +7,8 @@ from sklearn import metrics
 
 from membrane.report.confusion import confusion_matrix, frequent_confusions
 
+SHARES = ["0 %", "1 %", "5 %", "10 %", "25 %", "50 %", "100 %"]
+
 
 @pytest.mark.parametrize("classes", [2, 10, 20, 100])
 def test_the_confusion_matrix_is_scikit_learns(classes: int) -> None:

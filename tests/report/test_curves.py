@@ -4,18 +4,20 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from drawing import curve, rows, texts
+from drawing import curve, rows, size_in_inches, texts, title_is_above
 from hypothesis import given
 from hypothesis import strategies as st
+from matplotlib.axes import Axes
+from matplotlib.colors import to_rgb
+from matplotlib.figure import Figure
 from sklearn.isotonic import isotonic_regression
 
-from membrane.report import figures
-from membrane.report.curves import apart, by_epoch, isotonic
+from membrane.report.curves import apart, by_epoch, firing_rates, isotonic, learning_curves
 
 
 def test_learning_curves_show_the_error_where_there_is_no_accuracy() -> None:
     regression = [{name.replace("acc", "mae"): value for name, value in row.items()} for row in rows()]
-    loss, error = figures.learning_curves(regression).axes
+    loss, error = learning_curves(regression).axes
     assert error.get_title(loc="left") == "mean absolute error"
     assert curve(error, "val") == pytest.approx({0: 0.35, 1: 0.65, 2: 0.55})
     assert loss.get_title(loc="right") == "best epoch 2: val 0.9"
@@ -23,7 +25,7 @@ def test_learning_curves_show_the_error_where_there_is_no_accuracy() -> None:
 
 
 def test_learning_curves_are_the_epochs_means_and_mark_the_best() -> None:
-    figure = figures.learning_curves(rows())
+    figure = learning_curves(rows())
     loss, accuracy = figure.axes
     assert curve(loss, "train") == pytest.approx({0: 1.5, 1: 0.7, 2: 0.5})
     assert curve(loss, "val") == pytest.approx({0: 1.6, 1: 1.1, 2: 0.9})
@@ -37,9 +39,9 @@ def test_learning_curves_are_the_epochs_means_and_mark_the_best() -> None:
 
 def test_without_validation_nothing_is_best_and_the_oracle_is_named() -> None:
     unmeasured = [{name: value for name, value in row.items() if "val" not in name} for row in rows()]
-    assert not any("best" in text for text in texts(figures.learning_curves(unmeasured)))
+    assert not any("best" in text for text in texts(learning_curves(unmeasured)))
     oracle = [{name.replace("val/", "oracle/"): value for name, value in row.items()} for row in rows()]
-    assert "best epoch 1: oracle 65.0 %" in texts(figures.learning_curves(oracle))
+    assert "best epoch 1: oracle 65.0 %" in texts(learning_curves(oracle))
 
 
 @pytest.mark.parametrize(("losses", "best"), [([0.9, 0.5, 0.7], 1), ([0.9, 0.5, 0.5], 2), ([0.1, 0.5, 0.7], 1)])
@@ -48,25 +50,25 @@ def test_among_epochs_of_equal_accuracy_the_best_is_the_one_whose_checkpoint_is(
         {"epoch": epoch, "step": epoch + 1, "train/loss": 1.0, "val/acc": acc, "val/loss": loss}
         for epoch, (acc, loss) in enumerate(zip([0.5, 0.75, 0.75], losses, strict=True))
     ]
-    assert f"best epoch {best}: val 75.0 %" in texts(figures.learning_curves(rows))
+    assert f"best epoch {best}: val 75.0 %" in texts(learning_curves(rows))
 
 
 def test_without_accuracy_the_lowest_loss_is_best() -> None:
     regression = [{name: value for name, value in row.items() if "acc" not in name} for row in rows()]
-    figure = figures.learning_curves(regression)
+    figure = learning_curves(regression)
     assert len(figure.axes) == 1
     assert "best epoch 2: val 0.9" in texts(figure)
 
 
 def test_a_diverged_loss_leaves_the_rest_readable() -> None:
     diverged = [*rows(), {"epoch": 3, "train/loss": float("nan"), "val/loss": float("inf"), "val/acc": 0.1}]
-    figure = figures.learning_curves(diverged)
+    figure = learning_curves(diverged)
     assert curve(figure.axes[0], "val") == pytest.approx({0: 1.6, 1: 1.1, 2: 0.9})
     assert "best epoch 1: val 65.0 %" in texts(figure)
 
 
 def test_few_layers_rates_are_labelled_lines() -> None:
-    figure = figures.firing_rates(rows())
+    figure = firing_rates(rows())
     assert curve(figure.axes[0], "a.spikes") == pytest.approx({0: 0.25, 1: 0.125, 2: 0.0625})
     silent, saturated, _ = curve(figure.axes[0], "b.spikes").values()
     low, high = figure.axes[0].get_ylim()
@@ -77,7 +79,7 @@ def test_few_layers_rates_are_labelled_lines() -> None:
 
 def test_many_layers_rates_are_a_map() -> None:
     table = [{"epoch": float(epoch), **{f"rate/{k}": k / 20 for k in range(20)}} for epoch in range(3)]
-    figure = figures.firing_rates(table)
+    figure = firing_rates(table)
     axes = figure.axes[0]
     drawn = axes.images[0].get_array()
     assert drawn is not None
@@ -85,6 +87,156 @@ def test_many_layers_rates_are_a_map() -> None:
     assert np.allclose(drawn[1:, 2], np.arange(1, 20) / 20)
     assert drawn[0, 0] < 0.001
     assert [label.get_text() for label in axes.get_yticklabels()] == [str(k) for k in range(20)]
+
+
+def tick_labels(axes: Axes) -> list[str]:
+    """Return what stands beside the vertical axis' ticks within the panel."""
+    figure = axes.get_figure()
+    assert isinstance(figure, Figure)
+    figure.draw_without_rendering()
+    low, high = sorted(axes.get_ylim())
+    labels = zip(axes.get_yticks(), axes.get_yticklabels(), strict=True)
+    return [label.get_text() for tick, label in labels if low <= tick <= high and label.get_text()]
+
+
+def with_losses(*losses: float) -> list[dict[str, float]]:
+    return [{"epoch": epoch, "step": epoch + 1, "train/loss": loss} for epoch, loss in enumerate(losses)]
+
+
+def test_proportions_are_in_percent_and_losses_are_not() -> None:
+    table = [{"epoch": epoch, "val/loss": 1 + epoch, "val/acc": epoch / 4} for epoch in range(5)]
+    loss, accuracy = learning_curves(table).axes
+    assert {"0 %", "100 %"} <= set(tick_labels(accuracy))
+    assert {"1", "5"} <= {label.removesuffix(".0") for label in tick_labels(loss)}
+
+
+def test_losses_that_span_a_factor_above_thirty_are_logarithmic() -> None:
+    scales = [learning_curves(with_losses(2.0, high)).axes[0].get_yscale() for high in (60.0, 61.0)]
+    assert scales == ["linear", "log"]
+    assert learning_curves(with_losses(0.0, 1.0)).axes[0].get_yscale() == "linear"
+    assert tick_labels(learning_curves(with_losses(0.9, 100.0)).axes[0]) == ["1", "3", "10", "30", "100"]
+    assert tick_labels(learning_curves(with_losses(0.9, 5000.0)).axes[0]) == ["1", "10", "100", "1000"]
+
+
+def test_panels_over_epochs_have_whole_epochs_and_room() -> None:
+    figure = learning_curves(rows())
+    assert [size_in_inches(axes) for axes in figure.axes] == [(3.8, 2.7)] * 2
+    assert all(map(title_is_above, figure.axes))
+    for axes in figure.axes:
+        assert axes.get_xlabel() == "epoch"
+        assert [each for each in axes.get_xticks() if 0 <= each <= 2] == [0, 1, 2]
+        assert [axes.spines[side].get_visible() for side in ("top", "right", "left", "bottom")] == [
+            False,
+            False,
+            True,
+            True,
+        ]
+        assert axes.get_axisbelow()
+    [alone] = learning_curves(with_losses(1.0)).axes
+    assert alone.get_xlim() == (-0.5, 0.5)
+    figure.draw_without_rendering()
+    assert all(axes.xaxis.label.get_window_extent().y1 < axes.bbox.y0 for axes in figure.axes)
+
+
+def test_dots_mark_up_to_forty_epochs() -> None:
+    for epochs, marker in ((40, "o"), (41, "")):
+        line = learning_curves(with_losses(*[1.0] * epochs)).axes[0].lines[0]
+        assert (line.get_marker() or "").replace("None", "") == marker
+
+
+def test_the_best_epoch_has_a_ring_and_a_line() -> None:
+    loss, accuracy = learning_curves(rows()).axes
+    for axes, value in ((loss, 1.1), (accuracy, 0.65)):
+        rings = [line.get_xydata() for line in axes.lines if line.get_markerfacecolor() == "none"]
+        np.testing.assert_allclose(rings, [[[1, value]]])
+        [across] = [line for line in axes.lines if line.get_linestyle() == ":"]
+        assert across.get_xdata() == [1, 1]
+
+
+def test_names_stand_beside_the_ends_of_their_lines() -> None:
+    axes = learning_curves(with_losses(0.0, 2.0, 1.0)).axes[0]
+    [name] = axes.texts
+    assert name.get_text() == "train"
+    x, y = name.get_position()
+    assert x > 1
+    # the last value, 1 between 0 and 2, lies in the panel's middle
+    assert y == pytest.approx(0.5)
+    connector = axes.lines[-1]
+    np.testing.assert_allclose(connector.get_ydata(), [0.5, 0.5])
+    assert all(1 < position < x for position in connector.get_xdata())
+    assert connector.get_color() == name.get_color() == axes.lines[0].get_color()
+
+
+def test_names_that_would_touch_are_moved_apart_by_their_height() -> None:
+    table = [{"epoch": epoch, "train/loss": 1.0 + epoch, "val/loss": 1.0 + epoch} for epoch in range(2)]
+    figure = learning_curves(table)
+    [axes] = figure.axes
+    figure.draw_without_rendering()
+    below, above = sorted((text.get_window_extent() for text in axes.texts), key=lambda box: box.y0)
+    assert 0 <= above.y0 - below.y1 < below.height
+
+
+def test_rates_have_a_logit_axis_with_silent_and_saturated_bands() -> None:
+    figure = firing_rates([{"epoch": epoch, "rate/a": 0.0, "rate/b": 1.0} for epoch in range(3)])
+    [axes] = figure.axes
+    assert size_in_inches(axes) == (5.5, 3.3)
+    assert title_is_above(axes)
+    assert axes.get_title(loc="left") == "firing rate (non-zero outputs)"
+    assert axes.get_yscale() == "logit"
+    assert axes.get_ylim() == pytest.approx((0.0002, 0.9998))
+    assert tick_labels(axes) == ["0.1 %", "1 %", "10 %", "50 %", "90 %", "99 %", "99.9 %"]
+    assert axes.get_yticks(minor=True).tolist() == []
+    # what lies outside is drawn just inside the axis
+    assert list(curve(axes, "a").values()) == pytest.approx([0.00028] * 3)
+    assert list(curve(axes, "b").values()) == pytest.approx([0.99972] * 3)
+    bands = sorted((patch.get_y(), patch.get_y() + patch.get_height()) for patch in axes.patches)  # type: ignore[attr-defined]
+    assert bands == [pytest.approx((0.0002, 0.001)), pytest.approx((0.99, 0.9998))]
+    heights = {text.get_text(): text.get_position()[1] for text in axes.texts}
+    assert 0.0002 < heights["silent"] < 0.001
+    assert 0.99 < heights["saturated"] < 0.9998
+
+
+def test_rates_of_twelve_layers_are_lines_and_of_thirteen_a_map() -> None:
+    for layers in (12, 13):
+        figure = firing_rates([{"epoch": epoch, **{f"rate/{k}": 0.5 for k in range(layers)}} for epoch in range(2)])
+        assert len(figure.axes[0].images) == (layers > 12)
+
+
+def test_early_layers_are_darker() -> None:
+    [axes] = firing_rates([{"epoch": epoch, **{f"rate/{k}": 0.5 for k in range(4)}} for epoch in range(2)]).axes
+    colours = [sum(to_rgb(line.get_color())) for line in axes.lines if not str(line.get_label()).startswith("_")]
+    assert len(colours) == 4
+    assert colours == sorted(colours)
+
+
+def test_a_map_of_rates_has_a_row_for_each_layer_and_a_scale() -> None:
+    for layers, height in ((20, 0.6 + 0.17 * 20), (44, 0.6 + 0.17 * 44), (46, 8.2)):
+        table = [{"epoch": epoch, **{f"rate/layer{k}": 0.25 for k in range(layers)}} for epoch in (2, 3, 4)]
+        figure = firing_rates(table)
+        [axes], [scale] = figure.axes, figure.axes[0].child_axes
+        assert size_in_inches(axes) == pytest.approx((5.0, height))
+        assert axes.get_xlim() == (1.5, 4.5)
+        assert axes.get_ylim() == (layers - 0.5, -0.5)  # the first on top
+    drawn = np.ma.filled(axes.images[0].get_array(), np.nan)  # type: ignore[arg-type]
+    assert np.isnan(drawn[:, :2]).all()  # no epochs 0 and 1
+    assert (drawn[:, 2:] == 0.25).all()
+    assert axes.images[0].get_clim() == (0.001, 0.99)
+    figure.draw_without_rendering()
+    panel, beside = axes.get_window_extent(), scale.get_window_extent()
+    assert beside.x0 > panel.x1
+    assert 0.8 * panel.height < beside.height <= panel.height  # the rest is its pointed ends
+    assert (beside.y0 + beside.y1) / 2 == pytest.approx((panel.y0 + panel.y1) / 2)
+    assert {"1 %", "10 %"} <= {label.get_text() for label in scale.get_yticklabels()}
+    assert (scale.get_title(), scale.get_xlabel()) == ("saturated", "silent")
+    assert title_is_above(axes)
+
+
+def test_at_most_sixty_layers_of_a_map_are_named() -> None:
+    for layers in (60, 61):
+        table = [{"epoch": 0.0, **{f"rate/layer{k}": 0.25 for k in range(layers)}}]
+        named = [label.get_text() for label in firing_rates(table).axes[0].get_yticklabels()]
+        assert len(named) == 60
+        assert (named[0], named[-1]) == ("layer0", f"layer{layers - 1}")
 
 
 @given(st.lists(st.floats(-1, 1), min_size=1, max_size=12))

@@ -130,6 +130,38 @@ def test_a_regression_is_drawn_as_predictions_against_the_truth(run: Path) -> No
     assert "MAE 1.667 of 3 samples" in texts(figure)
 
 
+def test_what_is_read_of_the_test_is_labels_and_predictions_or_targets(tmp_path: Path) -> None:
+    path = tmp_path / "test.npz"
+    np.savez(path, label=np.array([2]), output=np.array([[0.5, 0.25, 0.75]]))
+    labels, predictions, classes = figures.labels_and_predictions(path)
+    assert (labels.tolist(), predictions.tolist(), classes) == ([2], [2], 3)
+    np.savez(path, label=np.array([[0.5], [1.5]]), output=np.array([[1.0], [2.0]]))
+    targets, outputs = figures.targets_and_predictions(path)
+    assert (targets.tolist(), outputs.tolist()) == ([[0.5], [1.5]], [[1.0], [2.0]])
+
+
+def test_other_outputs_are_neither(tmp_path: Path) -> None:
+    path, whole_numbers = tmp_path / "test.npz", np.array([0, 1])
+    for label, output in (
+        (whole_numbers, np.zeros((2, 1))),
+        (whole_numbers, np.zeros(2)),
+        (whole_numbers[:0], np.zeros((0, 3))),
+        (np.zeros(2), np.zeros((2, 3))),
+    ):
+        np.savez(path, label=label, output=output)
+        with pytest.raises(figures.NothingToDraw, match=r"^test\.npz has no classes$"):
+            figures.labels_and_predictions(path)
+    for label, output in (
+        (np.zeros((2, 1), dtype=int), np.zeros((2, 1))),
+        (np.zeros(2), np.zeros(2)),
+        (np.zeros((2, 1)), np.zeros((2, 2))),
+        (np.zeros((0, 1)), np.zeros((0, 1))),
+    ):
+        np.savez(path, label=label, output=output)
+        with pytest.raises(figures.NothingToDraw, match=r"^test\.npz has no targets$"):
+            figures.targets_and_predictions(path)
+
+
 def test_outputs_without_targets_are_skipped(run: Path, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.INFO, logger="membrane"):
         assert "predicted_against_true" not in [path.stem for path in figures.draw_figures(run, {}, "regression")]
