@@ -266,7 +266,7 @@ def test_eight_at_once_twenty_times(tmp_path: Path, capsys: pytest.CaptureFixtur
             assert len(lines) == 1 + 20 + 1 + 1, "columns, 20 steps, the epoch, the end of the last line"
             assert {line.count(b",") for line in lines[:-1]} == {lines[0].count(b",")}
             assert (table.parent / "result.json").exists()
-            assert len((table.parent / "run.log").read_text().split("membrane.training.results: data: ")) == 2
+            assert len((table.parent / "run.log").read_text().split("membrane.training.announcement: data: ")) == 2
         ran = [text for text in outputs if "data: digits" in text]
         if number % 2:
             assert ends == [0] * 8

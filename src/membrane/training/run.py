@@ -25,6 +25,7 @@ from membrane.tracking.profile import Profiling
 from membrane.tracking.progress import FitProgress
 from membrane.tracking.recorder import Recorder
 from membrane.training import checkpoints, results
+from membrane.training.announcement import announce, write_provenance
 from membrane.training.assembly import (
     build_callbacks,
     build_checkpointing,
@@ -88,7 +89,7 @@ def fit_and_test(config: Config, saved_config: dict[str, Any], folder: RunFolder
     if resumed is not None:
         pieces = max(pieces, resumed[1]["membrane"].get("pieces", 1))
     learner, data = learner_and_data(config, folder, resumed, pieces)
-    results.announce(folder, config, data, learner)
+    announce(folder, config, data, learner)
     tracking = build_tracker(config, saved_config, folder.path, folder.fingerprint, folder.count_reruns())
     recorder = build_recorder(config, folder, learner, tracking)
     keeper = build_checkpointing(config, saved_config, folder, stop, pieces)
@@ -96,7 +97,7 @@ def fit_and_test(config: Config, saved_config: dict[str, Any], folder: RunFolder
     callbacks = [*build_callbacks(config), recorder, keeper, FitProgress(shown=config.trainer.progress), *profiling]
     trainer = build_trainer(config, folder.path, callbacks, pieces)
     device = trainer.strategy.root_device
-    results.write_provenance(folder, config, data, learner, device, resumed=resumed is not None)
+    write_provenance(folder, config, data, learner, device, resumed=resumed is not None)
     reuse_large_memory()
     try:
         if config.finish and resumed is not None:

@@ -1,0 +1,129 @@
+"""The log lines and the provenance with which a run begins."""
+
+import logging
+from typing import Any
+
+import torch
+from torch import nn
+
+from membrane import neurons
+from membrane.analysis.layers import model_table
+from membrane.config.admission import admitted_class
+from membrane.data.feed.module import DataModule
+from membrane.errors import DataError
+from membrane.learner import Learner
+from membrane.models.norms import mixes_timesteps
+from membrane.report.terminal import console
+from membrane.runs import provenance
+from membrane.runs.folder import RunFolder
+from membrane.runs.processor import processor_name
+from membrane.schema import Config, Trusted
+from membrane.schema.neuron import Neuron
+from membrane.schema.surrogate import Surrogate
+from membrane.training.run_length import length_warnings
+
+log = logging.getLogger(__name__)
+
+
+MACHINE = ("processor", "device", "kernels")
+"""Keys of provenance.json, beside code and versions, that can change the last bits of a result."""
+
+
+def write_provenance(
+    folder: RunFolder,
+    config: Config,
+    data: DataModule,
+    learner: Learner,
+    device: torch.device,
+    resumed: bool = False,
+) -> None:
+    """Write provenance.json; a resumed run keeps what it held before under ``earlier``."""
+    earlier = (folder.read("provenance.json") or {}) if resumed else {}
+    kernels = provenance.neuron_kernels(device, config.neuron.name_of_choice, learner.model, config.precision)
+    if config.trainer.compile:
+        kernels += "; in training the model is compiled by torch"
+    if neurons.is_snn(learner.model):
+        log.info("%s", kernels)
+    content = {
+        "fingerprint": folder.fingerprint,
+        "seed": config.seed,
+        "git": provenance.git_state(),
+        "code_digest": provenance.code_digest(),
+        "versions": provenance.library_versions(),
+        "processor": processor_name(),
+        "device": str(device) if device.type == "cpu" else torch.cuda.get_device_name(device),
+        "kernels": kernels,
+        "threads": torch.get_num_threads(),
+        "deterministic": config.trainer.deterministic,
+        "precision": config.precision,
+        "data_hash": data.data_hash,
+        "split_hash": data.split_hash,
+        "command": provenance.command_line(),
+        "rerun": config.rerun,
+    }
+    if earlier.get("versions"):
+        compare_provenance(earlier, content)
+    parts = [*earlier.pop("earlier", []), earlier] if earlier else []
+    if parts:
+        content["earlier"] = parts
+    folder.write("provenance.json", content)
+
+
+def compare_provenance(earlier: dict[str, Any], now: dict[str, Any]) -> None:
+    """Warn if a resumed run uses other code, versions or hardware. Raises DataError if the data changed."""
+    for name in ("data_hash", "split_hash"):
+        if earlier.get(name) not in (None, now[name]):
+            changed = f"{name} {str(earlier[name])[:12]} → {str(now[name])[:12]}"
+            raise DataError(f"the data are not those that the run began with ({changed}); rerun=true runs it anew")
+    changes = provenance.changes_since(earlier)
+    changes += [f"{name} {earlier.get(name)} → {now[name]}" for name in MACHINE if earlier.get(name) != now[name]]
+    if changes:
+        log.warning("resumed under other conditions (%s): the result is no longer that of one code", ", ".join(changes))
+
+
+def announce(folder: RunFolder, config: Config, data: DataModule, learner: Learner) -> None:
+    """Print the table of layers and log the data's parts, the augmentation, the precision and the folder."""
+    samples = data.training_part
+    x = torch.zeros(2, *samples.x.shape[1:])
+    console().print(model_table(learner.model, learner.framework, x))
+    sizes = ", ".join(f"{len(part)} {name}" for name, (part, _) in data.parts.items() if len(part))
+    log.info("data: %s (%s), protocol %s, split %s", config.dataset.name, sizes, config.protocol, data.split_hash[:12])
+    for line in data.warnings():
+        log.warning("%s", line)
+    if config.surrogate is None:
+        log.info("surrogate: none, %s takes none", config.neuron.name_of_choice)
+    elif line := other_than_published(config.neuron, config.surrogate):
+        log.info("surrogate: %s", line)
+    if isinstance(config.model, Trusted) and not has_neuron(config, learner.model):
+        log.warning("neuron: the model has no %s, so neuron=… changes nothing", config.neuron.name_of_choice)
+    log.info("augmentation: %s", learner.augmentation.describe())
+    log.info("precision: %s%s", config.precision, ", channels last" if config.trainer.channels_last else "")
+    if (
+        config.neuron.spiking
+        and mixes_timesteps(learner.model)
+        and config.framework.name_of_choice.startswith("multistep")
+    ):
+        log.info("batch norm: in training, multi-step normalises over T·N at once, single-step at each timestep")
+    for line in length_warnings(config, len(samples)) if config.debug is None else ():
+        log.warning("%s", line)
+    log.info("epochs: 0 to %d, as in metrics.csv and the figures", config.epochs - 1)
+    log.info("folder: %s", folder.path)
+
+
+def has_neuron(config: Config, model: nn.Module) -> bool:
+    """Return whether a model has the neuron of its configuration: one's own need not call ``neuron()``."""
+    neuron_class = admitted_class(config.neuron.target, config.trust)
+    return any(isinstance(module, neuron_class) for module in model.modules())
+
+
+def other_than_published(neuron: Neuron, surrogate: Surrogate) -> str:
+    """Return a line on a surrogate that is not the one of the neuron's paper; empty if it is, or none is known."""
+    if neuron.published_with is None:
+        return ""
+    choice, settings = neuron.published_with
+    used = surrogate.parameters()
+    if surrogate.choice == choice and used == dict(settings):
+        return ""
+    typed = " ".join([f"surrogate={choice}", *(f"surrogate.{name}={value:g}" for name, value in settings.items())])
+    shown = ", ".join([surrogate.name_of_choice, *(f"{name} {value}" for name, value in used.items())])
+    return f"{shown}; {neuron.name_of_choice} was published with {typed}"
