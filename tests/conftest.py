@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-pytest_plugins = ["products", "run_folders"]
+pytest_plugins = ["composition", "products", "run_folders"]
 
 SMALL = ("logger=csv", "epochs=1", "model=smlp", "model.units=[16]", "timesteps=2", "threads=1", "figures=false")
 CANARY = """

@@ -15,6 +15,8 @@ from membrane.config.files import ConfigFiles
 from membrane.errors import ConfigError
 from membrane.sweep.jobs import jobs_of
 
+pytestmark = pytest.mark.usefixtures("read_anew")
+
 LINES: list[list[str]] = [
     [],
     ["model=smlp", "optimizer.lr=0.5", "logger.tags=[a]"],
