@@ -132,9 +132,10 @@ def test_a_regression_is_drawn_as_predictions_against_the_truth(run: Path) -> No
 
 def test_what_is_read_of_the_test_is_labels_and_predictions_or_targets(tmp_path: Path) -> None:
     path = tmp_path / "test.npz"
-    np.savez(path, label=np.array([2]), output=np.array([[0.5, 0.25, 0.75]]))
-    labels, predictions, classes = figures.labels_and_predictions(path)
-    assert (labels.tolist(), predictions.tolist(), classes) == ([2], [2], 3)
+    for output, predicted in ([0.5, 0.25, 0.75], 2), ([0.75, 0.25], 0):
+        np.savez(path, label=np.array([1]), output=np.array([output]))
+        labels, predictions, classes = figures.labels_and_predictions(path)
+        assert (labels.tolist(), predictions.tolist(), classes) == ([1], [predicted], len(output))
     np.savez(path, label=np.array([[0.5], [1.5]]), output=np.array([[1.0], [2.0]]))
     targets, outputs = figures.targets_and_predictions(path)
     assert (targets.tolist(), outputs.tolist()) == ([[0.5], [1.5]], [[1.0], [2.0]])
