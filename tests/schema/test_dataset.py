@@ -1,0 +1,70 @@
+"""Data sets: the facts of one stay out of its constructor, and which facts make no sense."""
+
+from typing import Any
+
+import pytest
+from cases import check_each
+from pydantic import ValidationError
+
+from membrane.schema.dataset import DATASETS, Dataset, Digits, DigitsEvents
+
+FACTS = {"_target_": "x.Y", "name": "d", "shape": [1, 8, 8], "classes": 10}
+
+
+def facts(**changes: Any) -> Dataset:
+    return Dataset.model_validate({**FACTS, **changes})
+
+
+def test_facts_have_the_defaults_of_classification_without_time() -> None:
+    d = facts()
+    assert (d.task, d.timesteps_in_data, d.split_seed, d.validation) == ("classification", False, 0, 0.15)
+    for fact in ("name", "shape", "classes"):
+        with pytest.raises(ValidationError, match=f"{fact}\n  Field required"):
+            Dataset.model_validate({key: value for key, value in FACTS.items() if key != fact})
+
+
+def test_a_constructor_is_given_its_own_settings_and_no_fact() -> None:
+    events = DigitsEvents.model_validate({**FACTS, "timesteps_in_data": True, "split_seed": 3, "size": 20})
+    assert set(events.parameters()) == set(DigitsEvents.model_fields) - set(Dataset.model_fields)
+    assert (events.parameters()["size"], events.parameters()["noise_seed"]) == (20, 0)
+    assert Digits.model_validate(FACTS).parameters() == {}
+
+
+def test_facts_at_the_edge_are_taken_and_those_beyond_are_not() -> None:
+    def check_edge(case: tuple[str, Any, Any]) -> None:
+        setting, edge, beyond = case
+        assert getattr(facts(**{setting: edge}), setting) == edge
+        with pytest.raises(ValidationError, match=setting):
+            facts(**{setting: beyond})
+
+    tiny = 1e-9
+    check_each(
+        [
+            ("shape", [3, 4], [3]),
+            ("shape", [3, 4, 5], [3, 4, 5, 6]),
+            ("shape", [1, 1], [0, 1]),
+            ("classes", 1, 0),
+            ("task", "regression", "ranking"),
+            ("split_seed", 0, -1),
+            ("validation", tiny, 0.0),
+            ("validation", 1 - tiny, 1.0),
+        ],
+        check_edge,
+    )
+
+
+def test_settings_of_event_recordings_at_the_edge() -> None:
+    def check_edge(case: tuple[str, Any, Any]) -> None:
+        setting, edge, beyond = case
+        assert getattr(DigitsEvents.model_validate({**FACTS, setting: edge}), setting) == edge
+        with pytest.raises(ValidationError, match=setting):
+            DigitsEvents.model_validate({**FACTS, setting: beyond})
+
+    tiny = 1e-9
+    edges = [(name, 0.0, -tiny) for name in ("amplitude", "fixation", "mismatch", "background")]
+    check_each([*edges, ("threshold", tiny, 0.0), ("size", 1, 0), ("noise_seed", 0, -1)], check_edge)
+
+
+def test_every_data_set_has_a_name_and_a_class_of_its_own() -> None:
+    assert len({each.choice for each in DATASETS}) == len({each.public for each in DATASETS}) == len(DATASETS)
+    assert all(each.choice and each.public.startswith("membrane.data.") for each in DATASETS)
