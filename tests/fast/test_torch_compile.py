@@ -189,7 +189,7 @@ def test_optimisers_are_fused_on_a_gpu_where_torch_has_them_so(
     on_cpu = assembly.build_optimizer(config, [nn.Parameter(torch.zeros(1))])
     assert not on_cpu.defaults.get("fused")
     handed: list[dict[str, Any]] = []
-    monkeypatch.setattr(assembly, "build", lambda node, trust, params, **more: handed.append(more))
+    monkeypatch.setattr(assembly, "build_instance", lambda base, node, trust, params, **more: handed.append(more))
     assembly.build_optimizer(config, [OnGPU(), OnGPU()])  # type: ignore[list-item]
     assembly.build_optimizer(config, [OnGPU(), nn.Parameter(torch.zeros(1))])  # type: ignore[list-item]
     assembly.build_optimizer(clipped, [OnGPU()])  # type: ignore[list-item]
