@@ -1,10 +1,13 @@
 """When checkpoints are written, and what is best."""
 
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
+from run_paths import only
 from torch import nn
 
 from membrane.errors import NotFinite
@@ -13,6 +16,8 @@ from membrane.training import checkpoints
 from membrane.training.checkpointing import KeepBestAndLast, count_in_smaller_pieces
 
 ABOUT = {"fingerprint": "0", "pieces": 1}
+Run = Callable[..., int]
+LEAST = ("logger=csv", "model=smlp", "model.units=[16]", "timesteps=2", "threads=1", "epochs=2", "figures=false")
 
 
 class Trainer(SimpleNamespace):
@@ -93,3 +98,21 @@ def test_counting_in_smaller_pieces() -> None:
         "completed": 11,
     }
     assert loops["state_dict"]["combined_loader"] == [{"step": 12}]
+
+
+def test_killed_between_last_and_best_the_best_is_not_lost(
+    membrane: Run, remains: Callable[[Path], dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert membrane(*LEAST, "name=whole") == 0
+    link_checkpoint = checkpoints.link_checkpoint
+
+    def dies(source: Path, path: Path) -> None:
+        if path.name == "best.ckpt" and checkpoints.read_checkpoint(source)["global_step"] == 40:
+            raise RuntimeError("killed")
+        link_checkpoint(source, path)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(checkpoints, "link_checkpoint", dies)
+        assert membrane(*LEAST, "name=broken") == 1
+    assert membrane(*LEAST, "name=broken") == 0
+    assert remains(only("broken/*/seed0")) == remains(only("whole/*/seed0"))

@@ -261,21 +261,3 @@ def test_what_had_stopped_early_stays_stopped(
         assert membrane(*arguments, "name=broken") == 1
     assert membrane(*arguments, "name=broken") == 0
     assert remains(only("broken/*/seed0")) == remains(whole)
-
-
-def test_killed_between_last_and_best_the_best_is_not_lost(
-    membrane: Run, remains: Callable[[Path], dict[str, Any]], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    assert membrane(*LEAST, "name=whole") == 0
-    link_checkpoint = checkpoints.link_checkpoint
-
-    def dies(source: Path, path: Path) -> None:
-        if path.name == "best.ckpt" and checkpoints.read_checkpoint(source)["global_step"] == 40:
-            raise RuntimeError("killed")
-        link_checkpoint(source, path)
-
-    with monkeypatch.context() as patched:
-        patched.setattr(checkpoints, "link_checkpoint", dies)
-        assert membrane(*LEAST, "name=broken") == 1
-    assert membrane(*LEAST, "name=broken") == 0
-    assert remains(only("broken/*/seed0")) == remains(only("whole/*/seed0"))
