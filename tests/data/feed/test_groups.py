@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
@@ -94,6 +94,7 @@ def test_where_every_sample_is_its_own_group_the_split_is_that_without_groups(n:
     fraction=st.floats(0.1, 0.5),
     seed=SEED,
 )
+@example(sizes=[35, 35, 37], size=2, fraction=0.2578125, seed=217775)
 @settings(deadline=None)
 def test_recordings_of_one_class_and_size_keep_each_class_within_one_recording_of_its_share(
     sizes: list[int], size: int, fraction: float, seed: int

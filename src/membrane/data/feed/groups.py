@@ -55,18 +55,18 @@ def in_order_of_key(groups: NDArray[np.integer], keys: NDArray[np.uint64]) -> In
 def draw_groups(classes: Integers, groups: Integers, fraction: float) -> NDArray[np.bool_]:
     """Draw whole groups for validation → [G]; classes and groups [n] are numbered from 0, groups in random order.
 
-    In that order each group is taken that brings both the size of the part nearer to fraction·n and its classes nearer
-    to their shares. So two thirds are drawn, or all but about CHOSEN groups; for the rest, as long as a group brings
-    the size nearer, the one is taken that brings the classes nearest to their shares. Each class keeps samples for
-    training. Where no group fits the size, one that does not exceed half of the samples is taken. Raises ConfigError if
-    there is none.
+    In that order each group is taken that brings the size of the part nearer to fraction·n, and of whose samples its
+    classes are still short. So two thirds are drawn, or all but about CHOSEN groups; for the rest, as long as a group
+    brings the size nearer, the one is taken that brings the classes nearest to their shares. Each class keeps samples
+    for training. Where no group fits the size, one that does not exceed half of the samples is taken. Raises
+    ConfigError if there is none.
     """
     draw = GroupDraw(classes, groups, fraction)
     rest = min(draw.missing / 3, CHOSEN * int(draw.sizes.max()))
     for group in range(draw.groups):
         if draw.missing <= rest:
             break
-        if draw.nearer(group) and draw.disturbance(group) < 0 and draw.spared(group):
+        if draw.nearer(group) and draw.is_short_of(group) and draw.spared(group):
             draw.take(group)
     while (best := draw.least_disturbing()) is not None:
         draw.take(best)
@@ -105,10 +105,10 @@ class GroupDraw:
         """Return whether a group brings the size nearer to what was asked for."""
         return bool(self.sizes[group] < 2 * self.missing)
 
-    def disturbance(self, group: int) -> float:
-        """Return by how much a group increases the sum of squares of the classes' distances from their shares."""
+    def is_short_of(self, group: int) -> bool:
+        """Return whether the classes in a group, weighed by their samples in it, stay within their shares with it."""
         classes, counts = self.row(group)
-        return float((counts * (counts - 2 * self.short[classes])).sum())
+        return bool((counts * (self.short[classes] - counts)).sum() >= 0)
 
     def spared(self, group: int) -> bool:
         """Return whether each class keeps samples for training without a group."""
@@ -129,7 +129,10 @@ class GroupDraw:
         return ~self.drawn & ~needed
 
     def least_disturbing(self) -> int | None:
-        """Return the group with the least disturbance of those that bring the size nearer; None if there is none."""
+        """Return the group that brings the classes nearest to their shares; None if none brings the size nearer.
+
+        Nearest by the sum of squares of the classes' distances: a group adds its counts times (counts − 2·short) to it.
+        """
         fitting = self.candidates() & (self.sizes < 2 * self.missing)
         if not fitting.any():
             return None
