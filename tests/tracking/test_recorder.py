@@ -207,7 +207,14 @@ def test_without_a_validation_part_rates_are_measured_on_training_samples(
     recorder = Recorder(tmp_path / "m.csv", its_learner, tracker, 1, measured)
     recorder.on_train_start(its_trainer, its_learner)
     fixed = [batch(1.0, 1.0), batch(0.5, 0.0, lengths=[2, 4])]
-    its_trainer.datamodule = SimpleNamespace(fixed_training_samples=lambda: iter(fixed))
+    moved: list[Batch] = []
+
+    def move(batch: Batch, device: torch.device, _: int) -> Batch:
+        moved.append(batch)
+        assert device == its_learner.device
+        return batch
+
+    its_trainer.datamodule = SimpleNamespace(fixed_training_samples=lambda: iter(fixed), transfer_batch_to_device=move)
     for _ in range(2):
         validate(recorder, its_trainer, its_learner, batch(1.0))  # the test set's, of which no rates are taken
         modes.clear()
@@ -216,6 +223,7 @@ def test_without_a_validation_part_rates_are_measured_on_training_samples(
         assert tracker.rows[-1][0]["rate/spikes"] == pytest.approx((8 * 2 + 1 * 2) / (4 * 2 * 2 + (2 + 4) * 2))
         assert modes == [(False, False)] * 2
         assert its_learner.training
+    assert moved == [*fixed, *fixed], "each whole batch goes to the device, its lengths too"
 
 
 def test_a_resumed_run_goes_on_with_its_clock_samples_and_rows(tmp_path: Path, clock: Clock) -> None:

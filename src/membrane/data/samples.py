@@ -14,7 +14,6 @@ import hashlib
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -54,7 +53,7 @@ class Samples:
     classes: Sequence[str] | None = None
 
     def __post_init__(self) -> None:
-        if isinstance(self.lengths, Real) and self.scale == 1:  # the scale was the fourth before there were lengths
+        if isinstance(self.lengths, float) and self.scale == 1:  # the scale was the fourth before there were lengths
             self.fill(scale=self.lengths, lengths=None)
         self.fill(**{name: as_tensor(getattr(self, name)) for name in COLUMNS})
         if self.recording is None and isinstance(self.x, Tensor) and self.x.dim():

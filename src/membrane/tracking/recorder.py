@@ -166,8 +166,9 @@ class Recorder(L.Callback):
         self.firing.reset()
         learner.eval()
         with torch.no_grad(), self.firing:
-            for step, batch in enumerate(trainer.datamodule.fixed_training_samples()):  # type: ignore[attr-defined]
-                moved = batch._replace(x=batch.x.to(learner.device), y=batch.y.to(learner.device))
+            data = trainer.datamodule  # type: ignore[attr-defined]
+            for step, batch in enumerate(data.fixed_training_samples()):
+                moved = data.transfer_batch_to_device(batch, learner.device, 0)
                 seen = learner.augmented(moved, False, EVALUATION, step)
                 self.firing.start(seen.lengths)
                 learner.framework(learner.model, seen.x, seen.lengths)
