@@ -314,8 +314,10 @@ def test_a_layer_whose_step_never_runs_is_refused() -> None:
 
 @pytest.mark.parametrize("framework", FRAMEWORKS)
 @pytest.mark.parametrize("own", [BothLIF, OwnStep, HighLIF, Sometimes, Spare, Restoring, AllOwnTime, CompiledStep])
-def test_what_runs_is_accepted(own: type[nn.Module], framework: str) -> None:
-    learner(own, f"framework={framework}")
+def test_what_runs_is_accepted(own: type[nn.Module], framework: str, caplog: pytest.LogCaptureFixture) -> None:
+    built = learner(own, f"framework={framework}")
+    assert any(isinstance(module, own) for module in built.model.modules())
+    assert "own modules were not checked" not in caplog.text
 
 
 @pytest.mark.parametrize("framework", FRAMEWORKS)
@@ -352,8 +354,11 @@ def test_a_model_that_owns_time_with_a_layer_in_single_step_mode_is_refused(fram
         learner(OwnTime, f"framework={framework}")
 
 
-def test_a_model_that_fails_is_left_to_the_run() -> None:
+def test_a_model_that_fails_is_left_to_the_run_and_a_line_says_that_it_was_not_checked(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     failing = learner(Failing)
+    assert caplog.messages == ["own modules were not checked for methods that never run: mine"]
     with pytest.raises(RuntimeError, match="mine"):
         failing(torch.rand(2, 1, 8, 8))
 

@@ -12,7 +12,8 @@ from torch import nn
 from membrane.errors import ConfigError, located_line
 from membrane.randomness import scoped
 
-LIBRARIES = ("torch", "spikingjelly", "membrane")
+KNOWN_PACKAGES = ("torch", "spikingjelly", "membrane")
+"""Packages of classes that are not the user's own."""
 HOMES = ("spikingjelly.activation_based.neuron.", "membrane.neurons.")
 
 
@@ -125,7 +126,7 @@ def construct(
         raise
     except Exception as error:
         package = neuron_class.__module__.partition(".")[0]
-        own = "" if package in LIBRARIES else located_line(error, [package])
+        own = "" if package in KNOWN_PACKAGES else located_line(error, [package])
         line = construction_line(class_name(neuron_class), error, parameters)
         if own:
             line = f"{line} ({own})" if line and not isinstance(error, ValueError) else own

@@ -7,6 +7,7 @@ in SimpleBaseNode alone: a LIFNode with a ``neuronal_charge`` of its own would t
 
 import copy
 import inspect
+import logging
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,14 +18,16 @@ from spikingjelly.activation_based import functional
 from spikingjelly.activation_based.base import StepModule
 from torch import Tensor, nn
 
-from membrane.errors import ConfigError
+from membrane.errors import ConfigError, one_line
 from membrane.framework import Framework
 from membrane.models.own_time import OwnsTime
+from membrane.neurons import KNOWN_PACKAGES
+
+log = logging.getLogger(__name__)
 
 Place = tuple[str, str]
 """A function's file and qualified name."""
 
-LIBRARIES = ("torch", "spikingjelly", "membrane")
 BASE = "spikingjelly.activation_based.neuron.SimpleBaseNode"
 EQUATIONS = ("neuronal_charge", "neuronal_fire", "neuronal_reset")
 STEPS = {
@@ -44,7 +47,7 @@ HOOKS = (
     "v_float_to_tensor",
     "init_tensor",
     "materialize_states",
-    "scale_spike",
+    "emitted",
     *STEPS["s"],
     *STEPS["m"],
 )
@@ -55,7 +58,7 @@ def refuse_unused_code(model: nn.Module, framework: Framework, x: Tensor) -> Non
     """Run a copy of the model on x [N,…] or [N,T,…] if it has modules of the user's own.
 
     Raises ConfigError if one overrides a method that is not called, or if a step mode is not the framework's. A model
-    that cannot be copied, or raises an error, is left to the run, which reports it.
+    that cannot be copied, or raises an error, is left to the run; a log line says that it was not checked.
     """
     if not any(is_own(module) for module in model.modules()):
         return
@@ -64,7 +67,8 @@ def refuse_unused_code(model: nn.Module, framework: Framework, x: Tensor) -> Non
         probe = Probe(model)
         for training in (True, False):  # a method may be for one of them
             probe.run(framework, x, training)
-    except Exception:  # of the user's code
+    except Exception as error:  # of the user's code
+        log.warning("own modules were not checked for methods that never run: %s", one_line(error))
         return
     probe.refuse_step_modes()
     probe.refuse_mixed_modes()
@@ -73,7 +77,7 @@ def refuse_unused_code(model: nn.Module, framework: Framework, x: Tensor) -> Non
 
 def is_own(module: nn.Module) -> bool:
     """Return whether a module's class is the user's own, or of a library that membrane does not know."""
-    return type(module).__module__.partition(".")[0] not in LIBRARIES
+    return type(module).__module__.partition(".")[0] not in KNOWN_PACKAGES
 
 
 class Probe:
@@ -102,7 +106,7 @@ class Probe:
         self.changed |= {name: (mode, after[name]) for name, mode in self.modes.items() if after[name] != mode}
 
     def refuse_step_modes(self) -> None:
-        """Raises ConfigError, naming the module, if a forward changes a step mode, or a module keeps its own."""
+        """Raise ConfigError, naming the module, if a forward changes a step mode, or a module keeps its own."""
         decides = "the framework alone decides it"
         for name, (before, after) in self.changed.items():
             line = f"a forward turns its step_mode {before!r} into {after!r}"
@@ -115,7 +119,7 @@ class Probe:
                     raise ConfigError(f"{class_text(name, self.model)}: {line}: {decides}")
 
     def refuse_mixed_modes(self) -> None:
-        """Raises ConfigError, naming the layer, if a model that owns time has a layer that is not in step mode 'm'."""
+        """Raise ConfigError, naming the layer, if a model that owns time has a layer that is not in step mode 'm'."""
         before = step_modes(self.model)
         if isinstance(self.model, OwnsTime) and is_own(self.model):
             for child in self.model.children():
@@ -126,7 +130,7 @@ class Probe:
                     raise ConfigError(f"{class_text(name, self.model)}: {line}: call functional.set_step_mode")
 
     def refuse_overrides(self) -> None:
-        """Raises ConfigError, naming module and method, if a module that was called overrides one that was not."""
+        """Raise ConfigError, naming module and method, if a module that was called overrides one that was not."""
         for name, module in self.model.named_modules():
             if name in self.modes and module in self.modules_called and is_own(module):
                 for hook in unused_methods(type(module), self.modes[name], self.calls):
@@ -178,7 +182,7 @@ def unused_methods(module_class: type, mode: str, calls: set[Place]) -> list[str
 def own_code(module_class: type, name: str) -> CodeType | None:
     """Return the code of a method if a class of the user's defines it, in place of a library's; None otherwise."""
     owner = next((base for base in module_class.__mro__ if name in vars(base)), None)
-    if owner is None or owner.__module__.partition(".")[0] in LIBRARIES:
+    if owner is None or owner.__module__.partition(".")[0] in KNOWN_PACKAGES:
         return None
     return code_of(owner, name)
 
@@ -199,7 +203,7 @@ def class_text(name: str, model: nn.Module) -> str:
 
 def unused_line(module_class: type, hook: str, mode: str) -> str:
     """Return the rest of the line on a method that is overridden and not called, with what would be right."""
-    base = next(base for base in module_class.__mro__ if base.__module__.partition(".")[0] in LIBRARIES)
+    base = next(base for base in module_class.__mro__ if base.__module__.partition(".")[0] in KNOWN_PACKAGES)
     line = f"it overrides {hook}, which the forward of {base.__name__} does not call"
     if hook in EQUATIONS:
         return f"{line}: inherit from {BASE}, which calls {', '.join(EQUATIONS)}"
