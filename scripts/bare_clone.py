@@ -16,8 +16,6 @@ def use_source() -> None:
 def run(command: str) -> int:
     """Run ``membrane COMMAND`` with the arguments of this process and return its exit code."""
     use_source()
-    try:
-        from membrane.cli.main import main
-    except ModuleNotFoundError as error:
-        sys.exit(f"membrane: {error.name} is not installed here; `make setup`, then `source .venv/bin/activate`")
+    from membrane.cli.main import main
+
     return main([command, *sys.argv[1:]])

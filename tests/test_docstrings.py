@@ -48,7 +48,7 @@ def test_docstrings_say_what_is_done_and_explain_many_arguments() -> None:
                 f"{path.relative_to(PACKAGE)}: {getattr(node, 'name', 'module')}",
                 ast.get_docstring(node) or "",
             )
-            if re.match(r"(What|Whether|How)\b", text):
+            if re.match(r"(What|Whether|How|Raises)\b", text):
                 wrong.append(f"{name} begins with {text.split()[0]}")
             explained_elsewhere = name.endswith("__init__") or name.startswith("schema/")  # by the class that is built
             if len(arguments(node)) > FEW and not explained_elsewhere:

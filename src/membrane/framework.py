@@ -132,7 +132,7 @@ def time_first(x: Tensor, timesteps: int, lengths: Tensor | None) -> Tensor:
 
 
 def check_lengths(lengths: Tensor | None, samples: int, timesteps: int | None = None) -> None:
-    """Raises ValueError unless there is one length [N] for each sample, from 1 to T (None: not known).
+    """Raise ValueError unless there is one length [N] for each sample, from 1 to T (None: not known).
 
     Lengths on a GPU are not read, because every step would wait for them; a run's were checked with its data.
     """

@@ -220,7 +220,7 @@ class FiniteLoss:
 
 
 def require_finite(loss: Tensor, epoch: int, batch: int, index: Tensor) -> None:
-    """Raises NotFinite, naming the batch and its first samples, if the loss [] is NaN or infinite."""
+    """Raise NotFinite, naming the batch and its first samples, if the loss [] is NaN or infinite."""
     if not math.isfinite(loss.item()):
         samples = index.tolist()
         listed = ", ".join(map(str, samples[:NAMED_SAMPLES])) + (", …" if len(samples) > NAMED_SAMPLES else "")

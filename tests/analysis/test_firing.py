@@ -5,6 +5,7 @@ from collections import OrderedDict
 
 import pytest
 import torch
+from spiking_nets import convolutional
 from spikingjelly.activation_based import layer, monitor, neuron
 from torch import Tensor, nn
 
@@ -39,20 +40,6 @@ class Own(OwnsTime, nn.Module):
 
     def sequence_forward(self, x_seq: Tensor) -> Tensor:
         return self.head(self.spikes(self.flatten(x_seq)))
-
-
-def convolutional() -> nn.Sequential:
-    """Two LIF layers of different size behind batch norm."""
-    torch.manual_seed(0)
-    net = nn.Sequential(
-        layer.Conv2d(1, 4, 3, padding=1),
-        layer.BatchNorm2d(4),
-        neuron.LIFNode(v_threshold=0.1),
-        layer.Flatten(),
-        layer.Linear(4 * 25, 7),
-        neuron.LIFNode(v_threshold=0.05, v_reset=None),
-    )
-    return net.eval()
 
 
 def measured(model: nn.Module, framework: Framework, x: Tensor, lengths: Tensor | None = None) -> FiringRates:

@@ -1,6 +1,7 @@
 """The commands from a bare clone: they find src, hand their arguments on, and say what is missing in a line."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -27,6 +28,15 @@ def test_every_command_has_a_script(name: str) -> None:
     assert f"membrane {name}" in done.stdout
 
 
+@pytest.mark.parametrize("script", ["train.py", "scripts/models.py"])
+def test_a_library_that_is_missing_is_named_in_a_line(script: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-S", SCRIPTS.parent / script, "nope"], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout) == (1, "")
+    assert re.fullmatch(r"membrane: \w+ is not installed here; `make setup`, then .*\n", done.stderr)
+
+
 def test_a_script_runs_the_sources_beside_it(tmp_path: Path) -> None:
     shutil.copytree(SCRIPTS, tmp_path / "scripts")
     package = tmp_path / "src" / "membrane" / "cli"
@@ -39,8 +49,3 @@ def test_a_script_runs_the_sources_beside_it(tmp_path: Path) -> None:
     done = start(tmp_path / "scripts" / "status.py", "runs", "--json", PYTHONPATH="elsewhere")
     assert done.returncode == 75
     assert done.stdout == f"['status', 'runs', '--json'] {tmp_path / 'src'}{os.pathsep}elsewhere\n"
-    (package / "main.py").write_text("import a_library_that_nobody_has\n")
-    done = start(tmp_path / "scripts" / "status.py")
-    assert done.returncode == 1
-    assert done.stderr.startswith("membrane: a_library_that_nobody_has is not installed here; `make setup`")
-    assert done.stderr.count("\n") == 1

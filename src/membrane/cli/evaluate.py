@@ -30,7 +30,7 @@ for example:
 NOT_OF_THE_RUN = ("paths.", "trust=", "checkpoint=")
 """Overrides under which the run's own numbers must come back all the same."""
 RUN_ELSEWHERE = ("ckpt_path", "checkpoint", "run")
-"""What other templates say before the path of what they test."""
+"""Settings by which other templates name the run that they test."""
 PARENT = ("fingerprint", "seed")
 
 

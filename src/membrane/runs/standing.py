@@ -28,7 +28,7 @@ EPOCHS = re.compile(rb"^epochs: (\d+)\s*$", re.MULTILINE)
 HOLDER = re.compile(r"process (\d+) on (\S+)")
 FRAME = re.compile(r'^ *File "(?:.*[/\\])?([^"/\\]+)", line (\d+)', re.MULTILINE)
 UNREADABLE = (OSError, ValueError, KeyError, TypeError, AttributeError)
-"""What reading a file raises that is not what it should be."""
+"""Errors of reading a file whose content is not as expected."""
 PATIENCE = 4
 """A run whose last row is older than so many times the longest gap between two of its rows may be silent …"""
 SHORTEST = 60.0

@@ -10,7 +10,7 @@ from membrane.schema import Config
 from membrane.training.assembly import build_model
 
 TOO_FEW_VALUES = "Expected more than 1 value per channel"
-"""How torch's norms refuse to normalise a single value."""
+"""The error of torch's norms for a single value."""
 
 
 def refuse_batch_of_one(config: Config, framework: Framework, samples: int, shape: list[int], pieces: int) -> None:

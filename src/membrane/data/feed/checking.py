@@ -73,7 +73,7 @@ def in_types_of_batches(samples: Samples) -> Samples:
 
 
 def check_part(name: str, part: Samples, facts: Facts) -> None:
-    """Raises DataError unless a part is what the configuration says of the data set."""
+    """Raise DataError unless a part is what the configuration says of the data set."""
     for column in ("x", "y", "recording"):
         check_tensor(name, column, getattr(part, column))
     for column in ("lengths", "group"):
@@ -94,7 +94,7 @@ def check_part(name: str, part: Samples, facts: Facts) -> None:
 
 
 def check_tensor(name: str, column: str, values: Any) -> None:
-    """Raises DataError unless a column is a dense tensor of real numbers."""
+    """Raise DataError unless a column is a dense tensor of real numbers."""
     if not isinstance(values, Tensor):
         form, way_out = article(values), f"torch.as_tensor({column})"
         if isinstance(values, np.ma.MaskedArray):
@@ -111,7 +111,7 @@ def check_tensor(name: str, column: str, values: Any) -> None:
 
 
 def check_shape(name: str, x: Tensor, facts: Facts) -> None:
-    """Raises DataError unless x is [n,*shape]."""
+    """Raise DataError unless x is [n,*shape]."""
     shape, lead = list(x.shape[1:]), int(facts.timesteps is not None)
     if shape == facts.shape and x.dim():
         return
@@ -124,7 +124,7 @@ def check_shape(name: str, x: Tensor, facts: Facts) -> None:
 
 
 def check_counts(name: str, part: Samples) -> None:
-    """Raises DataError if a part is empty, or one of its columns is shorter or longer than x."""
+    """Raise DataError if a part is empty, or one of its columns is shorter or longer than x."""
     if not len(part.x):
         raise DataError(f"the {name} part is empty, it needs a sample at least")
     for column in ("y", "recording", "lengths", "group"):
@@ -141,7 +141,7 @@ def check_counts(name: str, part: Samples) -> None:
 
 
 def check_scale(name: str, scale: Any) -> None:
-    """Raises DataError unless the scale is a number that stays finite and above 0 in float32."""
+    """Raise DataError unless the scale is a number that stays finite and above 0 in float32."""
     if not isinstance(scale, Real) or isinstance(scale, bool):
         raise DataError(f"{name} part: scale is {article(scale)}, must be a number above 0")
     if not (isfinite(scale) and 0 < float(torch.tensor(float(scale), dtype=torch.float32)) < float("inf")):
@@ -149,7 +149,7 @@ def check_scale(name: str, scale: Any) -> None:
 
 
 def check_names(name: str, classes: Any, facts: Facts) -> None:
-    """Raises DataError unless there are no names of classes, or one for each."""
+    """Raise DataError unless there are no names of classes, or one for each."""
     if classes is None:
         return
     if not isinstance(classes, Sequence) or isinstance(classes, str) or not all(isinstance(c, str) for c in classes):
@@ -159,13 +159,13 @@ def check_names(name: str, classes: Any, facts: Facts) -> None:
 
 
 def check_whole_numbers(name: str, column: str, values: Tensor | None, count: int) -> None:
-    """Raises DataError unless a column is missing or whole numbers [n]."""
+    """Raise DataError unless a column is missing or whole numbers [n]."""
     if values is not None and (values.dtype not in INTEGERS or values.dim() != 1):
         raise DataError(f"{name} part: {column} is {described(values)}, must be whole numbers [{count}]")
 
 
 def check_labels(name: str, y: Tensor, classes: int) -> None:
-    """Raises DataError unless y is whole numbers [n] from 0 to K−1."""
+    """Raise DataError unless y is whole numbers [n] from 0 to K−1."""
     if y.dtype not in INTEGERS or y.dim() != 1:
         raise DataError(f"{name} labels are {described(y)}, classification needs whole numbers [{len(y)}]")
     y = y.long()
@@ -180,14 +180,14 @@ def check_labels(name: str, y: Tensor, classes: int) -> None:
 
 
 def check_targets(name: str, y: Tensor, targets: int) -> None:
-    """Raises DataError unless y is finite float [n,K], with the configuration's K."""
+    """Raise DataError unless y is finite float [n,K], with the configuration's K."""
     if y.dtype not in FLOATS or list(y.shape[1:]) != [targets]:
         raise DataError(f"{name} targets are {described(y)}, the configuration says float [{len(y)}, {targets}]")
     check_finite(name, "y", y)
 
 
 def check_valid_timesteps(name: str, lengths: Tensor | None, timesteps: int | None) -> None:
-    """Raises DataError unless lengths [n], where there are any, count timesteps of the data, 1 to T."""
+    """Raise DataError unless lengths [n], where there are any, count timesteps of the data, 1 to T."""
     if lengths is None:
         return
     if timesteps is None:
@@ -198,7 +198,7 @@ def check_valid_timesteps(name: str, lengths: Tensor | None, timesteps: int | No
 
 
 def check_finite(name: str, column: str, values: Tensor, scale: float = 1.0) -> None:
-    """Raises DataError unless values [n,…] times ``scale`` are finite in float32, naming the first that is not.
+    """Raise DataError unless values [n,…] times ``scale`` are finite in float32, naming the first that is not.
 
     Whole numbers are not even looked at unless their type could reach beyond float32. The extremes tell of all others:
     aminmax passes NaN on, and needs no memory.
@@ -226,7 +226,7 @@ def comparable(values: Tensor) -> Tensor:
 
 
 def check_alike(name: str, part: Samples, training: Samples) -> None:
-    """Raises DataError unless x means the same in a part as in the training part: real or whole numbers, scale."""
+    """Raise DataError unless x means the same in a part as in the training part: real or whole numbers, scale."""
     forms = [
         f"{'floating point' if each.x.is_floating_point() else 'whole numbers'} with scale {each.scale:g}"
         for each in (part, training)
