@@ -40,7 +40,7 @@ class Stop:
     def requested(self) -> Stopped | None:
         """Return what to raise once everything is saved, or None if training goes on."""
         if self.signum is not None:
-            return Stopped(signal.Signals(self.signum).name, 128 + self.signum, saved=True)
+            return Stopped(signal.Signals(self.signum).name, RESUMABLE, saved=True)
         if self.limit is not None and self.clock() - self.started >= self.limit[0]:
             return Stopped(self.limit[1], RESUMABLE, saved=True)
         return None

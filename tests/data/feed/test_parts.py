@@ -182,3 +182,15 @@ def test_warnings_of_a_small_validation_part_of_its_share_and_of_shared_groups()
         "7 of the validation part's groups are in the data set's training part too",
         "5 of the test part's groups are in the data set's training part too",
     ]
+
+
+@pytest.mark.parametrize(("validating", "warned"), [(198, True), (199, False), (401, False), (402, True)])
+def test_a_share_of_validation_may_miss_by_a_third_and_one_sample(validating: int, warned: bool) -> None:
+    """Of 1200 samples a quarter is 300, and 300 / 3 + 1 = 101."""
+    data = module((), [1, 3], 2, protocol="val_best", validation=0.25)
+    parts = {"train": part(1200 - validating), "val": part(validating), "test": part(6)}
+    data.parts = {name: (samples, torch.arange(len(samples))) for name, samples in parts.items()}
+    percent = round(100 * validating / 1200)
+    assert [line.partition(":")[0] for line in data.warnings()] == [
+        f"{percent}% of the training samples validate, not 25%"
+    ] * warned
