@@ -1,12 +1,14 @@
 """The further neurons against their equations, stepped in plain Python: charge, fire, reset."""
 
 import math
+import re
 from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 import pytest
 import torch
+from configurations import configured
 from spikingjelly.activation_based import neuron, surrogate
 from torch import Tensor, nn
 
@@ -16,6 +18,7 @@ from membrane.neurons import NeuronFactory, is_neuron, make_neuron
 from membrane.neurons.gated_lif import GatedLIF
 from membrane.neurons.learnable_threshold import ATIF, IFSRL
 from membrane.randomness import generator
+from membrane.training.assembly import build_model
 
 T = 12
 State = dict[str, float]
@@ -170,6 +173,42 @@ def test_learned_thresholds_start_between_four_fifths_and_the_whole_and_are_para
     assert max(starts) - min(starts) > 0.3
     assert isinstance(IFSRL().surrogate_function, surrogate.Sigmoid)
     assert IFSRL().surrogate_function.alpha == 1.0
+
+
+@pytest.mark.parametrize("kind", [IFSRL, ATIF])
+def test_learned_thresholds_are_uniform_between_the_bounds_that_are_set(kind: type[nn.Module]) -> None:
+    n, low, high, theta = 2000, 0.5, 1.5, 2.0
+    bounds = {"v_threshold": theta, "vth_init_l": low, "vth_init_h": high}
+    factory = NeuronFactory(kind, surrogate.ATan, bounds, timesteps=4, seed=0)
+    starts = [factory().v_threshold.item() / theta for _ in range(n)]
+    assert all(low <= start < high for start in starts)
+    for quantile in (0.1, 0.5, 0.9):  # four standard errors of a binomial share
+        share = sum(start < low + quantile * (high - low) for start in starts) / n
+        assert abs(share - quantile) < 4 * (quantile * (1 - quantile) / n) ** 0.5
+    # one draw of the same stream for each neuron, stretched
+    usual = NeuronFactory(kind, surrogate.ATan, {"v_threshold": theta}, timesteps=4, seed=0)
+    drawn = [(usual().v_threshold.item() / theta - 0.8) / 0.2 for _ in range(20)]
+    assert starts[:20] == pytest.approx([low + share * (high - low) for share in drawn], abs=1e-5)
+
+
+def test_a_learned_threshold_may_start_at_one_value_and_its_bounds_are_in_order() -> None:
+    made = make_neuron(IFSRL, surrogate.ATan, v_threshold=2, vth_init_l=1, vth_init_h=1)
+    assert made.v_threshold.item() == 2.0
+    for low, high in ((1.1, 1.0), (0.0, 1.0), (-0.5, 0.5)):
+        line = f"IFSRL: vth_init_l={low} must be above 0 and at most vth_init_h={high}"
+        with pytest.raises(ConfigError, match=f"^{re.escape(line)}$"):
+            make_neuron(IFSRL, surrogate.ATan, vth_init_l=low, vth_init_h=high)
+        with pytest.raises(ConfigError, match=r"^neuron.*vth_init_l"):
+            configured("neuron=ifsrl", f"neuron.vth_init_l={low}", f"neuron.vth_init_h={high}")
+
+
+def test_bounds_of_the_threshold_change_nothing_else_that_is_drawn() -> None:
+    def weights(*typed: str) -> dict[str, Tensor]:
+        return dict(build_model(configured("model=smlp", *typed)).state_dict())
+
+    usual, wide, twin = weights("neuron=atif"), weights("neuron=atif", "neuron.vth_init_l=0.1"), weights("neuron=relu")
+    assert {name for name, value in usual.items() if not torch.equal(value, wide[name])} == {"neuron1.v_threshold"}
+    assert all(torch.equal(value, usual[name]) for name, value in twin.items())
 
 
 def test_a_factory_tells_timesteps_draws_from_its_own_stream_and_repeats_itself() -> None:

@@ -9,9 +9,11 @@ class IFSRL(neuron.BaseNode):  # type: ignore[misc]  # SpikingJelly has no types
     """x [N,…] or [T,N,…] → spikes of 0 and 1: a soft-reset integrate-and-fire neuron that learns its threshold θ.
 
     h[t] = v[t−1] + x[t], s[t] = Θ(h[t] − θ), v[t] = h[t] − θ·s[t]. θ is one number for the layer, drawn from
-    U(0.8, 1)·``v_threshold``. The gradient reaches it through the comparison and through the reset; ``detach_reset``
-    detaches the spike in the reset. The surrogate is a sigmoid with α = 1, as published, if none is passed. A run
-    passes its configuration's, in which that is ``surrogate=sigmoid surrogate.alpha=1``: the default of α is 4.
+    U(``vth_init_l``, ``vth_init_h``)·``v_threshold``, by default U(0.8, 1). Raises ValueError unless
+    0 < ``vth_init_l`` ≤ ``vth_init_h``. The gradient reaches θ through the comparison and through the reset;
+    ``detach_reset`` detaches the spike in the reset. The surrogate is a sigmoid with α = 1, as published, if none is
+    passed. A run passes its configuration's, in which that is ``surrogate=sigmoid surrogate.alpha=1``: the default of α
+    is 4.
     """
 
     v_threshold: nn.Parameter
@@ -22,10 +24,14 @@ class IFSRL(neuron.BaseNode):  # type: ignore[misc]  # SpikingJelly has no types
         surrogate_function: nn.Module | None = None,
         detach_reset: bool = False,
         step_mode: str = "s",
+        vth_init_l: float = 0.8,
+        vth_init_h: float = 1.0,
     ) -> None:
+        if not 0 < vth_init_l <= vth_init_h:
+            raise ValueError(f"vth_init_l={vth_init_l} must be above 0 and at most vth_init_h={vth_init_h}")
         surrogate_function = surrogate_function or surrogate.Sigmoid(alpha=1.0)
         super().__init__(v_threshold, None, surrogate_function, detach_reset, step_mode)
-        start = v_threshold * torch.empty(()).uniform_(0.8, 1.0)
+        start = v_threshold * torch.empty(()).uniform_(vth_init_l, vth_init_h)
         del self.v_threshold
         self.v_threshold = nn.Parameter(start)
 

@@ -5,7 +5,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, PositiveInt, model_validator
 
-from membrane.schema.node import Fraction, Node, Positive, Trusted
+from membrane.schema.node import LATER, Fraction, Node, Positive, Trusted
 
 Steps = Literal["one by one", "together", "either"]
 
@@ -170,13 +170,25 @@ class SlidingPSN(Neuron):
 
 
 class IFSRL(Neuron):
-    """Soft-reset IF that learns one threshold for each layer, from U(0.8, 1)·``v_threshold``; spikes are 0 and 1."""
+    """Soft-reset IF that learns one threshold for each layer; spikes are 0 and 1.
+
+    The threshold starts anywhere between ``vth_init_l``·``v_threshold`` and ``vth_init_h``·``v_threshold``.
+    """
 
     choice = "ifsrl"
     public = "membrane.neurons.learnable_threshold.IFSRL"
     published_with = ("sigmoid", {"alpha": 1.0})
     v_threshold: Positive = 1.0
+    vth_init_l: Positive = LATER(0.8)
+    vth_init_h: Positive = LATER(1.0)
     detach_reset: bool = False
+
+    @model_validator(mode="after")
+    def bounds_in_order(self) -> Self:
+        """Reject a lower bound of the initial threshold above the upper one."""
+        if self.vth_init_l > self.vth_init_h:
+            raise ValueError(f"vth_init_l={self.vth_init_l} must not lie above vth_init_h={self.vth_init_h}")
+        return self
 
 
 class ATIF(IFSRL):
