@@ -39,6 +39,7 @@ MODELS: dict[str, Callable[..., nn.Module]] = {
     ),
     "scnn_gsp": partial(SCNN, filters=[6, 8], separables=[True, False], pool_sizes=1, gsp=True, norm="none"),
     "sresnet": partial(SResNet, filters=[6, 6, 8], strides=[1, 2, 1]),
+    "sresnet_after_sum": partial(SResNet, filters=[6, 6, 8], strides=[1, 2, 1], neuron_after_sum=True),
     "sresnet_projections": partial(
         SResNet,
         filters=[6, 6],

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 RESUMED = "the same command goes on where it stopped; init=RUN starts from weights, membrane evaluate RUN tests them"
 DEBUGGED = "write debug=fast for two batches of each part, debug=overfit for one that is learned by heart"
 ALWAYS = "leave it out: checkpoints, progress, a summary and the learning rate in metrics.csv are always there"
+FORMAL = "write model=spiking_resnet, for signals model=sresnet with model.neuron_after_sum; neuron=relu has no spikes"
 ONE_DEVICE = "a run has one device; jobs of a sweep run side by side with hydra/launcher=processes"
 TRACKER = "write logger=wandb, and logger.project=NAME, logger.entity=NAME or logger.tags=[a,b] for its settings"
 
@@ -125,6 +126,8 @@ CHOICES: Mapping[str, str] = {
     "logger=mlflow": TRACKER,
     "logger=neptune": TRACKER,
     "logger=none": "write logger=csv",
+    "model=resnet": FORMAL,
+    "model=resnet18": FORMAL,
     "trainer=cuda": "write trainer=gpu",
     "trainer=ddp": ONE_DEVICE,
     "trainer=ddp_sim": ONE_DEVICE,

@@ -40,6 +40,23 @@ class BasicBlock(nn.Module):
         return summed
 
 
+class FormalBlock(BasicBlock):
+    """[…,C,…] → […,F,…]: main path + shortcut, both without a neuron at their end, then a neuron.
+
+    With ReLU the block of He et al. 2016, arXiv:1512.03385; with spikes that of the Spiking ResNet in Fang et al. 2021,
+    arXiv:2102.04159.
+    """
+
+    def __init__(self, main: nn.Module, shortcut: nn.Module, neuron: nn.Module) -> None:
+        super().__init__(main, shortcut)
+        self.neuron = neuron
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Add main path and shortcut of […,C,…] and let the neuron fire → […,F,…]."""
+        fired: Tensor = self.neuron(super().forward(x))
+        return fired
+
+
 @dataclass(frozen=True)
 class LayerPlan:
     """conv → norm → max pool → neuron, before it is built; a pool of 1 is no module."""
@@ -134,10 +151,17 @@ class Builder:
     norm: str
     timesteps: int
     neuron: Callable[[], nn.Module]
+    neuron_after_sum: bool = False
 
-    def layer(self, channels: int, settings: LayerPlan, number: str = "", alpha: float = 1.0) -> dict[str, nn.Module]:
-        """Build conv → norm → max pool → neuron, by name; the convolution has a bias only without a norm."""
-        neuron, window = self.neuron(), (settings.kernel, settings.stride, settings.padding)
+    def layer(
+        self, channels: int, settings: LayerPlan, number: str = "", *, ends_path: bool = False
+    ) -> dict[str, nn.Module]:
+        """Build conv → norm → max pool → neuron, by name; the convolution has a bias only without a norm.
+
+        A layer that ends a path of a block has no neuron if it is to follow the sum.
+        """
+        neuron = None if ends_path and self.neuron_after_sum else self.neuron()
+        window, alpha = (settings.kernel, settings.stride, settings.padding), BRANCH if ends_path else 1.0
         threshold = getattr(self.neuron, "v_threshold", 1.0)  # a factory of activations has none
         modules = {
             "conv": CONVOLUTION[self.dims - 1](channels, settings.filters, *window, bias=self.norm == "none"),
@@ -150,15 +174,16 @@ class Builder:
     def block(self, plan: BlockPlan) -> BasicBlock:
         """Build a basic block."""
         first, second = plan.layer, plan.second
-        main = self.layer(plan.channels, first, "1") | self.layer(first.filters, second, "2", BRANCH)
+        main = self.layer(plan.channels, first, "1") | self.layer(first.filters, second, "2", ends_path=True)
         if plan.projects:
-            shortcut = self.layer(plan.channels, plan.projection, alpha=BRANCH)
+            shortcut = self.layer(plan.channels, plan.projection, ends_path=True)
         else:
             # rounded up, as a strided convolution does with an odd size
             pools = {"downsample": (first.stride, True), "pool": (first.pool, False)}
             max_pool = MAX_POOL[self.dims - 1]
             shortcut = {name: max_pool(size, ceil_mode=up) for name, (size, up) in pools.items() if size > 1}
-        return BasicBlock(named_sequence(main), named_sequence(shortcut) if shortcut else nn.Identity())
+        paths = named_sequence(main), named_sequence(shortcut) if shortcut else nn.Identity()
+        return FormalBlock(*paths, self.neuron()) if self.neuron_after_sum else BasicBlock(*paths)
 
     def head(self, postpool: str, channels: int, size: Sequence[int], classes: int) -> dict[str, nn.Module]:
         """Build global pool → flatten → linear; for ``sum`` 1×1 conv with bias → neuron → sum over all positions."""

@@ -29,6 +29,8 @@ class SResNet(nn.Sequential):
         prepool: of an average pool before the stem; 1, the default, is no module.
         postpool: global pool, ``avg`` (the default) or ``max``.
         norm: one of `norms`; ``batch`` by default.
+        neuron_after_sum: put one neuron behind the sum in place of those that end the two paths, as the formal ResNet
+            has its ReLU; off by default. Names and shapes of the parameters stay.
     """
 
     def __init__(
@@ -47,6 +49,7 @@ class SResNet(nn.Sequential):
         prepool: int = 1,
         postpool: str = "avg",
         norm: str = "batch",
+        neuron_after_sum: bool = False,
         dims: int | None = None,
     ) -> None:
         channels, size = channels_and_size(input_shape, dims)
@@ -55,7 +58,7 @@ class SResNet(nn.Sequential):
         stem, groups = stem_and_groups(filters, num_blocks, **windows)
         super().__init__(
             residual_net(
-                Builder(len(size), norm, timesteps, neuron),
+                Builder(len(size), norm, timesteps, neuron, neuron_after_sum),
                 channels,
                 size,
                 LayerPlan(*stem),

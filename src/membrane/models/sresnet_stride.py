@@ -36,6 +36,8 @@ class SResNetStride(nn.Sequential):
         postpool: head. ``avg`` (the default) or ``max`` is global pool → flatten → linear, ``sum`` is 1×1 conv with
             bias → neuron → sum over all positions.
         norm: one of `norms`; ``batch`` by default.
+        neuron_after_sum: put one neuron behind the sum in place of those that end the two paths, as the formal ResNet
+            has its ReLU; off by default. Names and shapes of the parameters stay.
     """
 
     def __init__(
@@ -57,6 +59,7 @@ class SResNetStride(nn.Sequential):
         prepool: int = 1,
         postpool: str = "avg",
         norm: str = "batch",
+        neuron_after_sum: bool = False,
         dims: int | None = None,
     ) -> None:
         channels, size = channels_and_size(input_shape, dims)
@@ -72,7 +75,7 @@ class SResNetStride(nn.Sequential):
 
         super().__init__(
             residual_net(
-                Builder(len(size), norm, timesteps, neuron),
+                Builder(len(size), norm, timesteps, neuron, neuron_after_sum),
                 channels,
                 size,
                 LayerPlan(*stem),

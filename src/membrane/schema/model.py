@@ -106,7 +106,8 @@ class SCNN(Model):
 class SResNet(Model):
     """Spiking ResNet that shrinks by max pooling: stem → groups of basic blocks → global pool → linear.
 
-    A block adds its main path and its shortcut with no neuron after.
+    A block adds its main path and its shortcut with no neuron after. With ``neuron_after_sum`` one behind the sum takes
+    the place of those that end both paths: with ``neuron=relu`` the formal ResNet.
     """
 
     choice = "sresnet"
@@ -120,6 +121,7 @@ class SResNet(Model):
     prepool: PositiveInt = 1
     postpool: Literal["max", "avg"] = "avg"
     norm: Norm = "batch"
+    neuron_after_sum: bool = LATER(default=False)
 
     @model_validator(mode="after")
     def one_entry_a_layer(self) -> Self:
@@ -132,8 +134,9 @@ class SResNet(Model):
 class SResNetStride(Model):
     """Spiking ResNet that shrinks by the strides of its convolutions, as an ANN's does; ``pool_sizes`` pool besides.
 
-    A block adds its main path and its shortcut with no neuron after. ``postpool=sum`` is a head of a 1×1 convolution, a
-    neuron and a sum over all positions.
+    A block adds its main path and its shortcut with no neuron after. With ``neuron_after_sum`` one behind the sum takes
+    the place of those that end both paths: with ``neuron=relu`` the formal ResNet. ``postpool=sum`` is a head of a 1×1
+    convolution, a neuron and a sum over all positions.
     """
 
     choice = "sresnet_stride"
@@ -150,6 +153,7 @@ class SResNetStride(Model):
     prepool: PositiveInt = 1
     postpool: Literal["max", "avg", "sum"] = "avg"
     norm: Norm = "batch"
+    neuron_after_sum: bool = LATER(default=False)
 
     @model_validator(mode="after")
     def one_entry_a_layer(self) -> Self:
