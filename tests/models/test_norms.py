@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from membrane.errors import ConfigError
 from membrane.framework import MultiStepTID, SingleStepTID
-from membrane.models.norms import NORMS, TemporalEffectiveBatchNorm, make_norm, mixes_timesteps
+from membrane.models.norms import NORMS, TemporalEffectiveBatchNorm, make_norm, mixes_timesteps, set_momentum
 from membrane.models.scnn import SCNN
 from membrane.models.smlp import SMLP
 from membrane.neurons import is_neuron
@@ -86,6 +86,27 @@ def test_training_normalises_over_what_the_paper_says(kind: str, dims: int, mode
         norm.get_parameter("scale").data.copy_(scale)
         expected = expected * scale.reshape(T, *[1] * (dims + 2))
     torch.testing.assert_close(run(norm.train(), x, mode), expected, atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize("mode", ["s", "m"])
+@pytest.mark.parametrize("batch_norm", ["batch", "tdbn", "tebn", "bntt"])
+def test_running_statistics_move_by_the_momentum(batch_norm: str, mode: str) -> None:
+    """Once a batch in multi-step mode, at each timestep in single-step mode; ``bntt`` has statistics of each."""
+    x, m = data(2), 0.3
+    norm = make_norm(batch_norm, 2, F, T)
+    assert norm is not None
+    set_momentum(norm, m)
+    run(norm.train(), x, mode)
+    norms = [each for each in norm.modules() if isinstance(each, nn.BatchNorm2d)]
+    updates = [x.transpose(0, 2).reshape(F, -1)] if mode == "m" else [each.transpose(0, 1).reshape(F, -1) for each in x]
+    seen = [[each.transpose(0, 1).reshape(F, -1)] for each in x] if batch_norm == "bntt" else [updates]
+    for each, batches in zip(norms, seen, strict=True):
+        mean, variance = torch.zeros(F), torch.ones(F)
+        for batch in batches:
+            mean = (1 - m) * mean + m * batch.mean(1)
+            variance = (1 - m) * variance + m * batch.var(1)
+        torch.testing.assert_close(each.running_mean, mean)
+        torch.testing.assert_close(each.running_var, variance)
 
 
 @pytest.mark.parametrize("dims", [0, 1, 2])

@@ -22,6 +22,7 @@ NORMS = ("batch", "none", "group", "tdbn", "tebn", "bntt")
 BATCH = (layer.BatchNorm1d, layer.BatchNorm1d, layer.BatchNorm2d)
 THROUGH_TIME = (layer.BatchNormThroughTime1d, layer.BatchNormThroughTime1d, layer.BatchNormThroughTime2d)
 GROUPS, IN_GROUP = (8, 4, 2), 4
+BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
 
 
 def make_norm(
@@ -82,6 +83,19 @@ class TemporalEffectiveBatchNorm(base.MemoryModule):  # type: ignore[misc]  # Sp
         return normed * scale.reshape(-1, *[1] * (x_seq.dim() - 1))
 
 
+def set_momentum(model: nn.Module, momentum: float) -> None:
+    """Let every batch norm update its running statistics r with a batch's s as (1 − momentum)·r + momentum·s.
+
+    Single-step training updates at each timestep, multi-step training once a batch, except with ``bntt``, whose norms
+    see one timestep each. Raises ConfigError if the model has no batch norm.
+    """
+    norms = [module for module in model.modules() if isinstance(module, BATCH_NORMS)]
+    if not norms:
+        raise ConfigError(f"model.bn_momentum={momentum}: the model has no batch norm: use model.norm=batch")
+    for norm in norms:
+        norm.momentum = momentum
+
+
 def mixes_timesteps(model: nn.Module) -> bool:
     """Return whether a batch norm takes its statistics over several timesteps at once in multi-step training.
 
@@ -89,5 +103,4 @@ def mixes_timesteps(model: nn.Module) -> bool:
     """
     through_time = tuple(set(THROUGH_TIME))
     per_timestep = {norm for module in model.modules() if isinstance(module, through_time) for norm in module.modules()}
-    batch_norms = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
-    return any(isinstance(module, batch_norms) and module not in per_timestep for module in model.modules())
+    return any(isinstance(module, BATCH_NORMS) and module not in per_timestep for module in model.modules())

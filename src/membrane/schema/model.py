@@ -6,15 +6,19 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 from pydantic import Field, PositiveInt, model_validator
 
 from membrane.models.geometry import per_layer, stem_and_groups
-from membrane.schema.node import LATER, Count, Node
+from membrane.schema.node import LATER, Count, Node, Trusted
 
 Probability = Annotated[float, Field(ge=0, lt=1)]
 Norm = Literal["batch", "none", "group", "tdbn", "tebn", "bntt"]
 Recurrent = Literal["none", "elementwise", "linear"]
+TORCHS_MOMENTUM = 0.1
+"""Of batch norms that are told of none."""
 
 
 class Model(Node):
     """A network; ``dims`` (1 or 2) follows the data unless it is set.
+
+    ``bn_momentum`` is the share of each update in the running statistics of all its batch norms.
 
     ``ranks`` are the dimensions that its data may have, ``ann_twin`` says whether it makes sense without spikes,
     ``owns_time`` whether its layers run in step mode 'm' under every framework.
@@ -25,6 +29,12 @@ class Model(Node):
     owns_time: ClassVar[bool] = False
 
     dims: Literal[1, 2] | None = None
+    bn_momentum: float = LATER(default=TORCHS_MOMENTUM, gt=0, le=1)
+
+    def parameters(self) -> dict[str, Any]:
+        """Return the constructor's arguments; ``bn_momentum`` is one of a user's own model only."""
+        own = isinstance(self, Trusted)
+        return {key: value for key, value in super().parameters().items() if own or key != "bn_momentum"}
 
     @property
     def spikes_out(self) -> bool:

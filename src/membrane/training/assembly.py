@@ -31,12 +31,14 @@ from membrane.framework import Framework
 from membrane.learner import Learner, Loss
 from membrane.losses import OfPrediction, takes_prediction
 from membrane.metrics import BY_TASK
+from membrane.models.norms import set_momentum
 from membrane.neurons import NeuronFactory, accepted_parameters
 from membrane.randomness import scoped
 from membrane.readout import Readout
 from membrane.runs.folder import RunFolder
 from membrane.runs.stopping import Stop
 from membrane.schema import Config, Trusted
+from membrane.schema.model import TORCHS_MOMENTUM
 from membrane.tracking.log import silence_libraries
 from membrane.tracking.loggers import own_logger
 from membrane.training import checkpoints
@@ -151,6 +153,8 @@ def build_model(config: Config) -> nn.Module:
             timesteps=config.timesteps,
             neuron=build_neuron_factory(config),
         )
+        if config.model.choice and config.model.bn_momentum != TORCHS_MOMENTUM:
+            set_momentum(model, config.model.bn_momentum)
         refuse_unused_code(model, build_framework(config), example_input(config))
     if config.trainer.fused:
         fuse(model)
