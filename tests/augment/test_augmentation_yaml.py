@@ -33,7 +33,7 @@ def test_x_keeps_its_dtype(choice: str, dtype: torch.dtype) -> None:
     [node] = OmegaConf.to_container(OmegaConf.load(FOLDER / f"{choice}.yaml")).values()
     augmentation = get_class(node.pop("_target_"))(**node)
     x = torch.rand(6, 2, 8, 8, generator=torch.Generator().manual_seed(0)).to(dtype)
-    augmentation.fit(x.float(), 1.0)
+    augmentation.fit([x.float()], 1.0)
     parameters = augmentation.draw(6, torch.Generator().manual_seed(1))
     out = augmentation.apply(x, parameters)
     assert (out.dtype, out.shape) == (dtype, x.shape)

@@ -33,10 +33,3 @@ def test_the_digest_knows_lengths_and_groups_and_which_is_which() -> None:
     assert taken.lengths is not None
     assert taken.group is not None
     assert (taken.lengths.tolist(), taken.group.tolist(), taken.classes) == ([4, 1], [8, 2], ["a", "b"])
-
-
-def test_statistics_leave_padding_out() -> None:
-    x = torch.arange(12.0).reshape(2, 3, 1, 2)
-    valid = Samples(x, torch.zeros(2), lengths=torch.tensor([1, 3])).valid_x()
-    assert valid.tolist() == [[x[0, 0].tolist(), *x[1].tolist()]]
-    assert Samples(x, torch.zeros(2)).valid_x() is x

@@ -58,7 +58,7 @@ def test_no_step_waits_for_the_gpu(said: tuple[str, ...], compiled: bool, tmp_pa
     learner = build_learner(config)
     data = build_data(config, learner)
     data.setup()
-    learner.augmentation.fit(data.training_part.x, data.training_part.scale)
+    learner.augmentation.fit(data.training_part.valid_x(), data.training_part.scale)
     with profile(activities=[ProfilerActivity.CPU, ProfilerActivity.CUDA], acc_events=True) as profiled:
         build_trainer(config, tmp_path, [Marked()]).fit(learner, datamodule=data)
     events = profiled.events()

@@ -13,6 +13,7 @@ from run_paths import only
 
 from membrane.data.feed.batch import batch_sizes
 from membrane.data.feed.loader import Batches
+from membrane.data.feed.part import Part
 from membrane.data.samples import Samples
 from membrane.runs.table import read_rows
 from membrane.training import run as running
@@ -26,7 +27,7 @@ ONE_IS_LEFT = ("model.norm=batch", "framework=singlestep", "batch_size=305", "lo
 def test_each_sample_comes_once_but_for_those_that_are_dropped(
     samples: int, size: int, pieces: int, epochs: int
 ) -> None:
-    part = Samples(
+    data = Samples(
         torch.arange(samples).reshape(-1, 1, 1), torch.zeros(samples, dtype=torch.int64), torch.arange(samples)
     )
     order = torch.randperm(samples).tolist()
@@ -34,9 +35,7 @@ def test_each_sample_comes_once_but_for_those_that_are_dropped(
     dropped = listed[:-1] if len(listed) > 1 and len(listed[-1]) < size else listed
     joined = dropped if dropped == listed else [*dropped[:-1], dropped[-1] + listed[-1]]
     for last, expected in {"keep": listed, "drop": dropped, "join": joined}.items():
-        loader = Batches(
-            part, torch.arange(samples), size, order=lambda _: torch.tensor(order), last=last, pieces=pieces
-        )
+        loader = Batches(Part.whole(data), size, order=lambda _: torch.tensor(order), last=last, pieces=pieces)
         assert [len(batch) for batch in expected] == batch_sizes(samples, size, last)
         in_pieces = [
             part.tolist() for batch in expected for part in torch.tensor(batch).tensor_split(min(pieces, len(batch)))

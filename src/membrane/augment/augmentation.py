@@ -4,6 +4,8 @@ They are separate so that the T frames of a recording share one draw. `Pipeline`
 augmentation without time it repeats each parameter T times and applies them to the merged view [N·T,…].
 """
 
+from collections.abc import Iterable
+
 from torch import Generator, Tensor, nn
 
 from membrane.errors import ConfigError
@@ -42,8 +44,11 @@ class Augmentation(nn.Module):
         """Update the numbers of valid timesteps [N] with parameters [N,…] → [N]."""
         return lengths
 
-    def fit(self, x: Tensor, scale: float, timesteps: bool = False) -> None:
-        """Take statistics of the training part, x [n,C,…] or with ``timesteps`` [n,T,C,…], in units of ``scale``."""
+    def fit(self, x: Iterable[Tensor], scale: float, timesteps: bool = False) -> None:
+        """Take statistics of the training part in units of ``scale``.
+
+        x comes a few samples at a time, [k,C,…] or with ``timesteps`` [k,T,C,…], and can be read more than once.
+        """
 
     def drawn(self, timesteps: bool) -> str:
         """Describe for the log what is drawn, and for what."""

@@ -1,15 +1,13 @@
 """Normalisation with statistics of the training part."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import torch
 from torch import Generator, Tensor, nn
 
 from membrane.augment.augmentation import Augmentation
-
-VALUES_AT_ONCE = 2**22
 
 
 class Normalise(Augmentation):
@@ -45,20 +43,20 @@ class Normalise(Augmentation):
         self.register_buffer("std", torch.tensor(stds, dtype=torch.float32))
         self.register_load_state_dict_pre_hook(resize_empty_buffers)  # type: ignore[no-untyped-call]
 
-    def fit(self, x: Tensor, scale: float, timesteps: bool = False) -> None:
-        """Compute mean and std of each channel of x·scale, x [n,C,…] or with ``timesteps`` [n,T,C,…], if not passed.
+    def fit(self, x: Iterable[Tensor], scale: float, timesteps: bool = False) -> None:
+        """Compute mean and std of each channel of x·scale, x [k,C,…] or with ``timesteps`` [k,T,C,…], if not passed.
 
         std is that of a population (divided by the count); that of a constant channel is set to 1. Raises ValueError
         for another rank.
         """
         if self.fixed:
             return
-        if x.dim() - timesteps not in (3, 4) or not x.numel():
-            expected = "[n,T,C,S] or [n,T,C,H,W]" if timesteps else "[n,C,S] or [n,C,H,W]"
-            raise ValueError(f"Normalise.fit needs the training part as {expected}, got {list(x.shape)}")
-        if timesteps:
-            x = x.flatten(0, 1)
-        mean, std = channel_statistics(x)
+        for piece in x:
+            if piece.dim() - timesteps not in (3, 4) or not piece.numel():
+                expected = "[k,T,C,S] or [k,T,C,H,W]" if timesteps else "[k,C,S] or [k,C,H,W]"
+                raise ValueError(f"Normalise.fit needs the training part as {expected}, got {list(piece.shape)}")
+            break
+        mean, std = channel_statistics(x, timesteps)
         self.mean = (mean * scale).to(self.mean)
         self.std = torch.where(std > 0, std * scale, 1.0).to(self.std)
 
@@ -85,14 +83,22 @@ class Normalise(Augmentation):
         return f"mean={self.mean.tolist()}, std={self.std.tolist()}"
 
 
-def channel_statistics(x: Tensor) -> tuple[Tensor, Tensor]:
-    """Compute mean and population std of x [M,C,…] → [C] each, in double precision, two passes over parts of x."""
-    parts = torch.split(x.flatten(2), max(1, VALUES_AT_ONCE // x[0].numel()))
-    count = x.numel() // x.shape[1]
-    zero = torch.zeros(x.shape[1], dtype=torch.double, device=x.device)
-    mean = sum((part.double().sum((0, 2)) for part in parts), zero) / count
-    square = sum(((part.double() - mean[:, None]).square().sum((0, 2)) for part in parts), zero)
+def channel_statistics(x: Iterable[Tensor], timesteps: bool = False) -> tuple[Tensor, Tensor]:
+    """Compute mean and population std of pieces x [k,C,…] or [k,T,C,…] → [C] each, in double precision."""
+    count, total, square = 0, torch.zeros(1, dtype=torch.double), torch.zeros(1, dtype=torch.double)
+    for piece in by_channel(x, timesteps):
+        count += piece.numel() // piece.shape[1]
+        total = total + piece.sum((0, 2))
+    mean = total / count
+    for piece in by_channel(x, timesteps):
+        square = square + (piece - mean[:, None]).square().sum((0, 2))
     return mean, (square / count).sqrt()
+
+
+def by_channel(x: Iterable[Tensor], timesteps: bool) -> Iterator[Tensor]:
+    """Yield pieces [k,C,…] or [k,T,C,…] as double [k·T,C,values of a channel]."""
+    for piece in x:
+        yield (piece.flatten(0, 1) if timesteps else piece).flatten(2).double()
 
 
 def resize_empty_buffers(module: nn.Module, state_dict: dict[str, Any], prefix: str, *_: object) -> None:

@@ -1,6 +1,6 @@
 """The augmentations of a run, applied to a batch in order."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Literal, Self
 
 from torch import Tensor, nn
@@ -59,8 +59,8 @@ class Pipeline(nn.Module):
         lengths = None if batch.lengths is None else augmentation.lengths(batch.lengths, parameters)
         return batch._replace(x=x, y=y, lengths=lengths)
 
-    def fit(self, x: Tensor, scale: float) -> None:
-        """Fit every augmentation to the training part x [n,…] or [n,T,…], in units of ``scale``."""
+    def fit(self, x: Iterable[Tensor], scale: float) -> None:
+        """Fit every augmentation to the training part x, some [k,…] or [k,T,…] at a time, in units of ``scale``."""
         for _, augmentation in self.entries():
             augmentation.fit(x, scale, self.timesteps_in_data)
 

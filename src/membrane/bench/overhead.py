@@ -66,7 +66,7 @@ def time_steps(config: Config, learner: Learner, bare: Learner, folder: Path) ->
     """Return the seconds of each of the run's steps, rows of metrics.csv included, and of bare ones."""
     data, turns = build_data(config, learner), InTurns(bare)
     data.setup()
-    learner.augmentation.fit(data.training_part.x, data.training_part.scale)
+    learner.augmentation.fit(data.training_part.valid_x(), data.training_part.scale)
     table = Recorder(
         folder / "metrics.csv", learner, build_tracker(config, {}, folder, "", False), config.log_every, False
     )

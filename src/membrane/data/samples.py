@@ -1,4 +1,4 @@
-"""Samples at rest: one part of a data set as tensors in memory.
+"""Samples at rest: one part of a data set, as tensors in memory or mapped from files.
 
 Two recordings of two samples each, of which the last three samples are taken:
 
@@ -13,12 +13,14 @@ Two recordings of two samples each, of which the last three samples are taken:
 import hashlib
 import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
+
+from membrane.data.mapped import MappedPages
 
 COLUMNS = ("x", "y", "recording", "lengths", "group")
 """The fields with an entry for each sample."""
@@ -51,8 +53,11 @@ class Samples:
     group: Tensor | None = None
     scale: float = 1.0
     classes: Sequence[str] | None = None
+    pages: MappedPages | None = field(default=None, init=False, repr=False, compare=False)
+    stored_digest: str | None = field(default=None, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
+        self.fill(pages=MappedPages.of(self.x))
         if isinstance(self.lengths, float) and self.scale == 1:  # the scale was the fourth before there were lengths
             self.fill(scale=self.lengths, lengths=None)
         self.fill(**{name: as_tensor(getattr(self, name)) for name in COLUMNS})
@@ -75,11 +80,27 @@ class Samples:
         """Return the same samples on another device."""
         return self.mapped(lambda column: column.to(device))
 
-    def valid_x(self) -> Tensor:
-        """Return x, or where there is padding its valid frames alone, as those of one sample [1,frames,…]."""
-        if self.lengths is None:
-            return self.x
-        return self.x[torch.arange(self.x.shape[1]) < self.lengths[:, None]][None]
+    def with_columns(self, **columns: Any) -> "Samples":
+        """Return the samples with other columns in place of some, but the same x."""
+        samples = replace(self, **columns)
+        samples.fill(pages=self.pages)
+        return samples
+
+    def gather(self, positions: Tensor, following: Tensor | None = None) -> Tensor:
+        """Return x at ``positions`` [m] → [m,…], a copy.
+
+        Where x is mapped from a file, reading what is wanted next, at ``following``, begins meanwhile.
+        """
+        if self.pages is not None and following is not None:
+            self.pages.fetch(following.numpy())
+        x = self.x.index_select(0, positions)
+        self.count_read(len(positions))
+        return x
+
+    def count_read(self, rows: int) -> None:
+        """Take note that so many samples were read, if x is mapped from a file."""
+        if self.pages is not None:
+            self.pages.count(rows)
 
     def mapped(self, function: Callable[[Tensor], Tensor]) -> "Samples":
         """Return samples of which each column is ``function`` of this one's."""
@@ -88,7 +109,12 @@ class Samples:
         return replace(self, **changed)
 
     def digest(self) -> str:
-        """Return the SHA-256 over dtype, shape and bytes of each column that there is, and over the scale."""
+        """Return the SHA-256 over dtype, shape and bytes of each column that there is, and over the scale.
+
+        It is the stored one, without reading the data, if they come from a cache.
+        """
+        if self.stored_digest is not None:
+            return self.stored_digest
         sha = hashlib.sha256()
         for name in COLUMNS:
             tensor = getattr(self, name)
@@ -99,6 +125,8 @@ class Samples:
             sha.update(f"{tensor.dtype}{tuple(tensor.shape)}".removeprefix("torch.").encode())
             for each in chunks(tensor.detach()):
                 sha.update(each.cpu().contiguous().flatten().view(torch.uint8).numpy().data)
+                if name == "x":
+                    self.count_read(len(each))
         sha.update(repr(self.scale).encode())
         return sha.hexdigest()
 
@@ -120,33 +148,6 @@ def as_tensor(values: Any) -> Any:
             return torch.from_numpy(values)
     except TypeError:  # a type that torch does not have, such as float128
         return values
-
-
-def rows(samples: Samples, indices: Tensor) -> Samples:
-    """Return the samples at ascending ``indices`` [m], as views where they follow each other: no copy of all data."""
-    if len(indices) and int(indices[-1] - indices[0]) == len(indices) - 1:
-        return samples.mapped(lambda column: column[int(indices[0]) : int(indices[-1]) + 1])
-    return samples.take(indices)
-
-
-def joined(first: Samples, *others: Samples) -> Samples:
-    """Return the samples of all parts, in order; only groups may be missing in some, and are then left out."""
-    for other in others:
-        recording = other.recording - other.recording.min() + first.recording.max() + 1  # a part has its own numbers
-        lengths = group = None
-        if first.lengths is not None or other.lengths is not None:
-            lengths = torch.cat([all_lengths(first), all_lengths(other)])
-        if first.group is not None and other.group is not None:
-            group = torch.cat([first.group, other.group])
-        x, y = torch.cat([first.x, other.x]), torch.cat([first.y, other.y])
-        recording = torch.cat([first.recording, recording])
-        first = replace(first, x=x, y=y, recording=recording, lengths=lengths, group=group)
-    return first
-
-
-def all_lengths(samples: Samples) -> Tensor:
-    """Return the valid timesteps [n] of samples x [n,T,…], T where none are given."""
-    return torch.full((len(samples),), samples.x.shape[1]) if samples.lengths is None else samples.lengths
 
 
 def dataset_digest(*parts: Samples) -> str:

@@ -83,10 +83,9 @@ def compare_provenance(earlier: dict[str, Any], now: dict[str, Any]) -> None:
 
 def announce(folder: RunFolder, config: Config, data: DataModule, learner: Learner) -> None:
     """Print the table of layers and log the data's parts, the augmentation, the precision and the folder."""
-    samples = data.training_part
-    x = torch.zeros(2, *samples.x.shape[1:])
+    x = torch.zeros(2, *data.training_part.shape)
     console().print(model_table(learner.model, learner.framework, x))
-    sizes = ", ".join(f"{len(part)} {name}" for name, (part, _) in data.parts.items() if len(part))
+    sizes = ", ".join(f"{len(part)} {name}" for name, part in data.parts.items() if len(part))
     log.info("data: %s (%s), protocol %s, split %s", config.dataset.name, sizes, config.protocol, data.split_hash[:12])
     for line in data.warnings():
         log.warning("%s", line)
@@ -104,7 +103,7 @@ def announce(folder: RunFolder, config: Config, data: DataModule, learner: Learn
         and config.framework.name_of_choice.startswith("multistep")
     ):
         log.info("batch norm: in training, multi-step normalises over T·N at once, single-step at each timestep")
-    for line in length_warnings(config, len(samples)) if config.debug is None else ():
+    for line in length_warnings(config, len(data.training_part)) if config.debug is None else ():
         log.warning("%s", line)
     log.info("epochs: 0 to %d, as in metrics.csv and the figures", config.epochs - 1)
     log.info("folder: %s", folder.path)

@@ -109,7 +109,7 @@ def measured_samples(config: Config, data: DataModule) -> dict[str, int]:
     """Return the numbers of samples that validation and test looked at: a debug run takes a few batches of each."""
     batches = config.debug.batches if config.debug else None
     most = inf if batches is None else batches * config.batch_size
-    return {part: int(min(len(data.parts[part][0]), most)) for part in ("val", "test")}
+    return {part: int(min(len(data.parts[part]), most)) for part in ("val", "test")}
 
 
 def finish(
@@ -136,9 +136,9 @@ def finish(
     """
     metrics = result_metrics(fit, tests, folder.path / "metrics.csv")
     outputs: dict[str, Any] = dict(tests["test"].outputs)
-    if (group := data.parts["test"][0].group) is not None:
+    if (group := data.parts["test"].group) is not None:
         outputs["group"] = group.numpy()[outputs["index"]]
-    if (names := data.parts["test"][0].classes) is not None:
+    if (names := data.parts["test"].classes) is not None:
         outputs["classes"] = np.array(names)
     durable.write_whole(folder.path / "outputs" / "test.npz", lambda file: np.savez_compressed(file, **outputs))
     tracker.result(metrics, draw_run_figures(folder, config, learner, data) if config.figures else [])

@@ -135,8 +135,8 @@ def learner_and_data(
         (folder.path / "metrics.csv").unlink(missing_ok=True)
     if not config.finish:
         part = data.training_part
-        refuse_batch_of_one(config, learner.framework, len(part), list(part.x.shape[1:]), pieces)
-    learner.scale = float(data.training_part.scale)
+        refuse_batch_of_one(config, learner.framework, len(part), part.shape, pieces)
+    learner.scale = data.training_part.scale
     learner.augmentation.fit(data.training_part.valid_x(), data.training_part.scale)
     return learner, data
 

@@ -15,6 +15,7 @@ from torch import nn
 from membrane.data.feed.batch import Batch
 from membrane.data.feed.loader import Batches
 from membrane.data.feed.module import DataModule
+from membrane.data.feed.part import Part
 from membrane.data.feed.workers import Workers
 from membrane.data.samples import Samples
 
@@ -27,27 +28,26 @@ def samples(n: int, scale: float = 1.0) -> Samples:
 @given(st.integers(1, 40), st.integers(1, 12), st.randoms(use_true_random=False))
 def test_every_sample_comes_once_in_the_order_given(n: int, size: int, chance) -> None:
     order = torch.tensor(chance.sample(range(n), n))
-    place = torch.arange(n) + 100
-    loader = Batches(samples(n), place, size, order=lambda epoch: order)
+    behind = Part((samples(100), samples(n)), torch.arange(n) + 100)
+    loader = Batches(behind, size, order=lambda epoch: order)
     batches = list(loader)
     assert len(batches) == len(loader) == -(-n // size)
     assert [len(batch.y) for batch in batches[:-1]] == [size] * (len(batches) - 1)
     assert torch.cat([batch.x[:, 0, 0, 0] for batch in batches]).tolist() == order.tolist()
     assert torch.cat([batch.y for batch in batches]).tolist() == [i % 3 for i in order.tolist()]
-    assert torch.cat([batch.recording for batch in batches]).tolist() == [i // 2 for i in order.tolist()]
+    assert torch.cat([batch.recording for batch in batches]).tolist() == [50 + i // 2 for i in order.tolist()]
     assert torch.cat([batch.index for batch in batches]).tolist() == [i + 100 for i in order.tolist()]
 
 
 def test_pixels_become_floats_at_their_scale() -> None:
-    batch = next(iter(Batches(samples(4, scale=0.5), torch.arange(4), 4)))
+    batch = next(iter(Batches(Part.whole(samples(4, scale=0.5)), 4)))
     assert batch.x.dtype == torch.float32
     assert batch.x[:, 0, 0, 0].tolist() == [0, 0.5, 1, 1.5]
 
 
 def test_what_runs_before_the_accelerator_sees_the_epoch_and_the_step() -> None:
     loader = Batches(
-        samples(5),
-        torch.arange(5),
+        Part.whole(samples(5)),
         2,
         transform=lambda batch, epoch, step: batch._replace(x=batch.x + 100 * epoch + 10 * step),
         epoch=lambda: 3,
@@ -63,14 +63,14 @@ def test_an_iteration_starts_after_the_batches_that_were_handed_out(workers: Wor
         built.append(step)
         return batch
 
-    loader = Batches(samples(23), torch.arange(23), 5, transform=note, workers=workers)
+    loader = Batches(Part.whole(samples(23)), 5, transform=note, workers=workers)
     whole = [batch.index.tolist() for batch in loader]
     assert loader.state_dict() == {"step": 5}
     iterator = iter(loader)
     first = [next(iterator).index.tolist() for _ in range(2)]
     state = loader.state_dict()
     assert state == {"step": 2}
-    again = Batches(samples(23), torch.arange(23), 5, transform=note, workers=workers)
+    again = Batches(Part.whole(samples(23)), 5, transform=note, workers=workers)
     again.load_state_dict(state)
     assert (again.state_dict(), len(again)) == (state, 5)
     built.clear()
@@ -82,7 +82,7 @@ def test_an_iteration_starts_after_the_batches_that_were_handed_out(workers: Wor
 
 
 def test_what_a_worker_sends_takes_nothing_along() -> None:
-    for batch in Batches(samples(23), torch.arange(23), 5, workers=Workers(1)):
+    for batch in Batches(Part.whole(samples(23)), 5, workers=Workers(1)):
         for column in (batch.y, batch.recording, batch.index):
             assert column.untyped_storage().nbytes() == column.nbytes
 

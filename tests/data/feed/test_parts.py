@@ -81,13 +81,13 @@ def numbers(data: DataModule, name: str) -> list[int]:
 def test_an_official_validation_part_validates_and_trains_where_nothing_does() -> None:
     data = three(protocol="val_best")
     assert [numbers(data, name) for name in ("train", "val", "test")] == [[0] * 20, [1] * 8, [2] * 5]
-    assert [index.tolist() for _, index in data.parts.values()] == [[*range(20)], [*range(20, 28)], [*range(5)]]
+    assert [part.index.tolist() for part in data.parts.values()] == [[*range(20)], [*range(20, 28)], [*range(5)]]
     for protocol in ("last", "paper_best_on_test"):
         whole = three(protocol=protocol)
         whole.setup()
         assert numbers(whole, "train") == [0] * 20 + [1] * 8
-        assert len(whole.parts["val"][0]) == 0
-        assert len(whole.parts["train"][0].recording.unique()) == 28
+        assert len(whole.parts["val"]) == 0
+        assert len(whole.parts["train"].recording.unique()) == 28
         assert whole.data_hash == data.data_hash
         assert whole.split_hash != data.split_hash
     again = three(protocol="val_best", split_seed=1)
@@ -121,7 +121,7 @@ def test_no_recording_and_no_group_trains_and_validates(n: int, recordings: int,
             data.setup()
         return
     data.setup()
-    (train, _), (val, _), _ = data.parts.values()
+    train, val, _ = data.parts.values()
     assert set(train.recording.tolist()).isdisjoint(val.recording.tolist())
     assert len(train) + len(val) == n
     if train.group is not None and val.group is not None:
@@ -154,7 +154,7 @@ def test_the_hash_of_the_split_tells_whether_recordings_were_kept_whole() -> Non
 def test_the_share_of_validation_is_a_setting() -> None:
     data = module((part(200), part(6)), [1, 3], 2, protocol="val_best", validation=0.4)
     data.setup()
-    assert len(data.parts["val"][0]) == 80
+    assert len(data.parts["val"]) == 80
     assert list(data.warnings()) == []
 
 

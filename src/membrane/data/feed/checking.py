@@ -4,7 +4,7 @@ A step function makes ordinary numbers even of NaN, so that nothing later would 
 line that names the part, the sample and its value where there is one, and what would be right.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from math import isfinite
 from numbers import Real
@@ -69,7 +69,9 @@ def in_types_of_batches(samples: Samples) -> Samples:
     whole = {name: getattr(samples, name) for name in ("recording", "lengths", "group")}
     columns = {name: column.long() for name, column in whole.items() if column is not None}
     y = samples.y.float() if samples.y.is_floating_point() else samples.y.long()
-    return replace(samples, x=samples.x.detach(), y=y.detach(), scale=float(samples.scale), **columns)
+    if samples.x.requires_grad or type(samples.scale) is not float:
+        samples = replace(samples, x=samples.x.detach(), scale=float(samples.scale))
+    return samples.with_columns(y=y.detach(), **columns)
 
 
 def check_part(name: str, part: Samples, facts: Facts) -> None:
@@ -90,7 +92,8 @@ def check_part(name: str, part: Samples, facts: Facts) -> None:
     else:
         check_labels(name, part.y, facts.classes)
     check_valid_timesteps(name, part.lengths, facts.timesteps)
-    check_finite(name, "x", part.x, part.scale)
+    if part.stored_digest is None:  # a cache holds what was checked
+        check_finite(name, "x", part.x, part.scale, part.count_read)
 
 
 def check_tensor(name: str, column: str, values: Any) -> None:
@@ -197,11 +200,13 @@ def check_valid_timesteps(name: str, lengths: Tensor | None, timesteps: int | No
             raise DataError(f"{name} part: sample {at} has length {int(lengths[at])}, must be 1…{timesteps} timesteps")
 
 
-def check_finite(name: str, column: str, values: Tensor, scale: float = 1.0) -> None:
+def check_finite(
+    name: str, column: str, values: Tensor, scale: float = 1.0, count_read: Callable[[int], None] | None = None
+) -> None:
     """Raise DataError unless values [n,…] times ``scale`` are finite in float32, naming the first that is not.
 
     Whole numbers are not even looked at unless their type could reach beyond float32. The extremes tell of all others:
-    aminmax passes NaN on, and needs no memory.
+    aminmax passes NaN on, and needs no memory. ``count_read`` is told the number of samples that were read.
     """
     if values.dtype == torch.bool or (values.dtype in INTEGERS and torch.iinfo(values.dtype).max * scale < LARGEST):
         return
@@ -213,6 +218,8 @@ def check_finite(name: str, column: str, values: Tensor, scale: float = 1.0) -> 
             why = "must be finite" if not isfinite(value) else f"times scale {scale:g} must be finite in float32"
             raise DataError(f"{name} part: sample {start + sample} has {value} in {column} at {entry}, {why}")
         start += len(each)
+        if count_read is not None:
+            count_read(len(each))
 
 
 def in_float32(values: Tensor, scale: float) -> Tensor:

@@ -5,7 +5,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from membrane.data.samples import Samples
+from membrane.data.feed.part import Part
 from membrane.errors import ConfigError
 
 Integers = NDArray[np.int64]
@@ -28,7 +28,7 @@ def indivisible(*columns: Tensor) -> Tensor | None:
     return None if len(np.unique(sets)) == len(sets) else torch.from_numpy(sets)
 
 
-def shared_groups(part: Samples, *others: Samples) -> int:
+def shared_groups(part: Part, *others: Part) -> int:
     """Return the number of groups in a part that are in others too; 0 where there are none."""
     columns = [each.group for each in others if each.group is not None]
     if part.group is None or not columns:

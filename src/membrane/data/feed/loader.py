@@ -1,4 +1,4 @@
-"""Batches of samples in memory: selected by index, not collated sample by sample, in this process or in workers."""
+"""Batches of samples: gathered by index, not collated sample by sample, in this process or in workers."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from membrane.data.feed.batch import Batch, batch_sizes
+from membrane.data.feed.part import Part
 from membrane.data.feed.workers import Workers
-from membrane.data.samples import Samples
 
 
 class Batches:
@@ -18,8 +18,7 @@ class Batches:
     ``state_dict`` and ``load_state_dict`` are Lightning's protocol for a loader that resumes in the middle of an epoch.
 
     Arguments:
-        samples: the part, n samples.
-        index: each sample's position [n] in its data set.
+        part: n samples.
         batch_size: N.
         order: epoch → order of the samples [n]. None: as they are.
         transform: (batch, epoch, step) → batch, applied to every batch.
@@ -34,8 +33,7 @@ class Batches:
 
     def __init__(
         self,
-        samples: Samples,
-        index: Tensor,
+        part: Part,
         batch_size: int,
         order: Callable[[int], Tensor] | None = None,
         transform: Callable[[Batch, int, int], Batch] | None = None,
@@ -45,8 +43,7 @@ class Batches:
         weigh: Callable[[Sequence[int]], Sequence[float]] | None = None,
         last: str = "keep",
     ) -> None:
-        self.samples = samples
-        self.index = index
+        self.part = part
         self.batch_size = batch_size
         self.order = order
         self.transform = transform
@@ -54,7 +51,7 @@ class Batches:
         self.workers = workers
         self.pieces = pieces
         self.weigh = weigh
-        self.sizes = batch_sizes(len(samples), batch_size, last)
+        self.sizes = batch_sizes(len(part), batch_size, last)
         self.start = 0
         self.step = 0
 
@@ -66,7 +63,7 @@ class Batches:
         start, self.start = self.start, 0
         self.step = start
         epoch = self.epoch()
-        order = self.order(epoch) if self.order else torch.arange(len(self.samples))
+        order = self.order(epoch) if self.order else torch.arange(len(self.part))
         build = partial(self.build, self.in_order(order), epoch)
         steps = range(start, len(self))
         with closing(
@@ -77,14 +74,14 @@ class Batches:
                 yield batch
 
     def in_order(self, order: Tensor) -> list[Batch]:
-        """Return an epoch's batches, with positions [N] in place of x; the other, small columns are ordered at once."""
-        samples = self.samples
-        positions = order.to(samples.y.device)
-        y, recording = samples.y.index_select(0, positions), samples.recording.index_select(0, positions)
-        columns = (positions, y, recording, self.index.index_select(0, order).to(samples.y.device))
-        batches = [Batch(x, y, None, *rest) for x, y, *rest in zip(*map(self.split_steps, columns), strict=True)]
-        if samples.lengths is not None:
-            lengths = self.split_steps(samples.lengths.index_select(0, positions))
+        """Return an epoch's batches without x, in its place an empty one; the small columns are ordered at once."""
+        part = self.part
+        positions = order.to(part.y.device)
+        columns = (part.y[positions], part.recording[positions], part.index[order])
+        none = part.y.new_empty(0)
+        batches = [Batch(none, y, None, *rest) for y, *rest in zip(*map(self.split_steps, columns), strict=True)]
+        if part.lengths is not None:
+            lengths = self.split_steps(part.lengths[positions])
             batches = [batch._replace(lengths=length) for batch, length in zip(batches, lengths, strict=True)]
         if self.weigh is None:
             return batches
@@ -99,10 +96,11 @@ class Batches:
         return tuple(part for batch in batches for part in torch.tensor_split(batch, min(self.pieces, len(batch))))
 
     def build(self, batches: list[Batch], epoch: int, step: int) -> Batch:
-        """Build the batch of a step from the positions in ``batches[step].x``, independently of the steps before."""
+        """Build the batch of a step, independently of the steps before."""
         batch = batches[step]
-        x = self.samples.x.index_select(0, batch.x).float()
-        batch = batch._replace(x=x * self.samples.scale if self.samples.scale != 1 else x)
+        following = batches[step + 1].index if step + 1 < len(batches) else None
+        x = self.part.gather(batch.index, following).float()
+        batch = batch._replace(x=x * self.part.scale if self.part.scale != 1 else x)
         if self.workers:  # a view would take its whole column along to the other process
             batch = batch._replace(y=batch.y.clone(), recording=batch.recording.clone(), index=batch.index.clone())
             batch = batch if batch.lengths is None else batch._replace(lengths=batch.lengths.clone())

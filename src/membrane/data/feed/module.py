@@ -12,9 +12,10 @@ from membrane.data.feed.batch import Batch, step_weights
 from membrane.data.feed.checking import Facts, check_parts, in_types_of_batches, load_parts
 from membrane.data.feed.groups import indivisible, shared_groups
 from membrane.data.feed.loader import Batches
+from membrane.data.feed.part import Part
 from membrane.data.feed.splits import split_digest, stratified
 from membrane.data.feed.workers import Workers
-from membrane.data.samples import Samples, dataset_digest, joined, rows
+from membrane.data.samples import Samples, dataset_digest
 from membrane.errors import ProtocolError
 from membrane.randomness import generator
 
@@ -100,7 +101,8 @@ class DataModule(L.LightningDataModule):
         self.overfit = overfit
         self.workers = workers
         self.worker_timeout = worker_timeout
-        self.parts: dict[str, tuple[Samples, Tensor]] = {}
+        self.parts: dict[str, Part] = {}
+        self.moved: dict[int, Samples] = {}
         self.official = False
         self.split_hash = ""
         self.data_hash = ""
@@ -113,21 +115,17 @@ class DataModule(L.LightningDataModule):
         loaded = check_parts(load_parts(self.dataset, self.root, self.timesteps), facts)
         first, *official, test = map(in_types_of_batches, loaded)
         self.official = bool(official)
-        whole = joined(first, *official)
-        train, val = torch.arange(len(whole)), torch.arange(0)
+        whole = Part.whole(first, *official)
+        train, val = whole.index, whole.index[:0]
         if self.protocol == "val_best":
             train, val = (train[: len(first)], train[len(first) :]) if official else self.cut(whole)
         if self.overfit is not None:
             train = val = train[: self.overfit * self.batch_size]
         self.split_hash = split_digest(train, val)
         self.data_hash = dataset_digest(*loaded)
-        self.parts = {
-            "train": (rows(whole, train), train),
-            "val": (rows(whole, val), val),
-            "test": (test, torch.arange(len(test))),
-        }
+        self.parts = {"train": whole.take(train), "val": whole.take(val), "test": Part.whole(test)}
 
-    def cut(self, whole: Samples) -> tuple[Tensor, Tensor]:
+    def cut(self, whole: Part) -> tuple[Tensor, Tensor]:
         """Divide the training data by ``validation`` → positions (train, val); recordings and groups stay whole."""
         columns = [column for column in (whole.recording, whole.group) if column is not None]
         strata = whole.y if self.task == "classification" else torch.zeros(len(whole), dtype=torch.int64)
@@ -135,7 +133,7 @@ class DataModule(L.LightningDataModule):
 
     def warnings(self) -> Iterator[str]:
         """Yield a line for each weakness of the division into parts that a reader of the results should know of."""
-        (train, _), (val, _), (test, _) = self.parts.values()
+        train, val, test = self.parts.values()
         if self.overfit is not None:
             return
         if 0 < len(val) < FEW_SAMPLES:
@@ -157,12 +155,12 @@ class DataModule(L.LightningDataModule):
                 yield f"{shared} of the {name} part's groups are in the data set's training part too"
 
     @property
-    def training_part(self) -> Samples:
+    def training_part(self) -> Part:
         """Return the training part, the only one from which statistics may be taken."""
-        return self.part("train")[0]
+        return self.part("train")
 
-    def part(self, name: str) -> tuple[Samples, Tensor]:
-        """Return a part and its positions in the data set.
+    def part(self, name: str) -> Part:
+        """Return a part.
 
         Raises ProtocolError for the test set while fitting, if the protocol forbids it.
         """
@@ -190,24 +188,34 @@ class DataModule(L.LightningDataModule):
 
     def batches(self, name: str, training: bool = False, at_most: int | None = None) -> Batches:
         """Return the part as batches, on the device unless workers build them or ``before`` runs on the CPU."""
-        samples, index = self.part(name)
+        part = self.part(name)
         device = torch.device("cpu") if self.trainer is None else self.trainer.strategy.root_device
         workers = None
         if at_most is not None:
-            samples, index = samples.take(torch.arange(min(at_most, len(index)))), index[:at_most]
+            part = part.take(torch.arange(min(at_most, len(part))))
         elif self.workers:
             workers = Workers(self.workers, self.worker_timeout, pinned=device.type == "cuda")
         before = self.before
         if before is None and workers is None:
-            samples = samples.to(device)
+            part = self.on(device, part)
         order = transform = None
         if training:
-            order = lambda epoch: torch.randperm(len(index), generator=generator(self.seed, "order", epoch))  # noqa: E731
+            order = lambda epoch: torch.randperm(len(part), generator=generator(self.seed, "order", epoch))  # noqa: E731
         if before is not None:
             transform = lambda batch, epoch, step: before(batch, training, epoch, step)  # noqa: E731
         epoch = self.epoch if training else lambda: -1
         pieces, weigh, last = (self.pieces, self.weigh, self.last_batch) if training else (1, None, "keep")
-        return Batches(samples, index, self.batch_size, order, transform, epoch, workers, pieces, weigh, last)
+        return Batches(part, self.batch_size, order, transform, epoch, workers, pieces, weigh, last)
+
+    def on(self, device: torch.device, part: Part) -> Part:
+        """Return the part with its data on the device, if they fit into a quarter of what is free there."""
+        if device.type == "cpu":
+            return part
+        for source in part.sources:
+            if id(source) not in self.moved:
+                fits = device.type != "cuda" or source.x.nbytes <= torch.cuda.mem_get_info(device)[0] // 4
+                self.moved[id(source)] = source.to(device) if fits else source
+        return Part(tuple(self.moved[id(source)] for source in part.sources), part.index)
 
     def weigh(self, sizes: Sequence[int]) -> list[float]:
         """Return the weights of an epoch's training batches, grouped into steps as the trainer does.
