@@ -28,11 +28,13 @@ def arguments(node: Documented) -> list[str]:
         constructors = [each for each in node.body if isinstance(each, ast.FunctionDef) and each.name == "__init__"]
         if constructors:
             return arguments(constructors[0])
-        # the fields of dataclasses and named tuples
+        # the fields of dataclasses and named tuples that are arguments
         return [
             each.target.id
             for each in node.body
-            if isinstance(each, ast.AnnAssign) and isinstance(each.target, ast.Name)
+            if isinstance(each, ast.AnnAssign)
+            and isinstance(each.target, ast.Name)
+            and "init=False" not in ast.unparse(each)
         ]
     if isinstance(node, ast.FunctionDef):
         taken = [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs]
