@@ -46,6 +46,22 @@ def test_going_on_cuts_what_came_later_and_refuses_another_table(tmp_path: Path)
         MetricsTable(tmp_path / "other.csv", ["epoch"]).cut(length)
 
 
+def test_a_table_of_an_earlier_version_goes_on_without_the_columns_that_are_newer(tmp_path: Path) -> None:
+    earlier = MetricsTable(tmp_path / "metrics.csv", ["epoch", "val/acc", "rate/a"])
+    earlier.create()
+    length = earlier.flush()
+    columns = ["epoch", "val/acc", "val/recall", "rate/a"]
+    now = MetricsTable(tmp_path / "metrics.csv", columns)
+    with pytest.raises(DataError, match="its columns are not this version's"):
+        now.cut(length)
+    with pytest.raises(DataError, match="its columns are not this version's"):
+        MetricsTable(tmp_path / "metrics.csv", [*columns, "rate/b"]).cut(length, newer=["val/acc", "val/recall"])
+    now.cut(length, newer=["val/acc", "val/recall"])
+    assert now.columns == ["epoch", "val/acc", "rate/a"]
+    now.append({"epoch": 0, "val/acc": 0.5, "val/recall": 0.25, "rate/a": 0.125})
+    assert read_rows(tmp_path / "metrics.csv") == [{"epoch": 0, "val/acc": 0.5, "rate/a": 0.125}]
+
+
 def test_numbers_survive_to_ten_digits(tmp_path: Path) -> None:
     table = MetricsTable(tmp_path / "metrics.csv", ["lr"])
     table.create()

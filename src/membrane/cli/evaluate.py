@@ -183,7 +183,7 @@ def print_metrics(changes: Sequence[str], metrics: dict[str, float]) -> None:
     log.info("%s: %s", " ".join(map(masked_override, changes)) or "as it ran", numbers)
 
 
-def print_agreement(different: dict[str, tuple[float | None, float]]) -> int:
+def print_agreement(different: dict[str, tuple[float, float]]) -> int:
     """Print which of the run's numbers did not come back, if any, and return the exit code."""
     for name, (recorded, measured) in different.items():
         log.error("%s: the run recorded %r, now %r", name, recorded, measured)

@@ -14,28 +14,33 @@ class MetricsTable:
     def __init__(self, path: Path, columns: Sequence[str]) -> None:
         self.path = path
         self.columns = list(columns)
+        self.names = frozenset(columns)
 
     def create(self) -> None:
         """Write a new file with its columns. Raises FileExistsError if there is one."""
         with self.path.open("x", encoding="utf-8", newline="") as file:
             csv.writer(file).writerow(self.columns)
 
-    def cut(self, length: int) -> None:
-        """Cut what was written after the first ``length`` bytes. Raises DataError if the file is another or shorter."""
+    def cut(self, length: int, newer: Sequence[str] = ()) -> None:
+        """Cut what was written after the first ``length`` bytes, and go on with the columns that the file has.
+
+        It may lack ``newer`` ones, as an earlier version's does. Raises DataError if the file is another or shorter.
+        """
         try:
             with self.path.open("r+b") as file:
                 columns = next(csv.reader([file.readline().decode()]), [])
-                if columns != self.columns:
+                if columns != [name for name in self.columns if name in columns or name not in newer]:
                     raise DataError(f"{self.path}: its columns are not this version's; rerun=true runs it anew")
                 if file.seek(0, os.SEEK_END) < length:
                     raise DataError(f"{self.path}: shorter than its checkpoint says; rerun=true runs it anew")
                 file.truncate(length)
+                self.columns = columns
         except FileNotFoundError:
             raise DataError(f"{self.path}: missing, though there is a checkpoint; rerun=true runs it anew") from None
 
     def append(self, row: Mapping[str, float | int]) -> None:
-        """Add a row. Raises ValueError for a name that has no column."""
-        unknown = set(row) - set(self.columns)
+        """Add a row. Raises ValueError for a name that the table was not made for."""
+        unknown = set(row) - self.names
         if unknown:
             raise ValueError(f"metrics.csv has no column {', '.join(sorted(unknown))}")
         cells = [f"{row[name]:.10g}" if name in row else "" for name in self.columns]

@@ -72,7 +72,9 @@ class Recorder(L.Callback):
         self.started = time.perf_counter() - state_dict["seconds"]
         self.samples = state_dict["samples"]
         self.lr = state_dict.get("lr")  # earlier versions did not save it
-        self.table.cut(state_dict["bytes"])
+        self.table.cut(state_dict["bytes"], newer=self.after_epoch)
+        if lacking := [name for name in self.after_epoch if name not in self.table.columns]:
+            log.info("metrics.csv: begun by an earlier version, it goes on without %s", ", ".join(lacking))
         self.resumed = True
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:

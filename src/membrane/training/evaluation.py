@@ -109,8 +109,10 @@ def write_evaluation(
     write_json(run / "evaluations" / f"{name}.json", content)
 
 
-def unequal_metrics(
-    recorded: Mapping[str, float], measured: Mapping[str, float]
-) -> dict[str, tuple[float | None, float]]:
-    """Return name → (recorded, measured) of every number that differs, if only in the last digit."""
-    return {name: (recorded.get(name), value) for name, value in measured.items() if recorded.get(name) != value}
+def unequal_metrics(recorded: Mapping[str, float], measured: Mapping[str, float]) -> dict[str, tuple[float, float]]:
+    """Return name → (recorded, measured) of every recorded number that differs, if only in the last digit.
+
+    Scores that the version which recorded the run did not have yet are left out.
+    """
+    both = {name: (recorded[name], value) for name, value in measured.items() if name in recorded}
+    return {name: (was, now) for name, (was, now) in both.items() if was != now}
