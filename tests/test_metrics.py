@@ -25,10 +25,10 @@ def test_uneven_batches_give_what_scikit_learn_says_of_the_whole(classes: int, n
     hard = prediction.argmax(1)
     assert found["loss"] == pytest.approx(functional.cross_entropy(prediction, y).item(), rel=1e-5)
     assert found["acc"] == pytest.approx(reference.accuracy_score(y, hard), abs=1e-6)
+    macro = reference.precision_recall_fscore_support(y, hard, average="macro", zero_division=0)
+    assert [found[name] for name in ("precision", "recall", "f1")] == pytest.approx(macro[:3], abs=1e-6)
     if len(np.unique(y)) == classes:
         assert found["balanced_acc"] == pytest.approx(reference.balanced_accuracy_score(y, hard), abs=1e-6)
-        expected = reference.f1_score(y, hard, average="macro", labels=np.arange(classes), zero_division=0)
-        assert found["f1"] == pytest.approx(expected, abs=1e-6)
     if classes >= 10:
         expected = reference.top_k_accuracy_score(y, prediction, k=5, labels=np.arange(classes))
         assert found["top5"] == pytest.approx(expected, abs=1e-6)
@@ -70,8 +70,9 @@ def test_regression_in_uneven_batches_is_what_numpy_says_of_the_whole(
     corr = np.mean([np.corrcoef(prediction[:, k], y[:, k])[0, 1] for k in range(outputs)])
     whole = functional.smooth_l1_loss(torch.from_numpy(prediction), torch.from_numpy(y)).item()
     mse, mae = ((prediction - y) ** 2).mean(), abs(prediction - y).mean()
-    assert list(found) == judge.names == ["loss", "mse", "mae", "corr"]
-    assert list(found.values()) == pytest.approx([whole, mse, mae, corr], rel=1e-4, abs=1e-4)
+    mape = reference.mean_absolute_percentage_error(y, prediction)
+    assert list(found) == judge.names == ["loss", "mse", "mae", "mape", "corr"]
+    assert list(found.values()) == pytest.approx([whole, mse, mae, mape, corr], rel=1e-4, abs=1e-4)
     assert judge.score(torch.from_numpy(prediction), torch.from_numpy(y)).mean().item() == pytest.approx(mae, rel=1e-5)
 
 
@@ -80,7 +81,7 @@ def test_a_constant_prediction_correlates_with_nothing_and_a_diverged_one_is_no_
     judge = Regression(1)
     judge.update(torch.full((3, 1), 2.0), y, torch.tensor(5 / 3))
     assert {name: value.item() for name, value in judge.compute().items()} == pytest.approx(
-        {"loss": 5 / 3, "mse": 5 / 3, "mae": 1.0, "corr": 0.0}
+        {"loss": 5 / 3, "mse": 5 / 3, "mae": 1.0, "mape": (1 + 0 + 2 / 4) / 3, "corr": 0.0}
     )
     judge.reset()
     judge.update(torch.tensor([[1.0], [torch.nan], [3.0]]), y, torch.tensor(torch.nan))
@@ -88,6 +89,12 @@ def test_a_constant_prediction_correlates_with_nothing_and_a_diverged_one_is_no_
     judge.reset()
     judge.update(-y, y, torch.tensor(0.0))
     assert judge.compute()["corr"].item() == pytest.approx(-1)
+
+
+def test_a_target_of_zero_divides_by_a_millionth_and_drowns_the_others() -> None:
+    judge = Regression(1)
+    judge.update(torch.tensor([[0.5], [3.0], [1.0]]), torch.tensor([[0.0], [2.0], [-1e-9]]), torch.tensor(0.0))
+    assert judge.compute()["mape"].item() == pytest.approx((0.5 / 1.17e-6 + 0.5 + 1 / 1.17e-6) / 3, rel=1e-6)
 
 
 def test_half_precision_predictions_meet_targets_that_are_not_rounded() -> None:
@@ -100,8 +107,7 @@ def test_half_precision_predictions_meet_targets_that_are_not_rounded() -> None:
 
 @pytest.mark.parametrize("task", list(MONITORS))
 def test_what_can_be_watched_is_what_is_measured(task: str) -> None:
-    measured = {f"val/{name}" for name in BY_TASK[task](3).names}
-    assert set(MONITORS[task]) == measured
+    assert set(MONITORS[task]) == {f"val/{name}" for name in BY_TASK[task](3).names}
 
 
 def test_a_loss_that_is_no_number_stays_to_be_seen() -> None:
@@ -114,8 +120,12 @@ def test_a_loss_that_is_no_number_stays_to_be_seen() -> None:
     assert measures.compute()["loss"] == 1
 
 
-def test_balanced_accuracy_is_over_the_classes_that_occur() -> None:
-    # labels 0, 1, 1, predicted 0, 1, 2: recalls 1 and 1/2; class 2 has none, for it does not occur
-    measures = Classification(3)
-    measures.update(torch.eye(3), torch.tensor([0, 1, 1]), torch.tensor(0.0))
-    assert measures.compute()["balanced_acc"].item() == 0.75
+def test_classes_that_do_not_occur_count_only_where_they_are_predicted() -> None:
+    # labels 0, 1, 1, predicted 0, 1, 2 of four classes: recalls 1 and 1/2, and of class 2, which does not occur, 0/0
+    measures = Classification(4)
+    measures.update(torch.eye(4)[:3], torch.tensor([0, 1, 1]), torch.tensor(0.0))
+    found = {name: value.item() for name, value in measures.compute().items()}
+    assert found["balanced_acc"] == 0.75
+    assert found["recall"] == pytest.approx((1 + 1 / 2 + 0) / 3)
+    assert found["precision"] == pytest.approx((1 + 1 + 0) / 3)
+    assert found["f1"] == pytest.approx((1 + 2 / 3 + 0) / 3)

@@ -27,7 +27,8 @@ def test_every_measured_score_is_in_the_table_with_its_direction_and_range(task:
     assert {key.removeprefix("val/") for key in MONITORS[task]} | {"top5"} >= set(right)
     for name in right:
         assert (right[name] < wrong[name]) is SCORES[name].lower_is_better, name
-        assert (right[name] == pytest.approx(1) and name != "corr") is SCORES[name].proportion, name
+        in_percent = name == "mape" or (right[name] == pytest.approx(1) and name != "corr")
+        assert in_percent is SCORES[name].percent, name
 
 
 @pytest.mark.parametrize(
@@ -36,6 +37,7 @@ def test_every_measured_score_is_in_the_table_with_its_direction_and_range(task:
         ("test/acc", "acc", "94.17 %"),
         ("acc_mean_last10", "acc", "94.17 %"),
         ("test/balanced_acc", "balanced_acc", "94.17 %"),
+        ("val/mape", "mape", "94.17 %"),
         ("test/mae_best_oracle", "mae", "0.9417"),
         ("val/loss", "loss", "0.9417"),
     ],

@@ -7,8 +7,19 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torchmetrics import MeanMetric, Metric, MetricCollection
-from torchmetrics.classification import MulticlassAccuracy, MulticlassF1Score, MulticlassStatScores
-from torchmetrics.regression import MeanAbsoluteError, MeanSquaredError, PearsonCorrCoef
+from torchmetrics.classification import (
+    MulticlassAccuracy,
+    MulticlassF1Score,
+    MulticlassPrecision,
+    MulticlassRecall,
+    MulticlassStatScores,
+)
+from torchmetrics.regression import (
+    MeanAbsoluteError,
+    MeanAbsolutePercentageError,
+    MeanSquaredError,
+    PearsonCorrCoef,
+)
 
 from membrane.scores import PRINCIPAL
 
@@ -21,9 +32,10 @@ class Measures(nn.Module):
 
     scored: str
 
-    def __init__(self, scores: Mapping[str, Metric | MetricCollection]) -> None:
+    def __init__(self, scores: Mapping[str, Metric | MetricCollection], *alike: list[str]) -> None:
+        """Take the scores by name; those that are ``alike`` in what they count are updated once for all."""
         super().__init__()
-        self.scores = MetricCollection(dict(scores), compute_groups=False)
+        self.scores = MetricCollection(dict(scores), compute_groups=list(alike))
         self.loss = MeanMetric(nan_strategy=nan)  # the default would leave out a loss that is NaN
         self.names = ["loss", *scores]
         """The metrics in the order of their columns, which the collection would sort."""
@@ -53,10 +65,12 @@ class Measures(nn.Module):
 
 
 class Classification(Measures):
-    """prediction [N,K], y [N] (or soft [N,K]) → ``loss``, ``acc``, ``balanced_acc``, ``f1``.
+    """prediction [N,K], y [N] (or soft [N,K]) → ``loss``, ``acc``, ``balanced_acc``, ``precision``, ``recall``, ``f1``.
 
-    ``acc`` is over samples, ``balanced_acc`` the mean of the classes' recalls, ``f1`` their mean F1 score; with ten
-    classes or more there is ``top5`` too.
+    ``acc`` is over samples. ``precision``, ``recall`` and ``f1`` are macro averages, over the classes that occur in y
+    or are predicted; 0/0, as the precision of a class that is never predicted, counts as 0. ``balanced_acc`` is the
+    mean recall over the classes that occur in y: it equals ``recall`` where all of them do. With ten classes or more
+    there is ``top5`` too.
     """
 
     scored = PRINCIPAL["classification"]
@@ -65,11 +79,13 @@ class Classification(Measures):
         scores: dict[str, Metric | MetricCollection] = {
             "acc": MulticlassAccuracy(classes, average="micro", validate_args=False),
             "balanced_acc": BalancedAccuracy(classes, average="none", validate_args=False),
+            "precision": MulticlassPrecision(classes, average="macro", validate_args=False),
+            "recall": MulticlassRecall(classes, average="macro", validate_args=False),
             "f1": MulticlassF1Score(classes, average="macro", validate_args=False),
         }
         if classes >= 10:
             scores["top5"] = MulticlassAccuracy(classes, average="micro", top_k=5, validate_args=False)
-        super().__init__(scores)
+        super().__init__(scores, ["balanced_acc", "precision", "recall", "f1"])
 
     def score(self, prediction: Tensor, y: Tensor) -> Tensor:
         """Compare the largest of prediction [N,K] with the class y [N] (or soft [N,K]) → right or not [N]."""
@@ -81,16 +97,19 @@ class Classification(Measures):
 
 
 class Regression(Measures):
-    """prediction [N,K], y [N,K] → ``loss``, ``mse``, ``mae``, ``corr``.
+    """prediction [N,K], y [N,K] → ``loss``, ``mse``, ``mae``, ``mape``, ``corr``.
 
-    ``mse`` and ``mae`` are means over samples and outputs, in (squared) units of y. ``corr`` is Pearson's correlation
-    over the samples, averaged over the K outputs; that of a constant prediction, 0/0, counts as 0.
+    ``mse`` and ``mae`` are means over samples and outputs, in (squared) units of y. ``mape`` is the mean of
+    |prediction − y| / max(|y|, 1.17e-6), a fraction that may exceed 1, 0.1 for 10 %: targets at or near 0 outweigh all
+    others, so that it is for targets that stay away from 0. ``corr`` is Pearson's correlation over the samples,
+    averaged over the K outputs; that of a constant prediction, 0/0, counts as 0.
     """
 
     scored = PRINCIPAL["regression"]
 
     def __init__(self, outputs: int) -> None:
-        super().__init__({"mse": MeanSquaredError(), "mae": MeanAbsoluteError(), "corr": PearsonCorrCoef(outputs)})
+        errors = {"mse": MeanSquaredError(), "mae": MeanAbsoluteError(), "mape": MeanAbsolutePercentageError()}
+        super().__init__({**errors, "corr": PearsonCorrCoef(outputs)})
 
     def score(self, prediction: Tensor, y: Tensor) -> Tensor:
         """Average |prediction − y| [N,K] over the outputs → [N]."""

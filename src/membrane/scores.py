@@ -15,34 +15,44 @@ class Score:
     Arguments:
         title: its name in figures.
         lower_is_better: whether its best value is the smallest.
-        proportion: whether it lies in [0,1] and is shown in percent.
+        percent: whether it is a fraction, 1 for 100 %, that is shown in percent.
         counted: whether it is a share of samples, which has a binomial confidence interval.
         compared: whether papers report its best and its last epochs on the test set.
     """
 
     title: str = ""
     lower_is_better: bool = False
-    proportion: bool = False
+    percent: bool = False
     counted: bool = False
     compared: bool = False
 
 
 SCORES: Mapping[str, Score] = {
     "loss": Score("loss", lower_is_better=True),
-    "acc": Score("accuracy", proportion=True, counted=True, compared=True),
-    "balanced_acc": Score("balanced accuracy", proportion=True),
-    "f1": Score("F1 score", proportion=True),
-    "top5": Score("top-5 accuracy", proportion=True, counted=True),
+    "acc": Score("accuracy", percent=True, counted=True, compared=True),
+    "balanced_acc": Score("balanced accuracy", percent=True),
+    "precision": Score("macro precision", percent=True),
+    "recall": Score("macro recall", percent=True),
+    "f1": Score("F1 score", percent=True),
+    "top5": Score("top-5 accuracy", percent=True, counted=True),
     "mse": Score("mean squared error", lower_is_better=True),
     "mae": Score("mean absolute error", lower_is_better=True, compared=True),
+    "mape": Score("mean absolute percentage error", lower_is_better=True, percent=True),
     "corr": Score("correlation", compared=True),
-    "rate": Score("firing rate", proportion=True),
+    "rate": Score("firing rate", percent=True),
 }
 PRINCIPAL = {"classification": "acc", "regression": "mae"}
 """Task → the score that training shows beside the loss, and that a run is known by."""
 MONITORS = {
-    "classification": ("val/acc", "val/loss", "val/balanced_acc", "val/f1"),
-    "regression": ("val/loss", "val/mse", "val/mae", "val/corr"),
+    "classification": (
+        "val/acc",
+        "val/loss",
+        "val/balanced_acc",
+        "val/precision",
+        "val/recall",
+        "val/f1",
+    ),
+    "regression": ("val/loss", "val/mse", "val/mae", "val/mape", "val/corr"),
 }
 """Task → the scores that can select a checkpoint or stop a run; the first is the default."""
 SILENT, SATURATED = 0.001, 0.99
@@ -58,8 +68,8 @@ def score_of(key: str) -> Score:
 
 
 def score_text(key: str, value: float) -> str:
-    """Return ``94.17 %`` for a proportion, else four decimals."""
-    return f"{value * 100:.2f} %" if score_of(key).proportion else f"{value:.4f}"
+    """Return ``94.17 %`` for a fraction, else four decimals."""
+    return f"{value * 100:.2f} %" if score_of(key).percent else f"{value:.4f}"
 
 
 def principal_score(metrics: Mapping[str, float]) -> tuple[str, float] | None:

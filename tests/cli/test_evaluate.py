@@ -54,6 +54,19 @@ def test_other_numbers_than_recorded_are_noticed(run: Path, capsys: pytest.Captu
     assert "test/acc: the run recorded" in capsys.readouterr().out
 
 
+def test_numbers_that_an_earlier_version_did_not_record_are_no_others(
+    run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    result = json.loads((run / "result.json").read_text())
+    for name in ("test/precision", "test/recall"):
+        del result["metrics"][name]
+    (run / "result.json").write_text(json.dumps(result))
+    assert evaluate([str(run)]) == 0
+    printed = capsys.readouterr().out
+    assert "test/recall 0." in printed
+    assert "the run's test numbers came back to the last digit" in printed
+
+
 def test_other_settings_are_recorded_beside_each_other(run: Path) -> None:
     assert evaluate([str(run), "timesteps=1,3"]) == 0
     found = [json.loads(path.read_text()) for path in (run / "evaluations").glob("*.json")]

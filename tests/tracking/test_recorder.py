@@ -23,7 +23,7 @@ from membrane.tracking import recorder as module
 from membrane.tracking.recorder import Recorder
 
 COLUMNS = "epoch,step,seconds,lr,train/loss,train/acc"
-AFTER_EPOCH = "loss,acc,balanced_acc,f1"
+AFTER_EPOCH = "loss,acc,balanced_acc,precision,recall,f1"
 
 
 class Tracker:
@@ -122,8 +122,8 @@ def validate(recorder: Recorder, its_trainer: SimpleNamespace, its_learner: Lear
 
 def test_columns_are_fixed_before_the_first_row(tmp_path: Path) -> None:
     for validation, measured, after_epoch in (
-        ("val", True, "val/loss,val/acc,val/balanced_acc,val/f1,"),
-        ("oracle", True, "oracle/loss,oracle/acc,oracle/balanced_acc,oracle/f1,"),
+        ("val", True, ",".join(f"val/{name}" for name in AFTER_EPOCH.split(",")) + ","),
+        ("oracle", True, ",".join(f"oracle/{name}" for name in AFTER_EPOCH.split(",")) + ","),
         ("val", False, ""),
     ):
         path = tmp_path / f"{validation}{measured}.csv"
@@ -145,7 +145,8 @@ def test_a_row_every_so_many_steps_and_one_after_the_epoch(tmp_path: Path, clock
     its_trainer.callback_metrics["val/acc"] = torch.tensor(0.75)
     recorder.on_train_epoch_end(its_trainer, its_learner)
     training = {"epoch": 0, "train/loss": 0.25, "train/acc": pytest.approx(2 / 3, rel=1e-9)}
-    epoch = {"val/loss": 0.5, "val/acc": 0.75, "val/balanced_acc": 2.5, "val/f1": 3.5}
+    macro = {"val/balanced_acc": 2.5, "val/precision": 3.5, "val/recall": 4.5, "val/f1": 5.5}
+    epoch = {"val/loss": 0.5, "val/acc": 0.75, **macro}
     rows = read_rows(tmp_path / "m.csv")
     assert rows == [
         {**training, "step": 2, "seconds": 2.0, "lr": 0.2},
@@ -246,6 +247,27 @@ def test_a_resumed_run_goes_on_with_its_clock_samples_and_rows(tmp_path: Path, c
     train_batch(second, its_trainer, its_learner, 1, 2)
     assert second.samples == 6
     assert [row["step"] for row in read_rows(tmp_path / "m.csv")] == [1, 2]
+
+
+def test_a_run_of_an_earlier_version_goes_on_with_the_columns_that_it_has(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    its_trainer, its_learner, path = trainer(), learner(), tmp_path / "m.csv"
+    columns = f"{COLUMNS},val/loss,val/acc,val/balanced_acc,val/f1,rate/spikes,mean/spikes\r\n"
+    path.write_bytes(f"{columns}0,1,0.5,0.1,2.5,0.5,,,,,,\r\n0,2".encode())
+    tracker = Tracker()
+    recorder = Recorder(path, its_learner, tracker, 1, True)
+    recorder.load_state_dict({"seconds": 0.5, "samples": 3, "bytes": len(path.read_bytes()) - len("0,2")})
+    recorder.on_train_start(its_trainer, its_learner)
+    assert caplog.messages == ["metrics.csv: begun by an earlier version, it goes on without val/precision, val/recall"]
+    train_batch(recorder, its_trainer, its_learner, 1, 2)
+    validate(recorder, its_trainer, its_learner, batch(1.0))
+    recorder.on_train_epoch_end(its_trainer, its_learner)
+    assert path.read_bytes().startswith(columns.encode())
+    assert [row["step"] for row in read_rows(path)] == [1, 2, 2]
+    assert (read_rows(path)[-1]["val/acc"], read_rows(path)[-1]["val/f1"]) == (1.5, 5.5)
+    assert tracker.rows[-1][0]["val/recall"] == 4.5  # what has no column reaches the tracker all the same
 
 
 def test_a_checkpoint_that_does_not_know_the_last_rate_leaves_the_cell_empty(tmp_path: Path) -> None:

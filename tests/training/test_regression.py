@@ -30,7 +30,8 @@ def judged(run: Path) -> dict[str, float]:
         y, output = saved["label"], saved["output"]
     error = output - y
     corr = np.corrcoef(y[:, 0], output[:, 0])[0, 1]
-    return {"test/mse": (error**2).mean(), "test/mae": abs(error).mean(), "test/corr": corr}
+    means = {"test/mse": (error**2).mean(), "test/mae": abs(error).mean(), "test/mape": (abs(error) / y).mean()}
+    return {**means, "test/corr": corr}
 
 
 def explained(run: Path) -> float:
@@ -70,8 +71,8 @@ def test_columns_files_and_the_best_epoch(small: Run) -> None:
     assert small(*SHORT, "epochs=3", "log_every=2", "figures=true") == 0
     run = only("diabetes/*/seed0")
     header = (run / "metrics.csv").read_text().splitlines()[0].split(",")
-    measured = [f"val/{name}" for name in ("loss", "mse", "mae", "corr")]
-    assert header[:10] == ["epoch", "step", "seconds", "lr", "train/loss", "train/mae", *measured]
+    measured = [f"val/{name}" for name in ("loss", "mse", "mae", "mape", "corr")]
+    assert header[:11] == ["epoch", "step", "seconds", "lr", "train/loss", "train/mae", *measured]
     after = [row for row in read_rows(run / "metrics.csv") if "val/loss" in row]
     best = min(after, key=lambda row: row["val/loss"])
     metrics = metrics_of(run)

@@ -13,7 +13,7 @@ import pytest
 import torch
 from commands import train
 from run_paths import only
-from sklearn.metrics import accuracy_score, balanced_accuracy_score
+from sklearn.metrics import accuracy_score, balanced_accuracy_score, precision_recall_fscore_support
 
 from membrane.data.digits import Digits
 from membrane.data.samples import Samples
@@ -93,6 +93,9 @@ def test_the_reported_numbers_are_those_of_the_saved_outputs(run: Path) -> None:
     assert metrics["test/acc"] == pytest.approx(accuracy_score(saved["label"], saved["output"].argmax(1)))
     expected = balanced_accuracy_score(saved["label"], saved["output"].argmax(1))
     assert metrics["test/balanced_acc"] == pytest.approx(expected, abs=1e-6)
+    macro = precision_recall_fscore_support(saved["label"], saved["output"].argmax(1), average="macro", zero_division=0)
+    measured = [metrics[f"test/{name}"] for name in ("precision", "recall", "f1")]
+    assert measured == pytest.approx(macro[:3], abs=1e-6)
 
 
 def test_a_finished_run_is_skipped_and_not_a_byte_changes(after_small: Run, capsys: pytest.CaptureFixture[str]) -> None:

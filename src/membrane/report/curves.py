@@ -97,10 +97,10 @@ def over_epochs(axes: "Axes", title: str) -> None:
 
 
 def scale_values(axes: "Axes", metric: str, values: np.ndarray) -> None:
-    """Show proportions in percent, and values that span a factor of more than 30 on a logarithmic axis."""
+    """Show fractions in percent, and values that span a factor of more than 30 on a logarithmic axis."""
     from matplotlib.ticker import LogLocator, NullLocator
 
-    if SCORES[metric].proportion:
+    if SCORES[metric].percent:
         axes.yaxis.set_major_formatter(lambda value, _: f"{100 * value:.4g} %")
     elif 0 < 30 * values.min() < values.max():
         axes.set_yscale("log")
@@ -125,7 +125,7 @@ def mark_best(axes: "Axes", best: int, title: str, metric: str, line: Line) -> N
     axes.axvline(best, color="dimgrey", lw=0.8, ls=":", zorder=0)
     for value in line[1][line[0] == best]:
         axes.plot(best, value, "o", ms=8, mfc="none", mec=MEASURED, mew=1.3)
-        shown = f"{100 * value:.1f} %" if SCORES[metric].proportion else f"{value:.3g}"
+        shown = f"{100 * value:.1f} %" if SCORES[metric].percent else f"{value:.3g}"
         axes.set_title(f"{title} {shown}", loc="right", fontsize=8.5, color="dimgrey", y=1)
 
 

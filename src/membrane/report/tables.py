@@ -35,7 +35,7 @@ def results_table(metrics: Mapping[str, float], samples: Mapping[str, int] | Non
 
 
 def metric_text(name: str, value: float, samples: int | None = None) -> str:
-    """Return ``94.17 ± 2.42 %`` for a share of ``samples``, ``94.17 %`` for another proportion, else four decimals."""
+    """Return ``94.17 ± 2.42 %`` for a share of ``samples``, ``94.17 %`` for another fraction, else four decimals."""
     if samples and name in SCORES and SCORES[name].counted:
         return f"{value * 100:.2f} ± {wilson_half_width(value, samples) * 100:.2f} %"
     return str(value) if isinstance(value, int) else score_text(name, value)

@@ -239,5 +239,5 @@ def validation_part(trainer: pl.Trainer) -> str:
 
 
 def short_score(key: str, value: Any) -> str:
-    """Return ``83.1%`` for a proportion, else four decimals."""
-    return f"{float(value):.1%}" if score_of(key).proportion else f"{float(value):.4f}"
+    """Return ``83.1%`` for a fraction, else four decimals."""
+    return f"{float(value):.1%}" if score_of(key).percent else f"{float(value):.4f}"

@@ -5,9 +5,10 @@ import shlex
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
+from math import isnan
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from configurations import shared_composer
@@ -21,7 +22,7 @@ from membrane.sweep.jobs import jobs_of
 from membrane.sweep.search import trials as trials_module
 from membrane.sweep.search.plan import Plan
 from membrane.sweep.search.pruning import WatchedRun, Watcher
-from membrane.sweep.search.trials import run_search
+from membrane.sweep.search.trials import Search, run_search
 
 LR = "optimizer.lr=tag(log,interval(1e-4,1.0))"
 Lines = Callable[[], list[str]]
@@ -123,6 +124,16 @@ def test_a_failed_trial_counts_not_and_is_not_run_again(plan_of: PlanOf, log_lin
     run_search(plan, runs, at_once=2)
     assert sorted(runs.learning_rates) == [0.1, 0.2, 0.3]
     assert any(line.startswith(f"study {plan.name()}: 4 complete, ") for line in log_lines())
+
+
+def test_a_run_that_was_finished_without_the_score_is_named(plan_of: PlanOf, log_lines: Lines) -> None:
+    plan = plan_of(LR, "hydra.sweeper.metric=val/precision")
+    earlier = RunFolder(plan.typical)
+    finish(plan.typical)
+    value = Search(plan, cast("Any", None), FakeLauncher(plan), 1).validation_value(earlier)
+    assert value is not None
+    assert isnan(value)
+    assert log_lines() == [f"{earlier.path}: its result has no val/precision"]
 
 
 def test_too_many_failures_in_a_row_end_the_search(plan_of: PlanOf) -> None:

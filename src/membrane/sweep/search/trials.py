@@ -201,6 +201,8 @@ class Search:
         except DataError as error:
             log.error("%s", error)
             return float("nan")
+        if result is not None and self.plan.metric not in result["metrics"]:
+            log.error("%s: its result has no %s", folder.path, self.plan.metric)
         return None if result is None else float(result["metrics"].get(self.plan.metric, "nan"))
 
     def end(self, proposal: Proposal, state: str, value: float | None = None, tried_before: bool = False) -> None:
