@@ -107,7 +107,10 @@ def test_half_precision_predictions_meet_targets_that_are_not_rounded() -> None:
 
 @pytest.mark.parametrize("task", list(MONITORS))
 def test_what_can_be_watched_is_what_is_measured(task: str) -> None:
-    assert set(MONITORS[task]) == {f"val/{name}" for name in BY_TASK[task](3).names}
+    measures = BY_TASK[task](3)
+    if isinstance(measures, Classification):
+        measures.score_recordings()
+    assert set(MONITORS[task]) == {f"val/{name}" for name in measures.names}
 
 
 def test_a_loss_that_is_no_number_stays_to_be_seen() -> None:
@@ -129,3 +132,34 @@ def test_classes_that_do_not_occur_count_only_where_they_are_predicted() -> None
     assert found["recall"] == pytest.approx((1 + 1 / 2 + 0) / 3)
     assert found["precision"] == pytest.approx((1 + 1 + 0) / 3)
     assert found["f1"] == pytest.approx((1 + 2 / 3 + 0) / 3)
+
+
+@given(st.integers(2, 5), st.integers(1, 12), st.integers(1, 17), st.integers(0, 10_000))
+@settings(max_examples=25)
+def test_a_recording_is_judged_by_the_mean_output_of_its_samples(
+    classes: int, recordings: int, size: int, seed: int
+) -> None:
+    rng = np.random.default_rng(seed)
+    label = rng.integers(0, classes, recordings)
+    recording = rng.permutation(np.concatenate([np.arange(recordings), rng.integers(0, recordings, 30)]))
+    prediction = (np.eye(classes)[label[recording]] + rng.normal(0, 2, (len(recording), classes))).astype(np.float32)
+    measures = Classification(classes)
+    measures.score_recordings()
+    columns = [torch.from_numpy(each).split(size) for each in (prediction, label[recording], 7 * recording - 3)]
+    for p, y, r in zip(*columns, strict=True):
+        measures.update(p, y, torch.tensor(0.0), r)
+    right = [prediction[recording == each].mean(0).argmax() == label[each] for each in range(recordings)]
+    assert list(measures.compute()) == measures.names
+    assert measures.compute()["acc_recording"].item() == pytest.approx(np.mean(right))
+    measures.reset()
+    measures.update(torch.eye(classes), torch.zeros(classes).long(), torch.tensor(0.0), torch.zeros(classes).long())
+    assert measures.compute()["acc_recording"].item() == 1  # by a mean of equals, of which the first counts
+
+
+def test_samples_that_are_mostly_wrong_make_a_recording_that_is_right() -> None:
+    prediction = torch.tensor([[0.4, 0.6], [0.4, 0.6], [0.9, 0.1], [0.3, 0.7]])  # means [1.7, 1.3] / 3, [.3, .7]
+    measures = Classification(2)
+    measures.score_recordings()
+    measures.update(prediction, torch.tensor([0, 0, 0, 0]), torch.tensor(0.0), torch.tensor([5, 5, 5, 2]))
+    found = measures.compute()
+    assert (found["acc"].item(), found["acc_recording"].item()) == (0.25, 0.5)

@@ -37,6 +37,7 @@ def test_every_measured_score_is_in_the_table_with_its_direction_and_range(task:
         ("test/acc", "acc", "94.17 %"),
         ("acc_mean_last10", "acc", "94.17 %"),
         ("test/balanced_acc", "balanced_acc", "94.17 %"),
+        ("test/acc_recording", "acc_recording", "94.17 %"),
         ("val/mape", "mape", "94.17 %"),
         ("test/mae_best_oracle", "mae", "0.9417"),
         ("val/loss", "loss", "0.9417"),

@@ -168,7 +168,7 @@ class Learner(L.LightningModule):
         """Evaluate a batch, add it to ``metrics``, and return the augmented batch with its outputs [T,N,…]."""
         batch = self.augmented(batch, False, EVALUATION, step)
         outputs = self.framework(self.model, batch.x, batch.lengths)
-        metrics.update(self.read_out(outputs, batch), batch.y, self.loss(outputs, batch))
+        metrics.update(self.read_out(outputs, batch), batch.y, self.loss(outputs, batch), batch.recording)
         return batch, outputs
 
     def augmented(self, batch: Batch, training: bool, epoch: int, step: int) -> Batch:

@@ -20,6 +20,7 @@ from torchmetrics.regression import (
     MeanSquaredError,
     PearsonCorrCoef,
 )
+from torchmetrics.utilities import dim_zero_cat
 
 from membrane.scores import PRINCIPAL
 
@@ -48,9 +49,9 @@ class Measures(nn.Module):
         """Convert y to what predictions are compared with."""
         return y
 
-    def update(self, prediction: Tensor, y: Tensor, loss: Tensor) -> None:
-        """Add a batch: prediction [N,K], y [N] or [N,K], and its mean loss []."""
-        self.scores.update(prediction, self.target(y))
+    def update(self, prediction: Tensor, y: Tensor, loss: Tensor, recording: Tensor | None = None) -> None:
+        """Add a batch: prediction [N,K], y [N] or [N,K], its mean loss [], and the samples' recordings [N]."""
+        self.scores.update(prediction, self.target(y), recording=recording)
         self.loss.update(loss.detach(), weight=len(y))
 
     def compute(self) -> dict[str, Tensor]:
@@ -87,6 +88,11 @@ class Classification(Measures):
             scores["top5"] = MulticlassAccuracy(classes, average="micro", top_k=5, validate_args=False)
         super().__init__(scores, ["balanced_acc", "precision", "recall", "f1"])
 
+    def score_recordings(self) -> None:
+        """Measure ``acc_recording`` too, the accuracy of recordings of which each has one label."""
+        self.scores.add_metrics({"acc_recording": RecordingAccuracy()})
+        self.names.append("acc_recording")
+
     def score(self, prediction: Tensor, y: Tensor) -> Tensor:
         """Compare the largest of prediction [N,K] with the class y [N] (or soft [N,K]) → right or not [N]."""
         return prediction.argmax(1) == self.target(y)
@@ -115,9 +121,9 @@ class Regression(Measures):
         """Average |prediction − y| [N,K] over the outputs → [N]."""
         return (prediction.to(y.dtype) - y).abs().mean(1)
 
-    def update(self, prediction: Tensor, y: Tensor, loss: Tensor) -> None:
+    def update(self, prediction: Tensor, y: Tensor, loss: Tensor, recording: Tensor | None = None) -> None:
         """Add a batch; predictions in half precision are compared in y's precision."""
-        super().update(prediction.to(y.dtype), y, loss)
+        super().update(prediction.to(y.dtype), y, loss, recording)
 
     def compute(self) -> dict[str, Tensor]:
         """Return the metrics of all batches since the last reset."""
@@ -143,6 +149,35 @@ class BalancedAccuracy(MulticlassStatScores):
         scores: Tensor = super().compute()
         hits, support = scores[:, 0], scores[:, 4]
         return (hits[support > 0] / support[support > 0]).mean()
+
+
+class RecordingAccuracy(Metric):
+    """prediction [N,K], y [N], recording [N] → the share of recordings whose mean prediction is right.
+
+    Samples of one recording have one label. Predictions are kept until all are there, and added in float64 on the
+    CPU, so that neither batches nor a GPU's order of summation change the result.
+    """
+
+    columns = ("prediction", "y", "recording")
+
+    def __init__(self) -> None:
+        super().__init__()
+        for column in self.columns:
+            self.add_state(column, [], dist_reduce_fx="cat")
+
+    def update(self, prediction: Tensor, y: Tensor, recording: Tensor) -> None:
+        """Add a batch."""
+        for column, values in zip(self.columns, (prediction, y, recording), strict=True):
+            getattr(self, column).append(values.detach())
+
+    def compute(self) -> Tensor:
+        """Compare the largest of each recording's summed predictions, which is that of their mean, with its label."""
+        prediction, y, recording = (dim_zero_cat(getattr(self, column)).cpu() for column in self.columns)
+        numbers, position = torch.unique(recording, return_inverse=True)
+        sums = torch.zeros(len(numbers), prediction.shape[1], dtype=torch.float64)
+        sums.index_add_(0, position, prediction.double())
+        labels = y.new_zeros(len(numbers)).scatter_(0, position, y)
+        return (sums.argmax(1) == labels).float().mean()
 
 
 class TrainingMetrics:

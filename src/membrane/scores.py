@@ -35,6 +35,7 @@ SCORES: Mapping[str, Score] = {
     "recall": Score("macro recall", percent=True),
     "f1": Score("F1 score", percent=True),
     "top5": Score("top-5 accuracy", percent=True, counted=True),
+    "acc_recording": Score("accuracy per recording", percent=True),
     "mse": Score("mean squared error", lower_is_better=True),
     "mae": Score("mean absolute error", lower_is_better=True, compared=True),
     "mape": Score("mean absolute percentage error", lower_is_better=True, percent=True),
@@ -51,10 +52,13 @@ MONITORS = {
         "val/precision",
         "val/recall",
         "val/f1",
+        "val/acc_recording",
     ),
     "regression": ("val/loss", "val/mse", "val/mae", "val/mape", "val/corr"),
 }
-"""Task → the scores that can select a checkpoint or stop a run; the first is the default."""
+"""Task → the scores that can select a checkpoint or stop a run; the first is the default.
+
+``val/acc_recording`` only where recordings of the validation part give several samples, which the data tell."""
 SILENT, SATURATED = 0.001, 0.99
 """Firing rates below and above which a layer is worth a warning."""
 

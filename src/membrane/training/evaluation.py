@@ -22,6 +22,7 @@ from membrane.schema.secrets import masked_override
 from membrane.tracking.log import silence_libraries
 from membrane.training import checkpoints
 from membrane.training.assembly import build_data, build_learner, build_trainer, set_arithmetic
+from membrane.training.recordings import measure_recordings
 
 
 @dataclass(frozen=True)
@@ -69,6 +70,7 @@ def measure_checkpoint(checkpoint: Path, config: Config) -> tuple[CheckpointTest
     checkpoints.load_weights(learner, checkpoints.read_checkpoint(checkpoint)["state_dict"])  # before data are fetched
     data = build_data(config, learner)
     data.setup()
+    measure_recordings(learner, data)
     with silence_libraries():
         tested = test_checkpoint(build_trainer(config, checkpoint.parent), learner, data, checkpoint)
     return tested, {f"test/{name}": value for name, value in tested.metrics.items()}

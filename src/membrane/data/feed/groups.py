@@ -36,6 +36,12 @@ def shared_groups(part: Part, *others: Part) -> int:
     return len(np.intersect1d(part.group.cpu().numpy(), torch.cat(columns).cpu().numpy()))
 
 
+def several_a_recording(part: Part) -> bool:
+    """Return whether recordings of a part give several samples, all those of one recording with the same label [n]."""
+    labelled = np.unique(torch.stack([part.recording, part.y], 1).cpu().numpy(), axis=0)
+    return len(labelled) == len(np.unique(labelled[:, 0])) < len(part)
+
+
 def smallest_in_set(values: Integers, number: Integers) -> Integers:
     """Replace each of values [n] by the smallest among the samples of its ``number`` [n] → [n]."""
     smallest = np.full(number.max() + 1, np.iinfo(np.int64).max)
