@@ -89,6 +89,9 @@ def test_training_is_counted_by_samples_too_and_starts_anew_after_it_is_read() -
     running.update(BATCHES[1].x, BATCHES[1].y, torch.tensor(WRONG))
     running.read()
     assert running.read_epoch()["train/acc"] == pytest.approx(2 / 5)
+    running.update(BATCHES[1].x, BATCHES[1].y, torch.tensor(WRONG))
+    running.read()
+    assert running.read_epoch() == pytest.approx({"train/loss": WRONG, "train/acc": 0.0})
 
 
 @pytest.mark.parametrize("sums", [None, torch.tensor([3.0, 1.0, 2.0]), [3.0, 1.0, 2.0]])

@@ -128,6 +128,7 @@ def test_started_again_only_what_is_missing_or_failed_runs(sweep: Sweep, capsys:
     printed = capsys.readouterr().out
     assert re.search(r"finished already: runs/digits/\w+/seed0 ", printed)
     assert "2 of 3 jobs to run" in printed
+    assert "sweep: 1 finished, 1 finished before, 1 failed\n" in printed
     assert {path: path.read_bytes() for path in run_folder(0).iterdir()} == before
     assert (old["error"], failure(1)["error"]) == ("ended with exit code 3", "ended with exit code 4")
     assert sweep(seed1="finish()") == 0

@@ -13,9 +13,9 @@ import membrane as package
 from membrane.errors import ConfigError
 from membrane.files.digest import sha256
 from membrane.runs.fingerprint import fingerprint
-from membrane.schema import Init
+from membrane.schema import Extend, Init
 from membrane.training import checkpoints
-from membrane.training.initial import start_from
+from membrane.training.initial import copy_from, start_from
 
 Run = Callable[..., int]
 
@@ -103,6 +103,29 @@ def test_a_checkpoint_that_changed_is_refused(tiny: nn.Module, tmp_path: Path) -
     saved(path, **{**FITTING, "head__bias": torch.zeros(4)})
     with pytest.raises(ConfigError, match="is not the checkpoint that it was"):
         start_from(settings, tiny)
+
+
+@pytest.mark.parametrize("names", [("last",), ("best", "last")])
+def test_the_table_and_checkpoints_of_the_run_that_is_extended_are_copied(
+    names: tuple[str, ...], tmp_path: Path
+) -> None:
+    former, folder = tmp_path / "former", tmp_path / "new"
+    (former / "checkpoints").mkdir(parents=True)
+    (former / "metrics.csv").write_text("epoch,step\n0,1\n")
+    for name in names:
+        saved(former / "checkpoints" / f"{name}.ckpt", fc1__bias=torch.rand(2))
+    (former / "result.json").touch()
+    last = former / "checkpoints" / "last.ckpt"
+    copy_from(Extend(path=str(former), sha256=sha256(last)), folder)
+    copied = {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    (former / "result.json").unlink()
+    assert copied == {path.relative_to(former): path.read_bytes() for path in former.rglob("*") if path.is_file()}
+    last.write_bytes(b"another")
+    with pytest.raises(
+        ConfigError, match=r"extend=.*former is not the run that it was: its last checkpoint is another"
+    ):
+        copy_from(Extend(path=str(former), sha256=sha256(folder / "checkpoints" / "last.ckpt")), tmp_path / "newer")
+    assert not (tmp_path / "newer").exists()
 
 
 def test_the_fingerprint_knows_the_digest_and_not_the_path(tmp_path: Path) -> None:
