@@ -184,6 +184,18 @@ class Learner(L.LightningModule):
         self.log_dict({f"{prefix}/{name}": value for name, value in metrics.compute().items()})
         metrics.reset()
 
+    def lr_scheduler_step(self, scheduler: Any, metric: Any) -> None:
+        """Step a schedule, but none that follows a metric: Lightning would, after the epoch's checkpoint is written."""
+        if metric is None:
+            super().lr_scheduler_step(scheduler, metric)
+
+    def on_train_epoch_end(self) -> None:
+        """Step a schedule that follows a metric, once the epoch's metrics are published."""
+        for config in self.trainer.lr_scheduler_configs:
+            if config.reduce_on_plateau:
+                scheduler: Any = config.scheduler
+                scheduler.step(self.trainer.callback_metrics[str(config.monitor)])
+
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add the data set's scale, and the sums of the training metrics that nobody has read yet."""
         checkpoint["scale"] = self.scale

@@ -15,6 +15,7 @@ from membrane.schema.optimizer import OPTIMIZERS, SCHEDULERS, Cosine
 BY_NAME = {each.choice: each for each in (*OPTIMIZERS, *SCHEDULERS)}
 LEAST: dict[str, dict[str, Any]] = {
     "step": {"step_size": 2},
+    "multistep": {"milestones": [2, 4]},
     "exponential": {"gamma": 0.9},
     "one_cycle": {"max_lr": 0.1},
 }
@@ -83,7 +84,13 @@ def test_numbers_at_the_edge_are_taken_and_those_beyond_are_not() -> None:
             ("cosine", "eta_min", 0.0, -tiny),
             ("step", "step_size", 1, 0),
             ("step", "gamma", tiny, 0.0),
+            ("multistep", "gamma", tiny, 0.0),
             ("exponential", "gamma", tiny, 0.0),
+            ("plateau", "factor", 1 - tiny, 1.0),
+            ("plateau", "factor", tiny, 0.0),
+            ("plateau", "patience", 0, -1),
+            ("plateau", "cooldown", 0, -1),
+            *(("plateau", setting, 0.0, -tiny) for setting in ("threshold", "min_lr", "eps")),
             ("one_cycle", "max_lr", tiny, 0.0),
             ("one_cycle", "pct_start", 0.0, 1.0),
             ("one_cycle", "pct_start", 1 - tiny, -tiny),

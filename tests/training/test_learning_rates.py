@@ -59,6 +59,17 @@ def test_each_step_has_the_rate_of_the_formula(schedule: str, by: str, warmup: i
         assert rates[-1] < LR
 
 
+@pytest.mark.parametrize(
+    ("by", "warmup", "milestones"), [("step", 1, [4, 7]), ("epoch", 0, [1, 3]), ("epoch", 2, [1, 3])]
+)
+def test_milestones_are_those_of_the_whole_run(by: str, warmup: int, milestones: list[int], small: Run) -> None:
+    chosen = ("scheduler=multistep", f"scheduler.interval={by}", f"scheduler.warmup={warmup}", "scheduler.gamma=0.5")
+    rates = recorded_rates(small, *chosen, f"scheduler.milestones={milestones}")
+    rise = warmup * (STEPS if by == "step" else 1)
+    formula = lambda at, length: LR * 0.5 ** sum(milestone <= at + rise for milestone in milestones)  # noqa: E731
+    assert rates == pytest.approx(expected_rates(formula, by, warmup), rel=1e-6)
+
+
 def test_accumulation_and_a_dropped_batch_shorten_the_schedule(small: Run) -> None:
     """In batches of 244 there are five whole ones and one of a single sample: three steps of two, the last of one."""
     chosen = ("scheduler=cosine", "scheduler.interval=step", "batch_size=244", "trainer.accumulate=2")

@@ -47,6 +47,15 @@ EVERYTHING = (
     "trainer.accumulate=2",
 )
 
+PLATEAU = (
+    *WHOLE,
+    "callbacks=ema",
+    "scheduler=plateau",
+    "scheduler.warmup=1",
+    "scheduler.patience=0",
+    "scheduler.threshold=0.9",
+)
+
 
 @pytest.fixture
 def broken_off(membrane: Run, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Path]:
@@ -76,7 +85,9 @@ def broken_off(membrane: Run, monkeypatch: pytest.MonkeyPatch) -> Callable[..., 
     "every", [pytest.param(5, marks=pytest.mark.slow), 7, pytest.param(17, marks=pytest.mark.slow)]
 )
 @pytest.mark.parametrize(
-    "arguments", [pytest.param(WHOLE, marks=pytest.mark.slow), EVERYTHING], ids=["plain", "everything"]
+    "arguments",
+    [pytest.param(WHOLE, marks=pytest.mark.slow), EVERYTHING, PLATEAU],
+    ids=["plain", "everything", "plateau"],
 )
 def test_stopped_again_and_again(
     membrane: Run,
@@ -89,11 +100,13 @@ def test_stopped_again_and_again(
     assert remains(broken_off(every, *arguments)) == remains(only("whole/*/seed0"))
 
 
-@pytest.mark.parametrize("changes", [(), ("scheduler=cosine", "scheduler.interval=step", "callbacks=[ema]")])
+@pytest.mark.parametrize(
+    "changes", [(), ("scheduler=cosine", "scheduler.interval=step", "callbacks=[ema]"), PLATEAU[len(WHOLE) :]]
+)
 def test_a_run_extended_is_the_longer_run(
     membrane: Run, remains: Callable[[Path], dict[str, Any]], changes: tuple[str, ...]
 ) -> None:
-    constant = not changes
+    same_rates = "scheduler=cosine" not in changes
     assert membrane(*WHOLE, *changes, "name=short", "rerun=true", "max_time=1h") == 0
     short = only("short/*/seed0")
     before = {path: path.read_bytes() for path in short.rglob("*") if path.is_file()}
@@ -105,7 +118,7 @@ def test_a_run_extended_is_the_longer_run(
     assert membrane(*WHOLE, *changes, "epochs=5", "name=long") == 0
     extended, long = only("extended/*/seed0"), only("long/*/seed0")
     assert extended.parent.name != long.parent.name
-    if constant:
+    if same_rates:
         assert remains(extended) == remains(long)
     else:  # the short run's schedule had another length; from where it ended on, the rates are the longer run's
         rates = [[row["lr"] for row in read_rows(run / "metrics.csv") if row["epoch"] >= 3] for run in (extended, long)]

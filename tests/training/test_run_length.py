@@ -99,6 +99,30 @@ def test_a_warm_up_that_ends_within_an_epoch_is_warned_where_rates_change_by_epo
     assert not warnings(raw, scheduler={**half, "warmup": 2.0})
 
 
+def test_steps_of_the_rate_that_a_run_does_not_reach_are_warned(raw: dict[str, Any]) -> None:
+    """1000 samples in batches of 100: 10 steps an epoch. Milestones count from the start, step_size behind the rise."""
+    torchs = "torch.optim.lr_scheduler"
+    milestones = {"_target_": f"{torchs}.MultiStepLR", "milestones": [2, 20]}
+    [line] = warnings(raw, epochs=20, scheduler=milestones)
+    assert line == "scheduler.milestones=[2, 20]: the last is not reached in 20 epochs"
+    assert not warnings(raw, epochs=21, scheduler=milestones)
+    assert not warnings(raw, batch_size=100, epochs=3, scheduler={**milestones, "interval": "step"})
+    steps = {"_target_": f"{torchs}.StepLR", "step_size": 8, "warmup": 2}
+    [line] = warnings(raw, epochs=10, scheduler=steps)
+    assert line == "scheduler.step_size=8 is not reached in 10 epochs: the rate stays as it is"
+    assert not warnings(raw, epochs=11, scheduler=steps)
+    by_step = {**steps, "interval": "step"}
+    assert warnings(raw, batch_size=500, epochs=6, scheduler=by_step)[0].endswith(
+        "in 12 steps: the rate stays as it is"
+    )
+    assert not warnings(raw, batch_size=500, epochs=7, scheduler=by_step)
+
+
+def test_a_plateau_knows_no_steps(raw: dict[str, Any]) -> None:
+    plateau = {"_target_": "torch.optim.lr_scheduler.ReduceLROnPlateau", "warmup": 0.5}
+    assert warnings(raw, scheduler=plateau) == ["scheduler.warmup=0.5 is rounded to 0 epochs"]
+
+
 def test_a_run_says_so_once_at_its_start(small: Callable[..., int], capsys: pytest.CaptureFixture[str]) -> None:
     constant = f"callbacks.ema._target_={CONSTANT}"
     assert small("callbacks=[ema]", constant, "scheduler.warmup=1", "++trainer.progress=true") == 0

@@ -1,10 +1,18 @@
 """Optimisers, which change the weights, and schedules of their learning rate."""
 
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Self
 
-from pydantic import Field, PositiveInt
+from pydantic import Field, PositiveInt, model_validator
 
-from membrane.schema.node import Fraction, Node, NotNegative, Positive
+from membrane.schema.node import Count, Fraction, Node, NotNegative, Positive
+from membrane.scores import MONITORS, score_of
+
+TRAINING_LOSS = "train/loss"
+"""What a schedule can follow besides the scores of validation: the loss of the epoch's training samples."""
+if TYPE_CHECKING:  # a Literal of names from a table is for pydantic only
+    Followed = str
+else:
+    Followed = Literal[(TRAINING_LOSS, *dict.fromkeys(key for keys in MONITORS.values() for key in keys))]
 
 
 class Optimizer(Node):
@@ -64,9 +72,15 @@ class Scheduler(Node):
     interval: Literal["step", "epoch"] = "epoch"
     warmup: NotNegative = 0.0
 
+    @property
+    def follows(self) -> str | None:
+        """Return the metric that decides when the rate falls, None for a schedule that follows none."""
+        return getattr(self, "monitor", None)
+
     def parameters(self) -> dict[str, Any]:
-        """Return the schedule's own arguments, without how often it steps and the rise before it."""
-        return {key: value for key, value in super().parameters().items() if key not in ("interval", "warmup")}
+        """Return the schedule's own arguments, without when it steps, the rise before it, and what it follows."""
+        shared = ("interval", "warmup", "monitor")
+        return {key: value for key, value in super().parameters().items() if key not in shared}
 
 
 class Constant(Scheduler):
@@ -89,6 +103,22 @@ class Step(Scheduler):
     gamma: Positive = 0.1
 
 
+class Milestones(Scheduler):
+    """Multiplies the rate by ``gamma`` at each of the ``milestones``: epochs, or steps, with those of the warm-up."""
+
+    choice = "multistep"
+    public = "torch.optim.lr_scheduler.MultiStepLR"
+    milestones: list[PositiveInt] = Field(min_length=1)
+    gamma: Positive = 0.1
+
+    @model_validator(mode="after")
+    def milestones_rise(self) -> Self:
+        """Reject milestones that are not in order, or there twice."""
+        if self.milestones != sorted(set(self.milestones)):
+            raise ValueError(f"milestones={self.milestones} must rise")
+        return self
+
+
 class Exponential(Scheduler):
     choice = "exponential"
     public = "torch.optim.lr_scheduler.ExponentialLR"
@@ -104,4 +134,35 @@ class OneCycle(Scheduler):
     pct_start: float = Field(default=0.3, ge=0, lt=1)
 
 
-SCHEDULERS = (Constant, Cosine, Step, Exponential, OneCycle)
+class Plateau(Scheduler):
+    """Multiplies the rate by ``factor`` when ``monitor`` has not improved for more than ``patience`` epochs.
+
+    A score improves when it passes its best by the ``threshold``, a share of that (``rel``) or as it stands (``abs``).
+    Epochs are not counted during the warm-up, nor for ``cooldown`` epochs after a reduction. The rate stays at
+    ``min_lr`` or above; a reduction of less than ``eps`` is left out. With ``callbacks=ema`` validation, and so the
+    schedule, sees the averaged weights. `train/loss` is the mean over the epoch's samples, as in its line of run.log.
+    """
+
+    choice = "plateau"
+    public = "torch.optim.lr_scheduler.ReduceLROnPlateau"
+    interval: Literal["epoch"] = "epoch"
+    monitor: Followed = "val/loss"
+    factor: float = Field(default=0.1, gt=0, lt=1)
+    patience: Count = 10
+    threshold: NotNegative = 1e-4
+    threshold_mode: Literal["rel", "abs"] = "rel"
+    cooldown: Count = 0
+    min_lr: NotNegative = 0.0
+    eps: NotNegative = 1e-8
+
+    def parameters(self) -> dict[str, Any]:
+        """Return the schedule's own arguments, with the direction in which the monitored score improves."""
+        return {**super().parameters(), "mode": improvement_mode(self.monitor)}
+
+
+def improvement_mode(monitor: str) -> str:
+    """Return ``min`` for a score of which the smallest value is the best, else ``max``."""
+    return "min" if score_of(monitor).lower_is_better else "max"
+
+
+SCHEDULERS = (Constant, Cosine, Step, Milestones, Exponential, OneCycle, Plateau)

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from membrane.schema import Config, Trusted
 from membrane.schema.neuron import MaskedPSN, Neuron
-from membrane.schema.optimizer import SGD
+from membrane.schema.optimizer import SGD, TRAINING_LOSS
 from membrane.schema.training import EarlyStop
 from membrane.scores import MONITORS, score_of
 
@@ -171,6 +171,8 @@ def refuse_monitor(config: Config) -> str | None:
     monitors: dict[str, str | None] = {path: stop.monitor for path, stop in early_stops(config).items()}
     if config.protocol == "val_best":
         monitors["trainer"] = config.trainer.monitor
+    if config.scheduler.follows not in (None, TRAINING_LOSS):
+        monitors["scheduler"] = config.scheduler.follows
     for path, metric in monitors.items():
         if metric not in MONITORS[task]:
             measured = f"not measured in {task} (dataset {config.dataset.name})"
@@ -192,6 +194,22 @@ def refuse_early_stop_without_validation(config: Config) -> str | None:
     if config.protocol != "val_best" and early_stops(config):
         return f"callbacks: early_stop watches validation, of which protocol={config.protocol} has none"
     return None
+
+
+def refuse_schedule_without_validation(config: Config) -> str | None:
+    """Refuse a schedule that follows validation under a protocol without one."""
+    metric = config.scheduler.follows
+    if metric in (None, TRAINING_LOSS) or config.protocol == "val_best":
+        return None
+    watched = f"scheduler.monitor={metric} is measured in validation, of which protocol={config.protocol} has none"
+    return f"{watched}: use scheduler.monitor={TRAINING_LOSS}"
+
+
+def refuse_following_by_step(config: Config) -> str | None:
+    """Refuse to step a schedule that follows a metric more often than the metric is measured."""
+    if config.scheduler.follows is None or config.scheduler.interval == "epoch":
+        return None
+    return "scheduler.interval=step: a schedule that follows a metric steps by epoch: use scheduler.interval=epoch"
 
 
 def refuse_finish_of_debug_run(config: Config) -> str | None:
@@ -220,6 +238,8 @@ RULES: tuple[Callable[[Config], str | None], ...] = (
     refuse_monitor,
     refuse_early_stop_mode,
     refuse_early_stop_without_validation,
+    refuse_schedule_without_validation,
+    refuse_following_by_step,
     refuse_finish_of_debug_run,
 )
 """Every rule, in the order in which they are asked; the first that refuses is the one that a person sees.

@@ -2,7 +2,7 @@
 
 import logging
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from inspect import signature
@@ -16,7 +16,6 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.callbacks import Checkpoint
 from torch import Tensor, nn
 from torch.optim import Optimizer
-from torch.optim.lr_scheduler import LRScheduler
 
 from membrane.augment.pipeline import Pipeline
 from membrane.config.admission import admitted_class
@@ -45,7 +44,7 @@ from membrane.training import checkpoints
 from membrane.training.checkpointing import KeepBestAndLast
 from membrane.training.initial import start_from
 from membrane.training.own_code import refuse_unused_code
-from membrane.training.schedules import build_own_scheduler, schedule
+from membrane.training.schedules import build_schedule
 
 log = logging.getLogger(__name__)
 
@@ -204,19 +203,6 @@ def build_optimizer(config: Config, parameters: Iterable[nn.Parameter]) -> Optim
     fusible = config.optimizer.choice and "fused" in arguments and config.trainer.clip_norm is None
     fused = {"fused": True} if fusible and all(each.is_cuda for each in params) else {}
     return build_instance(Optimizer, config.optimizer, config.trust, params=params, **fused)
-
-
-def build_schedule(config: Config, optimizer: Optimizer, steps: int, epochs: int) -> dict[str, Any]:
-    """Build the schedule, over ``steps`` or ``epochs`` as the configuration counts, as Lightning describes one."""
-    node = config.scheduler
-    per_epoch = steps / epochs if node.interval == "step" else 1
-    length, warmup = steps if node.interval == "step" else epochs, round(node.warmup * per_epoch)
-    build_scheduler: Callable[..., LRScheduler] = admitted_class(node.target, config.trust)
-    settings = node.parameters()
-    if isinstance(node, Trusted):
-        build_scheduler, settings = partial(build_own_scheduler, node, config.trust, max(1, length - warmup)), {}
-    scheduler = schedule(optimizer, build_scheduler, settings, length=length, warmup=warmup)
-    return {"scheduler": scheduler, "interval": node.interval}
 
 
 def build_data(config: Config, learner: Learner, pieces: int = 1) -> DataModule:

@@ -95,10 +95,9 @@ class KeepBestAndLast(Checkpoint):
     def on_load_checkpoint(self, trainer: L.Trainer, pl_module: L.LightningModule, checkpoint: dict[str, Any]) -> None:
         """Restore an early end, which Lightning forgets, a best.ckpt not yet written, and smaller pieces of a batch.
 
-        A run that extends another takes over neither its early end nor its schedule, which has another length.
+        A run that extends another does not take over its early end.
         """
         if checkpoint["membrane"]["fingerprint"] != self.about["fingerprint"]:
-            checkpoint["lr_schedulers"] = []
             for name, state in checkpoint["callbacks"].items():
                 if name.startswith("EarlyStopping"):
                     state["wait_count"] = 0  # else it would end the longer run at once
@@ -201,8 +200,13 @@ def goodness(key: str, metrics: Mapping[str, float]) -> float:
 
 
 def reschedule(trainer: L.Trainer, learner: Any) -> None:
-    """Replace the schedule by one of this run's length, advanced to the current step or epoch."""
+    """Replace the schedule by one of this run's length, advanced to the current step or epoch.
+
+    One that follows a metric has no length, and goes on with what it has seen.
+    """
     [config], [optimizer] = trainer.lr_scheduler_configs, trainer.optimizers
+    if config.reduce_on_plateau:
+        return
     for group in optimizer.param_groups:
         group["lr"] = group["initial_lr"]
     steps, epochs = int(trainer.estimated_stepping_batches), int(trainer.max_epochs or 1)
@@ -210,7 +214,7 @@ def reschedule(trainer: L.Trainer, learner: Any) -> None:
         warnings.simplefilter("ignore")  # torch expects an optimiser step before each
         config.scheduler = learner.schedule(optimizer, steps, epochs)["scheduler"]
         for _ in range(trainer.current_epoch if config.interval == "epoch" else trainer.global_step):
-            config.scheduler.step()  # type: ignore[call-arg]  # none of ours waits for a plateau
+            config.scheduler.step()  # type: ignore[call-arg]  # it follows no metric
 
 
 def count_in_smaller_pieces(loops: dict[str, Any], factor: int) -> None:

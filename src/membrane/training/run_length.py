@@ -5,6 +5,7 @@ from math import ceil, prod
 
 from membrane.data.feed.batch import batch_sizes
 from membrane.schema import Config
+from membrane.schema.optimizer import Milestones, Step
 from membrane.schema.training import EMA, ConstantEMA
 from membrane.training.averaging import warmed_decay
 
@@ -21,15 +22,26 @@ def length_warnings(config: Config, samples: int) -> Iterator[str]:
     for name, node in config.callbacks.items():
         if isinstance(node, EMA) and (line := ema_warning(node, steps)) is not None:
             yield f"callbacks.{name}{line}"
-    warmup, interval = config.scheduler.warmup, config.scheduler.interval
-    if interval == "epoch" and warmup != round(warmup):
-        rounded = f"scheduler.warmup={warmup:g} is rounded to {round(warmup)} epochs"
-        yield f"{rounded}; scheduler.interval=step takes it exactly"
+    yield from schedule_warnings(config, steps)
+
+
+def schedule_warnings(config: Config, steps: int) -> Iterator[str]:
+    """Yield a line for each setting of the schedule that does not take effect as it stands in so many steps."""
+    scheduler, warmup = config.scheduler, config.scheduler.warmup
+    if scheduler.interval == "epoch" and warmup != round(warmup):
+        way_out = "" if scheduler.follows else "; scheduler.interval=step takes it exactly"
+        yield f"scheduler.warmup={warmup:g} is rounded to {round(warmup)} epochs{way_out}"
     if warmup >= config.epochs:
         yield (
             f"scheduler.warmup={warmup:g} takes all of epochs={config.epochs}: "
             "the learning rate only rises, and never stays at optimizer.lr"
         )
+    by_step = scheduler.interval == "step"
+    length, unit = (steps, "steps") if by_step else (config.epochs, "epochs")
+    if isinstance(scheduler, Milestones) and scheduler.milestones[-1] >= length:
+        yield f"scheduler.milestones={scheduler.milestones}: the last is not reached in {length} {unit}"
+    if isinstance(scheduler, Step) and scheduler.step_size >= length * (1 - warmup / config.epochs):
+        yield f"scheduler.step_size={scheduler.step_size} is not reached in {length} {unit}: the rate stays as it is"
 
 
 def ema_warning(ema: EMA, steps: int) -> str | None:
