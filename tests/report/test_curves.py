@@ -17,23 +17,23 @@ from membrane.report.curves import apart, by_epoch, firing_rates, isotonic, lear
 
 def test_learning_curves_show_the_error_where_there_is_no_accuracy() -> None:
     regression = [{name.replace("acc", "mae"): value for name, value in row.items()} for row in rows()]
-    loss, error = learning_curves(regression).axes
+    loss, error = learning_curves(regression, (2, "loss")).axes
     assert error.get_title(loc="left") == "mean absolute error"
     assert curve(error, "val") == pytest.approx({0: 0.35, 1: 0.65, 2: 0.55})
-    assert loss.get_title(loc="right") == "best epoch 2: val 0.9"
-    assert error.get_title(loc="right") == "best epoch 2: val 0.55"
+    assert loss.get_title(loc="right") == "best epoch 2 by loss: val 0.9"
+    assert error.get_title(loc="right") == "best epoch 2 by loss: val 0.55"
 
 
 def test_learning_curves_are_the_epochs_means_and_mark_the_best() -> None:
-    figure = learning_curves(rows())
+    figure = learning_curves(rows(), (1, "acc"))
     loss, accuracy = figure.axes
     assert curve(loss, "train") == pytest.approx({0: 1.5, 1: 0.7, 2: 0.5})
     assert curve(loss, "val") == pytest.approx({0: 1.6, 1: 1.1, 2: 0.9})
     assert curve(accuracy, "train") == pytest.approx({0: 0.3, 1: 0.7, 2: 0.9})
     assert curve(accuracy, "val") == pytest.approx({0: 0.35, 1: 0.65, 2: 0.55})
     shown = texts(figure)
-    assert "best epoch 1: val 65.0 %" in shown
-    assert "best epoch 1: val 1.1" in shown
+    assert "best epoch 1 by acc: val 65.0 %" in shown
+    assert "best epoch 1 by acc: val 1.1" in shown
     assert shown.count("train") == shown.count("val") == 2
 
 
@@ -41,30 +41,29 @@ def test_without_validation_nothing_is_best_and_the_oracle_is_named() -> None:
     unmeasured = [{name: value for name, value in row.items() if "val" not in name} for row in rows()]
     assert not any("best" in text for text in texts(learning_curves(unmeasured)))
     oracle = [{name.replace("val/", "oracle/"): value for name, value in row.items()} for row in rows()]
-    assert "best epoch 1: oracle 65.0 %" in texts(learning_curves(oracle))
+    assert "best epoch 1 by acc: oracle 65.0 %" in texts(learning_curves(oracle))
+    errors = [{name.replace("acc", "mae"): value for name, value in row.items()} for row in oracle]
+    assert "best epoch 0 by mae: oracle 0.35" in texts(learning_curves(errors))
 
 
-@pytest.mark.parametrize(("losses", "best"), [([0.9, 0.5, 0.7], 1), ([0.9, 0.5, 0.5], 2), ([0.1, 0.5, 0.7], 1)])
-def test_among_epochs_of_equal_accuracy_the_best_is_the_one_whose_checkpoint_is(losses: list[float], best: int) -> None:
-    rows = [
-        {"epoch": epoch, "step": epoch + 1, "train/loss": 1.0, "val/acc": acc, "val/loss": loss}
-        for epoch, (acc, loss) in enumerate(zip([0.5, 0.75, 0.75], losses, strict=True))
-    ]
-    assert f"best epoch {best}: val 75.0 %" in texts(learning_curves(rows))
+def test_the_epoch_that_was_kept_is_marked_whatever_the_accuracy_says() -> None:
+    figure = learning_curves(rows(), (2, "f1"))
+    assert figure.axes[1].get_title(loc="right") == "best epoch 2 by f1: val 55.0 %"
+    assert figure.axes[0].get_title(loc="right") == "best epoch 2 by f1: val 0.9"
 
 
-def test_without_accuracy_the_lowest_loss_is_best() -> None:
+def test_without_a_score_the_loss_stands_alone() -> None:
     regression = [{name: value for name, value in row.items() if "acc" not in name} for row in rows()]
-    figure = learning_curves(regression)
+    figure = learning_curves(regression, (2, "corr"))
     assert len(figure.axes) == 1
-    assert "best epoch 2: val 0.9" in texts(figure)
+    assert "best epoch 2 by corr: val 0.9" in texts(figure)
 
 
 def test_a_diverged_loss_leaves_the_rest_readable() -> None:
     diverged = [*rows(), {"epoch": 3, "train/loss": float("nan"), "val/loss": float("inf"), "val/acc": 0.1}]
-    figure = learning_curves(diverged)
+    figure = learning_curves(diverged, (1, "acc"))
     assert curve(figure.axes[0], "val") == pytest.approx({0: 1.6, 1: 1.1, 2: 0.9})
-    assert "best epoch 1: val 65.0 %" in texts(figure)
+    assert "best epoch 1 by acc: val 65.0 %" in texts(figure)
 
 
 def test_few_layers_rates_are_labelled_lines() -> None:
@@ -145,7 +144,7 @@ def test_dots_mark_up_to_forty_epochs() -> None:
 
 
 def test_the_best_epoch_has_a_ring_and_a_line() -> None:
-    loss, accuracy = learning_curves(rows()).axes
+    loss, accuracy = learning_curves(rows(), (1, "acc")).axes
     for axes, value in ((loss, 1.1), (accuracy, 0.65)):
         rings = [line.get_xydata() for line in axes.lines if line.get_markerfacecolor() == "none"]
         np.testing.assert_allclose(rings, [[[1, value]]])

@@ -13,6 +13,8 @@ from hypothesis import strategies as st
 from run_paths import only
 
 from membrane.data.digits import Digits
+from membrane.report import figures
+from membrane.report.curves import NothingToDraw
 from membrane.runs.stopping import Stop
 from membrane.runs.table import read_rows
 from membrane.training.checkpointing import KeepBestAndLast
@@ -87,6 +89,22 @@ def test_where_a_small_set_plateaus_the_epoch_of_the_lowest_loss_is_kept(
     assert (result["best"]["epoch"], result["best"]["step"]) == (lowest["epoch"], lowest["step"])
     assert result["best"]["ties"] == "the lower validation loss, then the later epoch"
     assert result["metrics"]["val/loss"] == pytest.approx(lowest["val/loss"], abs=1e-9)
+
+
+def test_the_figure_marks_the_epoch_that_was_kept(small: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    marked: list[Any] = []
+
+    def draw(rows: Any, best: Any) -> Any:
+        marked.append(best)
+        raise NothingToDraw("it is not looked at")
+
+    monkeypatch.setattr(figures, "learning_curves", draw)
+    assert small("epochs=4", "optimizer.lr=0.5", "trainer.monitor=val/loss", "figures=true") == 0
+    run = only("digits/*/seed0")
+    epochs = [row for row in read_rows(run / "metrics.csv") if "val/acc" in row]
+    lowest = min(epochs, key=lambda row: row["val/loss"])
+    assert lowest["val/acc"] < max(row["val/acc"] for row in epochs)
+    assert marked == [(lowest["epoch"], "loss")]
 
 
 def test_among_equals_in_both_the_last_epoch_is_the_best_and_early_stopping_goes_by_its_own_rule(small: Run) -> None:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 TableRow = Mapping[str, float]
 Line = tuple[np.ndarray, np.ndarray]  # epochs [e], values [e]
+Best = tuple[int, str]  # an epoch, and the score by which it is best
 
 TRAINED, MEASURED = "#0072B2", "#D55E00"
 SHOWN = ("loss", *PRINCIPAL.values())
@@ -49,10 +50,11 @@ def by_epoch(rows: Sequence[TableRow], column: str) -> Line:
     return np.array(epochs, dtype=int), np.array(means, dtype=float)
 
 
-def learning_curves(rows: Sequence[TableRow]) -> "Figure":
+def learning_curves(rows: Sequence[TableRow], best: Best | None = None) -> "Figure":
     """Draw loss and the task's score against the epoch (from 0, as in metrics.csv), of training and validation.
 
-    Raises NothingToDraw if the rows have neither.
+    ``best`` is marked: the epoch whose checkpoint was kept, and the score that selected it. Where the test set was
+    measured after every epoch, its best one is. Raises NothingToDraw if the rows have neither loss nor score.
     """
     part = "oracle" if any("oracle/loss" in row for row in rows) else "val"
     parts = ("train", part)
@@ -61,14 +63,16 @@ def learning_curves(rows: Sequence[TableRow]) -> "Figure":
     if not shown:
         raise NothingToDraw("metrics.csv has no loss and no accuracy yet")
     figure, axes_of = panels(3.8, 2.7, columns=len(shown))
-    best = best_epoch(curves["acc"][part], curves["loss"][part])
+    if part == "oracle":
+        best = best_of_oracle({metric: lines[part] for metric, lines in curves.items()})
     for axes, metric in zip(axes_of[0], shown, strict=True):
         for colour, (name, line) in zip((TRAINED, MEASURED), curves[metric].items(), strict=True):
             plot(axes, line, colour, name)
         over_epochs(axes, SCORES[metric].title)
         scale_values(axes, metric, np.concatenate([values for _, values in curves[metric].values()]))
         if best is not None:
-            mark_best(axes, best, f"best epoch {best}: {part}", metric, curves[metric][part])
+            epoch, score = best
+            mark_best(axes, epoch, f"best epoch {epoch} by {score}: {part}", metric, curves[metric][part])
         label_ends(axes, 9.5)
     return figure
 
@@ -109,15 +113,13 @@ def scale_values(axes: "Axes", metric: str, values: np.ndarray) -> None:
         axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
 
 
-def best_epoch(accuracy: Line, loss: Line) -> int | None:
-    """Return the epoch of the highest accuracy, else of the lowest loss; None if neither was measured.
-
-    Ties go to the lower loss, then to the later epoch, as those of checkpoints do.
-    """
-    losses = dict(zip(*loss, strict=True))
-    scores = dict(zip(*accuracy, strict=True)) or dict.fromkeys(losses, 0.0)
-    ranks = {epoch: (score, -losses.get(epoch, np.inf), epoch) for epoch, score in scores.items()}
-    return int(max(ranks, key=ranks.__getitem__)) if ranks else None
+def best_of_oracle(lines: Mapping[str, Line]) -> Best | None:
+    """Return the epoch that was best on the test set by the task's score, the last of equals; None without scores."""
+    for score in PRINCIPAL.values():
+        epochs, values = lines[score]
+        if len(epochs):
+            return int(max(zip(-values if SCORES[score].lower_is_better else values, epochs, strict=True))[1]), score
+    return None
 
 
 def mark_best(axes: "Axes", best: int, title: str, metric: str, line: Line) -> None:

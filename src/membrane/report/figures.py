@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from membrane.report.confusion import confusion_matrix
-from membrane.report.curves import NothingToDraw, firing_rates, learning_curves
+from membrane.report.curves import Best, NothingToDraw, firing_rates, learning_curves
 from membrane.report.panels import write_png
 from membrane.report.raster import raster
 from membrane.report.scatter import predicted_against_true
@@ -24,13 +24,15 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
-def draw_figures(folder: Path, spikes: Mapping[str, np.ndarray], task: str = "classification") -> list[Path]:
+def draw_figures(
+    folder: Path, spikes: Mapping[str, np.ndarray], task: str = "classification", best: Best | None = None
+) -> list[Path]:
     """Write figures/*.png into a run folder and return their paths; figures without data are skipped.
 
-    Spikes are [T,neurons] by layer.
+    Spikes are [T,neurons] by layer; ``best`` is the epoch whose checkpoint was kept, and the score that selected it.
     """
     paths = []
-    for name, draw in drawings(folder, spikes, task).items():
+    for name, draw in drawings(folder, spikes, task, best).items():
         path = folder / "figures" / f"{name}.png"
         try:
             figure = draw()
@@ -43,7 +45,9 @@ def draw_figures(folder: Path, spikes: Mapping[str, np.ndarray], task: str = "cl
     return paths
 
 
-def drawings(folder: Path, spikes: Mapping[str, np.ndarray], task: str) -> dict[str, "Callable[[], Figure]"]:
+def drawings(
+    folder: Path, spikes: Mapping[str, np.ndarray], task: str, best: Best | None = None
+) -> dict[str, "Callable[[], Figure]"]:
     """Return the functions that draw a run's figures, by name; they raise NothingToDraw without data."""
     outputs, table = folder / "outputs" / "test.npz", folder / "metrics.csv"
     predictions: dict[str, Callable[[], Figure]] = {
@@ -51,7 +55,7 @@ def drawings(folder: Path, spikes: Mapping[str, np.ndarray], task: str) -> dict[
         "regression": {"predicted_against_true": lambda: predicted_against_true(*targets_and_predictions(outputs))},
     }[task]
     return {
-        "learning_curves": lambda: learning_curves(table_rows(table)),
+        "learning_curves": lambda: learning_curves(table_rows(table), best),
         **predictions,
         "firing_rates": lambda: firing_rates(table_rows(table)),
         "raster": lambda: raster(require_spikes(spikes)),

@@ -141,7 +141,8 @@ def finish(
     if (names := data.parts["test"].classes) is not None:
         outputs["classes"] = np.array(names)
     durable.write_whole(folder.path / "outputs" / "test.npz", lambda file: np.savez_compressed(file, **outputs))
-    tracker.result(metrics, draw_run_figures(folder, config, learner, data) if config.figures else [])
+    best = best_checkpoint(config, fit, tests["test"])
+    tracker.result(metrics, draw_run_figures(folder, config, learner, data, best) if config.figures else [])
     tracker.finish("success")
     console().print(results_table(printable(metrics), measured_samples(config, data)))
     if folder.debug:
@@ -150,7 +151,7 @@ def finish(
     (folder.path / "FAILED.json").unlink(missing_ok=True)
     result = result_content(folder, config, learner, data, fit, metrics)
     result |= {} if fit.ended is None else {"ended": fit.ended}
-    result |= {"micro_batch": micro_batch, "best": best_checkpoint(config, fit, tests["test"])}
+    result |= {"micro_batch": micro_batch, "best": best}
     folder.write("result.json", result)
     suggest_next(folder, config)
 
@@ -177,12 +178,14 @@ def five_seeds_command(typed: Sequence[str]) -> str | None:
     return shlex.join([*provenance.program_command(), "sweep=seeds", *kept])
 
 
-def draw_run_figures(folder: RunFolder, config: Config, learner: Learner, data: DataModule) -> list[Path]:
-    """Draw the figures into the run's folder and return their paths."""
+def draw_run_figures(
+    folder: RunFolder, config: Config, learner: Learner, data: DataModule, best: Mapping[str, Any] | None
+) -> list[Path]:
+    """Draw the figures into the run's folder and return their paths; ``best`` is that of result.json."""
     spikes = record_spikes(learner.model, learner.framework, first_test_sample(learner, data))
-    return figures.draw_figures(
-        folder.path, {layer: each.numpy() for layer, each in spikes.items()}, config.dataset.task
-    )
+    arrays = {layer: each.numpy() for layer, each in spikes.items()}
+    kept = None if best is None else (int(best["epoch"]), best["monitor"].removeprefix("val/"))
+    return figures.draw_figures(folder.path, arrays, config.dataset.task, kept)
 
 
 def first_test_sample(learner: Learner, data: DataModule) -> torch.Tensor:
