@@ -79,7 +79,10 @@ MISTAKES: list[tuple[dict[str, Any], str]] = [
     ({"model.filters": 3}, r"model\.filters: expected a list such as \[1,2\], got 3"),
     ({"model.filters": [8, -1]}, r"model\.filters\[1\]: must be greater than 0, got -1"),
     ({"model.kernel_sizes": "x"}, r"model\.kernel_sizes: expected a whole number or a list such as \[1,2\], got 'x'"),
-    ({"model.kernel_sizes": [3, "x"]}, r"model\.kernel_sizes\[1\]: expected a whole number, got 'x'"),
+    (
+        {"model.kernel_sizes": [3, "x"]},
+        r"model\.kernel_sizes\[1\]: expected a whole number or a list such as \[1,2\], got 'x'",
+    ),
     ({"model.kernel_sizes": [3, 3, 3]}, r"model: .*filters has 2, kernel_sizes has 3"),
     ({"model.dropouts": 2}, r"model\.dropouts: must be less than 1, got 2"),
     ({"model.dims": 3}, r"model\.dims: must be 1 or 2, got 3"),

@@ -38,6 +38,18 @@ def test_a_pool_leaves_what_torch_leaves() -> None:
         assert window_positions("pool2", [height, width], pool, pool) == expected[2:]
 
 
+def test_each_axis_has_a_window_of_its_own() -> None:
+    size, numbers = (7, 5), list(product((1, 2, 4), (2, 5)))
+    for kernel, stride, padding in product(numbers, [(1, 2), (3, 1)], [(0, 1), (2, 0)]):
+        maps, weight = torch.zeros(1, 1, *size), torch.zeros(1, 1, *kernel)
+        expected = list(F.conv2d(maps, weight, None, stride, padding).shape)
+        assert window_positions("conv7", size, kernel, stride, padding) == expected[2:]
+    with pytest.raises(ConfigError, match="conv7 has a window of 8×1 but its input is only 7×5"):
+        window_positions("conv7", size, (8, 1), 1)
+    with pytest.raises(ConfigError, match="window of 1×8 but its input is only 7×5 with a padding of 0×1"):
+        window_positions("conv7", size, (1, 8), 1, (0, 1))
+
+
 @pytest.mark.parametrize(
     ("window", "message"),
     [
@@ -47,6 +59,8 @@ def test_a_pool_leaves_what_torch_leaves() -> None:
         ((1, 1, -1), "conv1's padding must be a whole number of at least 0, got -1"),
         ((1.5, 1, 0), "conv1's kernel must be a whole number of at least 1, got 1.5"),
         ((True, 1, 0), "conv1's kernel must be a whole number of at least 1, got True"),
+        (((1, True), 1, 0), "conv1's kernel must be a whole number of at least 1, got True"),
+        (((1,), 1, 0), "conv1's kernel must be a number or a list of 2, as the data has 2 axes, got [1]"),
     ],
 )
 def test_windows_that_cannot_be(window: tuple[Any, ...], message: str) -> None:
@@ -58,6 +72,7 @@ def test_windows_that_cannot_be(window: tuple[Any, ...], message: str) -> None:
 def test_settings_are_one_value_or_one_entry_a_layer() -> None:
     assert per_layer(2, filters=[8, 16], kernels=3, pools=(2, 1)) == [(8, 3, 2), (16, 3, 1)]
     assert per_layer(1, filters=[8], kernels=[5]) == [(8, 5)]
+    assert per_layer(2, filters=[8, 16], kernels=[[3, 5], 3]) == [(8, (3, 5)), (16, 3)]
     assert per_layer(0, filters=[], kernels=3) == []
 
 

@@ -149,20 +149,25 @@ def test_parameters_counted_on_paper(changes: dict[str, Any], expected: int) -> 
 @st.composite
 def choices(draw: st.DrawFn) -> dict[str, Any]:
     """Settings that may fit or not, in 1-D or 2-D."""
-    layers = draw(st.integers(0, 3))
+    layers, shape = draw(st.integers(0, 3)), draw(st.lists(st.integers(1, 9), min_size=2, max_size=3))
 
     def each(values: st.SearchStrategy[Any]) -> Any:
         return draw(st.one_of(values, st.lists(values, min_size=layers, max_size=layers)))
 
+    def window(least: int, most: int) -> Any:
+        number, axes = st.integers(least, most), len(shape) - 1
+        entry = st.one_of(number, st.lists(number, min_size=axes, max_size=axes))
+        return draw(st.one_of(number, st.lists(entry, min_size=layers, max_size=layers)))
+
     gsp = draw(st.booleans())
     return {
-        "input_shape": draw(st.lists(st.integers(1, 9), min_size=2, max_size=3)),
+        "input_shape": shape,
         "classes": draw(st.integers(1, 3)),
         "filters": draw(st.lists(st.integers(1, 4), min_size=layers, max_size=layers)),
-        "kernel_sizes": each(st.integers(1, 4)),
-        "paddings": each(st.integers(0, 2)),
-        "strides": each(st.integers(1, 2)),
-        "pool_sizes": each(st.integers(1, 2)),
+        "kernel_sizes": window(1, 4),
+        "paddings": window(0, 2),
+        "strides": window(1, 2),
+        "pool_sizes": window(1, 2),
         "dropouts": each(st.sampled_from([0.0, 0.3])),
         "separables": each(st.booleans()),
         "fc_units": [] if gsp else draw(st.lists(st.integers(1, 4), max_size=2)),

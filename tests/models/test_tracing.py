@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import pytest
 import torch
+from per_axis import AXES
 from spikingjelly.activation_based import base, functional
 from torch import fx, nn
 
@@ -56,5 +57,16 @@ def test_the_traced_model_computes_the_same(
     model = build_lively(model_name, "plif_soft", dims).eval()
     functional.set_step_mode(model, "s")
     x = torch.randn(3, *shapes[dims], generator=generator(0, "data"))
+    traced = fx.GraphModule(model, Tracer().trace(model))
+    assert torch.equal(SingleStep(4)(traced, x), SingleStep(4)(model, x))
+
+
+@pytest.mark.parametrize("name", AXES)
+def test_sizes_that_differ_between_axes_are_traced(
+    build_lively: Callable[..., nn.Module], shapes: dict[int, tuple[int, ...]], name: str
+) -> None:
+    model = build_lively(name, dims=2, **AXES[name]).eval()
+    functional.set_step_mode(model, "s")
+    x = torch.randn(3, *shapes[2], generator=generator(0, "data"))
     traced = fx.GraphModule(model, Tracer().trace(model))
     assert torch.equal(SingleStep(4)(traced, x), SingleStep(4)(model, x))

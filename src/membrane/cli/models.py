@@ -86,7 +86,7 @@ def choice_description(choice: Choice) -> str:
         *choice.comment[1:],
         *schema_description(settings_class),
     ]
-    rows = [f"  {name:<24} {values:<44} {default}" for name, values, default in settings_rows(choice)]
+    rows = [f"  {name:<24} {values:<50} {default}" for name, values, default in settings_rows(choice)]
     lines += ["", *rows] if rows else []
     if "# @package _global_" in choice.path.read_text(encoding="utf-8"):
         lines += ["", f"conf/{choice.group}/{choice.name}.yaml sets:", *settings_in_file(choice)]
@@ -136,7 +136,8 @@ def type_text(field: dict[str, Any]) -> str:
     if "const" in field or "enum" in field:
         return "|".join(as_typed(each) for each in field.get("enum", [field.get("const")]))
     if field.get("type") == "array":
-        return f"list of {type_text(field['items'])}"
+        items = type_text(field["items"])
+        return f"list of ({items})" if "anyOf" in field["items"] else f"list of {items}"
     names = {"integer": "int", "number": "float", "boolean": "true|false", "string": "text", "object": "settings"}
     name = names.get(str(field.get("type")), str(field.get("type", "anything")))
     signs = {"exclusiveMinimum": ">", "minimum": "≥", "exclusiveMaximum": "<", "maximum": "≤"}

@@ -5,11 +5,15 @@ from typing import Any
 
 from membrane.errors import ConfigError
 
+Extent = int | Sequence[int]
+"""A size, stride or padding: one number for all axes of the data, or one for each, [S] or [H,W]."""
 LARGE = 64  # pixels of the shorter side; between CIFAR's 32 and the 128 of event cameras
 
 
 def per_layer(count: int, **settings: Any) -> list[tuple[Any, ...]]:
     """Return the settings of each layer, in the order of the arguments; a single value is for every layer.
+
+    An entry that is a list itself, with a number for each axis, becomes a tuple.
 
     Raises ConfigError, naming every list with its length, unless each list has one entry for each layer.
     """
@@ -17,7 +21,8 @@ def per_layer(count: int, **settings: Any) -> list[tuple[Any, ...]]:
     if any(len(value) != count for value in lists.values()):
         lengths = ", ".join(f"{name} has {len(value)}" for name, value in lists.items())
         raise ConfigError(f"lists need one entry a layer (or one value for all layers): {lengths}")
-    return list(zip(*(lists.get(name, [value] * count) for name, value in settings.items()), strict=True))
+    entries = ([as_window(each) for each in lists.get(name, [value] * count)] for name, value in settings.items())
+    return list(zip(*entries, strict=True))
 
 
 def stem_and_groups(
@@ -40,17 +45,49 @@ def stem_and_groups(
     return stem, [(count, group) for (count,), group in zip(counts, groups, strict=True)]
 
 
-def window_positions(name: str, size: Sequence[int], kernel: int, stride: int, padding: int = 0) -> list[int]:
+def window_positions(name: str, size: Sequence[int], kernel: Extent, stride: Extent, padding: Extent = 0) -> list[int]:
     """Count a window's positions over ``size`` [S] or [H,W]: ⌊(s + 2·padding − kernel) / stride⌋ + 1 for each axis.
 
-    Raises ConfigError, naming the layer and its input, if the window does not fit.
+    Raises ConfigError, naming the layer and its input, if the window does not fit, or has another number of axes.
     """
-    require_at_least(1, **{f"{name}'s kernel": kernel, f"{name}'s stride": stride})
-    require_at_least(0, **{f"{name}'s padding": padding})
-    if any(length + 2 * padding < kernel for length in size):
-        padded = f" with a padding of {padding}" if padding else ""
-        raise ConfigError(f"{name} has a window of {kernel} but its input is only {'×'.join(map(str, size))}{padded}")
-    return [(length + 2 * padding - kernel) // stride + 1 for length in size]
+    kernels = per_axis(1, f"{name}'s kernel", kernel, len(size))
+    strides = per_axis(1, f"{name}'s stride", stride, len(size))
+    paddings = per_axis(0, f"{name}'s padding", padding, len(size))
+    padded = [length + 2 * by for length, by in zip(size, paddings, strict=True)]
+    if any(length < window for length, window in zip(padded, kernels, strict=True)):
+        with_padding = f" with a padding of {extent_text(padding)}" if any(paddings) else ""
+        needs = f"{name} has a window of {extent_text(kernel)}"
+        raise ConfigError(f"{needs} but its input is only {extent_text(size)}{with_padding}")
+    return [(length - window) // by + 1 for length, window, by in zip(padded, kernels, strides, strict=True)]
+
+
+def per_axis(least: int, name: str, extent: Extent, dims: int) -> list[int]:
+    """Return an extent as a number for each of ``dims`` axes.
+
+    Raises ConfigError unless each is a whole number of at least ``least``, and a list has one for each axis.
+    """
+    numbers = list(extent) if isinstance(extent, Sequence) else [extent] * dims
+    if len(numbers) != dims:
+        axes = "1 axis" if dims == 1 else f"{dims} axes"
+        raise ConfigError(f"{name} must be a number or a list of {dims}, as the data has {axes}, got {numbers}")
+    for number in numbers:
+        require_at_least(least, **{name: number})
+    return numbers
+
+
+def as_window(setting: Any) -> Any:
+    """Return a list, with a number for each axis, as the tuple that torch's layers take, and other settings as is."""
+    return tuple(setting) if isinstance(setting, Sequence) and not isinstance(setting, str) else setting
+
+
+def shrinks(extent: Extent) -> bool:
+    """Return whether a stride or a pool of this extent makes its input smaller: whether it is not 1 along each axis."""
+    return any(number != 1 for number in (extent if isinstance(extent, Sequence) else [extent]))
+
+
+def extent_text(extent: Extent) -> str:
+    """Return an extent as it is read, ``3`` or ``3×5``."""
+    return "×".join(map(str, extent)) if isinstance(extent, Sequence) else str(extent)
 
 
 def channels_and_size(input_shape: Sequence[int], dims: int | None) -> tuple[int, list[int]]:

@@ -9,7 +9,7 @@ from spikingjelly.activation_based import layer
 from torch import Tensor, nn
 
 from membrane.errors import ConfigError
-from membrane.models.geometry import require_at_least, window_positions
+from membrane.models.geometry import Extent, as_window, extent_text, require_at_least, shrinks, window_positions
 from membrane.models.norms import make_norm
 from membrane.models.scnn import AVERAGE_POOL, CONVOLUTION, MAX_POOL, sum_head
 
@@ -62,10 +62,10 @@ class LayerPlan:
     """conv → norm → max pool → neuron, before it is built; a pool of 1 is no module."""
 
     filters: int
-    kernel: int
-    stride: int
-    padding: int
-    pool: int = 1
+    kernel: Extent
+    stride: Extent
+    padding: Extent
+    pool: Extent = 1
 
     def size_after(self, name: str, size: Sequence[int], number: str = "") -> list[int]:
         """Return the size behind the layer. Raises ConfigError if it does not fit into ``size``."""
@@ -106,10 +106,10 @@ class BlockPlan:
         # The identity is pooled to the size that a 1×1 convolution with the stride has: ⌈s / stride⌉
         shortcut = self.projection.size_after(f"{self.name}.shortcut", size)
         if main != shortcut:
-            sizes = " and ".join("×".join(map(str, path)) for path in (main, shortcut))
+            sizes = " and ".join(map(extent_text, (main, shortcut)))
             raise ConfigError(
                 f"{self.name} cannot add its paths of sizes {sizes}: kernel_sizes must be 2·paddings + 1, "
-                f"got {self.layer.kernel} and a padding of {self.layer.padding}"
+                f"got {extent_text(self.layer.kernel)} and a padding of {extent_text(self.layer.padding)}"
             )
         return main
 
@@ -125,7 +125,7 @@ class GroupPlan:
     first: LayerPlan
     blocks: int
     projects: bool
-    later_pool: int = 1
+    later_pool: Extent = 1
     later_projects: bool = False
 
     def plan(self, number: int, channels: int) -> list[BlockPlan]:
@@ -166,7 +166,7 @@ class Builder:
         modules = {
             "conv": CONVOLUTION[self.dims - 1](channels, settings.filters, *window, bias=self.norm == "none"),
             "norm": make_norm(self.norm, self.dims, settings.filters, self.timesteps, threshold, alpha),
-            "pool": MAX_POOL[self.dims - 1](settings.pool) if settings.pool > 1 else None,
+            "pool": MAX_POOL[self.dims - 1](settings.pool) if shrinks(settings.pool) else None,
             "neuron": neuron,
         }
         return {f"{name}{number}": module for name, module in modules.items() if module is not None}
@@ -181,7 +181,7 @@ class Builder:
             # rounded up, as a strided convolution does with an odd size
             pools = {"downsample": (first.stride, True), "pool": (first.pool, False)}
             max_pool = MAX_POOL[self.dims - 1]
-            shortcut = {name: max_pool(size, ceil_mode=up) for name, (size, up) in pools.items() if size > 1}
+            shortcut = {name: max_pool(size, ceil_mode=up) for name, (size, up) in pools.items() if shrinks(size)}
         paths = named_sequence(main), named_sequence(shortcut) if shortcut else nn.Identity()
         return FormalBlock(*paths, self.neuron()) if self.neuron_after_sum else BasicBlock(*paths)
 
@@ -203,7 +203,7 @@ def residual_net(
     groups: Sequence[GroupPlan],
     *,
     classes: int,
-    prepool: int,
+    prepool: Extent,
     postpool: str,
 ) -> "OrderedDict[str, nn.Module]":
     """Build average pool → stem → groups of blocks → head, by name in order.
@@ -225,8 +225,8 @@ def residual_net(
     for block in (block for group in planned for block in group):
         size = block.size_after(size)
     modules: OrderedDict[str, nn.Module] = OrderedDict()
-    if prepool > 1:
-        modules["prepool"] = AVERAGE_POOL[builder.dims - 1](prepool)
+    if shrinks(prepool):
+        modules["prepool"] = AVERAGE_POOL[builder.dims - 1](as_window(prepool))
     modules["stem"] = named_sequence(builder.layer(channels, stem))
     for number, group in enumerate(planned, start=1):
         blocks = {f"block{n}": builder.block(block) for n, block in enumerate(group, start=1)}

@@ -9,10 +9,13 @@ from torch import nn
 
 from membrane.errors import ConfigError
 from membrane.models.geometry import (
+    Extent,
+    as_window,
     channels_and_size,
     per_layer,
     require_at_least,
     require_probability,
+    shrinks,
     window_positions,
 )
 from membrane.models.norms import make_norm
@@ -37,7 +40,7 @@ class SCNN(nn.Sequential):
     head is flatten → [linear → neuron → dropout] for each of ``fc_units`` → linear.
 
     Sizes are in pixels, or samples of a signal. A setting of layers is a list with one entry for each layer, or one
-    value for all.
+    value for all. A kernel, padding, stride or pool may differ between axes: an entry is then a list, [height, width].
 
     Arguments (`membrane.models` explains ``input_shape``, ``classes``, ``timesteps``, ``neuron`` and ``dims``):
         filters: channels of each layer; its length is the number of layers.
@@ -63,10 +66,10 @@ class SCNN(nn.Sequential):
         timesteps: int,
         neuron: BuildNeuron,
         filters: Sequence[int],
-        kernel_sizes: int | Sequence[int] = 3,
-        paddings: int | Sequence[int] = 1,
-        strides: int | Sequence[int] = 1,
-        pool_sizes: int | Sequence[int] = 2,
+        kernel_sizes: int | Sequence[Extent] = 3,
+        paddings: int | Sequence[Extent] = 1,
+        strides: int | Sequence[Extent] = 1,
+        pool_sizes: int | Sequence[Extent] = 2,
         dropouts: float | Sequence[float] = 0.0,
         separables: bool | Sequence[bool] = False,
         norm: str = "batch",
@@ -75,8 +78,8 @@ class SCNN(nn.Sequential):
         fc_dropouts: float | Sequence[float] = 0.0,
         gsp: bool = False,
         head_neuron: bool = False,
-        prepool: int = 1,
-        postpool: int = 1,
+        prepool: Extent = 1,
+        postpool: Extent = 1,
         dims: int | None = None,
     ) -> None:
         super().__init__()
@@ -109,11 +112,11 @@ class SCNN(nn.Sequential):
         if head_neuron:
             self.add_module("head_neuron", neuron())
 
-    def add_average_pool(self, name: str, size: list[int], pool: int) -> list[int]:
+    def add_average_pool(self, name: str, size: list[int], pool: Extent) -> list[int]:
         """Append an average pool and return the size behind it."""
         after = window_positions(name, size, pool, pool)
-        if pool > 1:
-            self.add_module(name, AVERAGE_POOL[len(size) - 1](pool))
+        if shrinks(pool):
+            self.add_module(name, AVERAGE_POOL[len(size) - 1](as_window(pool)))
         return after
 
     def add_all(self, modules: Modules) -> None:
@@ -163,10 +166,10 @@ class ConvolutionPlan:
     channels: int
     size: list[int]
     filters: int
-    kernel: int
-    padding: int
-    stride: int
-    pool: int
+    kernel: Extent
+    padding: Extent
+    stride: Extent
+    pool: Extent
     dropout: float
     separable: bool
 
@@ -194,7 +197,7 @@ class ConvolutionPlan:
         modules[f"norm{n}"] = hidden.norm(self.filters)
         modules[f"neuron{n}"] = hidden.last_neuron(self.filters, dims)
         modules[f"dropout{n}"] = layer.Dropout(self.dropout) if self.dropout else None
-        modules[f"pool{n}"] = max_pool(self.pool) if self.pool > 1 else None
+        modules[f"pool{n}"] = max_pool(self.pool) if shrinks(self.pool) else None
         return modules
 
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 
 from torch import nn
 
-from membrane.models.geometry import channels_and_size, require_one_of, stem_and_groups
+from membrane.models.geometry import Extent, channels_and_size, require_one_of, shrinks, stem_and_groups
 from membrane.models.residual import Builder, GroupPlan, LayerPlan, residual_net
 
 
@@ -17,7 +17,8 @@ class SResNet(nn.Sequential):
     Convolutions have a bias only without a norm.
 
     Sizes are in pixels, or samples of a signal. Settings of layers are lists: an entry for the stem and one for each
-    group, or one value for all; a group's stride is that of its first block, the others have 1.
+    group, or one value for all; a group's stride is that of its first block, the others have 1. A kernel, padding,
+    stride or pool may differ between axes: an entry is then a list, [height, width].
 
     Arguments (`membrane.models` explains ``input_shape``, ``classes``, ``timesteps``, ``neuron`` and ``dims``):
         filters: channels of the stem and of each group; its length less one is the number of groups.
@@ -41,12 +42,12 @@ class SResNet(nn.Sequential):
         timesteps: int,
         neuron: Callable[[], nn.Module],
         filters: Sequence[int],
-        kernel_sizes: int | Sequence[int] = 3,
-        strides: int | Sequence[int] = 1,
-        paddings: int | Sequence[int] = 1,
+        kernel_sizes: int | Sequence[Extent] = 3,
+        strides: int | Sequence[Extent] = 1,
+        paddings: int | Sequence[Extent] = 1,
         num_blocks: int | Sequence[int] = 1,
         force_projection_with_stride: bool = False,
-        prepool: int = 1,
+        prepool: Extent = 1,
         postpool: str = "avg",
         norm: str = "batch",
         neuron_after_sum: bool = False,
@@ -66,7 +67,7 @@ class SResNet(nn.Sequential):
                     GroupPlan(
                         LayerPlan(width, kernel, 1, padding, pool=stride),
                         count,
-                        projects=force_projection_with_stride and stride != 1,
+                        projects=force_projection_with_stride and shrinks(stride),
                     )
                     for count, (width, kernel, stride, padding) in groups
                 ],

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 
 from torch import nn
 
-from membrane.models.geometry import channels_and_size, require_one_of, stem_and_groups
+from membrane.models.geometry import Extent, channels_and_size, require_one_of, shrinks, stem_and_groups
 from membrane.models.residual import Builder, GroupPlan, LayerPlan, residual_net
 
 
@@ -18,7 +18,8 @@ class SResNetStride(nn.Sequential):
     without a norm.
 
     Sizes are in pixels, or samples of a signal. Settings of layers are lists: an entry for the stem and one for each
-    group, or one value for all; a group's stride is that of its first block, the others have 1.
+    group, or one value for all; a group's stride is that of its first block, the others have 1. A kernel, padding,
+    stride or pool may differ between axes: an entry is then a list, [height, width].
 
     Arguments (`membrane.models` explains ``input_shape``, ``classes``, ``timesteps``, ``neuron`` and ``dims``):
         filters: channels of the stem and of each group; its length less one is the number of groups.
@@ -48,15 +49,15 @@ class SResNetStride(nn.Sequential):
         timesteps: int,
         neuron: Callable[[], nn.Module],
         filters: Sequence[int],
-        kernel_sizes: int | Sequence[int] = 3,
-        strides: int | Sequence[int] = 1,
-        paddings: int | Sequence[int] = 1,
-        pool_sizes: int | Sequence[int] = 1,
+        kernel_sizes: int | Sequence[Extent] = 3,
+        strides: int | Sequence[Extent] = 1,
+        paddings: int | Sequence[Extent] = 1,
+        pool_sizes: int | Sequence[Extent] = 1,
         pool_every_block: bool = False,
         num_blocks: int | Sequence[int] = 1,
         force_projection_with_stride: bool = False,
         force_projection_with_pooling: bool = False,
-        prepool: int = 1,
+        prepool: Extent = 1,
         postpool: str = "avg",
         norm: str = "batch",
         neuron_after_sum: bool = False,
@@ -68,8 +69,8 @@ class SResNetStride(nn.Sequential):
         stem, groups = stem_and_groups(filters, num_blocks, **windows)
 
         def plan(count: int, first: LayerPlan) -> GroupPlan:
-            by_stride = force_projection_with_stride and first.stride != 1
-            by_pool = force_projection_with_pooling and first.pool != 1
+            by_stride = force_projection_with_stride and shrinks(first.stride)
+            by_pool = force_projection_with_pooling and shrinks(first.pool)
             later_pool = first.pool if pool_every_block else 1
             return GroupPlan(first, count, by_stride or by_pool, later_pool, pool_every_block and by_pool)
 

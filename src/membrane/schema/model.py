@@ -5,10 +5,13 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, PositiveInt, model_validator
 
-from membrane.models.geometry import per_layer, stem_and_groups
+from membrane.models.geometry import per_layer, shrinks, stem_and_groups
 from membrane.schema.node import LATER, Count, Node, Trusted
 
 Probability = Annotated[float, Field(ge=0, lt=1)]
+Extent = PositiveInt | Annotated[list[PositiveInt], Field(min_length=1, max_length=2)]
+"""A number for all axes of the data, or a list with one for each."""
+Padding = Count | Annotated[list[Count], Field(min_length=1, max_length=2)]
 Norm = Literal["batch", "none", "group", "tdbn", "tebn", "bntt"]
 Recurrent = Literal["none", "elementwise", "linear"]
 TORCHS_MOMENTUM = 0.1
@@ -61,17 +64,19 @@ class SMLP(Model):
 class SCNN(Model):
     """Spiking CNN: [conv → norm → neuron → dropout → max pool] for each of ``filters`` → linear layers, or ``gsp``.
 
-    A layer can be separable; ``gsp`` is a head of a 1×1 convolution, a neuron and a sum over all positions.
+    A layer can be separable; ``gsp`` is a head of a 1×1 convolution, a neuron and a sum over all positions. ``prepool``
+    and ``postpool`` average before and behind the layers. A size of a layer is a number, or one for each axis:
+    kernel_sizes=[[3,5],3] is 3×5, then 3×3.
     """
 
     choice = "scnn"
     public = "membrane.models.scnn.SCNN"
     former: ClassVar[Mapping[str, Any]] = {"batch_norm": True}
     filters: list[PositiveInt] = Field(min_length=1)
-    kernel_sizes: PositiveInt | list[PositiveInt] = 3
-    paddings: Count | list[Count] = 1
-    strides: PositiveInt | list[PositiveInt] = 1
-    pool_sizes: PositiveInt | list[PositiveInt] = 2
+    kernel_sizes: PositiveInt | list[Extent] = 3
+    paddings: Count | list[Padding] = 1
+    strides: PositiveInt | list[Extent] = 1
+    pool_sizes: PositiveInt | list[Extent] = 2
     dropouts: Probability | list[Probability] = 0.0
     separables: bool | list[bool] = False
     norm: Norm = LATER("batch")
@@ -80,8 +85,8 @@ class SCNN(Model):
     fc_dropouts: Probability | list[Probability] = 0.0
     gsp: bool = False
     head_neuron: bool = LATER(default=False)
-    prepool: PositiveInt = 1
-    postpool: PositiveInt = 1
+    prepool: Extent = 1
+    postpool: Extent = 1
 
     @model_validator(mode="before")
     @classmethod
@@ -123,12 +128,12 @@ class SResNet(Model):
     choice = "sresnet"
     public = "membrane.models.sresnet.SResNet"
     filters: list[PositiveInt] = Field(min_length=1)
-    kernel_sizes: PositiveInt | list[PositiveInt] = 3
-    strides: PositiveInt | list[PositiveInt] = 1
-    paddings: Count | list[Count] = 1
+    kernel_sizes: PositiveInt | list[Extent] = 3
+    strides: PositiveInt | list[Extent] = 1
+    paddings: Count | list[Padding] = 1
     num_blocks: PositiveInt | list[PositiveInt] = 1
     force_projection_with_stride: bool = False
-    prepool: PositiveInt = 1
+    prepool: Extent = 1
     postpool: Literal["max", "avg"] = "avg"
     norm: Norm = "batch"
     neuron_after_sum: bool = LATER(default=False)
@@ -152,15 +157,15 @@ class SResNetStride(Model):
     choice = "sresnet_stride"
     public = "membrane.models.sresnet_stride.SResNetStride"
     filters: list[PositiveInt] = Field(min_length=1)
-    kernel_sizes: PositiveInt | list[PositiveInt] = 3
-    strides: PositiveInt | list[PositiveInt] = 1
-    paddings: Count | list[Count] = 1
-    pool_sizes: PositiveInt | list[PositiveInt] = 1
+    kernel_sizes: PositiveInt | list[Extent] = 3
+    strides: PositiveInt | list[Extent] = 1
+    paddings: Count | list[Padding] = 1
+    pool_sizes: PositiveInt | list[Extent] = 1
     pool_every_block: bool = LATER(default=False)
     num_blocks: PositiveInt | list[PositiveInt] = 1
     force_projection_with_stride: bool = False
     force_projection_with_pooling: bool = False
-    prepool: PositiveInt = 1
+    prepool: Extent = 1
     postpool: Literal["max", "avg", "sum"] = "avg"
     norm: Norm = "batch"
     neuron_after_sum: bool = LATER(default=False)
@@ -180,14 +185,13 @@ class SResNetStride(Model):
         if not self.pool_every_block:
             return {}
         _, groups = stem_and_groups(self.filters, self.num_blocks, strides=self.strides, pools=self.pool_sizes)
-        shrinks = [(count, *settings) for count, settings in groups]
         by_pool = self.force_projection_with_pooling
         projected = any(
-            stride != 1 and width == before and not (by_pool and pool != 1)
-            for (_, width, stride, pool), before in zip(shrinks, self.filters, strict=False)
+            shrinks(stride) and width == before and not (by_pool and shrinks(pool))
+            for (_, (width, stride, pool)), before in zip(groups, self.filters, strict=False)
         )
         return {
-            "pool_every_block": any(count > 1 and pool != 1 for count, _, _, pool in shrinks),
+            "pool_every_block": any(count > 1 and shrinks(pool) for count, (_, _, pool) in groups),
             "force_projection_with_stride": self.force_projection_with_stride and projected,
         }
 
