@@ -1,0 +1,43 @@
+"""Digests of source files, which are read again only when a file has changed."""
+
+import json
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from membrane.errors import DataError
+from membrane.files import durable
+from membrane.files.digest import sha256
+
+
+def file_digests(files: Sequence[Path], remembered: Path) -> dict[str, str]:
+    """Return the SHA-256 of each file by its path.
+
+    ``remembered`` holds those of earlier calls; they count as long as a file has the same size, time and place on the
+    disk. Raises DataError for a file that cannot be read.
+    """
+    before = read_digests(remembered)
+    now: dict[str, list[str]] = {}
+    for path in files:
+        try:
+            stat = path.stat()
+            state = f"{stat.st_size} {stat.st_mtime_ns} {stat.st_ino} {stat.st_dev}"
+            earlier, digest = before.get(str(path), ["", ""])
+            now[str(path)] = [state, digest if earlier == state else sha256(path)]
+        except OSError as error:
+            raise DataError(f"{path}: cannot be read: {error.strerror or error}") from error
+    if any(before.get(path) != entry for path, entry in now.items()):
+        with suppress(OSError):  # where it cannot be written, the files are read again next time
+            durable.write_json(remembered, before | now)
+    return {path: digest for path, (_, digest) in now.items()}
+
+
+def read_digests(remembered: Path) -> dict[str, list[str]]:
+    """Return the digests of earlier calls; none if the file is missing or is not what `file_digests` writes."""
+    try:
+        content = json.loads(remembered.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    if not isinstance(content, dict):
+        return {}
+    return {path: entry for path, entry in content.items() if isinstance(entry, list) and len(entry) == 2}
