@@ -1,5 +1,6 @@
 """A finished run gives its numbers again, from its folder alone, wherever that lies."""
 
+import csv
 import json
 import shutil
 import sys
@@ -65,6 +66,20 @@ def test_numbers_that_an_earlier_version_did_not_record_are_no_others(
     printed = capsys.readouterr().out
     assert "test/recall 0." in printed
     assert "the run's test numbers came back to the last digit" in printed
+
+
+def test_the_scores_of_each_class_are_printed_unless_several_settings_are_measured(
+    run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with (run / "outputs" / "per_class.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert evaluate([str(run)]) == 0
+    printed = [line.split() for line in capsys.readouterr().out.splitlines()]
+    for row in rows:
+        shares = [f"{100 * float(row[name]):.2f}" for name in ("precision", "recall", "f1")]
+        assert [row["class"], shares[0], "%", shares[1], "%", shares[2], "%", row["support"]] in printed
+    assert evaluate([str(run), "timesteps=1,2"]) == 0
+    assert "support" not in capsys.readouterr().out
 
 
 def test_other_settings_are_recorded_beside_each_other(run: Path) -> None:

@@ -1,5 +1,6 @@
 """Whole runs, small: what they leave behind, and that it can be trusted."""
 
+import csv
 import json
 import shutil
 import sys
@@ -47,7 +48,8 @@ def test_a_run_leaves_what_the_contract_names(run: Path) -> None:
     names = {str(path.relative_to(run)) for path in run.rglob("*") if path.is_file()}
     kept = {f"checkpoints/{name}.ckpt{end}" for name in ("best", "last", "previous") for end in ("", ".sha256")}
     pictures = {f"figures/{name}.png" for name in ("learning_curves", "confusion_matrix", "firing_rates", "raster")}
-    plain = {"config.yaml", "provenance.json", "metrics.csv", "result.json", "run.log", "outputs/test.npz"}
+    plain = {"config.yaml", "provenance.json", "metrics.csv", "result.json", "run.log"}
+    plain |= {"outputs/test.npz", "outputs/per_class.csv"}
     assert names == kept | pictures | plain
     result = json.loads((run / "result.json").read_text())
     assert result["fingerprint"] == run.parent.name
@@ -96,6 +98,12 @@ def test_the_reported_numbers_are_those_of_the_saved_outputs(run: Path) -> None:
     macro = precision_recall_fscore_support(saved["label"], saved["output"].argmax(1), average="macro", zero_division=0)
     measured = [metrics[f"test/{name}"] for name in ("precision", "recall", "f1")]
     assert measured == pytest.approx(macro[:3], abs=1e-6)
+    with (run / "outputs" / "per_class.csv").open(newline="") as file:
+        per_class = list(csv.DictReader(file))
+    assert [row["class"] for row in per_class] == [str(digit) for digit in range(10)]
+    by_class = precision_recall_fscore_support(saved["label"], saved["output"].argmax(1), zero_division=0)
+    for name, expected in zip(("precision", "recall", "f1", "support"), by_class, strict=True):
+        assert [float(row[name]) for row in per_class] == pytest.approx(expected)
 
 
 def test_a_finished_run_is_skipped_and_not_a_byte_changes(after_small: Run, capsys: pytest.CaptureFixture[str]) -> None:

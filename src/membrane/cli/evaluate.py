@@ -14,6 +14,7 @@ from membrane.cli.answer import CommandParser
 from membrane.cli.versions import check_versions
 from membrane.config.composer import Composer
 from membrane.errors import ConfigError
+from membrane.report.terminal import console
 from membrane.runs.folder import checkpoint_of, named_checkpoint
 from membrane.runs.saved import CONFIG, RESULT, read_config, read_provenance, read_result
 from membrane.schema import Config
@@ -118,6 +119,7 @@ def evaluate(subject: Subject, overrides: Sequence[str]) -> int:
         (changes, changed_config(composer, subject.config, changes), subject.checkpoint(chosen_checkpoint(changes)))
         for changes in combinations(composer, overrides)
     ]
+    from membrane.report.per_class import class_table, scores_of_outputs
     from membrane.training.evaluation import measure_checkpoint, unequal_metrics, unfinished_line, write_evaluation
 
     code = 0
@@ -128,6 +130,8 @@ def evaluate(subject: Subject, overrides: Sequence[str]) -> int:
         if subject.folder is not None:
             write_evaluation(subject.folder, subject.parent, config, changes, metrics, tested)
         print_metrics(changes, metrics)
+        if len(plans) == 1 and config.dataset.task == "classification":
+            console().print(class_table(scores_of_outputs(tested.outputs)))
         recorded = subject.recorded(checkpoint)
         if recorded is not None and all(change.startswith(NOT_OF_THE_RUN) for change in changes):
             code = max(code, print_agreement(unequal_metrics(recorded, metrics)))

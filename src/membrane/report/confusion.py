@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 UNBROKEN = "\u00a0"
 MOST_WRITTEN = 20
-"""Classes up to which counts and names are readable in print."""
+"""Classes up to which counts, scores and names are readable in print."""
 
 
 def confusion_matrix(labels: np.ndarray, predictions: np.ndarray, classes: int | Sequence[str]) -> "Figure":
@@ -26,8 +26,8 @@ def confusion_matrix(labels: np.ndarray, predictions: np.ndarray, classes: int |
     """
     from matplotlib.colors import PowerNorm
 
-    names = [str(k) for k in range(classes)] if isinstance(classes, int) else list(classes)
-    counts = np.bincount(labels * len(names) + predictions, minlength=len(names) ** 2).reshape(len(names), -1)
+    names = class_names(classes)
+    counts = confusion_counts(labels, predictions, len(names))
     share = counts / np.maximum(counts.sum(1, keepdims=True), 1)
     small = len(names) <= MOST_WRITTEN
     side = min(max(1.9 + 0.36 * len(names), 3.5), 6.8) if small else 5.5
@@ -42,6 +42,16 @@ def confusion_matrix(labels: np.ndarray, predictions: np.ndarray, classes: int |
         add_scale(axes, picture)
         axes.set_xlabel(f"{axes.get_xlabel()}\n\n{frequent_confusions(counts, names)}")
     return figure
+
+
+def class_names(classes: int | Sequence[str]) -> list[str]:
+    """Return the names of classes, their numbers if only how many there are is known."""
+    return [str(k) for k in range(classes)] if isinstance(classes, int) else list(classes)
+
+
+def confusion_counts(labels: np.ndarray, predictions: np.ndarray, classes: int) -> np.ndarray:
+    """Count samples by labels and predictions [n] → true class by predicted class [K,K]."""
+    return np.bincount(labels * classes + predictions, minlength=classes**2).reshape(classes, -1)
 
 
 def add_scale(axes: "Axes", picture: "AxesImage") -> None:

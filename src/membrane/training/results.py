@@ -17,6 +17,7 @@ from membrane.data.feed.module import DataModule
 from membrane.files import durable
 from membrane.learner import EVALUATION, Learner
 from membrane.report import figures
+from membrane.report.per_class import as_csv, scores_of_outputs
 from membrane.report.tables import results_table
 from membrane.report.terminal import console
 from membrane.runs import provenance
@@ -135,12 +136,7 @@ def finish(
         micro_batch: samples that were in memory at once, fewer than the batch size if memory had run out.
     """
     metrics = result_metrics(fit, tests, folder.path / "metrics.csv")
-    outputs: dict[str, Any] = dict(tests["test"].outputs)
-    if (group := data.parts["test"].group) is not None:
-        outputs["group"] = group.numpy()[outputs["index"]]
-    if (names := data.parts["test"].classes) is not None:
-        outputs["classes"] = np.array(names)
-    durable.write_whole(folder.path / "outputs" / "test.npz", lambda file: np.savez_compressed(file, **outputs))
+    write_outputs(folder.path / "outputs", tests["test"], config.dataset.task)
     best = best_checkpoint(config, fit, tests["test"])
     tracker.result(metrics, draw_run_figures(folder, config, learner, data, best) if config.figures else [])
     tracker.finish("success")
@@ -154,6 +150,15 @@ def finish(
     result |= {"micro_batch": micro_batch, "best": best}
     folder.write("result.json", result)
     suggest_next(folder, config)
+
+
+def write_outputs(folder: Path, tested: CheckpointTest, task: str) -> None:
+    """Write test.npz and, in classification, per_class.csv into a folder."""
+    outputs: dict[str, Any] = dict(tested.outputs)
+    durable.write_whole(folder / "test.npz", lambda file: np.savez_compressed(file, **outputs))
+    if task == "classification":
+        table = as_csv(scores_of_outputs(tested.outputs)).encode()
+        durable.write_whole(folder / "per_class.csv", lambda file: file.write(table))
 
 
 def suggest_next(folder: RunFolder, config: Config) -> None:
