@@ -21,5 +21,5 @@ def test_a_debug_run_measures_a_few_batches_of_each_part(
     debug: dict[str, int] | None, expected: dict[str, int], raw: dict[str, Any]
 ) -> None:
     config = check({**raw, "batch_size": 64, "debug": debug} if debug else {**raw, "batch_size": 64})
-    parts = {"train": (range(1000), None), "val": (range(200), None), "test": (range(500), None)}
+    parts = {"train": range(1000), "val": range(200), "test": range(500)}
     assert measured_samples(config, cast("Any", SimpleNamespace(parts=parts))) == expected
