@@ -61,4 +61,9 @@ class Diabetes(Dataset):
     public = "membrane.data.diabetes.Diabetes"
 
 
-DATASETS = (Digits, DigitsEvents, MNIST, FashionMNIST, Diabetes)
+class UCIHAR(Dataset):
+    choice = "uci_har"
+    public = "membrane.data.uci_har.UCIHAR"
+
+
+DATASETS = (Digits, DigitsEvents, MNIST, FashionMNIST, Diabetes, UCIHAR)

@@ -172,6 +172,15 @@ def test_data_that_cannot_be_written_are_cached_in_the_own_folder(numbers, tmp_p
     assert list(own.rglob("*.x")) == []
 
 
+def test_a_folder_that_nobody_may_write_stays_as_it_is(tmp_path, monkeypatch) -> None:
+    root = tmp_path / "data"
+    root.mkdir(mode=0o555)
+    monkeypatch.setattr(cache, "own_cache", lambda: tmp_path / "own")
+    assert data_cache(root).parent == tmp_path / "own"
+    root.chmod(0o755)
+    assert data_cache(root) == root / ".cache"
+
+
 def test_without_any_folder_to_write_it_says_so(tmp_path, monkeypatch) -> None:
     (tmp_path / ".cache").write_text("in the way")
     monkeypatch.setattr(cache, "own_cache", lambda: tmp_path / ".cache")

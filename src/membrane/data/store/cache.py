@@ -9,6 +9,7 @@ import json
 import logging
 import os
 import shutil
+import stat
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -75,7 +76,7 @@ def load_cached(
 
 def data_cache(root: Path) -> Path:
     """Return the folder of the cache: in ``paths.data``, or the person's own where that cannot be written."""
-    for folder in (root / ".cache", own_cache() / hashlib.sha256(str(root.resolve()).encode()).hexdigest()[:12]):
+    for folder in cache_folders(root):
         try:
             folder.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryFile(dir=folder):
@@ -83,6 +84,16 @@ def data_cache(root: Path) -> Path:
         except OSError:
             continue
     raise DataError(f"no folder for converted data can be written, neither in {root} nor in {own_cache()}")
+
+
+def cache_folders(root: Path) -> list[Path]:
+    """Return the folders that may hold the cache, in ``paths.data`` and the person's own, in the order of preference.
+
+    A folder of data that nobody may write stays as it is, even where the administrator could.
+    """
+    own = own_cache() / hashlib.sha256(str(root.resolve()).encode()).hexdigest()[:12]
+    protected = root.is_dir() and not root.stat().st_mode & (stat.S_IWUSR | stat.S_IWGRP | stat.S_IWOTH)
+    return [own] if protected else [root / ".cache", own]
 
 
 def own_cache() -> Path:
@@ -195,7 +206,7 @@ def read_manifest(entry: Path) -> dict[str, Any]:
 def remove_caches(root: Path) -> int:
     """Delete what was cached of the data in ``root``, and return the number of bytes that were freed."""
     freed = 0
-    for folder in (root / ".cache", own_cache() / hashlib.sha256(str(root.resolve()).encode()).hexdigest()[:12]):
+    for folder in cache_folders(root):
         freed += sum(path.lstat().st_size for path in folder.rglob("*") if path.is_file())
         shutil.rmtree(folder, ignore_errors=True)
     return freed
