@@ -1,6 +1,8 @@
 """The overhead of a step: the bare loop takes the trainer's steps, and the table adds up."""
 
 import re
+import runpy
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -39,3 +41,14 @@ def test_the_table_has_both_their_difference_and_the_loader(
     loop, trainer, difference, loader = map(float, rows.values())
     assert difference == pytest.approx(trainer - loop, abs=0.002)
     assert 0 < loader < trainer
+
+
+def test_a_setting_that_does_not_exist_is_answered_in_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["overhead", "modell=smlp"])
+    monkeypatch.delitem(sys.modules, "membrane.bench.overhead")  # or runpy warns
+    with pytest.raises(SystemExit) as ended:
+        runpy.run_module("membrane.bench.overhead", run_name="__main__")
+    assert ended.value.code == 2
+    assert re.fullmatch(r"membrane: modell: no such setting.*\n", capsys.readouterr().err)

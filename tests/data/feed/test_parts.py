@@ -14,6 +14,7 @@ from membrane.data.diabetes import Diabetes
 from membrane.data.digits import Digits
 from membrane.data.feed.groups import indivisible
 from membrane.data.feed.module import DataModule
+from membrane.data.feed.part import Part
 from membrane.data.samples import Samples
 from membrane.errors import ConfigError
 
@@ -189,7 +190,7 @@ def test_a_share_of_validation_may_miss_by_a_third_and_one_sample(validating: in
     """Of 1200 samples a quarter is 300, and 300 / 3 + 1 = 101."""
     data = module((), [1, 3], 2, protocol="val_best", validation=0.25)
     parts = {"train": part(1200 - validating), "val": part(validating), "test": part(6)}
-    data.parts = {name: (samples, torch.arange(len(samples))) for name, samples in parts.items()}
+    data.parts = {name: Part.whole(samples) for name, samples in parts.items()}
     percent = round(100 * validating / 1200)
     assert [line.partition(":")[0] for line in data.warnings()] == [
         f"{percent}% of the training samples validate, not 25%"
