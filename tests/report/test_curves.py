@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 from sklearn.isotonic import isotonic_regression
 
 from membrane.report.curves import apart, by_epoch, firing_rates, isotonic, learning_curves
@@ -50,6 +51,17 @@ def test_the_epoch_that_was_kept_is_marked_whatever_the_accuracy_says() -> None:
     figure = learning_curves(rows(), (2, "f1"))
     assert figure.axes[1].get_title(loc="right") == "best epoch 2 by f1: val 55.0 %"
     assert figure.axes[0].get_title(loc="right") == "best epoch 2 by f1: val 0.9"
+
+
+def test_what_is_said_of_the_best_epoch_leaves_room_for_the_longest_title() -> None:
+    table = [{"epoch": 199.0, "val/loss": 0.0644, "val/mae": 0.0644}, {"epoch": 0.0, "val/loss": 1, "val/mae": 1}]
+    figure = learning_curves(table, (199, "mape"))
+    figure.draw_without_rendering()
+    axes = figure.axes[1]
+    assert axes.get_title(loc="right") == "best epoch 199 by mape: val 0.0644"
+    [left] = [text for text in axes.findobj(Text) if text.get_text() == axes.get_title(loc="left")]
+    [right] = [text for text in axes.findobj(Text) if text.get_text() == axes.get_title(loc="right")]
+    assert left.get_window_extent().x1 < right.get_window_extent().x0
 
 
 def test_without_a_score_the_loss_stands_alone() -> None:

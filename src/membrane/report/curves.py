@@ -128,7 +128,7 @@ def mark_best(axes: "Axes", best: int, title: str, metric: str, line: Line) -> N
     for value in line[1][line[0] == best]:
         axes.plot(best, value, "o", ms=8, mfc="none", mec=MEASURED, mew=1.3)
         shown = f"{100 * value:.1f} %" if SCORES[metric].percent else f"{value:.3g}"
-        axes.set_title(f"{title} {shown}", loc="right", fontsize=8.5, color="dimgrey", y=1)
+        axes.set_title(f"{title} {shown}", loc="right", fontsize=8, color="dimgrey", y=1)
 
 
 def label_ends(axes: "Axes", size: float) -> None:
