@@ -81,7 +81,29 @@ def draw_groups(classes: Integers, groups: Integers, fraction: float) -> NDArray
     return draw.drawn
 
 
-class GroupDraw:
+class ClassCounts:
+    """The number of samples of each class in each group, without the classes that a group does not have.
+
+    Arguments:
+        classes: class of each sample [n], numbered from 0.
+        groups: group of each sample [n], numbered from 0.
+    """
+
+    def __init__(self, classes: Integers, groups: Integers) -> None:
+        count = int(classes.max()) + 1
+        pairs, self.counts = np.unique(groups * count + classes, return_counts=True)
+        self.of_group, self.of_class = np.divmod(pairs, count)
+        self.sizes = np.bincount(groups)
+        self.groups = len(self.sizes)
+        self.start = np.searchsorted(self.of_group, np.arange(self.groups + 1))
+
+    def row(self, group: int) -> tuple[Integers, Integers]:
+        """Return the classes in a group and the number of samples of each."""
+        entries = slice(self.start[group], self.start[group + 1])
+        return self.of_class[entries], self.counts[entries]
+
+
+class GroupDraw(ClassCounts):
     """The groups drawn so far, and how far the samples in them are from the shares.
 
     Arguments:
@@ -91,21 +113,11 @@ class GroupDraw:
     """
 
     def __init__(self, classes: Integers, groups: Integers, fraction: float) -> None:
-        count = int(classes.max()) + 1
-        pairs, self.counts = np.unique(groups * count + classes, return_counts=True)
-        self.of_group, self.of_class = np.divmod(pairs, count)
-        self.sizes = np.bincount(groups)
-        self.groups = len(self.sizes)
-        self.start = np.searchsorted(self.of_group, np.arange(self.groups + 1))
+        super().__init__(classes, groups)
         self.left = np.bincount(classes)  # samples of each class that are not drawn
         self.short = self.left * fraction  # of each class's share; negative where it is exceeded
         self.missing = round(float(len(classes) * fraction))
         self.drawn = np.zeros(self.groups, dtype=bool)
-
-    def row(self, group: int) -> tuple[Integers, Integers]:
-        """Return the classes in a group and the number of samples of each."""
-        entries = slice(self.start[group], self.start[group + 1])
-        return self.of_class[entries], self.counts[entries]
 
     def nearer(self, group: int) -> bool:
         """Return whether a group brings the size nearer to what was asked for."""
