@@ -58,6 +58,7 @@ def write_provenance(
         "precision": config.precision,
         "data_hash": data.data_hash,
         "split_hash": data.split_hash,
+        "split": data.division.facts(),
         "command": provenance.command_line(),
         "rerun": config.rerun,
     }
@@ -86,8 +87,11 @@ def announce(folder: RunFolder, config: Config, data: DataModule, learner: Learn
     x = torch.zeros(2, *data.training_part.shape)
     console().print(model_table(learner.model, learner.framework, x))
     sizes = ", ".join(f"{len(part)} {name}" for name, part in data.parts.items() if len(part))
-    log.info("data: %s (%s), protocol %s, split %s", config.dataset.name, sizes, config.protocol, data.split_hash[:12])
-    for line in data.warnings():
+    divided = f"protocol {config.protocol}{data.division.title()}, split {data.split_hash[:12]}"
+    log.info("data: %s (%s), %s", config.dataset.name, sizes, divided)
+    for line in data.division.notes():
+        log.info("data: %s", line)
+    for line in data.division.warnings():
         log.warning("%s", line)
     if config.surrogate is None:
         log.info("surrogate: none, %s takes none", config.neuron.name_of_choice)

@@ -59,9 +59,10 @@ def test_checkpoint(trainer: L.Trainer, learner: Learner, data: DataModule, chec
     metrics = {name.removeprefix("test/"): float(value) for name, value in trainer.callback_metrics.items()}
     names = learner.collected[0]
     outputs = {name: torch.cat([batch[name] for batch in learner.collected]).numpy() for name in names}
-    if (group := data.parts["test"].group) is not None:
-        outputs["group"] = group.numpy()[outputs["index"]]
-    if (classes := data.parts["test"].classes) is not None:
+    part = data.parts["test"]
+    if part.group is not None:
+        outputs["group"] = part.group.numpy()[np.searchsorted(part.index.numpy(), outputs["index"])]
+    if (classes := part.classes) is not None:
         outputs["classes"] = np.array(classes)
     completed, epochs = checkpoints.completed_epochs(content), int(content["membrane"]["config"]["epochs"])
     return CheckpointTest(metrics, outputs, checkpoint, content["epoch"], content["global_step"], completed, epochs)

@@ -12,6 +12,7 @@ from small_data import T, module, part
 
 from membrane.data.diabetes import Diabetes
 from membrane.data.digits import Digits
+from membrane.data.feed.division import Division
 from membrane.data.feed.groups import indivisible
 from membrane.data.feed.module import DataModule
 from membrane.data.feed.part import Part
@@ -156,17 +157,17 @@ def test_the_share_of_validation_is_a_setting() -> None:
     data = module((part(200), part(6)), [1, 3], 2, protocol="val_best", validation=0.4)
     data.setup()
     assert len(data.parts["val"]) == 80
-    assert list(data.warnings()) == []
+    assert list(data.division.warnings()) == []
 
 
 def test_warnings_of_a_small_validation_part_of_its_share_and_of_shared_groups() -> None:
     def lines(*parts: Samples, **changes: Any) -> list[str]:
         data = module(parts, [1, 3], 2, **{"protocol": "val_best", **changes})
         data.setup()
-        return list(data.warnings())
+        return list(data.division.warnings())
 
     few = "only 9 validation samples choose the best epoch, largely by chance: "
-    last = "protocol=last trains on all and chooses none"
+    last = "sweep=folds validates on each sample once, protocol=last trains on all and chooses none"
     assert lines(part(60), part(6)) == [f"{few}dataset.validation above 0.15 takes a larger share, {last}"]
     assert lines(part(60), part(9), part(6)) == [few + last]
     assert lines(part(300), part(60), part(6), validation=0.3) == [
@@ -178,20 +179,21 @@ def test_warnings_of_a_small_validation_part_of_its_share_and_of_shared_groups()
     reason = "recordings and groups are not divided, and classes keep samples for training"
     halves = part(200, recording=torch.arange(200) // 100)
     assert lines(halves, part(6)) == [f"50% of the training samples validate, not 15%: {reason}"]
+    unseen = "dataset.leave_out=NUMBER tests on a group that is not"
     speakers = [part(n, group=torch.arange(n) % 7) for n in (400, 60, 5)]
     assert lines(*speakers) == [
         "7 of the validation part's groups are in the data set's training part too",
-        "5 of the test part's groups are in the data set's training part too",
+        f"5 of the test part's groups are in the data set's training part too; {unseen}",
     ]
 
 
 @pytest.mark.parametrize(("validating", "warned"), [(198, True), (199, False), (401, False), (402, True)])
 def test_a_share_of_validation_may_miss_by_a_third_and_one_sample(validating: int, warned: bool) -> None:
     """Of 1200 samples a quarter is 300, and 300 / 3 + 1 = 101."""
-    data = module((), [1, 3], 2, protocol="val_best", validation=0.25)
+    division = Division([part(1200), part(6)], protocol="val_best", task="classification", validation=0.25)
     parts = {"train": part(1200 - validating), "val": part(validating), "test": part(6)}
-    data.parts = {name: Part.whole(samples) for name, samples in parts.items()}
+    division.parts = {name: Part.whole(samples) for name, samples in parts.items()}
     percent = round(100 * validating / 1200)
-    assert [line.partition(":")[0] for line in data.warnings()] == [
+    assert [line.partition(":")[0] for line in division.warnings()] == [
         f"{percent}% of the training samples validate, not 25%"
     ] * warned

@@ -1,6 +1,7 @@
 """A data set under a protocol: which samples train, validate and test, and when each part may be read."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -10,19 +11,15 @@ from torch import Tensor
 
 from membrane.data.feed.batch import Batch, step_weights
 from membrane.data.feed.checking import Facts, check_parts, in_types_of_batches, load_parts
-from membrane.data.feed.groups import indivisible, shared_groups
+from membrane.data.feed.division import VALIDATION, Division
 from membrane.data.feed.loader import Batches
 from membrane.data.feed.part import Part
-from membrane.data.feed.splits import split_digest, stratified
 from membrane.data.feed.workers import Workers
 from membrane.data.samples import Samples, dataset_digest
 from membrane.errors import ProtocolError
 from membrane.randomness import generator
 
-VALIDATION = 0.15
 RATE_SAMPLES = 512
-FEW_SAMPLES = 50
-"""Validation samples below which a warning tells that the best epoch is hardly known."""
 
 
 class DataSet(Protocol):
@@ -54,6 +51,8 @@ class DataModule(L.LightningDataModule):
         validation: share of the training data that ``val_best`` takes for validation, if there is no official part;
             0.15 by default. Whole recordings and groups are taken.
         split_seed: of the validation part. It is not the run's seed, so that all seeds share one split; 0 by default.
+        fold: (k, n): the k-th of n folds validates, in place of a share; see `Division`. None, the default: no folds.
+        leave_out: numbers of the groups that are the test part, in place of the official one. None: the official one.
         before: (batch, training, epoch, step) → batch, before the transfer to the device. None: x is already there.
         overfit: keep this many batches of the training part, which are also the validation part. None: all.
         workers: processes that build batches; 0, the default, is this process, which suffices for data in memory.
@@ -77,6 +76,8 @@ class DataModule(L.LightningDataModule):
         seed: int,
         validation: float = VALIDATION,
         split_seed: int = 0,
+        fold: tuple[int, int] | None = None,
+        leave_out: Sequence[int] | None = None,
         before: Callable[[Batch, bool, int, int], Batch] | None = None,
         overfit: int | None = None,
         workers: int = 0,
@@ -95,15 +96,22 @@ class DataModule(L.LightningDataModule):
         self.pieces = pieces
         self.last_batch = last_batch
         self.seed = seed
-        self.validation = validation
-        self.split_seed = split_seed
+        self.divide = partial(
+            Division,
+            protocol=protocol,
+            task=task,
+            validation=validation,
+            split_seed=split_seed,
+            fold=fold,
+            leave_out=leave_out,
+            at_most=None if overfit is None else overfit * batch_size,
+        )
         self.before = before
-        self.overfit = overfit
         self.workers = workers
         self.worker_timeout = worker_timeout
+        self.division: Division
         self.parts: dict[str, Part] = {}
         self.moved: dict[int, Samples] = {}
-        self.official = False
         self.split_hash = ""
         self.data_hash = ""
 
@@ -113,46 +121,9 @@ class DataModule(L.LightningDataModule):
             return
         facts = Facts(self.sample_shape, self.classes, self.task, self.timesteps if self.timesteps_in_data else None)
         loaded = check_parts(load_parts(self.dataset, self.root, self.timesteps), facts)
-        first, *official, test = map(in_types_of_batches, loaded)
-        self.official = bool(official)
-        whole = Part.whole(first, *official)
-        train, val = whole.index, whole.index[:0]
-        if self.protocol == "val_best":
-            train, val = (train[: len(first)], train[len(first) :]) if official else self.cut(whole)
-        if self.overfit is not None:
-            train = val = train[: self.overfit * self.batch_size]
-        self.split_hash = split_digest(train, val)
+        self.division = self.divide([in_types_of_batches(part) for part in loaded])
+        self.split_hash, self.parts = self.division.split_hash, self.division.parts
         self.data_hash = dataset_digest(*loaded)
-        self.parts = {"train": whole.take(train), "val": whole.take(val), "test": Part.whole(test)}
-
-    def cut(self, whole: Part) -> tuple[Tensor, Tensor]:
-        """Divide the training data by ``validation`` → positions (train, val); recordings and groups stay whole."""
-        columns = [column for column in (whole.recording, whole.group) if column is not None]
-        strata = whole.y if self.task == "classification" else torch.zeros(len(whole), dtype=torch.int64)
-        return stratified(strata, self.validation, self.split_seed, indivisible(*columns))
-
-    def warnings(self) -> Iterator[str]:
-        """Yield a line for each weakness of the division into parts that a reader of the results should know of."""
-        train, val, test = self.parts.values()
-        if self.overfit is not None:
-            return
-        if 0 < len(val) < FEW_SAMPLES:
-            larger = f"dataset.validation above {self.validation:g} takes a larger share, "
-            yield (
-                f"only {len(val)} validation samples choose the best epoch, largely by chance: "
-                f"{'' if self.official else larger}protocol=last trains on all and chooses none"
-            )
-        if len(val) and self.official and self.validation != VALIDATION:
-            yield f"dataset.validation={self.validation:g} has no effect: the data set has a validation part of its own"
-        whole = len(train) + len(val)
-        if len(val) and not self.official and abs(len(val) - self.validation * whole) > 1 + self.validation * whole / 3:
-            yield (
-                f"{len(val) / whole:.0%} of the training samples validate, not {self.validation:.0%}: "
-                "recordings and groups are not divided, and classes keep samples for training"
-            )
-        for name, part, others in (("validation", val, [train]), ("test", test, [train, val])):
-            if shared := shared_groups(part, *others):
-                yield f"{shared} of the {name} part's groups are in the data set's training part too"
 
     @property
     def training_part(self) -> Part:

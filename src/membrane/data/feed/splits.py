@@ -42,10 +42,13 @@ def stratified(labels: Tensor, fraction: float, seed: int, groups: Tensor | None
     return torch.from_numpy(np.flatnonzero(~validation)), torch.from_numpy(np.flatnonzero(validation))
 
 
-def split_digest(train: Tensor, validation: Tensor) -> str:
-    """Return the SHA-256 of the two parts' indices, in their order: ``split_hash`` in result.json."""
+def split_digest(*parts: Tensor) -> str:
+    """Return the SHA-256 of the parts' indices, in their order: ``split_hash`` in result.json.
+
+    The parts are training and validation, and the test part where it is cut from the same samples.
+    """
     sha = hashlib.sha256()
-    for part in (train, validation):
+    for part in parts:
         indices = part.cpu().numpy().astype("<i8")
         sha.update(f"{len(indices)}:".encode())
         sha.update(indices.tobytes())

@@ -1,0 +1,158 @@
+"""A data set divided into training, validation and test parts: no recording and no group is on two sides."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from membrane.data.feed.folds import folds
+from membrane.data.feed.groups import indivisible, shared_groups
+from membrane.data.feed.leave_out import leave_groups_out, require_groups
+from membrane.data.feed.part import Part
+from membrane.data.feed.splits import split_digest, stratified
+from membrane.data.samples import Samples
+from membrane.errors import ConfigError
+
+VALIDATION = 0.15
+FEW_SAMPLES = 50
+"""Validation samples below which a warning tells that the best epoch is hardly known."""
+LISTED_GROUPS = 100
+"""Groups of a part whose numbers are recorded, at most."""
+
+
+class Division:
+    """The parts of a data set, each with the positions of its samples.
+
+    Positions count through the training part and the official validation part; the test part is counted on its own,
+    but through all three where groups are left out. ``split_hash`` is the hash of the positions.
+
+    Arguments:
+        loaded: (train, test) or (train, validation, test), checked and in the types of batches.
+        protocol: ``val_best`` has a validation part, the others have none.
+        task: samples are divided by class in ``classification``, at random in ``regression``.
+        validation: share of the training data that validates, if there is no official part and no fold.
+        split_seed: of everything that is drawn.
+        fold: (k, n): the k-th of n folds validates, k from 1. The training data and the official validation part are
+            dealt into the folds together. None: no folds. Only for ``val_best``.
+        leave_out: numbers of the groups that are the test part. What ``loaded`` says of training, validation and test
+            is given up then, and what validates is cut from the samples that are left. None: the official test part.
+        at_most: keep so many samples of the training part, which are also the validation part. None: all.
+    """
+
+    def __init__(
+        self,
+        loaded: Sequence[Samples],
+        *,
+        protocol: str,
+        task: str,
+        validation: float = VALIDATION,
+        split_seed: int = 0,
+        fold: tuple[int, int] | None = None,
+        leave_out: Sequence[int] | None = None,
+        at_most: int | None = None,
+    ) -> None:
+        if fold is not None and (protocol != "val_best" or not 1 <= fold[0] <= fold[1] > 1):
+            raise ValueError(f"fold {fold} under protocol={protocol}: must be (k, n), 1 ≤ k ≤ n > 1, under val_best")
+        self.own_parts = len(loaded)
+        self.classification = task == "classification"
+        self.validation = validation
+        self.split_seed = split_seed
+        self.fold = fold
+        self.leave_out = leave_out
+        self.at_most = at_most
+        self.official = len(loaded) == 3 and fold is None and leave_out is None
+        rest, test = self.training_and_test(loaded)
+        train, val = rest, rest.take(torch.arange(0))
+        if protocol == "val_best":
+            first, every = len(loaded[0]), torch.arange(len(rest))
+            train, val = map(rest.take, (every[:first], every[first:]) if self.official else self.cut(rest))
+        if at_most is not None:
+            train = val = train.take(torch.arange(min(at_most, len(train))))
+        apart = [] if leave_out is None else [test.index]
+        self.split_hash = split_digest(train.index, val.index, *apart)
+        self.parts = {"train": train, "val": val, "test": test}
+
+    def training_and_test(self, loaded: Sequence[Samples]) -> tuple[Part, Part]:
+        """Return the samples that train and validate, and those of the test part."""
+        if self.leave_out is not None:
+            require_groups(loaded, self.leave_out)
+            return leave_groups_out(Part.whole(*loaded), self.leave_out, self.classification)
+        rest = Part.whole(*loaded[:-1])
+        if self.fold is not None and rest.group is None and any(part.group is not None for part in loaded[:-1]):
+            raise ConfigError(
+                "folds of training and validation part together would divide groups, which one of the two does not "
+                "tell: leave dataset.fold out for the validation part as it is"
+            )
+        return rest, Part.whole(loaded[-1])
+
+    def cut(self, rest: Part) -> tuple[Tensor, Tensor]:
+        """Divide samples by fold or share → their positions (train, val); recordings and groups stay whole."""
+        together = indivisible(*(column for column in (rest.recording, rest.group) if column is not None))
+        strata = rest.y if self.classification else torch.zeros(len(rest), dtype=torch.int64)
+        if self.fold is None:
+            return stratified(strata, self.validation, self.split_seed, together)
+        number, count = self.fold
+        validates = folds(strata, count, self.split_seed, together) == number - 1
+        return torch.nonzero(~validates).flatten(), torch.nonzero(validates).flatten()
+
+    def title(self) -> str:
+        """Return what names the division in a line: the fold and the groups that are left out, if any."""
+        fold = "" if self.fold is None else ", fold {}/{}".format(*self.fold)
+        if self.leave_out is None:
+            return fold
+        numbers = ", ".join(map(str, self.leave_out))
+        return f"{fold}, {'group' if len(self.leave_out) == 1 else 'groups'} {numbers} left out"
+
+    def notes(self) -> Iterator[str]:
+        """Yield a line for each part of the data set's own division that is given up."""
+        if self.leave_out is not None:
+            own = "training, validation and test" if self.own_parts == 3 else "training and test"
+            yield f"the data set's own division into {own} is given up: the groups that are left out are the test part"
+        elif self.fold is not None and self.own_parts == 3:
+            yield "the data set's own validation part is given up: the folds are of it and the training part together"
+
+    def warnings(self) -> Iterator[str]:
+        """Yield a line for each weakness of the division that a reader of the results should know of."""
+        train, val, test = self.parts.values()
+        if self.at_most is not None:
+            return
+        if 0 < len(val) < FEW_SAMPLES:
+            larger = f"dataset.validation above {self.validation:g} takes a larger share, "
+            ways = f"{'' if self.official else larger}sweep=folds validates on each sample once"
+            yield (
+                f"only {len(val)} validation samples choose the best epoch, largely by chance: "
+                f"{ways if self.fold is None else 'fewer folds are larger'}, "
+                "protocol=last trains on all and chooses none"
+            )
+        if len(val) and self.official and self.validation != VALIDATION:
+            yield f"dataset.validation={self.validation:g} has no effect: the data set has a validation part of its own"
+        share, whole = self.validation if self.fold is None else 1 / self.fold[1], len(train) + len(val)
+        if len(val) and not self.official and abs(len(val) - share * whole) > 1 + share * whole / 3:
+            classes = ", and classes keep samples for training" if self.fold is None else ""
+            yield (
+                f"{len(val) / whole:.0%} of the training samples validate, not {share:.0%}: "
+                f"recordings and groups are not divided{classes}"
+            )
+        for name, part, others in (("validation", val, [train]), ("test", test, [train, val])):
+            if shared := shared_groups(part, *others):
+                unseen = "; dataset.leave_out=NUMBER tests on a group that is not" if name == "test" else ""
+                yield f"{shared} of the {name} part's groups are in the data set's training part too{unseen}"
+
+    def facts(self) -> dict[str, Any]:
+        """Return for provenance.json what the parts are: fold, groups that are left out, numbers in each part."""
+        parts = {name: part_facts(part) for name, part in self.parts.items() if len(part)}
+        fold = None if self.fold is None else "{}/{}".format(*self.fold)
+        return {"fold": fold, "leave_out": None if self.leave_out is None else list(self.leave_out), **parts}
+
+
+def part_facts(part: Part) -> dict[str, Any]:
+    """Return the numbers of samples, recordings and groups in a part, and which groups if they are few."""
+    facts: dict[str, Any] = {"samples": len(part), "recordings": len(np.unique(part.recording.numpy()))}
+    if part.group is not None:
+        numbers = np.unique(part.group.numpy()).tolist()
+        facts["groups"] = len(numbers)
+        if len(numbers) <= LISTED_GROUPS:
+            facts["group_numbers"] = numbers
+    return facts
