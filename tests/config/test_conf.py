@@ -148,6 +148,17 @@ def test_the_sweep_of_seeds_composes(composer: Composer) -> None:
     assert swept("seed=3", multirun=True) == [(3, lr)]
 
 
+def test_the_sweep_of_folds_has_each_fold_once(composer: Composer) -> None:
+    def swept(*typed: str) -> list[tuple[str | None, int]]:
+        jobs, sweep = jobs_of(composer, composer.add_or_override(["sweep=folds", *typed]), False)
+        assert sweep
+        configs = [check(resolved(job.config)) for job in jobs]
+        return [(config.dataset.fold, config.seed) for config in configs]
+
+    assert swept() == [(f"{k}/5", 0) for k in range(1, 6)]
+    assert swept("dataset.fold=1/2,2/2", "seed=3,4") == [(f"{k}/2", seed) for k in (1, 2) for seed in (3, 4)]
+
+
 def test_the_launcher_of_processes_composes(composer: Composer) -> None:
     overrides = composer.add_or_override(["hydra/launcher=processes", "hydra.launcher.n_jobs=3"])
     node = composer.shown(overrides, "hydra")["hydra"]["launcher"]

@@ -8,7 +8,7 @@ from cases import check_each
 from pydantic import ValidationError
 
 from membrane.data import saccades
-from membrane.schema.dataset import DATASETS, Dataset, Digits, DigitsEvents
+from membrane.schema.dataset import DATASETS, Dataset, Digits, DigitsEvents, trained_on_test_part
 
 FACTS = {"_target_": "x.Y", "name": "d", "shape": [1, 8, 8], "classes": 10}
 
@@ -54,6 +54,59 @@ def test_facts_at_the_edge_are_taken_and_those_beyond_are_not() -> None:
         ],
         check_edge,
     )
+
+
+def test_a_fold_is_a_number_of_several() -> None:
+    for text, numbers in (("1/2", (1, 2)), ("2/5", (2, 5)), ("10/10", (10, 10)), (None, None)):
+        assert facts(fold=text).fold_number == numbers
+    assert facts().fold is None
+    malformed = "expected the number of a fold, from 1, and how many there are, as 2/5"
+    for wrong in (
+        2,
+        0.4,
+        True,
+        "2",
+        "a/5",
+        "0/5",
+        "02/5",
+        "-1/5",
+        "2/ 5",
+        "2/5/5",
+        "2/5\n",
+        "٢/5",
+        "",
+        "1/" + "9" * 5000,
+    ):
+        with pytest.raises(ValidationError, match=malformed):
+            facts(fold=wrong)
+    with pytest.raises(ValidationError, match="6/5: there is no fold 6 of 5, the last one is 5/5"):
+        facts(fold="6/5")
+    with pytest.raises(ValidationError, match="1/1: two folds at least are needed"):
+        facts(fold="1/1")
+
+
+def test_groups_that_are_left_out_are_a_set() -> None:
+    assert facts().leave_out is None
+    assert facts(leave_out=3).leave_out == facts(leave_out=[3, 3]).leave_out == [3]
+    assert facts(leave_out=[4, -1, 0]).leave_out == [-1, 0, 4]
+    for wrong in ([], "3", True, 1.0, [1, None], [[1]], {"a": 1}):
+        with pytest.raises(ValidationError, match="expected the number of a group, as 3, or a list of several"):
+            facts(leave_out=wrong)
+
+
+def test_weights_know_a_test_part_that_they_were_trained_on() -> None:
+    def known(now: Any, before: Any, **changes: Any) -> bool:
+        return bool(trained_on_test_part(facts(leave_out=now), {**FACTS, "leave_out": before, **changes}))
+
+    seen = [(3, None), (None, 3), (3, 4), ([3, 4], 3), (None, [3, 4])]
+    unseen = [(None, None), (3, 3), ([3, 4], [4, 3]), (3, [4, 3])]
+    assert [known(now, before) for now, before in seen] == [True] * len(seen)
+    assert [known(now, before) for now, before in unseen] == [False] * len(unseen)
+    assert not known(3, 4, _target_="x.Z")
+    assert not known(3, 4, path="other.npz")
+    assert trained_on_test_part(facts(), FACTS) == ""
+    line = "dataset.leave_out=[3,5] tests on samples that the weights were trained on, with dataset.leave_out=null"
+    assert trained_on_test_part(facts(leave_out=[5, 3]), FACTS) == line
 
 
 def test_settings_of_event_recordings_at_the_edge() -> None:

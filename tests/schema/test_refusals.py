@@ -16,6 +16,11 @@ Run = Callable[..., int]
     ("typed", "message"),
     [
         (["framework=multistep_tid", "dataset.size=300"], "size"),
+        (["dataset.fold=6/5"], "dataset.fold: 6/5: there is no fold 6 of 5"),
+        (["dataset.fold=1/5", "protocol=last"], "protocol=last has none: use protocol=val_best"),
+        (["dataset.fold=1/5", "protocol=paper_best_on_test"], "protocol=paper_best_on_test has none: use protocol=val"),
+        (["dataset.fold=1/5", "dataset.validation=0.2"], "both say what validates: leave one out"),
+        (["dataset.leave_out=a"], "dataset.leave_out: expected the number of a group"),
         (["precision=16-mixed"], "this device has no precision=16-mixed: use precision=bf16-mixed"),
         (["trainer.devices=2"], "trainer.devices: must be 1, got 2"),
         (["callbacks=[early_stop]", "callbacks.early_stop.monitor=val/acc"], "use callbacks.early_stop.mode=max"),

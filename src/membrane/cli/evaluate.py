@@ -18,6 +18,7 @@ from membrane.report.terminal import console
 from membrane.runs.folder import checkpoint_of, named_checkpoint
 from membrane.runs.saved import CONFIG, RESULT, read_config, read_provenance, read_result
 from membrane.schema import Config
+from membrane.schema.dataset import trained_on_test_part
 from membrane.schema.secrets import masked_override
 from membrane.tracking.log import log_to_terminal
 from membrane.training.imports import quick_imports
@@ -52,6 +53,11 @@ class Subject:
     parent: dict[str, Any]
     folder: Path | None
     result: dict[str, Any] | None
+
+    def dataset(self) -> dict[str, Any]:
+        """Return the node of the data set that was trained on."""
+        node = OmegaConf.to_container(OmegaConf.create(self.config.get("dataset") or {}))
+        return {str(key): value for key, value in node.items()} if isinstance(node, dict) else {}
 
     def checkpoint(self, name: str | None) -> Path:
         """Return the checkpoint ``name``, by default the selected one. Raises ConfigError if there is none."""
@@ -119,6 +125,9 @@ def evaluate(subject: Subject, overrides: Sequence[str]) -> int:
         (changes, changed_config(composer, subject.config, changes), subject.checkpoint(chosen_checkpoint(changes)))
         for changes in combinations(composer, overrides)
     ]
+    for _, config, _ in plans:
+        if line := trained_on_test_part(config.dataset, subject.dataset()):
+            raise ConfigError(f"{line}: that takes a run of its own")
     from membrane.report.per_class import class_table, scores_of_outputs
     from membrane.training.evaluation import measure_checkpoint, unequal_metrics, unfinished_line, write_evaluation
 

@@ -1,10 +1,15 @@
 """Data sets: their facts, known before anything is read, and how they are split."""
 
+import re
+from collections.abc import Mapping
 from typing import Any, Literal
 
-from pydantic import Field, PositiveInt
+from pydantic import Field, PositiveInt, field_validator
 
+from membrane.errors import ConfigError
 from membrane.schema.node import LATER, Count, Node, NotNegative, Positive
+
+VALIDATION_SHARE = 0.15
 
 
 class Dataset(Node):
@@ -13,6 +18,9 @@ class Dataset(Node):
     ``task`` says what a sample's y is: one of so many ``classes``, or, in regression, so many real numbers (there
     ``classes`` is the number of the model's outputs, and y is float [N,classes]). ``validation`` is the share of the
     training data that validates under ``val_best``, unless the data set has a validation part of its own.
+
+    ``fold``, as 2/5, lets the second of five folds validate instead, cut from all that is not test. ``leave_out`` names
+    the groups (subjects, speakers), by number, that are the test part instead of the official one.
     """
 
     name: str
@@ -21,11 +29,68 @@ class Dataset(Node):
     task: Literal["classification", "regression"] = "classification"
     timesteps_in_data: bool = False
     split_seed: Count = 0
-    validation: float = LATER(default=0.15, gt=0, lt=1)
+    validation: float = LATER(default=VALIDATION_SHARE, gt=0, lt=1)
+    fold: str | None = LATER(default=None)
+    leave_out: list[int] | None = LATER(default=None)
+
+    @field_validator("fold", mode="before")
+    @classmethod
+    def fold_is_one_of_several(cls, value: Any) -> Any:
+        """Reject anything but k/n with 1 ≤ k ≤ n and n ≥ 2."""
+        if value is None:
+            return value
+        if not isinstance(value, str) or not re.fullmatch("[1-9][0-9]{0,8}/[1-9][0-9]{0,8}", value, re.ASCII):
+            raise ValueError(f"expected the number of a fold, from 1, and how many there are, as 2/5, got {value!r}")
+        number, count = map(int, value.split("/"))
+        if count < 2:
+            raise ValueError(f"{value}: two folds at least are needed, as 1/5; protocol=last has no validation")
+        if number > count:
+            raise ValueError(f"{value}: there is no fold {number} of {count}, the last one is {count}/{count}")
+        return value
+
+    @field_validator("leave_out", mode="before")
+    @classmethod
+    def leave_out_is_a_set_of_groups(cls, value: Any) -> Any:
+        """Turn a number into a list of one, and sort a list without repeating numbers. Reject what names no group."""
+        return group_numbers(value)
+
+    @property
+    def fold_number(self) -> tuple[int, int] | None:
+        """Return (k, n) of ``fold``, None where there are no folds."""
+        if self.fold is None:
+            return None
+        number, count = map(int, self.fold.split("/"))
+        return number, count
 
     def parameters(self) -> dict[str, Any]:
         """Return the constructor's arguments, without the facts that describe it and the split."""
         return {key: value for key, value in super().parameters().items() if key not in Dataset.model_fields}
+
+
+def group_numbers(value: Any) -> list[int] | None:
+    """Return the numbers that ``leave_out`` names, in order, each once; None if it is null. Raises ConfigError."""
+    if value is None:
+        return value
+    numbers = value if isinstance(value, list) else [value]
+    if not numbers or not all(type(number) is int for number in numbers):
+        raise ConfigError(f"expected the number of a group, as 3, or a list of several, as [0,3], got {value!r}")
+    return sorted(set(numbers))
+
+
+def trained_on_test_part(dataset: Dataset, former: Mapping[str, Any]) -> str:
+    """Return why weights know samples of a data set's test part; empty if they do not.
+
+    They do if they were trained on the same data set, of which ``former`` is the node, without leaving out all groups
+    that are the test part now.
+    """
+    same = former.get("_target_") == dataset.target and former.get("path") == getattr(dataset, "path", None)
+    left_out, now = group_numbers(former.get("leave_out")), dataset.leave_out
+    if not same or left_out == now or (left_out is not None and now is not None and set(now) <= set(left_out)):
+        return ""
+    typed, before = ("null" if each is None else str(each).replace(" ", "") for each in (now, left_out))
+    return (
+        f"dataset.leave_out={typed} tests on samples that the weights were trained on, with dataset.leave_out={before}"
+    )
 
 
 class Digits(Dataset):

@@ -7,6 +7,7 @@ the configuration passes. To add a rule, write a function and put it into the ta
 from collections.abc import Callable
 
 from membrane.schema import Config, Trusted
+from membrane.schema.dataset import VALIDATION_SHARE
 from membrane.schema.neuron import MaskedPSN, Neuron
 from membrane.schema.optimizer import SGD, TRAINING_LOSS
 from membrane.schema.training import EarlyStop
@@ -27,6 +28,18 @@ def refuse_timesteps(config: Config) -> str | None:
     if config.framework.timesteps_in_data and not config.dataset.timesteps_in_data:
         way_out = f"use framework={framework.removesuffix('_tid')} or event data"
         return f"dataset {dataset} has no timesteps in its data, framework={framework} needs it: {way_out}"
+    return None
+
+
+def refuse_fold_without_validation(config: Config) -> str | None:
+    """Refuse a fold under a protocol in which nothing validates, and beside a share that validates."""
+    fold, validation = config.dataset.fold, config.dataset.validation
+    if fold is None:
+        return None
+    if config.protocol != "val_best":
+        return f"dataset.fold={fold} says what validates, protocol={config.protocol} has none: use protocol=val_best"
+    if validation != VALIDATION_SHARE:
+        return f"dataset.fold={fold} and dataset.validation={validation:g} both say what validates: leave one out"
     return None
 
 
@@ -219,6 +232,7 @@ def refuse_finish_of_debug_run(config: Config) -> str | None:
 
 RULES: tuple[Callable[[Config], str | None], ...] = (
     refuse_timesteps,
+    refuse_fold_without_validation,
     refuse_rank,
     refuse_dims,
     refuse_ann_twin,

@@ -42,7 +42,7 @@ from membrane.tracking.log import silence_libraries
 from membrane.tracking.loggers import own_logger
 from membrane.training import checkpoints
 from membrane.training.checkpointing import KeepBestAndLast
-from membrane.training.initial import start_from
+from membrane.training.initial import require_unseen_test_part, start_from
 from membrane.training.own_code import refuse_unused_code
 from membrane.training.schedules import build_schedule
 
@@ -66,6 +66,7 @@ def rehearse(config: Config) -> None:
     """Build and drop what a run needs except its data. Raises ConfigError if something cannot be built."""
     learner = build_learner(config)
     if config.init is not None:
+        require_unseen_test_part(config.init, config.dataset)
         start_from(config.init, learner.model)
     build_data(config, learner)
     rehearse_own_code(config, learner)
@@ -224,6 +225,8 @@ def build_data(config: Config, learner: Learner, pieces: int = 1) -> DataModule:
         seed=config.seed,
         validation=dataset.validation,
         split_seed=dataset.split_seed,
+        fold=dataset.fold_number,
+        leave_out=dataset.leave_out,
         before=(lambda batch, *where: pipeline.run(batch, "before", *where)) if before else None,
         overfit=config.debug.overfit if config.debug else None,
         workers=config.trainer.workers,

@@ -11,6 +11,7 @@ from membrane.files.digest import sha256
 from membrane.neurons import neuron_layers
 from membrane.runs.folder import checkpoint_of
 from membrane.schema import Extend, Init
+from membrane.schema.dataset import Dataset, trained_on_test_part
 from membrane.training import checkpoints
 
 PREFIX = "model."
@@ -42,6 +43,14 @@ def start_from(init: Init, model: nn.Module) -> str:
     }
     rest = "".join(f"; {fate}: {', '.join(keys)}" for fate, keys in others.items() if keys)
     return f"{len(loaded)} tensors from {file}{rest}"
+
+
+def require_unseen_test_part(init: Init, dataset: Dataset) -> None:
+    """Raise ConfigError if the run whose weights ``init`` names was trained on samples that are tested here."""
+    saved = checkpoints.read_checkpoint(checkpoint_of(init.path))["membrane"].get("config")
+    former = saved.get("dataset") if isinstance(saved, dict) else None
+    if isinstance(former, dict) and (line := trained_on_test_part(dataset, former)):
+        raise ConfigError(f"init: {line}: take a run that left out the same")
 
 
 def model_weights(file: Path) -> dict[str, Tensor]:
