@@ -217,7 +217,7 @@ def test_a_sweep_ends_with_its_counts_and_a_run_does_not(
 
     monkeypatch.setattr(command, "hand_to_hydra", hand)
     statistics: list[int] = []
-    monkeypatch.setattr(command, "log_seed_statistics", lambda runnable: statistics.append(len(runnable)))
+    monkeypatch.setattr(command, "log_spread", lambda runnable: statistics.append(len(runnable)))
     with caplog.at_level(logging.INFO):
         assert train(["seed=3"]) == 0
         assert not caplog.messages

@@ -25,7 +25,7 @@ from membrane.schema import Config
 from membrane.schema.secrets import masked_override
 from membrane.sweep.folder import create_sweep_folder
 from membrane.sweep.jobs import Job, jobs_of
-from membrane.sweep.seeds import log_seed_statistics
+from membrane.sweep.spread import log_spread
 from membrane.sweep.task import Task, rehearsed
 from membrane.tracking.log import log_to_terminal
 
@@ -71,7 +71,7 @@ def launch(arguments: Sequence[str], stop: Stop) -> int:
     hand_to_hydra(composer, overrides, sweep, task)
     if sweep:
         task.tally.log_counts()
-        log_seed_statistics(runnable)
+        log_spread(runnable)
     return task.tally.exit_code()
 
 
