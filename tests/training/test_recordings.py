@@ -69,12 +69,18 @@ def test_a_run_measures_recordings_and_can_be_selected_by_them(small: Run, monke
     assert again["metrics"]["test/acc_recording"] == result["metrics"]["test/acc_recording"]
 
 
-@pytest.mark.parametrize("path", ["trainer", "callbacks.early_stop"])
+@pytest.mark.parametrize(
+    ("path", "words"),
+    [
+        ("trainer", []),
+        ("callbacks.early_stop", ["callbacks=[early_stop]", "callbacks.early_stop.mode=max"]),
+        ("scheduler", ["scheduler=plateau"]),
+    ],
+)
 def test_where_recordings_are_single_samples_they_cannot_be_watched(
-    path: str, small: Run, capsys: pytest.CaptureFixture[str]
+    path: str, words: list[str], small: Run, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    stop = ["callbacks=[early_stop]", f"{path}.mode=max"] if path != "trainer" else []
-    assert small(*stop, f"{path}.monitor=val/acc_recording") == 1
+    assert small(*words, f"{path}.monitor=val/acc_recording") == 1
     assert (
         f"failed: {path}.monitor=val/acc_recording is not measured: no recording of the validation part gives several "
         f"samples, all with one label; use {path}.monitor=val/acc" in capsys.readouterr().out

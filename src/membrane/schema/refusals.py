@@ -181,12 +181,7 @@ def refuse_loss(config: Config) -> str | None:
 def refuse_monitor(config: Config) -> str | None:
     """Refuse to watch a metric that is not measured in the data set's task."""
     task = config.dataset.task
-    monitors: dict[str, str | None] = {path: stop.monitor for path, stop in early_stops(config).items()}
-    if config.protocol == "val_best":
-        monitors["trainer"] = config.trainer.monitor
-    if config.scheduler.follows not in (None, TRAINING_LOSS):
-        monitors["scheduler"] = config.scheduler.follows
-    for path, metric in monitors.items():
+    for path, metric in monitors(config).items():
         if metric not in MONITORS[task]:
             measured = f"not measured in {task} (dataset {config.dataset.name})"
             return f"{path}.monitor={metric}: {measured}; use one of {', '.join(MONITORS[task])}"
@@ -280,6 +275,16 @@ def multi_step(framework: str) -> str:
 def or_unmasked(neuron: Neuron) -> str:
     """Return a masked PSN's further way out, empty for other neurons."""
     return ", or neuron.lambda_init=1" if isinstance(neuron, MaskedPSN) else ""
+
+
+def monitors(config: Config) -> dict[str, str | None]:
+    """Return the scores of validation that a run selects, stops or lowers its rate by, by path in the configuration."""
+    scores: dict[str, str | None] = {path: stop.monitor for path, stop in early_stops(config).items()}
+    if config.protocol == "val_best":
+        scores["trainer"] = config.trainer.monitor
+    if config.scheduler.follows not in (None, TRAINING_LOSS):
+        scores["scheduler"] = config.scheduler.follows
+    return scores
 
 
 def early_stops(config: Config) -> dict[str, EarlyStop]:

@@ -6,7 +6,7 @@ from membrane.errors import ConfigError
 from membrane.learner import Learner
 from membrane.metrics import Classification
 from membrane.schema import Config
-from membrane.schema.refusals import early_stops
+from membrane.schema.refusals import monitors
 
 
 def measure_recordings(learner: Learner, data: DataModule) -> None:
@@ -20,10 +20,7 @@ def measure_recordings(learner: Learner, data: DataModule) -> None:
 
 def refuse_unmeasured_monitor(config: Config, learner: Learner) -> None:
     """Raise ConfigError if the accuracy of recordings shall be watched, but is not measured of these data."""
-    monitors: dict[str, str | None] = {path: stop.monitor for path, stop in early_stops(config).items()}
-    if config.protocol == "val_best":
-        monitors["trainer"] = config.trainer.monitor
-    for path, monitor in monitors.items():
+    for path, monitor in monitors(config).items():
         if monitor == "val/acc_recording" and "acc_recording" not in learner.validation_metrics.names:
             why = "no recording of the validation part gives several samples, all with one label"
             raise ConfigError(f"{path}.monitor={monitor} is not measured: {why}; use {path}.monitor=val/acc")
