@@ -8,7 +8,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from membrane.data.events.frames import Events
+from membrane.data.events.recording import Events
 from membrane.errors import ConfigError
 from membrane.randomness import derive
 

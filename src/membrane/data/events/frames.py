@@ -1,22 +1,14 @@
 """Events to a fixed number of frames."""
 
-from typing import Literal, NamedTuple, get_args
+from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
+from membrane.data.events.recording import Events as Events
 from membrane.errors import ConfigError
 
 Split = Literal["time", "number", "time_spikingjelly", "number_spikingjelly"]
-
-
-class Events(NamedTuple):
-    """One recording: t [n] in µs, x [n] (column), y [n] (row), p [n] (polarity: 0 OFF, 1 ON); any integer type."""
-
-    t: NDArray[np.integer]
-    x: NDArray[np.integer]
-    y: NDArray[np.integer]
-    p: NDArray[np.integer]
 
 
 def frames(events: Events, timesteps: int, height: int, width: int, split: Split) -> NDArray[np.int64]:
