@@ -13,3 +13,8 @@ def real_data(*names: str) -> Path:
         if not (root / name).exists():
             pytest.skip(f"needs real data: set MEMBRANE_DATA to a folder that holds {name} (no data in {root})")
     return root
+
+
+def real_file(name: str) -> Path:
+    """A file or folder of the data; without it the test is skipped."""
+    return real_data(name) / name

@@ -1,0 +1,1 @@
+"""Decoders of event files, one format a module."""
