@@ -108,7 +108,8 @@ def test_a_wrong_name_is_answered_in_one_line(capsys: pytest.CaptureFixture[str]
 
 def test_the_refusals_are_those_that_are_known(refused: dict[tuple[str, str, str], str]) -> None:
     # worked out from what the classes can do: GLIF and PSN have no single-step mode; the models that own time call
-    # their neurons in multi-step mode, where the other PSNs forget what came before; attention has no ANN twin
+    # their neurons in multi-step mode, where the other PSNs forget what came before, and SLTT and OTTT have none;
+    # attention has no ANN twin, and has heads where MPBN needs channels
     owners, attention = {"ms_resnet", "spikformer", "qkformer", "sdt"}, {"spikformer", "qkformer", "sdt"}
     single = [framework for framework in FRAMEWORKS if framework.startswith("single")]
     expected = {
@@ -118,7 +119,8 @@ def test_the_refusals_are_those_that_are_known(refused: dict[tuple[str, str, str
         for framework in FRAMEWORKS
         if (neuron.choice in ("glif", "psn") and framework in single)
         or (neuron.choice in ("masked_psn", "sliding_psn") and model.choice in owners and framework in single)
-        or (neuron.choice == "relu" and model.choice in attention)
+        or (neuron.choice in ("sltt_lif", "ottt_lif") and (model.choice in owners or framework not in single))
+        or (neuron.choice in ("relu", "mpbn_lif") and model.choice in attention)
     }
     assert set(refused) == expected
 

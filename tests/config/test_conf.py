@@ -88,9 +88,12 @@ def test_a_group_has_one_file_for_each_choice_of_the_schema() -> None:
 def test_every_choice_composes_and_is_what_its_file_is_called(turn: int) -> None:
     chosen = {group: names[turn % len(names)] for group, names in CHOICES.items() if group not in APART}
     [model] = [node_class for node_class in GROUPS["model"][1] if node_class.choice == chosen["model"]]
-    if chosen["neuron"] == "relu" and not model.ann_twin:
+    [neuron] = [node_class for node_class in GROUPS["neuron"][1] if node_class.choice == chosen["neuron"]]
+    if (neuron.by_channel or not neuron.spiking) and not model.ann_twin:
         chosen["neuron"] = "lif"
-    if chosen["neuron"] == "relu":
+    if neuron.steps == "online":
+        chosen |= {"framework": "singlestep", **({"model": "scnn"} if model.owns_time else {})}
+    if neuron.analog or not neuron.spiking:
         chosen = {group: name for group, name in chosen.items() if name not in NEEDS_NEURONS.get(group, ())}
     chosen |= {"regularizer": "none"} if chosen["trainer"] == "gpu" else {}  # it listens to what is compiled there
     spikes = chosen.get("readout") == "first_spike"
@@ -104,7 +107,7 @@ def test_every_choice_composes_and_is_what_its_file_is_called(turn: int) -> None
             assert not getattr(config, group)
         elif group in MANY:
             assert [entry.name_of_choice for entry in getattr(config, group).values()] == [name]
-        elif not (group == "surrogate" and chosen["neuron"] == "relu"):
+        elif group != "surrogate" or neuron.takes_surrogate:
             assert getattr(config, group).name_of_choice == name
 
 

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from membrane.cli.compatibility import FRAMEWORKS, refused_combinations, stated_settings
 from membrane.config.check import check, resolved
-from membrane.framework import MultiStep
+from membrane.framework import MultiStep, SingleStep
 from membrane.neurons import is_neuron, neuron_layers
 from membrane.randomness import generator, scoped
 from membrane.schema import GROUPS
@@ -64,7 +64,7 @@ def learner(bases: dict[str, dict[str, Any]], framework: str, model: str, neuron
     return build_learner(check({**copy.deepcopy(bases[framework]), **nodes})).double().eval()
 
 
-def enliven(model: nn.Module, x: Tensor) -> None:
+def enliven(model: nn.Module, framework: Callable[..., Any], x: Tensor) -> None:
     """Scale the weights so that every layer puts out something of its neurons' size, in one warm-up forward."""
 
     def scale(module: nn.Module, _inputs: object, output: Tensor) -> Tensor:
@@ -81,7 +81,7 @@ def enliven(model: nn.Module, x: Tensor) -> None:
     kinds = (nn.Conv1d, nn.Conv2d, nn.Linear)
     handles = [module.register_forward_hook(scale) for module in model.modules() if isinstance(module, kinds)]
     with torch.no_grad():
-        MultiStep(T)(model, x)
+        framework(model, x)
     for handle in handles:
         handle.remove()
 
@@ -96,7 +96,8 @@ def test_an_allowed_pair_is_one_function_under_all_its_frameworks(
     model: str, neuron: str, bases: dict[str, dict[str, Any]], refused: Refused
 ) -> None:
     taken = allowed(model, neuron, refused)
-    assert {"multistep", "multistep_tid"} <= set(taken) or not taken
+    assert {"multistep", "multistep_tid"} <= set(taken) or taken in ([], ["singlestep", "singlestep_tid"])
+    warm_up = MultiStep(T) if "multistep" in taken else SingleStep(T)
     for kind in ("", "_tid"):
         both = [framework for framework in (f"multistep{kind}", f"singlestep{kind}") if framework in taken]
         if not both:
@@ -104,7 +105,7 @@ def test_an_allowed_pair_is_one_function_under_all_its_frameworks(
         reference = learner(bases, both[0], model, neuron)
         shape = bases[both[0]]["dataset"]["shape"]
         with scoped(0, "model"):
-            enliven(reference.model, data(shape))
+            enliven(reference.model, warm_up, data(shape))
             x = data([T, *shape] if kind else shape)
             with torch.no_grad():
                 expected = reference.framework(reference.model, x)
@@ -125,7 +126,8 @@ def test_a_pair_shares_topology_and_initial_weights_with_its_ann_twin(
     if not allowed(model, neuron, refused) or not allowed(model, "relu", refused):
         assert refused
         return
-    snn, ann = (learner(bases, "multistep", model, kind).model for kind in (neuron, "relu"))
+    framework = "multistep" if "multistep" in allowed(model, neuron, refused) else "singlestep"
+    snn, ann = (learner(bases, framework, model, kind).model for kind in (neuron, "relu"))
     own = tuple(f"{name}." for name, module in snn.named_modules() if is_neuron(module))
     shared = {name: value for name, value in snn.state_dict().items() if not name.startswith(own)}
     assert list(shared) == list(ann.state_dict())

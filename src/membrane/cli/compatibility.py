@@ -13,6 +13,11 @@ from membrane.schema import GROUPS, Node
 FRAMEWORKS = ("singlestep", "multistep", "singlestep_tid", "multistep_tid")
 Combination = tuple[str, str, str]
 """Model, neuron and framework."""
+SHORT: dict[tuple[str, ...], str] = {
+    ("multistep", "multistep_tid"): "multi",
+    ("singlestep", "singlestep_tid"): "single",
+}
+"""Frameworks that take a pair → their name in a cell of the table."""
 
 
 def named_nodes(group: str) -> list[type[Node]]:
@@ -63,7 +68,7 @@ def without_names(line: str, combination: Combination) -> str:
     model, neuron, framework = combination
     line = line.replace(f"framework={framework}", "framework=F").replace(f"neuron={neuron}", "neuron=K")
     line = line.replace(f"model {model}", "model M").replace(f"neuron {neuron}", "neuron K")
-    return line.replace("use framework=multistep_tid", "use framework=multistep")
+    return line.replace("step_tid", "step")
 
 
 def compatibility_cell(refused: list[str | None], reasons: list[str]) -> str:
@@ -74,5 +79,5 @@ def compatibility_cell(refused: list[str | None], reasons: list[str]) -> str:
     numbers = " ".join(str(reasons.index(reason) + 1) for reason in dict.fromkeys(refused) if reason is not None)
     if not numbers:
         return "✓"
-    taken = [framework for framework, reason in zip(FRAMEWORKS, refused, strict=True) if reason is None]
-    return f"{'multi' if taken == ['multistep', 'multistep_tid'] else ', '.join(taken) or '–'} ({numbers})"
+    taken = tuple(framework for framework, reason in zip(FRAMEWORKS, refused, strict=True) if reason is None)
+    return f"{SHORT.get(taken) or ', '.join(taken) or '–'} ({numbers})"

@@ -167,5 +167,6 @@ def models_page() -> str:
             lines += ["", f"Others of SpikingJelly's, by their names, as `{group}._target_=…`: {', '.join(further)}."]
     lines += ["", "## What fits what", ""]
     lines += ["Models × neurons with their default settings: ✓ runs under all four frameworks, *multi* under"]
-    lines += ["multistep and multistep_tid, – under none.", "", compatibility_table()]
+    lines += ["multistep and multistep_tid, *single* under singlestep and singlestep_tid, – under none."]
+    lines += ["", compatibility_table()]
     return "\n".join(lines)

@@ -12,6 +12,7 @@ from membrane.schema.dataset import DATASETS, Dataset
 from membrane.schema.duration import duration_seconds
 from membrane.schema.model import MODELS, Model
 from membrane.schema.neuron import NEURONS, Neuron
+from membrane.schema.neuron_variants import VARIANTS
 from membrane.schema.node import LATER, UNSHAPING, Count, Node, Settings, Trusted
 from membrane.schema.optimizer import OPTIMIZERS, SCHEDULERS, Optimizer, Scheduler
 from membrane.schema.surrogate import SURROGATES, Surrogate
@@ -37,7 +38,7 @@ __all__ = ["GROUPS", "MANY", "Config", "Debug", "Node", "Paths", "Settings", "Tr
 GROUPS: dict[str, tuple[type[Node], tuple[type[Node], ...]]] = {
     "dataset": (Dataset, DATASETS),
     "model": (Model, (*MODELS, *ZOO)),
-    "neuron": (Neuron, NEURONS),
+    "neuron": (Neuron, (*NEURONS, *VARIANTS)),
     "surrogate": (Surrogate, SURROGATES),
     "augmentation": (Augmentation, AUGMENTATIONS),
     "readout": (Readout, READOUTS),

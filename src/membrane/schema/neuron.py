@@ -7,21 +7,30 @@ from pydantic import Field, PositiveInt, model_validator
 
 from membrane.schema.node import LATER, Fraction, Node, Positive, Trusted
 
-Steps = Literal["one by one", "together", "either"]
+Steps = Literal["one by one", "together", "either", "online"]
 
 
 class Neuron(Node):
     """A neuron, or an activation in its place; only spiking ones take a surrogate gradient.
 
     ``steps`` says how a neuron goes through time: ``one by one``, its state carried from step to step; ``together``, in
-    multi-step mode alone; ``either``, from a queue of inputs one by one or from the whole sequence, but not mixed.
-    ``published_with`` is the surrogate of a neuron's paper, choice and settings, if the default is another.
+    multi-step mode alone; ``either``, from a queue of inputs one by one or from the whole sequence, but not mixed;
+    ``online``, in single-step mode alone, as no gradient flows from step to step. ``analog``: its outputs are real
+    numbers. ``by_channel``: it has parameters for each channel, the second axis of [N,C,…]. ``published_with`` is the
+    surrogate of a neuron's paper, choice and settings, if the default is another.
     """
 
     spiking: ClassVar[bool] = True
     takes_surrogate: ClassVar[bool] = True
     steps: ClassVar[Steps] = "one by one"
+    analog: ClassVar[bool] = False
+    by_channel: ClassVar[bool] = False
     published_with: ClassVar[tuple[str, Mapping[str, float]] | None] = None
+
+    @property
+    def hooks_weights(self) -> bool:
+        """Return whether the layers of weights behind it compute something else, by hooks."""
+        return False
 
 
 class SpikingNeuron(Neuron):

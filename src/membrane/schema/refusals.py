@@ -9,6 +9,7 @@ from collections.abc import Callable
 from membrane.schema import Config, Trusted
 from membrane.schema.dataset import VALIDATION_SHARE
 from membrane.schema.neuron import MaskedPSN, Neuron
+from membrane.schema.neuron_refusals import NEURON_RULES
 from membrane.schema.optimizer import SGD, TRAINING_LOSS
 from membrane.schema.training import EarlyStop
 from membrane.scores import MONITORS, score_of
@@ -80,7 +81,7 @@ def refuse_reset(config: Config) -> str | None:
 
 def refuse_no_surrogate(config: Config) -> str | None:
     """Refuse a spiking neuron without a surrogate gradient."""
-    if config.surrogate is None and config.neuron.spiking and config.neuron.choice:
+    if config.surrogate is None and config.neuron.takes_surrogate and config.neuron.choice:
         return "surrogate: a spiking neuron needs one, such as surrogate=atan"
     return None
 
@@ -237,6 +238,7 @@ RULES: tuple[Callable[[Config], str | None], ...] = (
     refuse_single_step_of_whole_sequence,
     refuse_recurrence_of_whole_sequence,
     refuse_recurrence_of_ann_twin,
+    *NEURON_RULES,
     refuse_readout_of_ann_twin,
     refuse_regularizer_of_ann_twin,
     refuse_readout_of_real_numbers,

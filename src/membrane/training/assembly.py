@@ -17,6 +17,7 @@ from lightning.pytorch.callbacks import Checkpoint
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from membrane.analysis.listening import observing
 from membrane.augment.pipeline import Pipeline
 from membrane.config.admission import admitted_class
 from membrane.config.build import build, build_callable, build_instance
@@ -32,6 +33,7 @@ from membrane.losses import OfPrediction, takes_prediction
 from membrane.metrics import BY_TASK
 from membrane.models.norms import set_momentum
 from membrane.neurons import NeuronFactory, accepted_parameters
+from membrane.neurons.first_forward import complete_neurons, needs_first_forward
 from membrane.randomness import scoped
 from membrane.readout import Readout
 from membrane.runs.folder import RunFolder
@@ -156,6 +158,9 @@ def build_model(config: Config) -> nn.Module:
         if config.model.choice and config.model.bn_momentum != TORCHS_MOMENTUM:
             set_momentum(model, config.model.bn_momentum)
         refuse_unused_code(model, build_framework(config), example_input(config))
+    if needs_first_forward(model):
+        with observing(model):
+            complete_neurons(model, partial(build_framework(config), model, example_input(config)))
     if config.trainer.fused:
         fuse(model)
     if config.trainer.stem_once:
