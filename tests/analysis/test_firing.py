@@ -182,3 +182,4 @@ def test_odd_layers_are_told_with_what_helps() -> None:
     ]
     assert "lower v_threshold" in lines[0]
     assert "raise v_threshold" in lines[2]
+    assert odd_layers({"real": 1.0, "dead": 0.0}, analog=["real", "dead"]) == [lines[0]]

@@ -13,6 +13,7 @@ from membrane.models.norms import NORMS, TemporalEffectiveBatchNorm, make_norm, 
 from membrane.models.scnn import SCNN
 from membrane.models.smlp import SMLP
 from membrane.neurons import is_neuron
+from membrane.neurons.normalised_lif import MPBNLIF
 from membrane.randomness import generator, scoped
 
 N, T, F = 6, 3, 8  # whole models are warmed up on 6 timesteps
@@ -141,6 +142,10 @@ def test_which_norms_mix_timesteps(kind: str, mixes: bool, build_lively: Build, 
     x = torch.randn(N, T, *shapes[2], generator=generator(0, "data"), dtype=torch.float64)
     difference = (SingleStepTID(T)(model, x) - MultiStepTID(T)(model, x)).abs().max()
     assert mixes_timesteps(model) == mixes == bool(difference > 1e-6)
+
+
+def test_a_norm_inside_a_neuron_mixes_no_timesteps() -> None:
+    assert not mixes_timesteps(nn.Sequential(MPBNLIF()))
 
 
 @pytest.mark.product

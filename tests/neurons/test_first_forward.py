@@ -34,6 +34,14 @@ def test_the_stem_is_not_behind_a_neuron() -> None:
     assert not needs_first_forward(model)
 
 
+def test_the_norm_of_a_neuron_is_complete_when_the_model_is_built() -> None:
+    model = build_learner(configured("model=smlp", "neuron=mpbn_lif", "model.bn_momentum=0.25")).model
+    norm = model.get_submodule("neuron1.norm")
+    assert (norm.num_features, norm.momentum, int(norm.num_batches_tracked)) == (128, 0.25, 0)
+    assert all(module.training for module in model.modules())
+    assert model.get_submodule("neuron1").v == 0.0
+
+
 def fit(learner: Any, x: torch.Tensor, y: torch.Tensor, steps: int) -> list[float]:
     """The losses of some steps of Adam on one batch."""
     optimizer, losses = torch.optim.Adam(learner.parameters(), lr=0.01), []

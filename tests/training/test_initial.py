@@ -12,6 +12,7 @@ from torch import nn
 import membrane as package
 from membrane.errors import ConfigError
 from membrane.files.digest import sha256
+from membrane.neurons.normalised_lif import MPBNLIF
 from membrane.runs.fingerprint import fingerprint
 from membrane.schema import Extend, Init
 from membrane.training import checkpoints
@@ -65,6 +66,15 @@ def test_a_neurons_own_parameter_is_taken_where_both_have_it_and_left_where_this
     path = saved(tmp_path / "a.ckpt", **FITTING, neuron1__w=torch.tensor(0.75), neuron1__k=torch.tensor(2.0))
     start_from(init(path), tiny)
     assert tiny.get_parameter("neuron1.w").item() == 0.75
+
+
+def test_the_norm_of_a_neuron_is_its_own_parameter(tiny: nn.Module, tmp_path: Path) -> None:
+    path = saved(tmp_path / "a.ckpt", **FITTING, neuron1__norm__weight=torch.ones(3))
+    assert start_from(init(path), tiny).endswith("; left: neuron1.norm.weight")
+    tiny.neuron1 = MPBNLIF()
+    tiny(torch.zeros(2, 2))
+    start_from(init(saved(tmp_path / "b.ckpt", **FITTING)), tiny)
+    assert tiny.get_parameter("head.bias").tolist() == [8] * 4
 
 
 def test_a_skipped_module_begins_anew_whatever_its_shape(tiny: nn.Module, tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ The mean output is a second number: it differs from the rate if outputs are 0, 1
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import ExitStack
 from typing import Self
 
@@ -91,13 +91,16 @@ def record_spikes(model: nn.Module, framework: Framework, x: Tensor) -> dict[str
     return {name: torch.cat(outputs).float().cpu() for name, outputs in recorded.items()}
 
 
-def odd_layers(rates: Mapping[str, float]) -> list[str]:
-    """Return a line for each layer that is silent (< 0.1 %) or saturated (> 99 %), with a remedy."""
+def odd_layers(rates: Mapping[str, float], analog: Collection[str] = ()) -> list[str]:
+    """Return a line for each layer that is silent (< 0.1 %) or saturated (> 99 %), with a remedy.
+
+    An ``analog`` layer is never saturated: no real number that it puts out need be 0.
+    """
     lines = []
     for layer, rate in rates.items():
         shown = f"({100 * rate:.2f} % of outputs non-zero)"
         if rate < SILENT:
             lines.append(f"{layer} is silent {shown}: lower v_threshold or raise its input (gain, learning rate)")
-        elif rate > SATURATED:
+        elif rate > SATURATED and layer not in analog:
             lines.append(f"{layer} is saturated {shown}: raise v_threshold or lower its input (gain, learning rate)")
     return lines

@@ -16,6 +16,7 @@ from spikingjelly.activation_based import base, layer
 from torch import Tensor, nn
 
 from membrane.errors import ConfigError
+from membrane.neurons import is_neuron
 
 NORMS = ("batch", "none", "group", "tdbn", "tebn", "bntt")
 # by the number of dimensions; features alone, [N,F], are normalised like one position
@@ -86,8 +87,8 @@ class TemporalEffectiveBatchNorm(base.MemoryModule):  # type: ignore[misc]  # Sp
 def set_momentum(model: nn.Module, momentum: float) -> None:
     """Let every batch norm update its running statistics r with a batch's s as (1 − momentum)·r + momentum·s.
 
-    Single-step training updates at each timestep, multi-step training once a batch, except with ``bntt``, whose norms
-    see one timestep each. Raises ConfigError if the model has no batch norm.
+    Single-step training updates at each timestep, multi-step training once a batch, except for norms that
+    see one timestep each: ``bntt``'s and those inside neurons. Raises ConfigError if the model has no batch norm.
     """
     norms = [module for module in model.modules() if isinstance(module, BATCH_NORMS)]
     if not norms:
@@ -102,5 +103,6 @@ def mixes_timesteps(model: nn.Module) -> bool:
     Such a model is another function there than in single-step training; in eval mode both are the same.
     """
     through_time = tuple(set(THROUGH_TIME))
-    per_timestep = {norm for module in model.modules() if isinstance(module, through_time) for norm in module.modules()}
+    by_step = (module for module in model.modules() if isinstance(module, through_time) or is_neuron(module))
+    per_timestep = {norm for module in by_step for norm in module.modules()}
     return any(isinstance(module, BATCH_NORMS) and module not in per_timestep for module in model.modules())

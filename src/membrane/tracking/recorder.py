@@ -14,6 +14,7 @@ from membrane.analysis.firing import FiringRates, odd_layers
 from membrane.data.feed.batch import Batch
 from membrane.learner import EVALUATION, Learner
 from membrane.models.norms import mixes_timesteps
+from membrane.neurons import neuron_layers
 from membrane.runs.table import MetricsTable
 from membrane.tracking.loggers import Tracker
 
@@ -151,7 +152,8 @@ class Recorder(L.Callback):
         values |= {f"mean/{layer}": mean for layer, mean in self.firing.means().items()}
         self.write(trainer, values)
         reason = self.reason_for_odd_rates(trainer.global_step, pl_module)
-        for line in odd_layers(rates):
+        analog = [name for name, layer in neuron_layers(pl_module.model).items() if getattr(layer, "analog", False)]
+        for line in odd_layers(rates, analog):
             warning = f"{line.partition(':')[0]}: {reason}" if reason else line
             log.warning("epoch %d: %s", trainer.current_epoch, warning)
 

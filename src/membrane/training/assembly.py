@@ -155,12 +155,12 @@ def build_model(config: Config) -> nn.Module:
             timesteps=config.timesteps,
             neuron=build_neuron_factory(config),
         )
-        if config.model.choice and config.model.bn_momentum != TORCHS_MOMENTUM:
-            set_momentum(model, config.model.bn_momentum)
         refuse_unused_code(model, build_framework(config), example_input(config))
     if needs_first_forward(model):
         with observing(model):
             complete_neurons(model, partial(build_framework(config), model, example_input(config)))
+    if config.model.choice and config.model.bn_momentum != TORCHS_MOMENTUM:
+        set_momentum(model, config.model.bn_momentum)
     if config.trainer.fused:
         fuse(model)
     if config.trainer.stem_once:
