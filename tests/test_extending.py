@@ -297,12 +297,13 @@ def test_a_schedule_by_step_falls_behind_its_warm_up_to_the_last_step() -> None:
 
 
 @pytest.mark.usefixtures("page")
-def test_a_schedule_that_follows_a_metric_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_schedule_that_follows_a_metric_names_it(capsys: pytest.CaptureFixture[str]) -> None:
     base = "from torch.optim.lr_scheduler import ReduceLROnPlateau\n\n\n"
     Path("my_scheduler.py").write_text(f"{base}class Linear(ReduceLROnPlateau):\n    pass\n")
     assert train("my_scheduler", "~scheduler.end") == 2
-    line = "my_scheduler.Linear: a schedule that follows a metric, as ReduceLROnPlateau, is not possible"
+    line = "my_scheduler.Linear follows a metric: say which, as scheduler.monitor=val/loss"
     assert capsys.readouterr().err == f"membrane: {line}\n"
+    assert train("my_scheduler", "~scheduler.end", "+scheduler.monitor=val/loss", "epochs=1") == 0
 
 
 # module → the line at which a run's call to the class fails
