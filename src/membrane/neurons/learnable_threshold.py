@@ -16,6 +16,7 @@ class IFSRL(neuron.BaseNode):  # type: ignore[misc]  # SpikingJelly has no types
     is 4.
     """
 
+    learned_thresholds = ("v_threshold",)
     v_threshold: nn.Parameter
 
     def __init__(
