@@ -38,7 +38,7 @@ def learner(model: nn.Module | None = None) -> Learner:
         augmentation=Pipeline({}, classes=2, timesteps_in_data=False, seed=0),
         metrics=partial(Classification, 2),
         seed=0,
-        optimize=partial(torch.optim.SGD, lr=0.0),
+        optimize=lambda module: torch.optim.SGD(module.parameters(), lr=0.0),
         schedule=lambda optimizer, steps, epochs: {"scheduler": torch.optim.lr_scheduler.ConstantLR(optimizer)},
     )
 

@@ -2,7 +2,7 @@
 
 import math
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from contextlib import nullcontext
 from inspect import signature
 from typing import Any
@@ -41,7 +41,7 @@ class Learner(L.LightningModule):
         metrics: builds an accumulator of metrics; called once for validation and once for the test.
         seed: the run's seed. Dropout draws from the stream (seed, ``model``, epoch, step).
         regularizer: penalty added to the training loss, and so to `train/loss`, but not in evaluation. None: none.
-        optimize: parameters → optimiser.
+        optimize: module → optimiser of its parameters.
         schedule: (optimizer, steps, epochs) → Lightning's description of a schedule over the whole training.
         validation: prefix of the metrics after every epoch: ``val``, or ``oracle`` if they are the test set's.
         collect_outputs: what a test keeps of each sample: ``readout`` its prediction [K], ``all`` the outputs [T,K]
@@ -66,7 +66,7 @@ class Learner(L.LightningModule):
         metrics: Callable[[], Measures],
         seed: int,
         regularizer: Regularizer | None = None,
-        optimize: Callable[[Iterable[nn.Parameter]], Optimizer],
+        optimize: Callable[[nn.Module], Optimizer],
         schedule: Callable[[Optimizer, int, int], dict[str, Any]],
         validation: str = "val",
         collect_outputs: str = "readout",
@@ -207,7 +207,7 @@ class Learner(L.LightningModule):
 
     def configure_optimizers(self) -> Any:
         """Return the optimiser, and its schedule over the whole training, in Lightning's terms."""
-        optimizer = self.optimize(self.parameters())
+        optimizer = self.optimize(self)
         steps, epochs = int(self.trainer.estimated_stepping_batches), int(self.trainer.max_epochs or 1)
         return {"optimizer": optimizer, "lr_scheduler": self.schedule(optimizer, steps, epochs)}
 

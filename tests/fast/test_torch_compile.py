@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from membrane.errors import ConfigError
 from membrane.fast.torch_compile import compile_training
 from membrane.framework import MultiStep, SingleStep
-from membrane.training import assembly
+from membrane.training import assembly, optimizers
 
 DIGITS = (1, 8, 8)
 FRAMEWORKS: dict[str, Any] = {"singlestep": SingleStep, "multistep": MultiStep}
@@ -181,18 +181,26 @@ class OnGPU:
     is_cuda = True
 
 
+class Holding(nn.Module):
+    """A module with these parameters."""
+
+    def __init__(self, *parameters: Any) -> None:
+        super().__init__()
+        self.parameters = lambda recurse=True: iter(parameters)  # type: ignore[method-assign]
+
+
 @pytest.mark.parametrize(("choice", "kernels"), [("adamw", {"fused": True}), ("sgd", {"fused": True}), ("rmsprop", {})])
 def test_optimisers_are_fused_on_a_gpu_where_torch_has_them_so(
     choice: str, kernels: dict[str, bool], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     config, clipped = (configured(f"optimizer={choice}", *more) for more in ([], ["trainer.clip_norm=1"]))
-    on_cpu = assembly.build_optimizer(config, [nn.Parameter(torch.zeros(1))])
+    on_cpu = optimizers.build_optimizer(config, nn.Linear(1, 1))
     assert not on_cpu.defaults.get("fused")
     handed: list[dict[str, Any]] = []
-    monkeypatch.setattr(assembly, "build_instance", lambda base, node, trust, params, **more: handed.append(more))
-    assembly.build_optimizer(config, [OnGPU(), OnGPU()])  # type: ignore[list-item]
-    assembly.build_optimizer(config, [OnGPU(), nn.Parameter(torch.zeros(1))])  # type: ignore[list-item]
-    assembly.build_optimizer(clipped, [OnGPU()])  # type: ignore[list-item]
+    monkeypatch.setattr(optimizers, "build_instance", lambda base, node, trust, params, **more: handed.append(more))
+    optimizers.build_optimizer(config, Holding(OnGPU(), OnGPU()))
+    optimizers.build_optimizer(config, Holding(OnGPU(), nn.Parameter(torch.zeros(1))))
+    optimizers.build_optimizer(clipped, Holding(OnGPU()))
     assert handed == [kernels, {}, {}]
 
 

@@ -67,7 +67,7 @@ def learner(model: nn.Module | None = None, validation: str = "val") -> Learner:
         augmentation=Pipeline({}, classes=2, timesteps_in_data=False, seed=0),
         metrics=partial(Classification, 2),
         seed=0,
-        optimize=partial(torch.optim.SGD, lr=0.5),
+        optimize=lambda module: torch.optim.SGD(module.parameters(), lr=0.5),
         schedule=lambda optimizer, steps, epochs: {},
         validation=validation,
     )

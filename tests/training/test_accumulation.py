@@ -119,7 +119,7 @@ def fit(data: Drawn, batch_size: int, accumulate: int, pieces: int, **changes: A
         augmentation=Pipeline({}, classes=3, timesteps_in_data=False, seed=0),
         metrics=partial(Classification, 3),
         seed=0,
-        optimize=partial(torch.optim.SGD, lr=0.1),
+        optimize=lambda module: torch.optim.SGD(module.parameters(), lr=0.1),
         schedule=lambda optimizer, steps, epochs: {"scheduler": torch.optim.lr_scheduler.ConstantLR(optimizer)},
     )
     module = DataModule(

@@ -34,7 +34,12 @@ def expected_rates(values: list[float], warmup: int, improves: Callable[[float, 
     [
         ("val/loss", (), lambda value, best: value < 0.7 * best, 0),
         ("val/acc", (RISE, "callbacks=ema"), lambda value, best: value > 1.3 * best, 1),
-        ("train/loss", ("protocol=last", "trainer.accumulate=2"), lambda value, best: value < 0.7 * best, 0),
+        (
+            "train/loss",
+            ("protocol=last", "trainer.accumulate=2", "neuron=plif", "optimizer.lr_tau=1"),
+            lambda value, best: value < 0.7 * best,
+            0,
+        ),
     ],
 )
 def test_the_rate_follows_what_metrics_csv_shows(

@@ -54,6 +54,9 @@ PLATEAU = (
     "scheduler.warmup=1",
     "scheduler.patience=0",
     "scheduler.threshold=0.9",
+    "neuron=plif",
+    "optimizer.lr_tau=0.1",
+    "optimizer.weight_decay_on=weights",
 )
 
 

@@ -35,7 +35,7 @@ class InTurns(L.Callback):
 
     def __init__(self, bare: Learner) -> None:
         self.bare = bare.train()
-        self.optimizer = bare.optimize(bare.parameters())
+        self.optimizer = bare.optimize(bare)
         self.seconds: dict[str, list[float]] = {"bare loop": [], "the run's trainer": []}
 
     def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:

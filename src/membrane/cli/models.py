@@ -87,10 +87,17 @@ def choice_description(choice: Choice) -> str:
         *schema_description(settings_class),
     ]
     rows = [f"  {name:<24} {values:<50} {default}" for name, values, default in settings_rows(choice)]
-    lines += ["", *rows] if rows else []
+    lines += ["", *rows, *setting_notes(settings_class)] if rows else []
     if "# @package _global_" in choice.path.read_text(encoding="utf-8"):
         lines += ["", f"conf/{choice.group}/{choice.name}.yaml sets:", *settings_in_file(choice)]
     return "\n".join(lines)
+
+
+def setting_notes(settings_class: type[Settings] | None) -> list[str]:
+    """Return a line for each setting that is described, after an empty line."""
+    fields = settings_class.model_fields if settings_class else {}
+    notes = [f"{name}: {field.description}" for name, field in fields.items() if field.description]
+    return ["", *notes] if notes else []
 
 
 def settings_in_file(choice: Choice) -> list[str]:

@@ -21,8 +21,6 @@ TORCHS_MOMENTUM = 0.1
 class Model(Node):
     """A network; ``dims`` (1 or 2) follows the data unless it is set.
 
-    ``bn_momentum`` is the share of each update in the running statistics of all its batch norms.
-
     ``ranks`` are the dimensions that its data may have, ``ann_twin`` says whether it makes sense without spikes,
     ``owns_time`` whether its layers run in step mode 'm' under every framework.
     """
@@ -32,7 +30,9 @@ class Model(Node):
     owns_time: ClassVar[bool] = False
 
     dims: Literal[1, 2] | None = None
-    bn_momentum: float = LATER(default=TORCHS_MOMENTUM, gt=0, le=1)
+    bn_momentum: float = LATER(
+        default=TORCHS_MOMENTUM, gt=0, le=1, description="share of a batch in the running statistics of batch norms"
+    )
 
     def parameters(self) -> dict[str, Any]:
         """Return the constructor's arguments; ``bn_momentum`` is one of a user's own model only."""

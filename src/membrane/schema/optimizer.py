@@ -4,9 +4,11 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 
 from pydantic import Field, PositiveInt, model_validator
 
-from membrane.schema.node import Count, Fraction, Node, NotNegative, Positive
+from membrane.schema.node import LATER, Count, Fraction, Node, NotNegative, Positive
 from membrane.scores import MONITORS, score_of
 
+DECAYED = "all, or weights: neither biases nor norms, nor anything that neurons learn"
+SCALED = "null is lr, 0 leaves them as they begin; schedules scale all rates alike"
 TRAINING_LOSS = "train/loss"
 """What a schedule can follow besides the scores of validation: the loss of the epoch's training samples."""
 if TYPE_CHECKING:  # a Literal of names from a table is for pydantic only
@@ -16,9 +18,25 @@ else:
 
 
 class Optimizer(Node):
-    """An optimiser of torch."""
+    """An optimiser of torch.
+
+    A schedule scales ``lr``, ``lr_tau`` and ``lr_threshold`` alike: what it makes of ``lr`` is the column `lr` of
+    metrics.csv. Which parameters are time constants and thresholds says `neurons.learned`.
+    """
 
     lr: Positive = 1e-3
+    weight_decay_on: Literal["all", "weights"] = LATER("all", description=DECAYED)
+    lr_tau: NotNegative | None = LATER(default=None, description=f"rate of time constants that neurons learn; {SCALED}")
+    lr_threshold: NotNegative | None = LATER(default=None, description=f"rate of learned thresholds; {SCALED}")
+
+    def parameters(self) -> dict[str, Any]:
+        """Return the optimiser's own arguments, without what divides parameters into groups."""
+        grouping = ("weight_decay_on", "lr_tau", "lr_threshold")
+        return {key: value for key, value in super().parameters().items() if key not in grouping}
+
+    def hashed_values(self) -> dict[str, Any]:
+        """Return ``weight_decay_on`` as its default where there is no weight decay."""
+        return {"weight_decay_on": "all"} if getattr(self, "weight_decay", None) == 0 else {}
 
 
 class SGD(Optimizer):

@@ -20,6 +20,7 @@ from membrane.runs.processor import processor_name
 from membrane.schema import Config, Trusted
 from membrane.schema.neuron import Neuron
 from membrane.schema.surrogate import Surrogate
+from membrane.training.optimizers import describe_groups, parameter_groups
 from membrane.training.run_length import length_warnings
 
 log = logging.getLogger(__name__)
@@ -99,6 +100,9 @@ def announce(folder: RunFolder, config: Config, data: DataModule, learner: Learn
         log.info("surrogate: %s", line)
     if isinstance(config.model, Trusted) and not has_neuron(config, learner.model):
         log.warning("neuron: the model has no %s, so neuron=… changes nothing", config.neuron.name_of_choice)
+    groups = parameter_groups(config.optimizer, learner)
+    if len(groups) > 1:
+        log.info("optimizer: %s", describe_groups(groups))
     log.info("augmentation: %s", learner.augmentation.describe())
     log.info("precision: %s%s", config.precision, ", channels last" if config.trainer.channels_last else "")
     if (

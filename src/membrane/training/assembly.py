@@ -2,10 +2,9 @@
 
 import logging
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
-from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,6 @@ from lightning.fabric.plugins.environments.slurm import SLURMEnvironment
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.callbacks import Checkpoint
 from torch import Tensor, nn
-from torch.optim import Optimizer
 
 from membrane.analysis.listening import observing
 from membrane.augment.pipeline import Pipeline
@@ -45,6 +43,7 @@ from membrane.tracking.loggers import own_logger
 from membrane.training import checkpoints
 from membrane.training.checkpointing import KeepBestAndLast
 from membrane.training.initial import require_unseen_test_part, start_from
+from membrane.training.optimizers import build_optimizer
 from membrane.training.own_code import refuse_unused_code
 from membrane.training.schedules import build_schedule
 
@@ -65,26 +64,20 @@ def set_arithmetic(config: Config) -> None:
 
 
 def rehearse(config: Config) -> None:
-    """Build and drop what a run needs except its data. Raises ConfigError if something cannot be built."""
+    """Build and drop what a run needs except its data. Raises ConfigError if something cannot be built.
+
+    The fit builds its own optimiser and schedule; a logger that is not the user's is built only there.
+    """
     learner = build_learner(config)
     if config.init is not None:
         require_unseen_test_part(config.init, config.dataset)
         start_from(config.init, learner.model)
     build_data(config, learner)
-    rehearse_own_code(config, learner)
-    with silence_libraries():
-        build_trainer(config, Path(), build_callbacks(config))
-
-
-def rehearse_own_code(config: Config, learner: Learner) -> None:
-    """Build and drop a user's own optimiser and schedule, which the fit builds; a logger is built only there.
-
-    Raises ConfigError if one cannot be built, or is of another kind.
-    """
-    if isinstance(config.optimizer, Trusted) or isinstance(config.scheduler, Trusted):
-        build_schedule(config, build_optimizer(config, learner.parameters()), 100 * config.epochs, config.epochs)
+    build_schedule(config, build_optimizer(config, learner), 100 * config.epochs, config.epochs)
     if isinstance(config.logger, Trusted):
         own_logger(config.logger, config.trust, Path())
+    with silence_libraries():
+        build_trainer(config, Path(), build_callbacks(config))
 
 
 def build_callbacks(config: Config) -> list[L.Callback]:
@@ -197,18 +190,6 @@ def build_neuron_factory(config: Config) -> NeuronFactory:
     surrogate = None if config.surrogate is None else partial(build_instance, nn.Module, config.surrogate, config.trust)
     neuron_class, node = admitted_class(config.neuron.target, config.trust), config.neuron
     return NeuronFactory(neuron_class, surrogate, node.parameters(), config.timesteps, config.seed, node.spiking)
-
-
-def build_optimizer(config: Config, parameters: Iterable[nn.Parameter]) -> Optimizer:
-    """Build the optimiser over the model's parameters, fused on a GPU if it is one of torch's that can be.
-
-    Not with clipping: Lightning takes a fused optimiser for one that unscales gradients by itself, and refuses.
-    """
-    params = list(parameters)
-    arguments = signature(admitted_class(config.optimizer.target, config.trust)).parameters
-    fusible = config.optimizer.choice and "fused" in arguments and config.trainer.clip_norm is None
-    fused = {"fused": True} if fusible and all(each.is_cuda for each in params) else {}
-    return build_instance(Optimizer, config.optimizer, config.trust, params=params, **fused)
 
 
 def build_data(config: Config, learner: Learner, pieces: int = 1) -> DataModule:
