@@ -15,7 +15,7 @@ from membrane.errors import ConfigError
 from membrane.runs.fingerprint import fingerprint
 from membrane.schema import Config
 from membrane.training.assembly import build_learner
-from membrane.training.optimizers import build_optimizer, parameter_groups
+from membrane.training.optimizers import build_optimizer, describe_groups, parameter_groups
 from membrane.training.schedules import build_schedule
 
 SMALL = ("model=scnn", "model.filters=[4]", "model.kernel_sizes=3", "model.pool_sizes=2", "timesteps=2")
@@ -138,6 +138,13 @@ def test_a_plateau_scales_all_rates_alike_down_to_its_least() -> None:
         schedule.step(loss)
     first = [0.05, 0.1, 0.1, 0.01]
     assert seen == [pytest.approx([rate, rate / 100]) for rate in first]
+
+
+def test_a_run_says_how_its_parameters_are_divided() -> None:
+    """Weights of conv1 and the head; the norm's scale and shift and the head's bias; a PLIF's w."""
+    config = configured("optimizer.lr_tau=0.25", "optimizer.weight_decay_on=weights", "neuron=plif", *SMALL)
+    line = "2 tensors; 3 tensors without weight decay; 1 tensor at a rate of 0.25 without weight decay"
+    assert describe_groups(parameter_groups(config.optimizer, build_learner(config))) == line
 
 
 def test_a_rate_of_zero_leaves_what_neurons_learn_as_it_begins() -> None:

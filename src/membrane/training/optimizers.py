@@ -107,5 +107,6 @@ def describe_groups(groups: list[dict[str, Any]]) -> str:
     for group in groups:
         rate = f" at a rate of {group['lr']:g}" if "lr" in group else ""
         spared = " without weight decay" if "weight_decay" in group else ""
-        parts.append(f"{len(group['params'])} tensors{rate}{spared}")
+        count = len(group["params"])
+        parts.append(f"{count} tensor{'' if count == 1 else 's'}{rate}{spared}")
     return "; ".join(parts)
