@@ -1,5 +1,7 @@
 """Samples at rest: their constructor and their digest."""
 
+import hashlib
+
 import pytest
 import torch
 from small_data import part
@@ -33,3 +35,12 @@ def test_the_digest_knows_lengths_and_groups_and_which_is_which() -> None:
     assert taken.lengths is not None
     assert taken.group is not None
     assert (taken.lengths.tolist(), taken.group.tolist(), taken.classes) == ([4, 1], [8, 2], ["a", "b"])
+
+
+def test_the_digest_is_of_types_shapes_bytes_and_scale_however_columns_lie_in_memory() -> None:
+    x, number = torch.rand(9, 3, 200_000)[:, ::2].transpose(1, 2), torch.arange(18)[::2]  # in pieces, and with gaps
+    sha = hashlib.sha256(b"float32(9, 200000, 2)" + x.numpy().tobytes())
+    for column in (number % 2, number):
+        sha.update(b"int64(9,)" + column.numpy().tobytes())
+    sha.update(b"groupint64(9,)" + number.numpy().tobytes() + b"0.5")
+    assert Samples(x, number % 2, number, group=number, scale=0.5).digest() == sha.hexdigest()
