@@ -10,8 +10,10 @@ from typing import Any
 import pytest
 import torch
 from commands import evaluate, train
+from configurations import shared_composer
 
 import membrane as package
+from membrane.cli.evaluate import changed_config, read_subject
 from membrane.errors import ConfigError, DataError
 from membrane.files.digest import sha256
 from membrane.schema import Config
@@ -98,6 +100,16 @@ def test_choices_can_be_made_anew_and_come_before_their_settings(run: Path) -> N
     assert readouts["Membrane"]["config"]["readout"]["tau"] == 4.0
     assert readouts["Max"]["config"]["framework"] == {"_target_": "membrane.framework.SingleStep"}
     assert readouts["Max"]["metrics"] != readouts["Last"]["metrics"]
+
+
+def test_the_data_are_where_the_command_or_the_environment_says_now(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def data(*changes: str) -> str:
+        return changed_config(shared_composer(), read_subject(run).config, changes).paths.data
+
+    assert data() == "data"
+    monkeypatch.setenv("MEMBRANE_DATA", "/data/of/the/lab")
+    assert data() == "/data/of/the/lab"
+    assert data("paths.data=/mine") == "/mine"
 
 
 def test_another_data_set_is_what_the_model_is_measured_on(run: Path, tmp_path: Path) -> None:

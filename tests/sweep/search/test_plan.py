@@ -4,9 +4,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from configurations import shared_composer
 
 from membrane.errors import ConfigError
-from membrane.sweep.search.plan import Plan
+from membrane.sweep.search.plan import Plan, first_valid_config
 
 LR = "optimizer.lr=tag(log,interval(1e-4,1.0))"
 PlanOf = Callable[..., Plan]
@@ -78,3 +79,9 @@ def test_the_command_line_refuses_and_starts_nothing(
     assert small(*typed) == 2
     assert message in capsys.readouterr().err
     assert not list(Path().glob("runs/digits"))
+
+
+def test_of_several_jobs_the_first_that_can_run_says_what_is_measured() -> None:
+    assert first_valid_config(shared_composer(), [["++epochs=0"], ["++epochs=7"], ["++epochs=9"]]).epochs == 7
+    with pytest.raises(ConfigError, match=r"^timesteps"):
+        first_valid_config(shared_composer(), [["++timesteps=0"], ["++epochs=0"]])
