@@ -12,6 +12,7 @@ from omegaconf.errors import OmegaConfBaseException
 from pydantic import ValidationError, create_model
 
 from membrane.config.admission import ADMITTED, choice_names, refuse_unlisted, targets_in, trusted_names
+from membrane.config.facts import with_facts
 from membrane.config.habits import SETTINGS
 from membrane.config.messages import explain_validation, unknown_setting
 from membrane.config.precision import fastest_precision
@@ -34,7 +35,7 @@ LOSS_OF: Mapping[str, type[Loss]] = {"classification": CrossEntropy, "regression
 
 
 def resolved(composed: DictConfig) -> dict[str, Any]:
-    """Return a composed configuration as plain values, with what its task decides filled in.
+    """Return a composed configuration as plain values, with what its data and its task decide filled in.
 
     Raises ConfigError if a reference leads to nothing.
     """
@@ -48,7 +49,7 @@ def resolved(composed: DictConfig) -> dict[str, Any]:
         reason = re.sub(r"^\w+ raised while resolving interpolation: ", "", one_line(error)).strip('"')
         raise ConfigError(f"{error.full_key}: {reason}" if error.full_key else reason) from None
     raw = {str(key): value for key, value in container.items()} if isinstance(container, dict) else {}
-    raw = with_task_defaults(raw)
+    raw = with_task_defaults(with_facts(raw, timesteps_stated="timesteps" in composed))
     return raw if "channels_last" in (composed.get("trainer") or {}) else with_layout_of_auto(raw)
 
 

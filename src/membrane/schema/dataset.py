@@ -7,7 +7,7 @@ from typing import Any, Literal
 from pydantic import Field, PositiveInt, field_validator
 
 from membrane.errors import ConfigError
-from membrane.schema.node import LATER, Count, Node, NotNegative, Positive
+from membrane.schema.node import LATER, UNSHAPING, Count, Node, NotNegative, Positive
 
 VALIDATION_SHARE = 0.15
 
@@ -131,4 +131,18 @@ class UCIHAR(Dataset):
     public = "membrane.data.uci_har.UCIHAR"
 
 
-DATASETS = (Digits, DigitsEvents, MNIST, FashionMNIST, Diabetes, UCIHAR)
+class Arrays(Dataset):
+    """Your own arrays; ``shape``, ``classes``, ``scale``, T and ``sha256`` are read from the file where none is set."""
+
+    choice = "arrays"
+    public = "membrane.data.arrays.Arrays"
+    path: str = UNSHAPING()
+    scale: Positive = 1.0
+    sha256: str | None = Field(default=None, pattern="^[0-9a-f]{64}$")
+
+    def parameters(self) -> dict[str, Any]:
+        """Return the constructor's arguments."""
+        return {"path": self.path, "timesteps_in_data": self.timesteps_in_data, "scale": self.scale}
+
+
+DATASETS = (Digits, DigitsEvents, MNIST, FashionMNIST, Diabetes, UCIHAR, Arrays)

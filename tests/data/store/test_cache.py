@@ -14,9 +14,10 @@ import pytest
 import torch
 
 from membrane.data.samples import Samples
-from membrane.data.store import cache
-from membrane.data.store.cache import data_cache, load_cached, remove_caches
+from membrane.data.store import location
+from membrane.data.store.cache import load_cached, remove_caches
 from membrane.data.store.conversion import Columns
+from membrane.data.store.location import data_cache
 from membrane.errors import DataError
 
 
@@ -162,7 +163,7 @@ def test_of_two_that_start_at_once_one_converts(numbers) -> None:
 
 def test_data_that_cannot_be_written_are_cached_in_the_own_folder(numbers, tmp_path_factory, monkeypatch) -> None:
     own = tmp_path_factory.mktemp("own")
-    monkeypatch.setattr(cache, "own_cache", lambda: own)
+    monkeypatch.setattr(location, "own_cache", lambda: own)
     (numbers.root / ".cache").write_text("a file in the way")
     assert data_cache(numbers.root).parent == own
     numbers.load()
@@ -170,22 +171,6 @@ def test_data_that_cannot_be_written_are_cached_in_the_own_folder(numbers, tmp_p
     assert numbers.conversions == 2
     assert remove_caches(numbers.root) > 0
     assert list(own.rglob("*.x")) == []
-
-
-def test_a_folder_that_nobody_may_write_stays_as_it_is(tmp_path, monkeypatch) -> None:
-    root = tmp_path / "data"
-    root.mkdir(mode=0o555)
-    monkeypatch.setattr(cache, "own_cache", lambda: tmp_path / "own")
-    assert data_cache(root).parent == tmp_path / "own"
-    root.chmod(0o755)
-    assert data_cache(root) == root / ".cache"
-
-
-def test_without_any_folder_to_write_it_says_so(tmp_path, monkeypatch) -> None:
-    (tmp_path / ".cache").write_text("in the way")
-    monkeypatch.setattr(cache, "own_cache", lambda: tmp_path / ".cache")
-    with pytest.raises(DataError, match="no folder for converted data can be written"):
-        data_cache(tmp_path)
 
 
 def test_caches_can_be_removed_at_any_time(numbers) -> None:

@@ -9,7 +9,6 @@ import json
 import logging
 import os
 import shutil
-import stat
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -25,6 +24,7 @@ from membrane.data.samples import COLUMNS, Samples
 from membrane.data.store.columns import GrowingColumn, opened
 from membrane.data.store.conversion import Columns
 from membrane.data.store.identity import file_digests
+from membrane.data.store.location import cache_folders, data_cache
 from membrane.errors import DataError
 from membrane.files import durable
 from membrane.files.lock import Occupied, hold_lock
@@ -72,35 +72,6 @@ def load_cached(
             log.info("cache: converting %s (%d files) to %s", name, len(files), entry)
             build_entry(entry, parts, scale, dict(parameters))
     return tuple(read_part(entry, part, scale, classes) for part in parts)
-
-
-def data_cache(root: Path) -> Path:
-    """Return the folder of the cache: in ``paths.data``, or the person's own where that cannot be written."""
-    for folder in cache_folders(root):
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryFile(dir=folder):
-                return folder
-        except OSError:
-            continue
-    raise DataError(f"no folder for converted data can be written, neither in {root} nor in {own_cache()}")
-
-
-def cache_folders(root: Path) -> list[Path]:
-    """Return the folders that may hold the cache, in ``paths.data`` and the person's own, in the order of preference.
-
-    A folder of data that nobody may write stays as it is, even where the administrator could.
-    """
-    own = own_cache() / hashlib.sha256(str(root.resolve()).encode()).hexdigest()[:12]
-    protected = root.is_dir() and not root.stat().st_mode & (stat.S_IWUSR | stat.S_IWGRP | stat.S_IWOTH)
-    return [own] if protected else [root / ".cache", own]
-
-
-def own_cache() -> Path:
-    """Return the folder in which this person's converted data lie if ``paths.data`` cannot be written."""
-    from platformdirs import user_cache_path
-
-    return user_cache_path("membrane") / "data"
 
 
 @contextmanager

@@ -1,5 +1,6 @@
 """Digests of source files, which are read again only when a file has changed."""
 
+import hashlib
 import json
 from collections.abc import Sequence
 from contextlib import suppress
@@ -30,6 +31,13 @@ def file_digests(files: Sequence[Path], remembered: Path) -> dict[str, str]:
         with suppress(OSError):  # where it cannot be written, the files are read again next time
             durable.write_json(remembered, before | now)
     return {path: digest for path, (_, digest) in now.items()}
+
+
+def files_identity(files: Sequence[Path], remembered: Path) -> str:
+    """Return one SHA-256 for the contents of files and their names; see `file_digests`."""
+    digests = file_digests(files, remembered)
+    named = sorted(f"{Path(path).name} {digest}" for path, digest in digests.items())
+    return hashlib.sha256("\n".join(named).encode()).hexdigest()
 
 
 def read_digests(remembered: Path) -> dict[str, list[str]]:

@@ -1,0 +1,48 @@
+"""Facts of a data set that its files say: shape, classes, T, and a digest of their contents. Without torch."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from membrane.data.array_names import array_facts, located, source_files
+from membrane.data.store.identity import files_identity
+from membrane.data.store.location import data_cache
+from membrane.errors import ConfigError, DataError
+from membrane.schema.dataset import Arrays
+
+
+def with_facts(raw: Mapping[str, Any], *, timesteps_stated: bool) -> dict[str, Any]:
+    """Return the configuration with what the files of ``dataset=arrays`` say, where it is not stated.
+
+    Raises ConfigError if they cannot be read, or have other timesteps than stated.
+    """
+    dataset, filled = raw.get("dataset"), dict(raw)
+    if not isinstance(dataset, Mapping) or dataset.get("_target_") != Arrays.public:
+        return filled
+    if not isinstance(dataset.get("path"), str):
+        raise ConfigError("dataset=arrays needs dataset.path=FILE, a .npz or a folder of .npy with x_train and y_train")
+    if {"shape", "classes", "sha256"} <= {key for key, value in dataset.items() if value is not None}:
+        return filled  # saved with a run, whose data may lie elsewhere by now
+    paths = raw.get("paths")
+    root = Path(paths.get("data", "data")) if isinstance(paths, Mapping) else Path("data")
+    try:
+        facts = facts_of_files(dataset, root)
+    except DataError as error:
+        raise ConfigError(str(error)) from None
+    timesteps = facts.pop("timesteps", None)
+    if timesteps is not None:
+        if timesteps_stated and raw.get("timesteps") != timesteps:
+            reason = f"{dataset['path']} has {timesteps}, which are not re-binned: leave timesteps out"
+            raise ConfigError(f"timesteps={raw.get('timesteps')}, but {reason}")
+        filled["timesteps"] = timesteps
+    filled["dataset"] = {**facts, **{key: value for key, value in dataset.items() if value is not None}}
+    return filled
+
+
+def facts_of_files(dataset: Mapping[str, Any], root: Path) -> dict[str, Any]:
+    """Return what the files say. Raises DataError if they cannot be read."""
+    path = located(dataset["path"], root)
+    timed, task = dataset.get("timesteps_in_data") is True, str(dataset.get("task", "classification"))
+    facts = array_facts(path, timesteps_in_data=timed, task=task)
+    remembered = data_cache(root) / "arrays" / "sources.json"
+    return {**facts, "sha256": files_identity(source_files(path), remembered)}

@@ -1,0 +1,106 @@
+"""The arrays of a data set by name, and what their headers say of it. Without torch."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from membrane.data.array_file import ArrayEntry, array_entries
+from membrane.errors import DataError
+
+PARTS = ("train", "val", "test")
+COLUMNS = {"x": "x", "y": "y", "length": "lengths", "recording": "recording", "group": "group"}
+"""First half of an array's name → the column of `Samples` that it holds."""
+NAMES = "x_train y_train x_test y_test, x_val y_val, length_… recording_… group_… of each part, and classes"
+
+
+def located(path: str, root: Path) -> Path:
+    """Return the file or folder of that path, looked for in the working folder, then in ``paths.data``.
+
+    Raises DataError if there is none.
+    """
+    for candidate in (Path(path).expanduser(), root / path):
+        if candidate.exists():
+            return candidate
+    raise DataError(f"dataset.path={path}: there is no such file or folder, neither here nor in {root}")
+
+
+def dataset_entries(path: Path) -> dict[str, dict[str, ArrayEntry]]:
+    """Return part → column → array, of the parts that are there; ``classes`` is a part of its own.
+
+    Raises DataError for an array of another name, or where x or y of a part, or the training part, is missing.
+    """
+    entries = array_entries(path)
+    parts: dict[str, dict[str, ArrayEntry]] = {}
+    for name, entry in entries.items():
+        column, _, part = name.partition("_")
+        if name == "classes":
+            parts["classes"] = {"classes": entry}
+        elif column in COLUMNS and part in PARTS:
+            parts.setdefault(part, {})[COLUMNS[column]] = entry
+        else:
+            raise DataError(f"{path}: the array {name} has no meaning; names are {NAMES}")
+    for part in {"train": None, **parts}:
+        if part != "classes" and (missing := {"x", "y"} - parts.get(part, {}).keys()):
+            raise DataError(f"{path}: {min(missing)}_{part} is missing; names are {NAMES}")
+    return {part: parts[part] for part in (*PARTS, "classes") if part in parts}
+
+
+def source_files(path: Path) -> list[Path]:
+    """Return the files that a data set's arrays lie in."""
+    return sorted({entry.path for columns in dataset_entries(path).values() for entry in columns.values()})
+
+
+def class_names(entry: ArrayEntry) -> list[str]:
+    """Return the names of the classes. Raises DataError unless they are a list of text."""
+    if entry.dtype.kind != "U" or len(entry.shape) != 1:
+        raise DataError(f"{entry.path}: classes is {entry.dtype} {list(entry.shape)}, must be K names, as text")
+    return [str(name) for name in entry.values()]
+
+
+def array_facts(path: Path, *, timesteps_in_data: bool, task: str) -> dict[str, Any]:
+    """Return ``shape``, ``classes`` and ``scale``, and ``timesteps`` where the data has them, as the files say.
+
+    The scale is 1, but 1/255 for images and signals in unsigned bytes. In classification the classes are as many as
+    names, or one more than the largest label; in regression they are the number of targets. Raises DataError where x or
+    y cannot be such.
+    """
+    parts = dataset_entries(path)
+    shape = parts["train"]["x"].shape
+    dimensions, form = (4, 5), "[n,T,S,C] or [n,T,H,W,C]"
+    if not timesteps_in_data:
+        dimensions, form = (3, 4), "[n,S,C] or [n,H,W,C]"
+    if len(shape) not in dimensions:
+        other = len(shape) in (3, 4, 5)
+        way_out = f"; or say dataset.timesteps_in_data={str(not timesteps_in_data).lower()}" if other else ""
+        raise DataError(f"{path}: x_train is {list(shape)}, must be {form}, channels last{way_out}")
+    lead = 2 if timesteps_in_data else 1
+    in_bytes = parts["train"]["x"].dtype == np.uint8 and not timesteps_in_data
+    facts: dict[str, Any] = {"shape": [shape[-1], *shape[lead:-1]], "scale": 1 / 255 if in_bytes else 1.0}
+    facts["classes"] = count_classes(path, parts) if task == "classification" else count_targets(path, parts)
+    if timesteps_in_data:
+        facts["timesteps"] = shape[1]
+    return facts
+
+
+def count_classes(path: Path, parts: Mapping[str, Mapping[str, ArrayEntry]]) -> int:
+    """Return the number of classes. Raises DataError unless y are whole numbers [n]."""
+    highest = -1
+    for part in [part for part in PARTS if part in parts]:
+        y = parts[part]["y"]
+        if y.dtype.kind not in "iu" or len(y.shape) != 1:
+            regression = "; float targets [n,K] are dataset.task=regression" if y.dtype.kind == "f" else ""
+            raise DataError(f"{path}: y_{part} is {y.dtype} {list(y.shape)}, must be whole numbers [n]{regression}")
+        highest = max(highest, int(np.max(y.values(), initial=-1)))
+    return len(class_names(parts["classes"]["classes"])) if "classes" in parts else highest + 1
+
+
+def count_targets(path: Path, parts: Mapping[str, Mapping[str, ArrayEntry]]) -> int:
+    """Return the number of targets of a sample. Raises DataError unless y is float [n,K]."""
+    y = parts["train"]["y"]
+    if y.dtype.kind != "f" or len(y.shape) != 2:
+        raise DataError(
+            f"{path}: y_train is {y.dtype} {list(y.shape)}, must be float [n,K] for dataset.task=regression"
+        )
+    return y.shape[1]

@@ -1,0 +1,38 @@
+"""Where converted data lie. Without torch."""
+
+import hashlib
+import stat
+import tempfile
+from pathlib import Path
+
+from membrane.errors import DataError
+
+
+def data_cache(root: Path) -> Path:
+    """Return the folder of the cache: in ``paths.data``, or the person's own where that cannot be written."""
+    for folder in cache_folders(root):
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=folder):
+                return folder
+        except OSError:
+            continue
+    raise DataError(f"no folder for converted data can be written, neither in {root} nor in {own_cache()}")
+
+
+def cache_folders(root: Path) -> list[Path]:
+    """Return the folders that may hold the cache, in ``paths.data`` and the person's own, in the order of preference.
+
+    A folder of data that is not there is not made for it, and one that nobody may write stays as it is, even where the
+    administrator could.
+    """
+    own = own_cache() / hashlib.sha256(str(root.resolve()).encode()).hexdigest()[:12]
+    writable = root.is_dir() and root.stat().st_mode & (stat.S_IWUSR | stat.S_IWGRP | stat.S_IWOTH)
+    return [root / ".cache", own] if writable else [own]
+
+
+def own_cache() -> Path:
+    """Return the folder in which this person's converted data lie if ``paths.data`` cannot be written."""
+    from platformdirs import user_cache_path
+
+    return user_cache_path("membrane") / "data"
