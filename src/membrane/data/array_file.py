@@ -53,7 +53,7 @@ class ArrayEntry:
         if not self.nbytes:
             return np.empty(self.shape, self.dtype)
         if self.compressed:
-            return np.concatenate(list(self.pieces()))
+            return np.concatenate(list(self.pieces())) if self.shape else self.whole()
         order: Any = self.order
         mapped: NDArray[Any] = np.memmap(self.path, self.dtype, "r", self.start, self.shape, order)
         return mapped
@@ -63,7 +63,7 @@ class ArrayEntry:
         if not self.compressed or not self.nbytes:
             yield self.values()
             return
-        if self.order == "F":
+        if self.order == "F" or not self.shape:
             yield self.whole()
             return
         row = self.nbytes // self.shape[0]
@@ -74,11 +74,11 @@ class ArrayEntry:
                 yield np.frombuffer(read_exactly(file, count * row, self), self.dtype).reshape(count, *self.shape[1:])
 
     def whole(self) -> NDArray[Any]:
-        """Return a compressed array in Fortran's order, whose rows do not follow each other."""
+        """Return a compressed array at once: a single number, or in Fortran's order, where rows do not follow each other."""
         with zipfile.ZipFile(self.path) as archive, archive.open(str(self.member)) as file:
             read_exactly(file, self.start, self)
             content = read_exactly(file, self.nbytes, self)
-        return np.frombuffer(content, self.dtype).reshape(self.shape, order="F")
+        return np.frombuffer(content, self.dtype).reshape(self.shape, order="F" if self.order == "F" else "C")
 
 
 def array_entries(path: Path) -> dict[str, ArrayEntry]:
@@ -92,7 +92,9 @@ def array_entries(path: Path) -> dict[str, ArrayEntry]:
         with zipfile.ZipFile(path) as archive:
             members = [info for info in archive.infolist() if info.filename.endswith(SUFFIX)]
             return {info.filename.removesuffix(SUFFIX): npz_entry(path, archive, info) for info in members}
-    except (OSError, zipfile.BadZipFile, NotImplementedError, RuntimeError) as error:
+    except DataError:
+        raise
+    except (OSError, zipfile.BadZipFile, zlib.error, ValueError, struct.error, RuntimeError) as error:
         raise DataError(f"{path}: cannot be read as .npz: {error}") from error
 
 
