@@ -63,7 +63,8 @@ def test_every_program_in_the_pages_is_there() -> None:
     assert [target for target in targets if f"\n{target}: " not in makefile] == []
 
 
-def test_every_training_in_the_pages_is_a_valid_configuration() -> None:
+def test_every_training_in_the_pages_is_a_valid_configuration(tmp_path: Path) -> None:
+    np.savez(tmp_path / "my.npz", x_train=np.zeros((2, 5, 1)), y_train=np.arange(2))
     composer = shared_composer()
     trainings = [words for words in arguments_of("python", "train.py") if "--help" not in words]
     assert len(trainings) > 15
@@ -71,6 +72,7 @@ def test_every_training_in_the_pages_is_a_valid_configuration() -> None:
         if "--config-dir" in words:
             continue  # docs/extending.md's, which test_extending.py trains
         overrides = [word for word in words if not word.startswith("-") and word != "job" and RUN not in word]
+        overrides = [word.replace("path=my.npz", f"path={tmp_path}/my.npz") for word in overrides]
         jobs, _ = jobs_of(composer, composer.add_or_override(overrides), "-m" in words)
         for job in jobs:
             check(resolved(job.config))

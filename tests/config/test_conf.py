@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from cases import check_each
 from configurations import configured, shared_composer
@@ -115,10 +116,13 @@ def test_every_choice_composes_and_is_what_its_file_is_called(turn: int) -> None
 @pytest.mark.parametrize("suffix", ["", "_tid"])
 @pytest.mark.parametrize("step", ["singlestep", "multistep"])
 @pytest.mark.parametrize("dataset", CHOICES["dataset"])
-def test_every_data_set_runs_under_the_frameworks_that_fit(dataset: str, step: str, suffix: str) -> None:
+def test_every_data_set_runs_under_the_frameworks_that_fit(tmp_path, dataset: str, step: str, suffix: str) -> None:
     framework = f"{step}{suffix}"
     assert framework in CHOICES["framework"]
     typed = (f"dataset={dataset}", f"framework={framework}")
+    if dataset == "arrays":
+        np.savez(tmp_path / "my.npz", x_train=np.zeros((2, 5, 1)), y_train=np.arange(2))
+        typed = (*typed, f"dataset.path={tmp_path / 'my.npz'}")
     if (dataset in EVENTS) != framework.endswith("_tid"):
         other = framework.removesuffix("_tid") if framework.endswith("_tid") else f"{framework}_tid"
         with pytest.raises(ConfigError, match=f"use framework={other}( |$)"):

@@ -74,7 +74,7 @@ class ArrayEntry:
                 yield np.frombuffer(read_exactly(file, count * row, self), self.dtype).reshape(count, *self.shape[1:])
 
     def whole(self) -> NDArray[Any]:
-        """Return a compressed array at once: a single number, or in Fortran's order, where rows do not follow each other."""
+        """Return a compressed array at once: a single number, or one in Fortran's order, whose rows lie apart."""
         with zipfile.ZipFile(self.path) as archive, archive.open(str(self.member)) as file:
             read_exactly(file, self.start, self)
             content = read_exactly(file, self.nbytes, self)

@@ -44,6 +44,8 @@ def dataset_entries(path: Path) -> dict[str, dict[str, ArrayEntry]]:
     for part in {"train": None, **parts}:
         if part != "classes" and (missing := {"x", "y"} - parts.get(part, {}).keys()):
             raise DataError(f"{path}: {min(missing)}_{part} is missing; names are {NAMES}")
+    if "val" in parts and "test" not in parts:
+        raise DataError(f"{path}: there is x_val and no x_test: call it x_test, a share of x_train is for validation")
     return {part: parts[part] for part in (*PARTS, "classes") if part in parts}
 
 
@@ -52,7 +54,7 @@ def source_files(path: Path) -> list[Path]:
     return sorted({entry.path for columns in dataset_entries(path).values() for entry in columns.values()})
 
 
-def class_names(entry: ArrayEntry) -> list[str]:
+def names_of_classes(entry: ArrayEntry) -> list[str]:
     """Return the names of the classes. Raises DataError unless they are a list of text."""
     if entry.dtype.kind != "U" or len(entry.shape) != 1:
         raise DataError(f"{entry.path}: classes is {entry.dtype} {list(entry.shape)}, must be K names, as text")
@@ -93,7 +95,7 @@ def count_classes(path: Path, parts: Mapping[str, Mapping[str, ArrayEntry]]) -> 
             regression = "; float targets [n,K] are dataset.task=regression" if y.dtype.kind == "f" else ""
             raise DataError(f"{path}: y_{part} is {y.dtype} {list(y.shape)}, must be whole numbers [n]{regression}")
         highest = max(highest, int(np.max(y.values(), initial=-1)))
-    return len(class_names(parts["classes"]["classes"])) if "classes" in parts else highest + 1
+    return len(names_of_classes(parts["classes"]["classes"])) if "classes" in parts else highest + 1
 
 
 def count_targets(path: Path, parts: Mapping[str, Mapping[str, ArrayEntry]]) -> int:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from membrane.data.array_file import ArrayEntry
-from membrane.data.array_names import class_names, dataset_entries, located, source_files
+from membrane.data.array_names import dataset_entries, located, names_of_classes, source_files
 from membrane.data.axes import channels_first
 from membrane.data.feed.checking import check_finite
 from membrane.data.samples import Samples
@@ -42,7 +42,7 @@ class Arrays:
         """Return (train,), (train, test) or (train, validation, test). Raises DataError for a damaged file."""
         path = located(self.path, root)
         parts = dataset_entries(path)
-        names = class_names(parts.pop("classes")["classes"]) if "classes" in parts else None
+        names = names_of_classes(parts.pop("classes")["classes"]) if "classes" in parts else None
         if any(columns["x"].compressed for columns in parts.values()):
             return self.unpacked(root, path, parts, names)
         loaded = {part: self.samples(columns, names) for part, columns in parts.items()}

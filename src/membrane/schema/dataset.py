@@ -20,7 +20,8 @@ class Dataset(Node):
     training data that validates under ``val_best``, unless the data set has a validation part of its own.
 
     ``fold``, as 2/5, lets the second of five folds validate instead, cut from all that is not test. ``leave_out`` names
-    the groups (subjects, speakers), by number, that are the test part instead of the official one.
+    the groups (subjects, speakers), by number, that are the test part instead of the official one. ``test_share``
+    of the samples, always the same, are the test part of a data set that has none.
     """
 
     name: str
@@ -32,6 +33,7 @@ class Dataset(Node):
     validation: float = LATER(default=VALIDATION_SHARE, gt=0, lt=1)
     fold: str | None = LATER(default=None)
     leave_out: list[int] | None = LATER(default=None)
+    test_share: float = LATER(default=0.2, gt=0, lt=1)
 
     @field_validator("fold", mode="before")
     @classmethod
@@ -141,8 +143,9 @@ class Arrays(Dataset):
     sha256: str | None = Field(default=None, pattern="^[0-9a-f]{64}$")
 
     def parameters(self) -> dict[str, Any]:
-        """Return the constructor's arguments."""
-        return {"path": self.path, "timesteps_in_data": self.timesteps_in_data, "scale": self.scale}
+        """Return the constructor's arguments; it takes timesteps_in_data too, and not the digest."""
+        own = {key: value for key, value in super().parameters().items() if key != "sha256"}
+        return {**own, "timesteps_in_data": self.timesteps_in_data}
 
 
 DATASETS = (Digits, DigitsEvents, MNIST, FashionMNIST, Diabetes, UCIHAR, Arrays)

@@ -212,6 +212,7 @@ def build_data(config: Config, learner: Learner, pieces: int = 1) -> DataModule:
         validation=dataset.validation,
         split_seed=dataset.split_seed,
         fold=dataset.fold_number,
+        test_share=dataset.test_share,
         leave_out=dataset.leave_out,
         before=(lambda batch, *where: pipeline.run(batch, "before", *where)) if before else None,
         overfit=config.debug.overfit if config.debug else None,

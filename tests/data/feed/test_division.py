@@ -212,3 +212,26 @@ def test_groups_that_cannot_be_left_out_are_refused(loaded: list[Samples], numbe
 def test_a_fold_that_there_is_not_is_an_error_in_python(fold: tuple[int, int], protocol: str) -> None:
     with pytest.raises(ValueError, match="1 ≤ k ≤ n > 1, under val_best"):
         divided(part(60), part(6), protocol=protocol, fold=fold)
+
+
+def test_a_data_set_without_a_test_part_always_gives_the_same_share_of_it() -> None:
+    loaded = part(100, recording=torch.arange(100) // 2)
+    first = divided(loaded, split_seed=1, validation=0.25)
+    train, val, test = first.parts.values()
+    assert sorted([*train.index.tolist(), *val.index.tolist(), *test.index.tolist()]) == list(range(100))
+    assert (len(test), len(val), len(train)) == (20, 20, 60)
+    assert not set(test.recording.tolist()) & {*train.recording.tolist(), *val.recording.tolist()}
+    other = divided(loaded, split_seed=2)
+    assert other.parts["test"].index.tolist() == test.index.tolist()
+    assert other.parts["val"].index.tolist() != val.index.tolist()
+    assert list(first.notes()) == ["the data set has no test part: 20% of its samples are one, always the same"]
+    half = divided(loaded, protocol="last", test_share=0.5)
+    assert (len(half.parts["test"]), len(half.parts["train"])) == (50, 50)
+    assert len({each.split_hash for each in (divided(loaded), divided(loaded, test_share=0.5))}) == 2
+
+
+def test_groups_are_left_out_of_a_data_set_without_a_test_part() -> None:
+    loaded = part(100, group=torch.arange(100) // 4 % 5)
+    division = divided(loaded, leave_out=[3])
+    assert set(division.parts["test"].group.tolist()) == {3}
+    assert list(division.notes()) == []

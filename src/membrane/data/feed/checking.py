@@ -18,12 +18,12 @@ from torch import Tensor
 from membrane.data.samples import Samples, chunks
 from membrane.errors import DataError
 
-PARTS = {2: ("training", "test"), 3: ("training", "validation", "test")}
+PARTS = {1: ("training",), 2: ("training", "test"), 3: ("training", "validation", "test")}
 """Number of parts that ``load`` returned → their names, in order."""
 FLOATS = {torch.float16, torch.bfloat16, torch.float32, torch.float64}
 INTEGERS = {torch.uint8, torch.uint16, torch.uint32, torch.uint64, torch.int8, torch.int16, torch.int32, torch.int64}
 LARGEST = torch.finfo(torch.float32).max
-RETURNS = "load must return two (train, test) or three (train, validation, test) membrane.data.samples.Samples"
+RETURNS = "load must return (train, test), (train, validation, test) or (train,) membrane.data.samples.Samples"
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ def load_parts(dataset: Any, root: Path, timesteps: int) -> Any:
 
 
 def check_parts(loaded: Any, facts: Facts) -> tuple[Samples, ...]:
-    """Return the parts that ``load`` returned: (train, test) or (train, validation, test).
+    """Return the parts that ``load`` returned: (train, test), (train, validation, test) or (train,).
 
     Raises DataError unless each is what the configuration says, whole, finite, and like the others.
     """

@@ -16,6 +16,9 @@ from membrane.data.samples import Samples
 from membrane.errors import ConfigError
 
 VALIDATION = 0.15
+TEST_SHARE = 0.2
+TEST_SEED = 20240229
+"""Of the test part that is cut from the training part: no configuration changes it."""
 FEW_SAMPLES = 50
 """Validation samples below which a warning tells that the best epoch is hardly known."""
 LISTED_GROUPS = 100
@@ -29,7 +32,7 @@ class Division:
     but through all three where groups are left out. ``split_hash`` is the hash of the positions.
 
     Arguments:
-        loaded: (train, test) or (train, validation, test), checked and in the types of batches.
+        loaded: (train, test), (train, validation, test) or (train,), checked and in the types of batches.
         protocol: ``val_best`` has a validation part, the others have none.
         task: samples are divided by class in ``classification``, at random in ``regression``.
         validation: share of the training data that validates, if there is no official part and no fold.
@@ -38,6 +41,7 @@ class Division:
             dealt into the folds together. None: no folds. Only for ``val_best``.
         leave_out: numbers of the groups that are the test part. What ``loaded`` says of training, validation and test
             is given up then, and what validates is cut from the samples that are left. None: the official test part.
+        test_share: share of the samples that is the test part, always the same, if the data set has no other.
         at_most: keep so many samples of the training part, which are also the validation part. None: all.
     """
 
@@ -51,6 +55,7 @@ class Division:
         split_seed: int = 0,
         fold: tuple[int, int] | None = None,
         leave_out: Sequence[int] | None = None,
+        test_share: float = TEST_SHARE,
         at_most: int | None = None,
     ) -> None:
         if fold is not None and (protocol != "val_best" or not 1 <= fold[0] <= fold[1] > 1):
@@ -61,6 +66,7 @@ class Division:
         self.split_seed = split_seed
         self.fold = fold
         self.leave_out = leave_out
+        self.test_share = test_share
         self.at_most = at_most
         self.official = len(loaded) == 3 and fold is None and leave_out is None
         rest, test = self.training_and_test(loaded)
@@ -70,7 +76,7 @@ class Division:
             train, val = map(rest.take, (every[:first], every[first:]) if self.official else self.cut(rest))
         if at_most is not None:
             train = val = train.take(torch.arange(min(at_most, len(train))))
-        apart = [] if leave_out is None else [test.index]
+        apart = [] if leave_out is None and len(loaded) > 1 else [test.index]
         self.split_hash = split_digest(train.index, val.index, *apart)
         self.parts = {"train": train, "val": val, "test": test}
 
@@ -79,6 +85,10 @@ class Division:
         if self.leave_out is not None:
             require_groups(loaded, self.leave_out)
             return leave_groups_out(Part.whole(*loaded), self.leave_out, self.classification)
+        if len(loaded) == 1:
+            whole = Part.whole(*loaded)
+            rest_index, test_index = self.share(whole, self.test_share, TEST_SEED)
+            return whole.take(rest_index), whole.take(test_index)
         rest = Part.whole(*loaded[:-1])
         if self.fold is not None and rest.group is None and any(part.group is not None for part in loaded[:-1]):
             raise ConfigError(
@@ -89,13 +99,19 @@ class Division:
 
     def cut(self, rest: Part) -> tuple[Tensor, Tensor]:
         """Divide samples by fold or share → their positions (train, val); recordings and groups stay whole."""
-        together = indivisible(*(column for column in (rest.recording, rest.group) if column is not None))
-        strata = rest.y if self.classification else torch.zeros(len(rest), dtype=torch.int64)
         if self.fold is None:
-            return stratified(strata, self.validation, self.split_seed, together)
+            return self.share(rest, self.validation, self.split_seed)
         number, count = self.fold
-        validates = folds(strata, count, self.split_seed, together) == number - 1
+        validates = folds(self.strata(rest), count, self.split_seed, units(rest)) == number - 1
         return torch.nonzero(~validates).flatten(), torch.nonzero(validates).flatten()
+
+    def share(self, part: Part, fraction: float, seed: int) -> tuple[Tensor, Tensor]:
+        """Take a fraction of a part → positions of the rest and of the fraction."""
+        return stratified(self.strata(part), fraction, seed, units(part))
+
+    def strata(self, part: Part) -> Tensor:
+        """Return the classes [n] that keep their shares; one for all in regression."""
+        return part.y if self.classification else torch.zeros(len(part), dtype=torch.int64)
 
     def title(self) -> str:
         """Return what names the division in a line: the fold and the groups that are left out, if any."""
@@ -108,9 +124,14 @@ class Division:
     def notes(self) -> Iterator[str]:
         """Yield a line for each part of the data set's own division that is given up."""
         if self.leave_out is not None:
-            own = "training, validation and test" if self.own_parts == 3 else "training and test"
-            yield f"the data set's own division into {own} is given up: the groups that are left out are the test part"
-        elif self.fold is not None and self.own_parts == 3:
+            if self.own_parts > 1:
+                own = "training, validation and test" if self.own_parts == 3 else "training and test"
+                left_out = "the groups that are left out are the test part"
+                yield f"the data set's own division into {own} is given up: {left_out}"
+            return
+        if self.own_parts == 1:
+            yield f"the data set has no test part: {self.test_share:.0%} of its samples are one, always the same"
+        if self.fold is not None and self.own_parts == 3:
             yield "the data set's own validation part is given up: the folds are of it and the training part together"
 
     def warnings(self) -> Iterator[str]:
@@ -145,6 +166,11 @@ class Division:
         parts = {name: part_facts(part) for name, part in self.parts.items() if len(part)}
         fold = None if self.fold is None else "{}/{}".format(*self.fold)
         return {"fold": fold, "leave_out": None if self.leave_out is None else list(self.leave_out), **parts}
+
+
+def units(part: Part) -> Tensor | None:
+    """Number the sets of samples that stay together [n]; None if each is on its own."""
+    return indivisible(*(column for column in (part.recording, part.group) if column is not None))
 
 
 def part_facts(part: Part) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from membrane.data.feed.batch import Batch, step_weights
 from membrane.data.feed.checking import Facts, check_parts, in_types_of_batches, load_parts
-from membrane.data.feed.division import VALIDATION, Division
+from membrane.data.feed.division import TEST_SHARE, VALIDATION, Division
 from membrane.data.feed.loader import Batches
 from membrane.data.feed.part import Part
 from membrane.data.feed.workers import Workers
@@ -53,6 +53,7 @@ class DataModule(L.LightningDataModule):
         split_seed: of the validation part. It is not the run's seed, so that all seeds share one split; 0 by default.
         fold: (k, n): the k-th of n folds validates, in place of a share; see `Division`. None, the default: no folds.
         leave_out: numbers of the groups that are the test part, in place of the official one. None: the official one.
+        test_share: share of the samples that is the test part, if the data set has none; 0.2 by default.
         before: (batch, training, epoch, step) → batch, before the transfer to the device. None: x is already there.
         overfit: keep this many batches of the training part, which are also the validation part. None: all.
         workers: processes that build batches; 0, the default, is this process, which suffices for data in memory.
@@ -78,6 +79,7 @@ class DataModule(L.LightningDataModule):
         split_seed: int = 0,
         fold: tuple[int, int] | None = None,
         leave_out: Sequence[int] | None = None,
+        test_share: float = TEST_SHARE,
         before: Callable[[Batch, bool, int, int], Batch] | None = None,
         overfit: int | None = None,
         workers: int = 0,
@@ -104,6 +106,7 @@ class DataModule(L.LightningDataModule):
             split_seed=split_seed,
             fold=fold,
             leave_out=leave_out,
+            test_share=test_share,
             at_most=None if overfit is None else overfit * batch_size,
         )
         self.before = before
