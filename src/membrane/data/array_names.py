@@ -2,13 +2,15 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
 from membrane.data.array_file import ArrayEntry, array_entries
+from membrane.data.series_file import SUFFIXES, ArrayInMemory, series_arrays, series_files
 from membrane.errors import DataError
 
+Entry: TypeAlias = ArrayEntry | ArrayInMemory
 PARTS = ("train", "val", "test")
 COLUMNS = {"x": "x", "y": "y", "length": "lengths", "recording": "recording", "group": "group"}
 """First half of an array's name → the column of `Samples` that it holds."""
@@ -26,14 +28,19 @@ def located(path: str, root: Path) -> Path:
     raise DataError(f"dataset.path={path}: there is no such file or folder, neither here nor in {root}")
 
 
-def dataset_entries(path: Path) -> dict[str, dict[str, ArrayEntry]]:
+def dataset_entries(
+    path: Path, *, timesteps_in_data: bool = False, task: str = "classification"
+) -> dict[str, dict[str, Entry]]:
     """Return part → column → array, of the parts that are there; ``classes`` is a part of its own.
 
     Raises DataError for an array of another name, or where x or y of a part, or the training part, is missing.
     """
-    entries = array_entries(path)
-    parts: dict[str, dict[str, ArrayEntry]] = {}
-    for name, entry in entries.items():
+    if path.suffix.lower() in SUFFIXES:
+        read: Mapping[str, Entry] = series_arrays(path, timesteps_in_data=timesteps_in_data, task=task)
+    else:
+        read = array_entries(path)
+    parts: dict[str, dict[str, Entry]] = {}
+    for name, entry in read.items():
         column, _, part = name.partition("_")
         if name == "classes":
             parts["classes"] = {"classes": entry}
@@ -51,10 +58,12 @@ def dataset_entries(path: Path) -> dict[str, dict[str, ArrayEntry]]:
 
 def source_files(path: Path) -> list[Path]:
     """Return the files that a data set's arrays lie in."""
+    if path.suffix.lower() in SUFFIXES:
+        return list(series_files(path).values())
     return sorted({entry.path for columns in dataset_entries(path).values() for entry in columns.values()})
 
 
-def names_of_classes(entry: ArrayEntry) -> list[str]:
+def names_of_classes(entry: Entry) -> list[str]:
     """Return the names of the classes. Raises DataError unless they are a list of text."""
     if entry.dtype.kind != "U" or len(entry.shape) != 1:
         raise DataError(f"{entry.path}: classes is {entry.dtype} {list(entry.shape)}, must be K names, as text")
@@ -68,7 +77,7 @@ def array_facts(path: Path, *, timesteps_in_data: bool, task: str) -> dict[str, 
     names, or one more than the largest label; in regression they are the number of targets. Raises DataError where x or
     y cannot be such.
     """
-    parts = dataset_entries(path)
+    parts = dataset_entries(path, timesteps_in_data=timesteps_in_data, task=task)
     shape = parts["train"]["x"].shape
     dimensions, form = (4, 5), "[n,T,S,C] or [n,T,H,W,C]"
     if not timesteps_in_data:
@@ -86,7 +95,7 @@ def array_facts(path: Path, *, timesteps_in_data: bool, task: str) -> dict[str, 
     return facts
 
 
-def count_classes(path: Path, parts: Mapping[str, Mapping[str, ArrayEntry]]) -> int:
+def count_classes(path: Path, parts: Mapping[str, Mapping[str, Entry]]) -> int:
     """Return the number of classes. Raises DataError unless y are whole numbers [n]."""
     highest = -1
     for part in [part for part in PARTS if part in parts]:
@@ -98,7 +107,7 @@ def count_classes(path: Path, parts: Mapping[str, Mapping[str, ArrayEntry]]) -> 
     return len(names_of_classes(parts["classes"]["classes"])) if "classes" in parts else highest + 1
 
 
-def count_targets(path: Path, parts: Mapping[str, Mapping[str, ArrayEntry]]) -> int:
+def count_targets(path: Path, parts: Mapping[str, Mapping[str, Entry]]) -> int:
     """Return the number of targets of a sample. Raises DataError unless y is float [n,K]."""
     y = parts["train"]["y"]
     if y.dtype.kind != "f" or len(y.shape) != 2:

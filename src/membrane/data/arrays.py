@@ -1,4 +1,4 @@
-"""Your own data: arrays in a .npz, or in a folder of .npy."""
+"""Your own data: arrays in a .npz or a folder of .npy, series in a .csv or .ts."""
 
 import hashlib
 from collections.abc import Iterator, Mapping
@@ -8,8 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from membrane.data.array_file import ArrayEntry
-from membrane.data.array_names import dataset_entries, located, names_of_classes, source_files
+from membrane.data.array_names import Entry, dataset_entries, located, names_of_classes, source_files
 from membrane.data.axes import channels_first
 from membrane.data.feed.checking import check_finite
 from membrane.data.samples import Samples
@@ -25,23 +24,28 @@ class Arrays:
 
     x is [n,S,C] or [n,H,W,C], with ``timesteps_in_data`` [n,T,S,C] or [n,T,H,W,C], and becomes channels first. It is
     mapped from the file; compressed arrays are unpacked into the cache first. y is whole numbers [n], or float targets
-    [n,K]. Each part may have ``length_… recording_… group_…``, [n]; ``classes`` are K names.
+    [n,K]. Each part may have ``length_… recording_… group_…``, [n]; ``classes`` are K names. Text files are read as
+    `series_arrays` says.
 
     Arguments:
         path: of the .npz or the folder, in the working folder or in ``paths.data``.
         timesteps_in_data: whether x has timesteps.
         scale: the factor of x.
+        task: ``classification`` (the default) or ``regression``; in a text file it decides what labels are.
     """
 
-    def __init__(self, *, path: str, timesteps_in_data: bool = False, scale: float = 1.0) -> None:
+    def __init__(
+        self, *, path: str, timesteps_in_data: bool = False, scale: float = 1.0, task: str = "classification"
+    ) -> None:
         self.path = path
         self.timesteps_in_data = timesteps_in_data
         self.scale = scale
+        self.task = task
 
     def load(self, root: Path, timesteps: int) -> tuple[Samples, ...]:
         """Return (train,), (train, test) or (train, validation, test). Raises DataError for a damaged file."""
         path = located(self.path, root)
-        parts = dataset_entries(path)
+        parts = dataset_entries(path, timesteps_in_data=self.timesteps_in_data, task=self.task)
         names = names_of_classes(parts.pop("classes")["classes"]) if "classes" in parts else None
         if any(columns["x"].compressed for columns in parts.values()):
             return self.unpacked(root, path, parts, names)
@@ -50,7 +54,7 @@ class Arrays:
             store_identity(root, path, loaded)
         return tuple(loaded.values())
 
-    def samples(self, columns: Mapping[str, ArrayEntry], names: list[str] | None) -> Samples:
+    def samples(self, columns: Mapping[str, Entry], names: list[str] | None) -> Samples:
         """Return the samples of a part, x mapped from its file."""
         values: dict[str, Any] = {column: entry.values() for column, entry in columns.items()}
         x: Any = channels_first(values.pop("x"), self.timesteps_in_data)
@@ -58,14 +62,14 @@ class Arrays:
         return Samples(x, **small, scale=self.scale, classes=names)
 
     def unpacked(
-        self, root: Path, path: Path, parts: Mapping[str, Mapping[str, ArrayEntry]], names: list[str] | None
+        self, root: Path, path: Path, parts: Mapping[str, Mapping[str, Entry]], names: list[str] | None
     ) -> tuple[Samples, ...]:
         """Return the samples of compressed arrays from the cache."""
         rows = {part: (lambda columns=columns: self.rows(columns)) for part, columns in parts.items()}
         parameters = {"version": 1, "timesteps_in_data": self.timesteps_in_data}
         return load_cached(root, "arrays", parameters, source_files(path), rows, scale=self.scale, classes=names)
 
-    def rows(self, columns: Mapping[str, ArrayEntry]) -> Iterator[Columns]:
+    def rows(self, columns: Mapping[str, Entry]) -> Iterator[Columns]:
         """Yield the columns of some samples of a part at a time."""
         small = {column: entry.values() for column, entry in columns.items() if column != "x"}
         start = 0

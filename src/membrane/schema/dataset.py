@@ -143,9 +143,9 @@ class Arrays(Dataset):
     sha256: str | None = Field(default=None, pattern="^[0-9a-f]{64}$")
 
     def parameters(self) -> dict[str, Any]:
-        """Return the constructor's arguments; it takes timesteps_in_data too, and not the digest."""
+        """Return the constructor's arguments; it takes two of the facts too, and not the digest."""
         own = {key: value for key, value in super().parameters().items() if key != "sha256"}
-        return {**own, "timesteps_in_data": self.timesteps_in_data}
+        return {**own, "timesteps_in_data": self.timesteps_in_data, "task": self.task}
 
 
 DATASETS = (Digits, DigitsEvents, MNIST, FashionMNIST, Diabetes, UCIHAR, Arrays)
