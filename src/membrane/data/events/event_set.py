@@ -1,0 +1,141 @@
+"""Data sets of event recordings: found by name, converted once to frames, and cached."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, ClassVar, NamedTuple, Protocol
+
+import numpy as np
+
+from membrane.data.events.formats.source import EventFile
+from membrane.data.events.framing import Framing
+from membrane.data.events.reading import Backwards, decode_events
+from membrane.data.events.recording import Events
+from membrane.data.samples import Samples
+from membrane.data.store.cache import load_cached
+from membrane.data.store.conversion import Columns, converted
+from membrane.data.store.originals import OriginalFile, ZippedFile, files_inside, find_original
+from membrane.errors import DataError
+
+LAYOUTS = ("", "extract/", "download/")
+"""Folders in a data set's own in which its files are looked for; the last two are SpikingJelly's."""
+
+
+class Convertible(Protocol):
+    """An item that is converted at a time: a recording, or several of one file."""
+
+    @property
+    def sources(self) -> Sequence[Path]:
+        """Return the files that it is read from."""
+        ...
+
+
+class Inventory(NamedTuple):
+    """The items that a data set consists of.
+
+    Arguments:
+        parts: train and test, or train, validation and test, in order → items.
+        classes: names of the classes.
+    """
+
+    parts: Mapping[str, Sequence[Convertible]]
+    classes: Sequence[str] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class EventSet(Framing, ABC):
+    """Recordings as frames of counts, x [n,T,C,…]; T re-bins them. A data set says where they are and how one is read.
+
+    Raises ConfigError as `Framing`.
+    """
+
+    name: ClassVar[str]
+    folders: ClassVar[tuple[str, ...]]
+    """Folders below ``paths.data`` that are looked into."""
+    obtain: ClassVar[str]
+    """Which files to get, from which page, for the line that says what is missing."""
+    version: ClassVar[int] = 1
+    """Of the conversion: arrays that were converted by another one are not used."""
+
+    def load(self, root: Path, timesteps: int) -> tuple[Samples, ...]:
+        """Return the parts. Raises DataError if a file is missing or damaged, ConfigError if ``timesteps`` < 1."""
+        parts, classes = self.inventory(root)
+        files = sorted({path for items in parts.values() for item in items for path in item.sources})
+        convert = partial(self.columns, timesteps=timesteps)
+        parameters = {"version": self.version, "timesteps": timesteps, **asdict(self)}
+        conversions = {
+            part: partial(converted, items, convert, files, f"{self.name}, {part} part")
+            for part, items in parts.items()
+        }
+        return load_cached(root, self.name, parameters, files, conversions, classes=classes)
+
+    @abstractmethod
+    def inventory(self, root: Path) -> Inventory:
+        """Return what the parts consist of. Raises DataError if a file is missing."""
+
+    @abstractmethod
+    def columns(self, item: Any, timesteps: int) -> Columns:
+        """Return the columns of an item's samples. Raises DataError if it is damaged."""
+
+    def find(self, root: Path, *names: str) -> Path:
+        """Return the first file or folder of these names. Raises DataError if there is none."""
+        candidates = [f"{folder}/{layout}{name}" for folder in self.folders for layout in LAYOUTS for name in names]
+        path = find_original(root, candidates)
+        if path is None:
+            missing = " or ".join(names)
+            raise DataError(f"{self.name}: {missing} is not in {root / self.folders[0]}: get {self.obtain}")
+        return path
+
+
+class Recording(NamedTuple):
+    """A recording in a file of its own, and its class."""
+
+    file: OriginalFile
+    label: int
+
+    @property
+    def sources(self) -> tuple[Path]:
+        """Return the file, or the archive that it is in."""
+        return (self.file.archive if isinstance(self.file, ZippedFile) else self.file,)
+
+
+@dataclass(frozen=True, kw_only=True)
+class CameraSet(EventSet):
+    """Recordings of an event camera as frames, x [n,T,2,H,W].
+
+    Arguments (`Framing` explains the others):
+        backwards: what happens where time runs backwards in a file: it is refused, the default, its events are sorted
+            (``sort``), or left in its order (``keep``), as in SpikingJelly.
+    """
+
+    sensor: ClassVar[tuple[int, int]]
+    """Width and height in pixels."""
+
+    backwards: Backwards = "refuse"
+
+    def columns(self, item: Any, timesteps: int) -> Columns:
+        """Return the columns of a `Recording`. Raises DataError if its file is damaged."""
+        x = self.images(self.events(item.file), self.sensor, timesteps)
+        return {"x": x[None], "y": np.array([item.label])}
+
+    def events(self, file: OriginalFile) -> Events:
+        """Return the events of a file. Raises DataError if it is damaged."""
+        event_file = EventFile(file.path, file.read()) if isinstance(file, ZippedFile) else EventFile.read(file)
+        return decode_events(event_file, self.sensor, self.backwards)
+
+
+def recordings_by_class(original: Path, suffix: str, classes: Sequence[str], count: int) -> list[Recording]:
+    """Return the recordings in folders of classes, in order of class and name.
+
+    Raises DataError if there are not as many as expected, or one in no class's folder.
+    """
+    files = files_inside(original, suffix)
+    labels = {name: label for label, name in enumerate(classes)}
+    for path in files:
+        if path.parent.name not in labels:
+            raise DataError(f"{original}: {path} is in the folder of no class; {', '.join(classes)} are expected")
+    if len(files) != count:
+        raise DataError(f"{original}: {len(files)} recordings ({suffix}), {count} are expected: unpack or get it anew")
+    return [Recording(file, labels[path.parent.name]) for path, file in files.items()]

@@ -1,0 +1,132 @@
+"""Data sets of event files: found, converted once for each of their settings, whole or refused."""
+
+import zipfile
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+from event_files import dat_bytes, nmnist_bytes, recording
+
+from membrane.data.events import event_set
+from membrane.data.events.event_set import CameraSet, Inventory, recordings_by_class
+from membrane.data.events.frames import frames
+from membrane.data.events.recording import Events
+from membrane.data.store import cache
+from membrane.errors import DataError
+
+CLASSES = ("cat", "dog")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pets(CameraSet):
+    name = "pets"
+    folders = ("pets", "PETS")
+    obtain = "train.zip and test.zip of https://pets and put them there"
+    sensor = (34, 30)
+    classes = CLASSES
+    suffix = ".bin"
+
+    def inventory(self, root: Path) -> Inventory:
+        parts = {part: self.find(root, part, f"{part}.zip") for part in ("train", "test")}
+        return Inventory(
+            {part: recordings_by_class(path, self.suffix, CLASSES, 2) for part, path in parts.items()}, CLASSES
+        )
+
+
+EVENTS = {
+    f"{part}/{name}/{number}.bin": recording(500, 34, 30, seed)
+    for seed, (part, name, number) in enumerate([("train", "dog", 1), ("train", "cat", 2), ("test", "cat", 3)])
+}
+EVENTS["test/cat/4.bin"] = Events(*np.empty((4, 0), np.int64))
+
+
+def written(root: Path, zipped: bool = False, folder: str = "pets") -> Path:
+    """Write the recordings as files or in archives."""
+    for name, events in EVENTS.items():
+        path = root / folder / (f"{name.split('/')[0]}.zip" if zipped else name)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if zipped:
+            with zipfile.ZipFile(path, "a") as archive:
+                archive.writestr(name, nmnist_bytes(events))
+        else:
+            path.write_bytes(nmnist_bytes(events))
+    return root
+
+
+@pytest.mark.parametrize(("zipped", "folder"), [(False, "pets"), (True, "PETS"), (False, "pets/extract")])
+def test_recordings_are_in_order_of_class_and_name(tmp_path, zipped, folder) -> None:
+    parts = Pets().load(written(tmp_path, zipped, folder), 3)
+    for part, names in zip(parts, (["train/cat/2", "train/dog/1"], ["test/cat/3", "test/cat/4"]), strict=True):
+        expected = [frames(EVENTS[f"{name}.bin"], 3, 30, 34, "time") for name in names]
+        np.testing.assert_array_equal(part.x, expected)
+        assert part.y.tolist() == [CLASSES.index(name.split("/")[1]) for name in names]
+        assert (part.recording.tolist(), part.classes, part.x.element_size()) == ([0, 1], CLASSES, 1)
+
+
+def test_settings_and_timesteps_have_arrays_of_their_own_and_a_second_start_reads_no_events(
+    tmp_path, monkeypatch
+) -> None:
+    root = written(tmp_path)
+    sets = [Pets(), Pets(downsample=2), Pets(split="number"), Pets(backwards="keep")]
+    shapes = [tuple(each.load(root, T)[0].x.shape) for each in sets for T in (2, 5)]
+    assert shapes == [(2, T, 2, *size) for size in [(30, 34), (15, 17), (30, 34), (30, 34)] for T in (2, 5)]
+    assert len([entry for entry in (root / ".cache/pets").iterdir() if entry.is_dir()]) == 8
+    monkeypatch.setattr(event_set, "decode_events", lambda *_: pytest.fail("an event file was decoded"))
+    whole, coarse = (each.load(root, 5)[0].x for each in sets[:2])
+    np.testing.assert_array_equal(whole.reshape(2, 5, 2, 15, 2, 17, 2).sum((4, 6)), coarse)
+
+
+def test_a_new_version_and_changed_files_are_converted_anew(tmp_path, monkeypatch) -> None:
+    built = []
+    real = cache.build_entry
+    monkeypatch.setattr(cache, "build_entry", lambda *arguments: built.append(arguments[3]) or real(*arguments))
+    root = written(tmp_path)
+    Pets().load(root, 2)
+    monkeypatch.setattr(Pets, "version", 2)
+    Pets().load(root, 2)
+    (root / "pets/train/cat/2.bin").write_bytes(nmnist_bytes(recording(7, 34, 30)))
+    assert int(Pets().load(root, 2)[0].x[0].sum()) == 7
+    settings = {**asdict(Pets()), "timesteps": 2}
+    assert built == [{"version": version, **settings} for version in (1, 2, 2)]
+
+
+def test_what_is_missing_is_told_of_with_its_source(tmp_path) -> None:
+    line = f"pets: train or train.zip is not in {tmp_path}/pets: get train.zip and test.zip of https://pets and put"
+    with pytest.raises(DataError, match=line):
+        Pets().load(tmp_path, 2)
+
+
+def test_too_few_recordings_and_others_folders_are_refused(tmp_path) -> None:
+    root = written(tmp_path)
+    (root / "pets/test/cat/4.bin").rename(root / "pets/test/cat/4.txt")
+    with pytest.raises(DataError, match=r"test: 1 recordings \(.bin\), 2 are expected: unpack or get it anew"):
+        Pets().load(root, 2)
+    (root / "pets/test/cat").rename(root / "pets/test/cow")
+    with pytest.raises(DataError, match=r"test: cow/3.bin is in the folder of no class; cat, dog are expected"):
+        Pets().load(root, 2)
+
+
+@pytest.mark.parametrize("zipped", [False, True])
+def test_damage_names_the_file_and_leaves_nothing_cached(tmp_path, monkeypatch, zipped) -> None:
+    backwards = EVENTS["train/dog/1.bin"]
+    monkeypatch.setitem(EVENTS, "train/dog/1.bin", Events(backwards.t[::-1], *backwards[1:]))
+    root = written(tmp_path, zipped)
+    name = "train.zip/train/dog/1.bin" if zipped else "train/dog/1.bin"
+    with pytest.raises(DataError, match=rf"{name}: byte \d+: time runs backwards"):
+        Pets().load(root, 2)
+    assert [path.name for path in (root / ".cache/pets").iterdir() if path.is_dir()] == []
+    ordered = Pets(backwards="sort").load(root, 2)[0].x[1]
+    as_is = Pets(backwards="keep", split="number_spikingjelly").load(root, 2)[0].x[1]
+    assert int(ordered.sum()) == int(as_is.sum()) == 500
+    assert int(as_is[0].sum()) == 250
+
+
+def test_events_outside_the_sensor_are_refused(tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(Pets, "suffix", ".dat")
+    monkeypatch.setattr(Pets, "sensor", (34, 29))
+    root = written(tmp_path)
+    for path in (root / "pets").rglob("*.bin"):
+        path.with_suffix(".dat").write_bytes(dat_bytes(EVENTS[path.relative_to(root / "pets").as_posix()]))
+    with pytest.raises(DataError, match=r"train/cat/2.dat: byte \d+: event \d+ has y 29, outside the sensor of 34×29"):
+        Pets().load(root, 2)
