@@ -17,6 +17,7 @@ from membrane.config.choices import Choice, choices
 from membrane.config.composer import Composer
 from membrane.errors import ConfigError
 from membrane.schema import GROUPS, MANY, Node
+from membrane.schema.event_datasets import EVENT_DATASETS
 from membrane.sweep.jobs import jobs_of
 from membrane.sweep.processes import LAUNCHER, LauncherSettings, launcher_settings
 
@@ -24,7 +25,7 @@ CONF = Path(__file__).parents[2] / "conf"
 FILES = {group: [choice.name for choice in listed] for group, listed in choices(CONF).items()}
 CHOICES = {group: names for group, names in FILES.items() if group in GROUPS or group == "trainer"}
 APART = ("dataset", "framework")  # they depend on each other
-EVENTS = ("digits_events",)
+EVENTS = ("digits_events", *(each.choice for each in EVENT_DATASETS))
 NOTHING = {"augmentation": "none", "callbacks": "none", "logger": "csv", "regularizer": "none"}
 NEEDS_NEURONS = {"readout": ("first_spike", "membrane"), "regularizer": ("firing_rate",)}
 """What the ANN twin has no use for."""

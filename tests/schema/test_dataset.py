@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from membrane.data import saccades
 from membrane.schema.dataset import DATASETS, Dataset, Digits, DigitsEvents, trained_on_test_part
+from membrane.schema.event_datasets import EVENT_DATASETS
 
 FACTS = {"_target_": "x.Y", "name": "d", "shape": [1, 8, 8], "classes": 10}
 
@@ -122,5 +123,6 @@ def test_settings_of_event_recordings_at_the_edge() -> None:
 
 
 def test_every_data_set_has_a_name_and_a_class_of_its_own() -> None:
-    assert len({each.choice for each in DATASETS}) == len({each.public for each in DATASETS}) == len(DATASETS)
-    assert all(each.choice and each.public.startswith("membrane.data.") for each in DATASETS)
+    every = (*DATASETS, *EVENT_DATASETS)
+    assert len({each.choice for each in every}) == len({each.public for each in every}) == len(every)
+    assert all(each.choice and each.public.startswith("membrane.data.") for each in every)

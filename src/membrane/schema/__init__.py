@@ -10,6 +10,7 @@ from pydantic import Field, PositiveInt, SerializeAsAny, field_validator
 from membrane.schema.augmentation import AUGMENTATIONS, Augmentation
 from membrane.schema.dataset import DATASETS, Dataset
 from membrane.schema.duration import duration_seconds
+from membrane.schema.event_datasets import EVENT_DATASETS
 from membrane.schema.model import MODELS, Model
 from membrane.schema.neuron import NEURONS, Neuron
 from membrane.schema.neuron_variants import VARIANTS
@@ -36,7 +37,7 @@ from membrane.schema.zoo import ZOO
 __all__ = ["GROUPS", "MANY", "Config", "Debug", "Node", "Paths", "Settings", "Trusted"]
 
 GROUPS: dict[str, tuple[type[Node], tuple[type[Node], ...]]] = {
-    "dataset": (Dataset, DATASETS),
+    "dataset": (Dataset, (*DATASETS, *EVENT_DATASETS)),
     "model": (Model, (*MODELS, *ZOO)),
     "neuron": (Neuron, (*NEURONS, *VARIANTS)),
     "surrogate": (Surrogate, SURROGATES),

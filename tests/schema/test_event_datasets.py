@@ -1,0 +1,51 @@
+"""Event data sets: the shape of a frame follows from the sensor and the settings."""
+
+from dataclasses import fields
+from typing import Any
+
+import pytest
+from cases import check_each
+from pydantic import ValidationError
+
+from membrane.config.admission import admitted_class
+from membrane.schema.dataset import Dataset
+from membrane.schema.event_datasets import EVENT_DATASETS, NMNIST
+
+
+def nmnist(**settings: Any) -> NMNIST:
+    return NMNIST.model_validate({"_target_": "x.Y", "name": "n", "classes": 10, **settings})
+
+
+def test_the_shape_is_the_sensors_divided_and_rounded_up() -> None:
+    assert [nmnist(downsample=factor).shape for factor in (1, 2, 4, 100)] == [
+        [2, 34, 34],
+        [2, 17, 17],
+        [2, 9, 9],
+        [2, 1, 1],
+    ]
+    saved = nmnist(downsample=4).model_dump(by_alias=True)
+    assert NMNIST.model_validate(saved).shape == [2, 9, 9]
+    assert nmnist(downsample=2, shape=[2, 34, 34]).shape == [2, 17, 17]
+    assert nmnist().timesteps_in_data
+
+
+def test_another_shape_and_no_factor_are_refused() -> None:
+    line = r"shape follows from downsample=2: leave dataset.shape out, it is \[2, 17, 17\]"
+    with pytest.raises(ValidationError, match=line):
+        nmnist(downsample=2, shape=[2, 16, 16])
+    for factor in (0, -1, 2.0, True, "2"):
+        with pytest.raises(ValidationError, match="downsample"):
+            nmnist(downsample=factor)
+
+
+def test_the_sensor_is_that_of_the_class_and_every_setting_too() -> None:
+    def check_dataset(node: type[Dataset]) -> None:
+        built_class = admitted_class(node.public)
+        assert node.choice == built_class.name
+        sensor = node.model_fields["shape"].default
+        width, height = getattr(built_class, "sensor", (sensor[-1], None))
+        assert sensor == ([2, height, width] if height else [1, width])
+        own = {name for name in node.model_fields if name not in Dataset.model_fields}
+        assert own == {field.name for field in fields(built_class)}
+
+    check_each(EVENT_DATASETS, check_dataset)
