@@ -103,15 +103,3 @@ def test_the_real_subset_is_counted_as_its_bytes_say() -> None:
         assert part.x.sum((1, 2, 3, 4)).tolist() == [file.stat().st_size // 5 for file in files]
         for number in range(0, len(labels), 25):
             np.testing.assert_array_equal(part.x[number], loop(files[number].read_bytes(), 10))
-
-
-def test_the_real_subset_is_framed_as_by_spikingjelly() -> None:
-    from spikingjelly.datasets import utils  # seconds: torchaudio
-
-    root = real_data("nmnist_subset")
-    for split in ("time", "number"):
-        test = NMNISTSubset(split=f"{split}_spikingjelly").load(root, 8)[1]  # type: ignore[arg-type]
-        for number in range(0, 100, 20):
-            events = utils.load_ATIS_bin(root / f"nmnist_subset/{60001 + number}.bs2")
-            theirs = utils.integrate_events_by_fixed_frames_number(events, split, 8, 34, 34)
-            np.testing.assert_array_equal(test.x[number], theirs)

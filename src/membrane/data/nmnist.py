@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import ClassVar
 
-from membrane.data.events.event_set import CameraSet, Inventory, Recording, recordings_by_class
+from membrane.data.events.event_set import CameraSet, Inventory, Recording, expected_files, recordings_by_class
 from membrane.data.store.originals import table_lines
 from membrane.errors import DataError
 
@@ -25,11 +25,11 @@ class NMNIST(CameraSet):
 
     def inventory(self, root: Path) -> Inventory:
         """Return the recordings of both parts. Raises DataError if one is missing."""
-        parts = {
-            part.lower(): recordings_by_class(self.find(root, part, f"{part}.zip"), ".bin", DIGITS, count)
+        files = {
+            part.lower(): expected_files(self.find(root, part, f"{part}.zip"), ".bin", count)
             for part, count in self.counts.items()
         }
-        return Inventory(parts)
+        return Inventory({part: recordings_by_class(every, DIGITS) for part, every in files.items()})
 
 
 class NMNISTSubset(CameraSet):

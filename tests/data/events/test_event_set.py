@@ -9,7 +9,7 @@ import pytest
 from event_files import dat_bytes, nmnist_bytes, recording
 
 from membrane.data.events import event_set
-from membrane.data.events.event_set import CameraSet, Inventory, recordings_by_class
+from membrane.data.events.event_set import CameraSet, Inventory, expected_files, recordings_by_class
 from membrane.data.events.frames import frames
 from membrane.data.events.recording import Events
 from membrane.data.store import cache
@@ -29,9 +29,8 @@ class Pets(CameraSet):
 
     def inventory(self, root: Path) -> Inventory:
         parts = {part: self.find(root, part, f"{part}.zip") for part in ("train", "test")}
-        return Inventory(
-            {part: recordings_by_class(path, self.suffix, CLASSES, 2) for part, path in parts.items()}, CLASSES
-        )
+        files = {part: expected_files(path, self.suffix, 2) for part, path in parts.items()}
+        return Inventory({part: recordings_by_class(every, CLASSES) for part, every in files.items()}, CLASSES)
 
 
 EVENTS = {
@@ -99,11 +98,11 @@ def test_what_is_missing_is_told_of_with_its_source(tmp_path) -> None:
 
 def test_too_few_recordings_and_others_folders_are_refused(tmp_path) -> None:
     root = written(tmp_path)
-    (root / "pets/test/cat/4.bin").rename(root / "pets/test/cat/4.txt")
+    (root / "pets/test/cat/4.bin").rename(root / "pets/test/4.txt")
     with pytest.raises(DataError, match=r"test: 1 recordings \(.bin\), 2 are expected: unpack or get it anew"):
         Pets().load(root, 2)
-    (root / "pets/test/cat").rename(root / "pets/test/cow")
-    with pytest.raises(DataError, match=r"test: cow/3.bin is in the folder of no class; cat, dog are expected"):
+    (root / "pets/test/4.txt").rename(root / "pets/test/4.bin")
+    with pytest.raises(DataError, match=r"test/4.bin: in the folder of no class; cat, dog are expected"):
         Pets().load(root, 2)
 
 

@@ -4,7 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, ClassVar, NamedTuple, Protocol
 
 import numpy as np
@@ -122,20 +122,25 @@ class CameraSet(EventSet):
 
     def events(self, file: OriginalFile) -> Events:
         """Return the events of a file. Raises DataError if it is damaged."""
-        event_file = EventFile(file.path, file.read()) if isinstance(file, ZippedFile) else EventFile.read(file)
+        event_file = EventFile(Path(str(file)), file.read()) if isinstance(file, ZippedFile) else EventFile.read(file)
         return decode_events(event_file, self.sensor, self.backwards)
 
 
-def recordings_by_class(original: Path, suffix: str, classes: Sequence[str], count: int) -> list[Recording]:
-    """Return the recordings in folders of classes, in order of class and name.
+def expected_files(original: Path, suffix: str, count: int) -> dict[PurePosixPath, OriginalFile]:
+    """Return the files of a folder or archive that end in ``suffix``, by path, in its order.
 
-    Raises DataError if there are not as many as expected, or one in no class's folder.
+    Raises DataError if there are not as many as expected.
     """
     files = files_inside(original, suffix)
-    labels = {name: label for label, name in enumerate(classes)}
-    for path in files:
-        if path.parent.name not in labels:
-            raise DataError(f"{original}: {path} is in the folder of no class; {', '.join(classes)} are expected")
     if len(files) != count:
         raise DataError(f"{original}: {len(files)} recordings ({suffix}), {count} are expected: unpack or get it anew")
+    return files
+
+
+def recordings_by_class(files: Mapping[PurePosixPath, OriginalFile], classes: Sequence[str]) -> list[Recording]:
+    """Return recordings, each in the folder of its class, in their order. Raises DataError for another folder."""
+    labels = {name: label for label, name in enumerate(classes)}
+    for path, file in files.items():
+        if path.parent.name not in labels:
+            raise DataError(f"{file}: in the folder of no class; {', '.join(classes)} are expected")
     return [Recording(file, labels[path.parent.name]) for path, file in files.items()]

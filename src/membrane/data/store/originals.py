@@ -39,10 +39,9 @@ class ZippedFile(NamedTuple):
     method: int
     checksum: int
 
-    @property
-    def path(self) -> Path:
-        """Return the path at which the file is named in messages."""
-        return self.archive / self.name
+    def __str__(self) -> str:
+        """Return the path by which messages name the file."""
+        return str(self.archive / self.name)
 
     def read(self) -> bytes:
         """Return the content; no more than its declared size is unpacked. Raises DataError if it is damaged."""
