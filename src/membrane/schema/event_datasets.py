@@ -53,4 +53,24 @@ class NMNISTSubset(CameraDataset):
     shape: Shape = Field(default=[2, 34, 34])
 
 
-EVENT_DATASETS = (NMNIST, NMNISTSubset)
+class NCaltech101(CameraDataset):
+    choice = "ncaltech101"
+    public = "membrane.data.ncaltech101.NCaltech101"
+    shape: Shape = Field(default=[2, 180, 240])
+    partition: Literal["random", "spikingjelly"] = "random"
+
+
+class NCARS(CameraDataset):
+    choice = "ncars"
+    public = "membrane.data.ncars.NCARS"
+    shape: Shape = Field(default=[2, 100, 120])
+
+
+class CIFAR10DVS(CameraDataset):
+    choice = "cifar10_dvs"
+    public = "membrane.data.cifar10_dvs.CIFAR10DVS"
+    shape: Shape = Field(default=[2, 128, 128])
+    partition: Literal["spikingjelly", "tebn", "random"] = "spikingjelly"
+
+
+EVENT_DATASETS = (NMNIST, NMNISTSubset, NCaltech101, NCARS, CIFAR10DVS)

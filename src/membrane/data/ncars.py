@@ -1,0 +1,28 @@
+"""N-CARS: cars and other views from behind a windscreen, by an event camera."""
+
+from pathlib import Path
+from typing import ClassVar
+
+from membrane.data.events.event_set import CameraSet, Inventory, expected_files, recordings_by_class
+
+
+class NCARS(CameraSet):
+    """15,422 training and 8,607 test recordings of 0.1 s, frames [n,T,2,100,120], 2 classes: background and cars.
+
+    A recording is cut from a larger view and has its own size, up to 120×100 pixels; it lies in the upper left corner.
+    Sironi, Brambilla, Bourdis, Lagorce & Benosman 2018, CVPR.
+    """
+
+    name = "ncars"
+    folders = ("ncars", "N-CARS", "Prophesee_Dataset_n_cars", "ncars/Prophesee_Dataset_n_cars")
+    obtain = "the data set from https://www.prophesee.ai/dataset-n-cars-download and unpack it there"
+    sensor = (120, 100)
+    classes: ClassVar = ("background", "cars")
+    counts: ClassVar = {"train": 15_422, "test": 8_607}
+
+    def inventory(self, root: Path) -> Inventory:
+        """Return the recordings of both parts. Raises DataError if one is missing."""
+        parts = {part: self.find(root, f"n-cars_{part}", f"n-cars_{part}.zip") for part in self.counts}
+        files = {part: expected_files(path, ".dat", self.counts[part]) for part, path in parts.items()}
+        recordings = {part: recordings_by_class(every, self.classes) for part, every in files.items()}
+        return Inventory(recordings, self.classes)
