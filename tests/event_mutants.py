@@ -2,7 +2,7 @@
 
 import random
 import tracemalloc
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import event_files as files
@@ -22,6 +22,9 @@ SAMPLES = {
 MARKS = {"dat": b"%", "evt2": b"%", "evt3": b"%", "aedat2": b"#", "aedat3": b"#"}
 MEMORY = 1 << 20, 500
 """Bytes that reading may take whatever the file's size, and for each byte of it: a vector of EVT3 holds 12 events."""
+
+
+Way = Callable[[bytearray, random.Random], None]
 
 
 @dataclass(frozen=True)
@@ -76,11 +79,16 @@ def change_header(content: bytearray, generator: random.Random, mark: bytes) -> 
 
 def mutant(name: str, number: int) -> bytes:
     """The numbered mutant of a format's sample."""
-    generator = random.Random(f"{name} {number}")
-    content = bytearray(SAMPLES[name][1])
-    ways: list[Callable[[bytearray, random.Random], None]] = [flip, overwrite, cut, move, prolong]
+    further: list[Way] = []
     if name in MARKS:
-        ways.append(lambda content, generator: change_header(content, generator, MARKS[name]))
+        further = [lambda content, generator: change_header(content, generator, MARKS[name])]
+    return mutated(SAMPLES[name][1], random.Random(f"{name} {number}"), further)
+
+
+def mutated(sample: bytes, generator: random.Random, further: Sequence[Way] = ()) -> bytes:
+    """A file changed in one to three ways, the common ones or further ones."""
+    content = bytearray(sample)
+    ways: list[Way] = [flip, overwrite, cut, move, prolong, *further]
     for _ in range(generator.randint(1, 3)):
         if content:
             generator.choice(ways)(content, generator)
