@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from tqdm import tqdm
 
 from membrane.data.store.columns import Column
@@ -45,7 +46,9 @@ def in_processes(items: Sequence[Any], convert: Callable[[Any], Columns], files:
         yield from map(convert, items)
         return
     try:
-        with ProcessPoolExecutor(processes, multiprocessing.get_context("fork")) as pool:
+        # One thread each: torch's threads do not survive the fork, and waiting for them would never end.
+        fork = multiprocessing.get_context("fork")
+        with ProcessPoolExecutor(processes, fork, initializer=torch.set_num_threads, initargs=(1,)) as pool:
             for start in range(0, len(items), AHEAD * processes):
                 yield from pool.map(convert, items[start : start + AHEAD * processes], chunksize=4)
     except BrokenProcessPool as error:
