@@ -16,6 +16,7 @@ from membrane.schema.neuron import NEURONS, Neuron
 from membrane.schema.neuron_variants import VARIANTS
 from membrane.schema.node import LATER, UNSHAPING, Count, Node, Settings, Trusted
 from membrane.schema.optimizer import OPTIMIZERS, SCHEDULERS, Optimizer, Scheduler
+from membrane.schema.sound_datasets import SOUND_DATASETS
 from membrane.schema.surrogate import SURROGATES, Surrogate
 from membrane.schema.training import (
     CALLBACKS,
@@ -37,7 +38,7 @@ from membrane.schema.zoo import ZOO
 __all__ = ["GROUPS", "MANY", "Config", "Debug", "Node", "Paths", "Settings", "Trusted"]
 
 GROUPS: dict[str, tuple[type[Node], tuple[type[Node], ...]]] = {
-    "dataset": (Dataset, (*DATASETS, *EVENT_DATASETS)),
+    "dataset": (Dataset, (*DATASETS, *EVENT_DATASETS, *SOUND_DATASETS)),
     "model": (Model, (*MODELS, *ZOO)),
     "neuron": (Neuron, (*NEURONS, *VARIANTS)),
     "surrogate": (Surrogate, SURROGATES),

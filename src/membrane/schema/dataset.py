@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field, PositiveInt, field_validator
 
@@ -22,7 +22,11 @@ class Dataset(Node):
     ``fold``, as 2/5, lets the second of five folds validate instead, cut from all that is not test. ``leave_out`` names
     the groups (subjects, speakers), by number, that are the test part instead of the official one. ``test_share``
     of the samples, always the same, are the test part of a data set that has none.
+
+    ``way_to_timesteps`` says what to use instead of data without timesteps.
     """
+
+    way_to_timesteps: ClassVar[str] = "event data"
 
     name: str
     shape: list[PositiveInt] = Field(min_length=2, max_length=3)
@@ -63,6 +67,11 @@ class Dataset(Node):
             return None
         number, count = map(int, self.fold.split("/"))
         return number, count
+
+    @property
+    def most_timesteps(self) -> int | None:
+        """The number of frames that can be put into timesteps; None where they are cut as finely as one likes."""
+        return None
 
     def parameters(self) -> dict[str, Any]:
         """Return the constructor's arguments, without the facts that describe it and the split."""

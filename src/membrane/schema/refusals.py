@@ -27,9 +27,18 @@ def refuse_timesteps(config: Config) -> str | None:
         way_out = f"use framework={framework}_tid"
         return f"dataset {dataset} has timesteps in its data, framework={framework} repeats: {way_out}"
     if config.framework.timesteps_in_data and not config.dataset.timesteps_in_data:
-        way_out = f"use framework={framework.removesuffix('_tid')} or event data"
+        way_out = f"use framework={framework.removesuffix('_tid')} or {config.dataset.way_to_timesteps}"
         return f"dataset {dataset} has no timesteps in its data, framework={framework} needs it: {way_out}"
     return None
+
+
+def refuse_more_timesteps_than_frames(config: Config) -> str | None:
+    """Refuse to put frames of the data into more timesteps than there are frames."""
+    frames = config.dataset.most_timesteps
+    if frames is None or config.timesteps <= frames:
+        return None
+    dataset = config.dataset.name
+    return f"timesteps={config.timesteps}, but dataset {dataset} has {frames} frames: use timesteps={frames} or fewer"
 
 
 def refuse_fold_without_validation(config: Config) -> str | None:
@@ -228,6 +237,7 @@ def refuse_finish_of_debug_run(config: Config) -> str | None:
 
 RULES: tuple[Callable[[Config], str | None], ...] = (
     refuse_timesteps,
+    refuse_more_timesteps_than_frames,
     refuse_fold_without_validation,
     refuse_rank,
     refuse_dims,

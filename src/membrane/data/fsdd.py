@@ -1,0 +1,56 @@
+"""FSDD, the Free Spoken Digit Dataset."""
+
+from dataclasses import dataclass
+from itertools import product
+from pathlib import Path
+from typing import Literal
+
+from membrane.data.samples import Samples
+from membrane.data.sound.conversion import Clip, load_sound
+from membrane.data.sound.layout import SoundLayout
+from membrane.data.store.originals import find_original
+from membrane.errors import DataError
+
+FOLDERS = ("fsdd", "free-spoken-digit-dataset", "free-spoken-digit-dataset-1.0.10")
+"""Folders below ``paths.data`` that are looked into for ``recordings``."""
+SPEAKERS = ("george", "jackson", "lucas", "nicolas", "theo", "yweweler")
+TAKES = 50
+"""Recordings of a digit by a speaker."""
+TEST_TAKES = 5
+"""Of these the first, which the authors test on."""
+RATE = 8000
+PAGE = "https://github.com/Jakobovski/free-spoken-digit-dataset"
+
+
+@dataclass(frozen=True, kw_only=True)
+class FSDD(SoundLayout):
+    """2700 training and 300 test recordings of spoken digits at 8 kHz, 10 classes, 6 speakers.
+
+    `SoundLayout` explains the other settings. Jackson et al. 2018, doi:10.5281/zenodo.1342401.
+
+    Arguments:
+        split: ``index``, the authors': the first 5 recordings of each digit and speaker are the test part, so that all
+            speakers are in both. ``speaker``: the same with speakers as groups, numbered from 0 in the order of the
+            alphabet, of which some are left out to be the test part.
+    """
+
+    split: Literal["index", "speaker"] = "index"
+
+    def load(self, root: Path, timesteps: int) -> tuple[Samples, ...]:
+        """Return (train, test). Raises DataError if a recording is missing or damaged."""
+        folder = recordings_folder(root)
+        parts: dict[str, list[Clip]] = {"train": [], "test": []}
+        for digit, (number, speaker), take in product(range(10), enumerate(SPEAKERS), range(TAKES)):
+            group = number if self.split == "speaker" else None
+            recording = Clip(folder / f"{digit}_{speaker}_{take}.wav", digit, group)
+            parts["test" if take < TEST_TAKES else "train"].append(recording)
+        return load_sound(root, "fsdd", self, RATE, timesteps, parts, classes=[str(digit) for digit in range(10)])
+
+
+def recordings_folder(root: Path) -> Path:
+    """Return the folder of the recordings. Raises DataError if there is none."""
+    folder = find_original(root, [f"{name}/recordings" for name in FOLDERS])
+    if folder is None:
+        obtain = f"git clone {PAGE} {root / FOLDERS[0]}"
+        raise DataError(f"fsdd: {FOLDERS[0]}/recordings is not in {root}: {obtain}, or set paths.data to its folder")
+    return folder
