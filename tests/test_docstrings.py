@@ -34,7 +34,7 @@ def arguments(node: Documented) -> list[str]:
             for each in node.body
             if isinstance(each, ast.AnnAssign)
             and isinstance(each.target, ast.Name)
-            and "init=False" not in ast.unparse(each)
+            and not any(mark in ast.unparse(each) for mark in ("init=False", "ClassVar"))
         ]
     if isinstance(node, ast.FunctionDef):
         taken = [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs]

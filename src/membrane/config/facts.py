@@ -20,7 +20,8 @@ def with_facts(raw: Mapping[str, Any], *, timesteps_stated: bool) -> dict[str, A
     if not isinstance(dataset, Mapping) or dataset.get("_target_") != Arrays.public:
         return filled
     if not isinstance(dataset.get("path"), str):
-        raise ConfigError("dataset=arrays needs dataset.path=FILE: a .npz or a folder of .npy with x_train and y_train, a .csv or a .ts")
+        forms = "a .npz or a folder of .npy with x_train and y_train, a .csv or a .ts"
+        raise ConfigError(f"dataset=arrays needs dataset.path=FILE: {forms}")
     if {"shape", "classes", "sha256"} <= {key for key, value in dataset.items() if value is not None}:
         return filled  # saved with a run, whose data may lie elsewhere by now
     paths = raw.get("paths")
