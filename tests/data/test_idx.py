@@ -30,7 +30,10 @@ from membrane.data.idx import (
     read_idx,
     read_labels,
 )
+from membrane.data.origins import Origin
+from membrane.data.origins.images import idx_files
 from membrane.data.samples import Samples
+from membrane.data.store.sources import located_file
 from membrane.errors import DataError
 
 PIXELS = bytes([7, 0, 255, 1, 2, 3, 40, 50, 60, 128, 127, 9])  # [2,2,3]
@@ -126,7 +129,7 @@ def test_damage_is_named_with_file_and_reason(tmp_path: Path, name: str, content
     path = written(tmp_path / name, content)
     message = refused(lambda: read_idx(path, [2, 2, 3]))
     assert message.startswith(f"{path}: {why}")
-    assert message.endswith("; delete it, and the original is downloaded")
+    assert message.endswith("; replace it by the original")
 
 
 def test_a_small_file_cannot_fill_the_memory(tmp_path: Path) -> None:
@@ -192,13 +195,16 @@ def small(root: Path, place: str = "small", end: str = ".gz", mirrors: tuple[str
         "test-images": ((2, 2, 2), bytes(range(100, 108))),
         "test-labels": ((2,), bytes([2, 1])),
     }
-    files = []
+    files, digests = [], {}
     for name, (shape, content) in contents.items():
         inside = idx(shape, content)
         outside = gzip.compress(inside, mtime=0)
         written(root / place / f"{name}{end}", outside if end else inside)
-        files.append(IdxFile(name, shape, md5(outside), md5(inside)))
-    return Originals("small", "Small", mirrors, (files[0], files[1]), (files[2], files[3]), classes=3)
+        files.append(IdxFile(name, shape, md5(inside)))
+        digests[name] = f"md5:{md5(outside)}"
+    sources = idx_files(digests, *mirrors)
+    origin = Origin("small", licence="none", page="https://small", size=1, files=sources, folders=("Small/raw",))
+    return Originals(origin, (files[0], files[1]), (files[2], files[3]), classes=3)
 
 
 @pytest.mark.parametrize(
@@ -221,7 +227,7 @@ def test_our_layout_comes_before_torchvisions_and_packed_before_unpacked(tmp_pat
     small(tmp_path, "Small/raw", "")
     order = ["small/train-labels.gz", "small/train-labels", "Small/raw/train-labels.gz", "Small/raw/train-labels"]
     for place in order:
-        path = originals.path(tmp_path, originals.train[1])
+        path = located_file(tmp_path, originals.origin, "train-labels.gz")
         assert path == tmp_path / place
         path.unlink()
 
@@ -242,8 +248,12 @@ def test_as_many_labels_as_images(tmp_path: Path) -> None:
     originals = small(tmp_path)
     content = gzip.compress(idx([2], bytes([1, 0])))
     path = written(tmp_path / "small/train-labels.gz", content)
-    labels = replace(originals.train[1], packed=md5(content))
-    message = refused(lambda: replace(originals, train=(originals.train[0], labels)).load(tmp_path))
+    sources = [
+        replace(file, digest=f"md5:{md5(content)}") if "train-labels" in file.name else file
+        for file in originals.origin.files
+    ]
+    changed = replace(originals, origin=replace(originals.origin, files=tuple(sources)))
+    message = refused(lambda: changed.load(tmp_path))
     assert message.startswith(f"{path}: dimensions are [2], [3] expected")
 
 
@@ -280,20 +290,27 @@ def test_what_is_missing_and_not_to_be_had_is_said_before_anything_is_read(
     path.unlink()
     assert refused(lambda: originals.load(tmp_path)) == (
         f"{path}: missing, and could not be downloaded ({nobody}: no connection (ConnectionError)); "
-        "put the original train-images.gz, train-labels.gz, test-images.gz, test-labels.gz into "
+        "put the original train-images.gz, train-labels.gz, test-images.gz, test-labels.gz from https://small into "
         f"{tmp_path / 'small'}, or set paths.data to the folder above theirs"
     )
 
 
-@pytest.mark.parametrize("name", FILES)
-def test_checksums_and_mirrors_are_those_that_torchvision_knows(name: str) -> None:
-    datasets = import_module("torchvision.datasets")
-    ours = FILES[name]
-    theirs = getattr(datasets, ours.torchvision)
-    assert [(f"{file.name}.gz", file.packed) for file in (*ours.train, *ours.test)] == theirs.resources
-    assert theirs.mirrors[0] == ours.mirrors[0]
-    if ours.names is not None:  # MNIST's are the digits, with the word beside each in torchvision
-        assert list(ours.names) == theirs.classes
+@pytest.mark.parametrize(("name", "theirs"), [("mnist", "MNIST"), ("fashion_mnist", "FashionMNIST")])
+def test_classes_are_called_as_in_torchvision(name: str, theirs: str) -> None:
+    names = FILES[name].names
+    if names is not None:  # MNIST's are the digits, with the word beside each in torchvision
+        assert list(names) == getattr(import_module("torchvision.datasets"), theirs).classes
+
+
+def test_a_damaged_original_is_answered_with_what_helps(tmp_path: Path) -> None:
+    for name in ("mnist", "fashion_mnist"):
+        for path in (f"{name}/train-labels-idx1-ubyte.gz", f"{name}/train-labels-idx1-ubyte"):
+            message = refused(partial(read_labels, written(tmp_path / path, b"?"), 3, 10))
+            assert message.endswith("; delete it, and the original is downloaded")
+    path = written(tmp_path / "mnist" / "mine", b"?")
+    assert refused(lambda: read_labels(path, 3, 10)).endswith(
+        "; replace it by the original, from http://yann.lecun.com/exdb/mnist/"
+    )
 
 
 def test_clothes_have_names() -> None:
@@ -354,12 +371,12 @@ def test_torchvision_reads_the_same_from_its_own_layout(
 ) -> None:
     datasets = import_module("torchvision.datasets")
     files = FILES[name]
-    raw = tmp_path / files.torchvision / "raw"
+    raw = tmp_path / CLASSES[name].__name__ / "raw"
     for file in (*files.train, *files.test):
         written(raw / file.name, gzip.decompress((root / name / f"{file.name}.gz").read_bytes()))
     ours = CLASSES[name]().load(tmp_path, timesteps=4)
     for train, part, samples in zip((True, False), ours, loaded, strict=True):
-        theirs = getattr(datasets, files.torchvision)(tmp_path, train=train)
+        theirs = getattr(datasets, CLASSES[name].__name__)(tmp_path, train=train)
         assert torch.equal(part.x[:, 0], theirs.data)
         assert torch.equal(part.y, theirs.targets)
         assert torch.equal(part.x, samples.x)

@@ -1,13 +1,20 @@
 """UCI-HAR: small files in the original format, and the original ones where they are."""
 
+import hashlib
+import io
 import lzma
+import zipfile
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from mirrors import Mirrors, served
 from tests.real_data import real_data
 
 from membrane.data import uci_har
+from membrane.data.origins import ORIGINS
 from membrane.data.uci_har import SIGNALS, UCIHAR
 from membrane.errors import DataError
 
@@ -66,9 +73,38 @@ def test_damaged_files_are_named(tmp_path, signals, file: str, content: str, lin
         UCIHAR().load(tmp_path, 4)
 
 
-def test_a_missing_file_is_told_of_with_its_source(tmp_path) -> None:
-    with pytest.raises(DataError, match=r"body_acc_x_train.txt is missing: unpack the archive of https://archive"):
+def test_a_missing_file_is_told_of_with_its_source(tmp_path, signals) -> None:
+    path = tmp_path / "uci_har" / "train" / "y_train.txt"
+    path.unlink()
+    with pytest.raises(DataError, match=f"{path}: missing; replace it by the original, from https://archive.ics.uci"):
         UCIHAR().load(tmp_path, 4)
+
+
+@pytest.fixture
+def mirrors(monkeypatch: pytest.MonkeyPatch) -> Iterator[Mirrors]:
+    with served(monkeypatch) as mirrors:
+        yield mirrors
+
+
+def test_without_a_folder_the_archive_is_downloaded_and_unpacked(tmp_path, signals, mirrors, monkeypatch) -> None:
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w") as packed:
+        for path in (tmp_path / "uci_har").rglob("*.*"):
+            packed.write(path, f"UCI HAR Dataset/{path.relative_to(tmp_path / 'uci_har')}")
+        packed.writestr("__MACOSX/UCI HAR Dataset/._y_train.txt", "")
+    mirrors.files["/good/a.zip"] = archive.getvalue()
+    [file] = ORIGINS["uci_har"].files
+    digest = f"sha256:{hashlib.sha256(archive.getvalue()).hexdigest()}"
+    here = replace(file, digest=digest, urls=(f"{mirrors['good']}a.zip",))
+    monkeypatch.setitem(ORIGINS, "uci_har", replace(ORIGINS["uci_har"], files=(here,)))
+    train, _ = UCIHAR().load(tmp_path / "new", 4)
+    np.testing.assert_allclose(train.x, signals.transpose(1, 0, 2), rtol=1e-6)
+    assert {path.name for path in (tmp_path / "new/uci_har").iterdir()} == {file.name, "UCI HAR Dataset"}
+    damaged = tmp_path / "new/uci_har/UCI HAR Dataset/test/y_test.txt"
+    damaged.write_text("?")
+    remedy = "delete uci_har/UCI HAR Dataset, and the original is downloaded and unpacked"
+    with pytest.raises(DataError, match=f"{damaged}: .*; {remedy}"):
+        UCIHAR().load(tmp_path / "new", 4)
 
 
 def test_the_original_files_are_the_published_ones() -> None:

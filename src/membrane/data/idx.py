@@ -12,8 +12,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from membrane.data.origins import ORIGINS, Origin
 from membrane.data.samples import Samples
-from membrane.data.store.download import READ_SECONDS, damaged_file, obtain, read_verified
+from membrane.data.store.download import READ_SECONDS
+from membrane.data.store.sources import damaged_file, located_file, read_verified
 
 UNSIGNED_BYTES = 0x0800  # plus the number of dimensions: the magic number
 SCALE = 1 / 255
@@ -22,59 +24,48 @@ GZIP = 16 + zlib.MAX_WBITS
 
 @dataclass(frozen=True)
 class IdxFile:
-    """A file of unsigned bytes [*shape]: its name without .gz, the md5 of the .gz, and that of the file itself."""
+    """A file of unsigned bytes [*shape]: its name without .gz, and the md5 of its content, not that of the .gz."""
 
     name: str
     shape: tuple[int, ...]
-    packed: str
     unpacked: str
-
-    def md5(self, path: Path) -> str:
-        """Return the md5 that ``path`` must have."""
-        return self.packed if path.suffix == ".gz" else self.unpacked
 
 
 @dataclass(frozen=True)
 class Originals:
-    """The original files of a data set, and where to find them.
+    """The original files of a data set: images [n,H,W] and labels [n] of each part.
 
     Arguments:
-        folder: below ``paths.data``, to which files are downloaded; it may hold the .gz or the file itself.
-        torchvision: the folder that torchvision keeps its copy in, which is read too.
-        mirrors: folders on the web, tried in order.
-        train, test: images [n,H,W] and labels [n] of each part.
+        origin: where they come from.
+        train, test: images and labels of each part.
         classes: K; 10 in all data sets of this format.
-        seconds: the longest silence of a server.
         names: of the classes, in the order of their labels; None: they are the digits.
+        seconds: the longest silence of a server.
     """
 
-    folder: str
-    torchvision: str
-    mirrors: tuple[str, ...]
+    origin: Origin
     train: tuple[IdxFile, IdxFile]
     test: tuple[IdxFile, IdxFile]
     classes: int = 10
-    seconds: float = READ_SECONDS
     names: tuple[str, ...] | None = None
+    seconds: float = READ_SECONDS
 
     def load(self, root: Path) -> tuple[Samples, Samples]:
         """Return (train, test), x [n,1,H,W] uint8. Raises DataError if a file is not available, or not the original."""
-        paths = {file.name: self.path(root, file) for file in (*self.train, *self.test)}  # before any is read
+        files = (*self.train, *self.test)  # before any is read
+        paths = {file.name: located_file(root, self.origin, f"{file.name}.gz", self.seconds) for file in files}
         train, test = (self.samples(paths, *part) for part in (self.train, self.test))
         return train, test
 
-    def path(self, root: Path, file: IdxFile) -> Path:
-        """Return the file's path, and download it if it is in neither folder."""
-        folders = self.folder, f"{self.torchvision}/raw"
-        candidates = [f"{folder}/{file.name}{end}" for folder in folders for end in (".gz", "")]
-        names = ", ".join(f"{file.name}.gz" for file in (*self.train, *self.test))
-        advice = f"put the original {names} into {root / self.folder}, or set paths.data to the folder above theirs"
-        return obtain(root, candidates, file.packed, self.mirrors, advice, self.seconds)
+    def md5(self, path: Path, file: IdxFile) -> str:
+        """Return the md5 that a file's ``path`` must have, compressed or not."""
+        published = self.origin.file(f"{file.name}.gz").digest or ""
+        return published.removeprefix("md5:") if path.suffix == ".gz" else file.unpacked
 
     def samples(self, paths: dict[str, Path], images: IdxFile, labels: IdxFile) -> Samples:
         """Read one part, x [n,1,H,W]; every image is a recording, numbered by its position in the part."""
-        x = read_idx(paths[images.name], images.shape, images.md5(paths[images.name]))
-        y = read_labels(paths[labels.name], labels.shape[0], self.classes, labels.md5(paths[labels.name]))
+        x = read_idx(paths[images.name], images.shape, self.md5(paths[images.name], images))
+        y = read_labels(paths[labels.name], labels.shape[0], self.classes, self.md5(paths[labels.name], labels))
         return Samples(torch.from_numpy(x[:, None]), y, scale=SCALE, classes=self.names)
 
 
@@ -132,78 +123,27 @@ def read_labels(path: Path, count: int, classes: int, md5: str | None = None) ->
 
 
 MNIST_FILES = Originals(
-    folder="mnist",
-    torchvision="MNIST",
-    mirrors=(
-        "https://ossci-datasets.s3.amazonaws.com/mnist/",  # torchvision's
-        "https://storage.googleapis.com/cvdf-datasets/mnist/",  # TensorFlow Datasets'
-    ),
+    origin=ORIGINS["mnist"],
     train=(
-        IdxFile(
-            "train-images-idx3-ubyte",
-            (60_000, 28, 28),
-            packed="f68b3c2dcbeaaa9fbdd348bbdeb94873",
-            unpacked="6bbc9ace898e44ae57da46a324031adb",
-        ),
-        IdxFile(
-            "train-labels-idx1-ubyte",
-            (60_000,),
-            packed="d53e105ee54ea40749a09fcbcd1e9432",
-            unpacked="a25bea736e30d166cdddb491f175f624",
-        ),
+        IdxFile("train-images-idx3-ubyte", (60_000, 28, 28), "6bbc9ace898e44ae57da46a324031adb"),
+        IdxFile("train-labels-idx1-ubyte", (60_000,), "a25bea736e30d166cdddb491f175f624"),
     ),
     test=(
-        IdxFile(
-            "t10k-images-idx3-ubyte",
-            (10_000, 28, 28),
-            packed="9fb629c4189551a2d022fa330f9573f3",
-            unpacked="2646ac647ad5339dbf082846283269ea",
-        ),
-        IdxFile(
-            "t10k-labels-idx1-ubyte",
-            (10_000,),
-            packed="ec29112dd5afa0611ce80d1b7f02629c",
-            unpacked="27ae3e4e09519cfbb04c329615203637",
-        ),
+        IdxFile("t10k-images-idx3-ubyte", (10_000, 28, 28), "2646ac647ad5339dbf082846283269ea"),
+        IdxFile("t10k-labels-idx1-ubyte", (10_000,), "27ae3e4e09519cfbb04c329615203637"),
     ),
 )
 
 FASHION_MNIST_FILES = Originals(
-    folder="fashion_mnist",
-    torchvision="FashionMNIST",
+    origin=ORIGINS["fashion_mnist"],
     names=("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"),
-    mirrors=(
-        "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",  # the authors', and torchvision's
-        "https://github.com/zalandoresearch/fashion-mnist/raw/master/data/fashion/",  # the authors' repository
-        "https://storage.googleapis.com/tensorflow/tf-keras-datasets/",  # Keras'
-    ),
     train=(
-        IdxFile(
-            "train-images-idx3-ubyte",
-            (60_000, 28, 28),
-            packed="8d4fb7e6c68d591d4c3dfef9ec88bf0d",
-            unpacked="f4a8712d7a061bf5bd6d2ca38dc4d50a",
-        ),
-        IdxFile(
-            "train-labels-idx1-ubyte",
-            (60_000,),
-            packed="25c81989df183df01b3e8a0aad5dffbe",
-            unpacked="9018921c3c673c538a1fc5bad174d6f9",
-        ),
+        IdxFile("train-images-idx3-ubyte", (60_000, 28, 28), "f4a8712d7a061bf5bd6d2ca38dc4d50a"),
+        IdxFile("train-labels-idx1-ubyte", (60_000,), "9018921c3c673c538a1fc5bad174d6f9"),
     ),
     test=(
-        IdxFile(
-            "t10k-images-idx3-ubyte",
-            (10_000, 28, 28),
-            packed="bef4ecab320f06d8554ea6380940ec79",
-            unpacked="8181f5470baa50b63fa0f6fddb340f0a",
-        ),
-        IdxFile(
-            "t10k-labels-idx1-ubyte",
-            (10_000,),
-            packed="bb300cfdad3c16e7a12a480ee83cd310",
-            unpacked="15d484375f8d13e6eb1aabb0c3f46965",
-        ),
+        IdxFile("t10k-images-idx3-ubyte", (10_000, 28, 28), "8181f5470baa50b63fa0f6fddb340f0a"),
+        IdxFile("t10k-labels-idx1-ubyte", (10_000,), "15d484375f8d13e6eb1aabb0c3f46965"),
     ),
 )
 

@@ -6,18 +6,17 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from membrane.data.origins import ORIGINS
 from membrane.data.samples import Samples
 from membrane.data.store.cache import load_cached
 from membrane.data.store.conversion import Columns
-from membrane.data.store.download import first_file
-from membrane.errors import DataError
+from membrane.data.store.sources import damaged_file, first_file, original_folder
 
-FOLDERS = ("uci_har", "UCI HAR Dataset")
-"""Folders below ``paths.data`` that are looked into: ours, and that of the original archive."""
+FOLDERS = ("uci_har", "UCI HAR Dataset", "uci_har/UCI HAR Dataset")
+"""Folders below ``paths.data`` that are looked into: unpacked by a person, or from the downloaded archive."""
 SIGNALS = tuple(f"{signal}_{axis}" for signal in ("body_acc", "body_gyro", "total_acc") for axis in "xyz")
 COUNTS = {"train": 7352, "test": 2947}
 SAMPLES, ACTIVITIES, SUBJECTS = 128, 6, 30
-PAGE = "https://archive.ics.uci.edu/dataset/240"
 
 
 class UCIHAR:
@@ -32,25 +31,31 @@ class UCIHAR:
 
     def load(self, root: Path, timesteps: int) -> tuple[Samples, ...]:
         """Return (train, test). Raises DataError if a file is missing or damaged; ``timesteps`` do not matter."""
-        files = {part: original_files(root, part) for part in COUNTS}
+        folder = inertial_folder(root)
+        files = {part: inertial_files(folder, part) for part in COUNTS}
         parts = {part: lambda part=part: iter([read_windows(files[part], COUNTS[part])]) for part in COUNTS}
         every = [path for paths in files.values() for path in paths.values()]
         return load_cached(root, "uci_har", {"version": 1}, every, parts, classes=self.classes)
 
 
-def original_files(root: Path, part: str) -> dict[str, Path]:
+def inertial_folder(root: Path) -> Path:
+    """Return the folder of both parts, unpacked from the archive if there is none. Raises DataError if that fails."""
+    folder = next((root / folder for folder in FOLDERS if (root / folder / "train").is_dir()), None)
+    return folder or original_folder(root, ORIGINS["uci_har"], "UCI HAR Dataset.zip")
+
+
+def inertial_files(folder: Path, part: str) -> dict[str, Path]:
     """Return the files of a part by signal, ``y`` and ``subject``. Raises DataError if one is missing."""
     names = {signal: f"{part}/Inertial Signals/{signal}_{part}.txt" for signal in SIGNALS}
     names |= {column: f"{part}/{column}_{part}.txt" for column in ("y", "subject")}
-    return {column: original_file(root, name) for column, name in names.items()}
+    return {column: text_file(folder, name) for column, name in names.items()}
 
 
-def original_file(root: Path, name: str) -> Path:
+def text_file(folder: Path, name: str) -> Path:
     """Return the path of a file, compressed by xz or not. Raises DataError if it is missing."""
-    path = first_file(root, [f"{folder}/{name}{end}" for folder in FOLDERS for end in ("", ".xz")])
+    path = first_file(folder, [name, f"{name}.xz"])
     if path is None:
-        unpacked = f"unpack the archive of {PAGE} into {root}"
-        raise DataError(f"uci_har: {name} is missing: {unpacked}, or set paths.data to the folder above its own")
+        raise damaged_file(folder / name, "missing")
     return path
 
 
@@ -60,7 +65,7 @@ def read_windows(files: dict[str, Path], count: int) -> Columns:
     labels, subjects = (read_numbers(files[column], (count,)).astype(np.int64) for column in ("y", "subject"))
     for column, values, most in (("y", labels, ACTIVITIES), ("subject", subjects, SUBJECTS)):
         if len(wrong := np.flatnonzero((values < 1) | (values > most))):
-            raise damaged_original(files[column], f"line {wrong[0] + 1} is {values[wrong[0]]}, 1 to {most} expected")
+            raise damaged_file(files[column], f"line {wrong[0] + 1} is {values[wrong[0]]}, 1 to {most} expected")
     return {"x": x, "y": labels - 1, "group": subjects, "recording": np.arange(count)}
 
 
@@ -73,13 +78,8 @@ def read_numbers(path: Path, shape: tuple[int, ...]) -> NDArray[np.float64]:
             content = file.read(limit + 1)
         numbers = np.array(content.split(), np.float64) if len(content) <= limit else np.empty(0)
     except (OSError, ValueError, EOFError, lzma.LZMAError) as error:
-        raise damaged_original(path, str(error)) from error
+        raise damaged_file(path, str(error)) from error
     lines = content.count(b"\n")
     if numbers.size != size or lines != shape[0]:
-        raise damaged_original(path, f"{numbers.size} numbers in {lines} lines, {size} in {shape[0]} expected")
+        raise damaged_file(path, f"{numbers.size} numbers in {lines} lines, {size} in {shape[0]} expected")
     return numbers.reshape(shape)
-
-
-def damaged_original(path: Path, why: str) -> DataError:
-    """Build the error for a file that exists but is not the original."""
-    return DataError(f"{path}: {why}; replace it by the original, from {PAGE}")

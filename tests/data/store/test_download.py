@@ -1,223 +1,257 @@
-"""Published files: found, or downloaded whole, or one line that says what to do; against a server on this machine."""
+"""Downloads: whole and right, or not there, and resumed after a break; from a server on this machine."""
 
 import hashlib
 import io
+import logging
 import os
 import signal
-import socket
 import stat
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+from mirrors import CONTENT, HALF, Mirrors, served
 
-from membrane.data.store.download import download, first_file, obtain, read_verified
-from membrane.errors import DataError
+from membrane.data.store import download as module
+from membrane.data.store.download import CONNECT_SECONDS, download, kept_digest, require_encryption
 
-CONTENT = bytes(range(256)) * 1024  # 256 KiB: several of the downloader's chunks
-MD5 = hashlib.md5(CONTENT).hexdigest()
+MD5 = f"md5:{hashlib.md5(CONTENT).hexdigest()}"
+SHA256 = hashlib.sha256(CONTENT).hexdigest()
 NAME = "numbers.gz"
-ADVICE = "put numbers.gz into the folder"
-HALF = len(CONTENT) // 2
-
-
-class Mirrors:
-    """A server whose every path behaves in its own way; ``asked`` holds the requests' paths and headers."""
-
-    def __init__(self) -> None:
-        self.asked: list[tuple[str, dict[str, str]]] = []
-        self.half_sent, self.over = threading.Event(), threading.Event()
-        self.both = threading.Barrier(2, timeout=120)
-        mirrors = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                mirrors.asked.append((self.path, dict(self.headers)))
-                getattr(mirrors, self.path.split("/")[1])(self)
-
-            def log_message(self, *arguments: object) -> None:
-                pass
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.01}).start()
-
-    def __getitem__(self, name: str) -> str:
-        return f"http://127.0.0.1:{self.server.server_port}/{name}/"
-
-    def close(self) -> None:
-        self.over.set()
-        self.server.shutdown()
-        self.server.server_close()
-
-    def send(self, request: BaseHTTPRequestHandler, body: bytes, announced: int | None) -> None:
-        request.send_response(200)
-        if announced is not None:
-            request.send_header("Content-Length", str(announced))
-        request.end_headers()
-        request.wfile.write(body)
-        request.wfile.flush()
-
-    def good(self, request: BaseHTTPRequestHandler) -> None:
-        self.send(request, CONTENT, len(CONTENT))
-
-    def together(self, request: BaseHTTPRequestHandler) -> None:
-        self.both.wait()
-        self.good(request)
-
-    def absent(self, request: BaseHTTPRequestHandler) -> None:
-        request.send_error(404)
-
-    def wrong(self, request: BaseHTTPRequestHandler) -> None:
-        self.send(request, b"<html>please log in</html>", 26)
-
-    def broken(self, request: BaseHTTPRequestHandler) -> None:
-        self.send(request, CONTENT[:HALF], len(CONTENT))
-
-    def unannounced(self, request: BaseHTTPRequestHandler) -> None:
-        self.send(request, CONTENT[:HALF], None)
-
-    def silent(self, request: BaseHTTPRequestHandler) -> None:
-        self.over.wait(15)  # then it hangs up, which is not a time-out
-
-    def stalled(self, request: BaseHTTPRequestHandler) -> None:
-        self.send(request, CONTENT[:HALF], len(CONTENT))
-        self.half_sent.set()
-        self.over.wait(15)
+PART = f"{NAME}.part"
 
 
 @pytest.fixture
 def mirrors(monkeypatch: pytest.MonkeyPatch) -> Iterator[Mirrors]:
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    monkeypatch.setenv("no_proxy", "127.0.0.1")
-    served = Mirrors()
-    yield served
-    served.close()
+    with served(monkeypatch) as mirrors:
+        yield mirrors
 
 
-@pytest.fixture
-def nobody(monkeypatch: pytest.MonkeyPatch) -> str:
-    """An address where nothing listens."""
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    monkeypatch.setenv("no_proxy", "127.0.0.1")
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = listener.getsockname()[1]
-    return f"http://127.0.0.1:{port}/"
+def fetched(path: Path, mirrors: Mirrors, *names: str, digest: str | None = MD5, seconds: float = 30) -> str | None:
+    """Download from the mirrors of these names."""
+    return download(path, [f"{mirrors[name]}{path.name}" for name in names], digest, seconds)
 
 
 def names(root: Path) -> list[str]:
     return sorted(str(path.relative_to(root)) for path in root.rglob("*") if path.is_file())
 
 
-def refused(call: Callable[[], object]) -> str:
-    with pytest.raises(DataError) as caught:
-        call()
-    assert "\n" not in str(caught.value)
-    return str(caught.value)
-
-
-def test_the_first_place_that_holds_the_file_wins(tmp_path: Path) -> None:
-    places = ["ours/a", "theirs/a", "theirs/b"]
-    (tmp_path / "ours/a").mkdir(parents=True)  # a folder is no file
-    (tmp_path / "theirs").mkdir()
-    assert first_file(tmp_path, places) is None
-    (tmp_path / "theirs/b").touch()
-    assert first_file(tmp_path, places) == tmp_path / "theirs/b"
-    (tmp_path / "theirs/a").touch()
-    assert first_file(tmp_path, places) == tmp_path / "theirs/a"
-
-
-def test_a_missing_file_is_downloaded_into_the_first_place_for_all_to_read(tmp_path: Path, mirrors: Mirrors) -> None:
-    path = obtain(tmp_path / "new", [f"ours/{NAME}", f"theirs/{NAME}"], MD5, [mirrors["good"]], ADVICE)
-    assert path == tmp_path / "new/ours" / NAME
+def test_a_file_is_downloaded_for_all_to_read(tmp_path: Path, mirrors: Mirrors) -> None:
+    path = tmp_path / "new/ours" / NAME
+    assert fetched(path, mirrors, "good") is None
     assert path.read_bytes() == CONTENT
     assert names(tmp_path) == [f"new/ours/{NAME}"]
     assert stat.S_IMODE(path.stat().st_mode) == 0o644
-    assert [asked for asked, _ in mirrors.asked] == [f"/good/{NAME}"]
+    assert mirrors.paths == [f"/good/{NAME}"]
 
 
-def test_a_file_that_is_there_is_neither_asked_for_nor_overwritten(tmp_path: Path, mirrors: Mirrors) -> None:
-    (tmp_path / NAME).write_bytes(b"mine")
-    assert obtain(tmp_path, ["elsewhere", NAME], MD5, [mirrors["good"]], ADVICE) == tmp_path / NAME
-    assert (tmp_path / NAME).read_bytes() == b"mine"
-    assert mirrors.asked == []
-
-
-@pytest.mark.parametrize("bad", ["absent", "wrong", "broken", "unannounced", "silent", "stalled"])
-def test_the_next_mirror_is_tried(tmp_path: Path, mirrors: Mirrors, bad: str) -> None:
-    assert download(tmp_path / NAME, MD5, [mirrors[bad], mirrors["good"]], seconds=1) is None
-    assert [asked for asked, _ in mirrors.asked] == [f"/{bad}/{NAME}", f"/good/{NAME}"]
+@pytest.mark.parametrize("bad", ["absent", "wrong", "broken", "unannounced", "silent", "stalled", "circle", "huge"])
+def test_the_next_address_is_tried(tmp_path: Path, mirrors: Mirrors, bad: str) -> None:
+    digest = MD5 if bad == "wrong" else f"sha256:{SHA256}"
+    assert fetched(tmp_path / NAME, mirrors, bad, "good", digest=digest, seconds=1) is None
+    assert mirrors.paths[0] == f"/{bad}/{NAME}"
+    assert mirrors.paths[-1] == f"/good/{NAME}"
     assert names(tmp_path) == [NAME]
     assert (tmp_path / NAME).read_bytes() == CONTENT
 
 
 @pytest.mark.parametrize(
-    ("bad", "why"),
+    ("bad", "why", "left"),
     [
-        ("absent", "HTTP 404"),
-        ("wrong", "sent a file with another md5"),
-        ("broken", "broke off"),
-        ("unannounced", "sent a file with another md5"),
-        ("silent", "timed out"),
-        ("stalled", "timed out"),
+        ("absent", "HTTP 404", 0),
+        ("wrong", "sent a file with another md5", 0),
+        ("broken", "broke off", HALF),
+        ("unannounced", "sent a file with another md5", 0),
+        ("silent", "timed out", 0),
+        ("stalled", "timed out", HALF),
+        ("circle", "TooManyRedirects", 0),
     ],
 )
-def test_a_failed_download_leaves_nothing_and_says_why(tmp_path: Path, mirrors: Mirrors, bad: str, why: str) -> None:
-    message = refused(lambda: obtain(tmp_path, [f"ours/{NAME}"], MD5, [mirrors[bad]], ADVICE, seconds=1))
-    host = f"127.0.0.1:{mirrors.server.server_port}"
-    assert message == f"{tmp_path / 'ours' / NAME}: missing, and could not be downloaded ({host}: {why}); {ADVICE}"
+def test_a_failed_download_says_why_and_keeps_what_can_be_gone_on_with(
+    tmp_path: Path, mirrors: Mirrors, bad: str, why: str, left: int
+) -> None:
+    assert fetched(tmp_path / NAME, mirrors, bad, seconds=0.5) == f"{mirrors.host}: {why}"
+    assert {path.name: path.stat().st_size for path in tmp_path.iterdir()} == ({PART: left} if left else {})
+
+
+def test_what_has_no_room_on_the_disk_is_not_begun(tmp_path: Path, mirrors: Mirrors) -> None:
+    failure = fetched(tmp_path / NAME, mirrors, "huge")
+    assert failure is not None
+    assert failure.startswith(f"{mirrors.host}: needs 1152921504.6 GB, ")
     assert names(tmp_path) == []
 
 
-def test_every_mirror_is_named_when_none_has_it(tmp_path: Path, mirrors: Mirrors, nobody: str) -> None:
-    message = refused(lambda: obtain(tmp_path, [NAME], MD5, [nobody, mirrors["absent"], "no address"], ADVICE))
-    served = mirrors.server.server_port
-    assert f"({nobody[7:-1]}: no connection (ConnectionError); 127.0.0.1:{served}: HTTP 404; no address: " in message
-    assert message.endswith(ADVICE)
-    assert "no mirror is known" in refused(lambda: obtain(tmp_path, [NAME], MD5, [], ADVICE))
+def test_every_address_is_named_when_none_has_it(tmp_path: Path, mirrors: Mirrors) -> None:
+    nobody = "127.0.0.1:9"  # discard, which needs rights to listen at
+    urls = [f"http://{nobody}/{NAME}", f"{mirrors['absent']}{NAME}", "no address"]
+    failures = download(tmp_path / NAME, urls, MD5)
+    assert failures is not None
+    assert failures.split("; ")[:2] == [f"{nobody}: no connection (ConnectionError)", f"{mirrors.host}: HTTP 404"]
+    assert failures.split("; ")[2].startswith("no address: ")
+    assert download(tmp_path / NAME, [], MD5) == "no address is known"
 
 
-def test_a_folder_that_cannot_be_written_is_said(tmp_path: Path, mirrors: Mirrors) -> None:
+def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path, mirrors: Mirrors) -> None:
     (tmp_path / "ours").touch()  # a file where the folder should be
-    message = refused(lambda: obtain(tmp_path, [f"ours/{NAME}"], MD5, [mirrors["good"]], ADVICE))
-    assert f"Not a directory: '{tmp_path / 'ours'}" in message
-    assert message.endswith(f"); {ADVICE}")
+    failure = fetched(tmp_path / "ours" / NAME, mirrors, "good")
+    assert str(tmp_path / "ours") in str(failure)
+    assert mirrors.asked == []
 
 
-def test_the_server_is_asked_not_to_encode(tmp_path: Path, mirrors: Mirrors) -> None:
-    download(tmp_path / NAME, MD5, [mirrors["good"]])
-    assert mirrors.asked[0][1]["Accept-Encoding"] == "identity"
+def test_a_link_in_the_place_of_the_part_is_not_written_through(tmp_path: Path, mirrors: Mirrors) -> None:
+    (tmp_path / "precious").write_text("precious")
+    (tmp_path / PART).symlink_to(tmp_path / "precious")
+    assert "symbolic links" in str(fetched(tmp_path / NAME, mirrors, "good"))
+    assert (tmp_path / "precious").read_text() == "precious"
 
 
-def test_two_may_download_the_same_file_at_once(tmp_path: Path, mirrors: Mirrors) -> None:
+# Going on after a break
+
+
+def test_a_connection_that_breaks_is_asked_for_the_rest(tmp_path: Path, mirrors: Mirrors) -> None:
+    assert fetched(tmp_path / NAME, mirrors, "breaks") is None
+    assert mirrors.ranges == [None, "bytes=65536-", "bytes=131072-", "bytes=196608-"]
+    assert (tmp_path / NAME).read_bytes() == CONTENT
+    assert names(tmp_path) == [NAME]
+
+
+def test_a_connection_that_breaks_too_often_is_given_up(
+    tmp_path: Path, mirrors: Mirrors, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "ATTEMPTS", 3)
+    assert fetched(tmp_path / NAME, mirrors, "breaks") == f"{mirrors.host}: broke off"
+    assert len(mirrors.asked) == 3
+    assert (tmp_path / PART).stat().st_size == 3 * 2**16
+
+
+def test_a_later_call_and_another_address_go_on_from_there(tmp_path: Path, mirrors: Mirrors) -> None:
+    assert fetched(tmp_path / NAME, mirrors, "stalled", seconds=1) == f"{mirrors.host}: timed out"
+    mirrors.asked.clear()
+    assert fetched(tmp_path / NAME, mirrors, "absent", "good") is None
+    assert mirrors.ranges == [f"bytes={HALF}-"] * 2
+    assert (tmp_path / NAME).read_bytes() == CONTENT
+
+
+@pytest.mark.parametrize("before", [b"another file's", CONTENT[: HALF - 1] + b"?", CONTENT + b"more"])
+def test_what_does_not_belong_to_it_is_fetched_anew(tmp_path: Path, mirrors: Mirrors, before: bytes) -> None:
+    (tmp_path / PART).write_bytes(before)
+    assert fetched(tmp_path / NAME, mirrors, "good") is None
+    assert mirrors.ranges == [f"bytes={len(before)}-", None]
+    assert (tmp_path / NAME).read_bytes() == CONTENT
+
+
+def test_a_part_that_is_whole_gets_its_name(tmp_path: Path, mirrors: Mirrors) -> None:
+    (tmp_path / PART).write_bytes(CONTENT)
+    assert fetched(tmp_path / NAME, mirrors, "good") is None
+    assert mirrors.ranges == [f"bytes={len(CONTENT)}-"]  # answered with 416
+    assert (tmp_path / NAME).read_bytes() == CONTENT
+
+
+def test_a_server_that_cannot_go_on_sends_all_of_it(tmp_path: Path, mirrors: Mirrors) -> None:
+    (tmp_path / PART).write_bytes(CONTENT[:7])
+    assert fetched(tmp_path / NAME, mirrors, "wrong", "unannounced") is not None
+    assert not (tmp_path / PART).exists()
+    (tmp_path / PART).write_bytes(CONTENT[:7])
+    mirrors.over.set()
+    assert fetched(tmp_path / NAME, mirrors, "slow") is None
+    assert (tmp_path / NAME).read_bytes() == CONTENT
+
+
+def test_a_range_that_nobody_asked_for_is_not_appended(tmp_path: Path, mirrors: Mirrors) -> None:
+    (tmp_path / PART).write_bytes(CONTENT[:HALF])
+    assert fetched(tmp_path / NAME, mirrors, "elsewhere") == f"{mirrors.host}: sent another part than was asked for"
+    assert (tmp_path / PART).read_bytes() == CONTENT[:HALF]
+
+
+# Addresses that lead elsewhere
+
+
+def test_a_redirect_is_followed_and_goes_on_too(tmp_path: Path, mirrors: Mirrors) -> None:
+    (tmp_path / PART).write_bytes(CONTENT[:HALF])
+    assert fetched(tmp_path / NAME, mirrors, "moved") is None
+    assert mirrors.paths == [f"/moved/{NAME}", f"/good/{NAME}"]
+    assert mirrors.ranges == [f"bytes={HALF}-"] * 2
+    assert (tmp_path / NAME).read_bytes() == CONTENT
+
+
+def test_encryption_is_not_given_up_on_the_way() -> None:
+    def answer(*urls: str) -> SimpleNamespace:
+        return SimpleNamespace(url=urls[-1], history=[SimpleNamespace(url=url) for url in urls[:-1]])
+
+    require_encryption("https://a", answer("https://a", "https://b"))
+    require_encryption("http://a", answer("http://a", "http://b"))
+    for urls in (("https://a", "http://b"), ("https://a", "http://b", "https://c")):
+        with pytest.raises(OSError, match="without encryption"):
+            require_encryption("https://a", answer(*urls))
+
+
+# Digests that nobody published
+
+
+def test_the_digest_of_a_first_download_is_told_and_kept(tmp_path: Path, mirrors: Mirrors, caplog) -> None:
+    with caplog.at_level(logging.INFO):
+        assert fetched(tmp_path / NAME, mirrors, "good", digest=None) is None
+    assert f"sha256 is {SHA256}, kept in {tmp_path / NAME}.sha256" in caplog.text
+    assert names(tmp_path) == [NAME, f"{NAME}.sha256"]
+    assert (tmp_path / f"{NAME}.sha256").read_text() == f"{SHA256}  {NAME}\n"  # as sha256sum writes it
+    assert kept_digest(tmp_path / NAME) == f"sha256:{SHA256}"
+
+
+def test_a_later_download_must_have_it(tmp_path: Path, mirrors: Mirrors) -> None:
+    assert fetched(tmp_path / NAME, mirrors, "good", digest=None) is None
+    (tmp_path / NAME).unlink()
+    mirrors.files[f"/good/{NAME}"] = b"changed"
+    assert fetched(tmp_path / NAME, mirrors, "good", digest=None) == f"{mirrors.host}: sent a file with another sha256"
+    assert names(tmp_path) == [f"{NAME}.sha256"]
+
+
+def test_without_a_digest_nothing_is_pieced_together(tmp_path: Path, mirrors: Mirrors) -> None:
+    (tmp_path / PART).write_bytes(b"another file's")
+    assert fetched(tmp_path / NAME, mirrors, "breaks", "good", digest=None) is None
+    assert mirrors.ranges == [None, None]
+    assert (tmp_path / NAME).read_bytes() == CONTENT
+
+
+def test_a_kept_digest_that_is_none_is_as_if_there_were_none(tmp_path: Path) -> None:
+    assert kept_digest(tmp_path / NAME) is None
+    for content in (b"", b"\xff", b"1234  numbers.gz"):
+        (tmp_path / f"{NAME}.sha256").write_bytes(content)
+        assert kept_digest(tmp_path / NAME) is None
+
+
+# Several processes, and the end of one
+
+
+def test_of_two_that_want_a_file_one_waits_for_the_other(tmp_path: Path, mirrors: Mirrors) -> None:
     ends: list[str | None] = []
-    threads = [
-        threading.Thread(target=lambda: ends.append(download(tmp_path / NAME, MD5, [mirrors["together"]])))
-        for _ in range(2)
-    ]
-    for thread in threads:
-        thread.start()
+    threads = [threading.Thread(target=lambda: ends.append(fetched(tmp_path / NAME, mirrors, "slow")))]
+    threads[0].start()
+    assert mirrors.half_sent.wait(60)
+    threads.append(threading.Thread(target=lambda: ends.append(fetched(tmp_path / NAME, mirrors, "slow"))))
+    threads[1].start()
+    mirrors.over.set()
     for thread in threads:
         thread.join()
     assert ends == [None, None]
-    assert len(mirrors.asked) == 2
+    assert mirrors.paths == [f"/slow/{NAME}"]
     assert names(tmp_path) == [NAME]
     assert (tmp_path / NAME).read_bytes() == CONTENT
 
 
 @pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGKILL])
-def test_an_aborted_download_is_never_taken_for_whole(tmp_path: Path, mirrors: Mirrors, end: signal.Signals) -> None:
+def test_an_aborted_download_is_gone_on_with(tmp_path: Path, mirrors: Mirrors, end: signal.Signals) -> None:
     program = "import signal, sys; from pathlib import Path; from membrane.data.store.download import download\n"
     program += "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # which a shell's background ignores
-    program += "download(Path(sys.argv[1]), sys.argv[2], [sys.argv[3]])"
+    program += "download(Path(sys.argv[1]), [sys.argv[2]], sys.argv[3])"
     import membrane
 
     source = str(Path(membrane.__file__).parents[1])
-    command = [sys.executable, "-c", program, str(tmp_path / NAME), MD5, mirrors["stalled"]]
+    command = [sys.executable, "-c", program, str(tmp_path / NAME), f"{mirrors['stalled']}{NAME}", MD5]
     with subprocess.Popen(command, env={**os.environ, "PYTHONPATH": source}, stderr=subprocess.DEVNULL) as process:
         assert mirrors.half_sent.wait(120)
         while not any(path.stat().st_size for path in tmp_path.iterdir()):  # until some of it lies on the disk
@@ -225,10 +259,27 @@ def test_an_aborted_download_is_never_taken_for_whole(tmp_path: Path, mirrors: M
             time.sleep(0.01)
         process.send_signal(end)
     assert process.returncode != 0
-    assert first_file(tmp_path, [NAME]) is None
-    if end == signal.SIGINT:
-        assert names(tmp_path) == []
-    assert obtain(tmp_path, [NAME], MD5, [mirrors["good"]], ADVICE).read_bytes() == CONTENT
+    assert names(tmp_path) == [PART]
+    begin = (tmp_path / PART).stat().st_size
+    assert fetched(tmp_path / NAME, mirrors, "good") is None
+    assert mirrors.ranges[-1] == f"bytes={begin}-"
+    assert (tmp_path / NAME).read_bytes() == CONTENT
+
+
+# What the server and the person see
+
+
+def test_the_server_is_asked_not_to_encode_and_has_twenty_seconds_to_answer(
+    tmp_path: Path, mirrors: Mirrors, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import requests
+
+    get, limits = requests.get, []
+    monkeypatch.setattr(requests, "get", lambda url, **how: limits.append(how["timeout"]) or get(url, **how))
+    assert download(tmp_path / NAME, [f"{mirrors['good']}{NAME}"], MD5) is None
+    assert mirrors.asked[0][1]["Accept-Encoding"] == "identity"
+    assert limits == [(20, 30)]
+    assert CONNECT_SECONDS == 20
 
 
 def test_a_terminal_sees_a_progress_bar_and_a_log_does_not(
@@ -242,25 +293,12 @@ def test_a_terminal_sees_a_progress_bar_and_a_log_does_not(
         def isatty(self) -> bool:
             return self.terminal
 
-    import pooch  # noqa: F401  pooch's own log takes the stderr of its first import
-
     seen = {}
     for terminal in (True, False):
         stream = Terminal(terminal)
         monkeypatch.setattr(sys, "stderr", stream)
-        download(tmp_path / str(terminal) / NAME, MD5, [mirrors["good"]])
+        fetched(tmp_path / str(terminal) / NAME, mirrors, "good")
         seen[terminal] = stream.getvalue()
     assert f"{NAME}: 100%" in seen[True]
     assert "262k/262k" in seen[True]
     assert seen[False] == ""
-
-
-def test_bytes_are_verified(tmp_path: Path) -> None:
-    path = tmp_path / NAME
-    path.write_bytes(CONTENT)
-    assert read_verified(path, MD5) == read_verified(path, None) == CONTENT
-    path.write_bytes(CONTENT[:HALF])
-    half = hashlib.md5(CONTENT[:HALF]).hexdigest()
-    message = refused(lambda: read_verified(path, MD5))
-    assert message.startswith(f"{path}: md5 is {half}, the original's is {MD5} ({HALF} bytes); delete it")
-    assert refused(lambda: read_verified(tmp_path, None)) == f"{tmp_path}: cannot be read: Is a directory"

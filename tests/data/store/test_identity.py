@@ -16,11 +16,11 @@ def reads(monkeypatch) -> list[str]:
     """The files that are read."""
     read = []
 
-    def sha256(path: Path) -> str:
+    def file_digest(path: Path, algorithm: str) -> str:
         read.append(path.name)
-        return hashlib.sha256(path.read_bytes()).hexdigest()
+        return hashlib.new(algorithm, path.read_bytes()).hexdigest()
 
-    monkeypatch.setattr(identity, "sha256", sha256)
+    monkeypatch.setattr(identity, "file_digest", file_digest)
     return read
 
 

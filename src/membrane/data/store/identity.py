@@ -8,11 +8,11 @@ from pathlib import Path
 
 from membrane.errors import DataError
 from membrane.files import durable
-from membrane.files.digest import sha256
+from membrane.files.digest import file_digest
 
 
-def file_digests(files: Sequence[Path], remembered: Path) -> dict[str, str]:
-    """Return the SHA-256 of each file by its path.
+def file_digests(files: Sequence[Path], remembered: Path, algorithm: str = "sha256") -> dict[str, str]:
+    """Return the digest of each file by its path.
 
     ``remembered`` holds those of earlier calls; they count as long as a file has the same size, time and place on the
     disk. Raises DataError for a file that cannot be read.
@@ -24,7 +24,7 @@ def file_digests(files: Sequence[Path], remembered: Path) -> dict[str, str]:
             stat = path.stat()
             state = f"{stat.st_size} {stat.st_mtime_ns} {stat.st_ino} {stat.st_dev}"
             earlier, digest = before.get(str(path), ["", ""])
-            now[str(path)] = [state, digest if earlier == state else sha256(path)]
+            now[str(path)] = [state, digest if earlier == state else file_digest(path, algorithm)]
         except OSError as error:
             raise DataError(f"{path}: cannot be read: {error.strerror or error}") from error
     if any(before.get(path) != entry for path, entry in now.items()):

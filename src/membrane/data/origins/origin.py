@@ -1,0 +1,93 @@
+"""Where a data set comes from: its files with their digests, its terms, and what helps where a file is amiss."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class SourceFile:
+    """A file as its authors publish it.
+
+    Arguments:
+        name: that it has in the data set's folder.
+        digest: ``md5:…`` or ``sha256:…``. None where none is known: the digest of the first download is kept then.
+        urls: addresses, tried in order; none where a person has to fetch the file.
+        unpacked: the folder that `original_folder` unpacks it to; empty where it is read as it is.
+        forms: other names under which it, or its content, is read.
+        optional: whether it is needed under other settings than the default ones alone.
+    """
+
+    name: str
+    digest: str | None = None
+    urls: tuple[str, ...] = ()
+    unpacked: str = ""
+    forms: tuple[str, ...] = ()
+    optional: bool = False
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Return all names of files and folders that stand for it."""
+        return tuple(name for name in (self.name, self.unpacked, *self.forms) if name)
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where a data set comes from.
+
+    Arguments:
+        name: that of the choice, of the folder below ``paths.data``, and of the folder in the cache.
+        licence: the terms of use in a few words.
+        page: the address that describes the data.
+        size: bytes of what has to be fetched, about; 0 where nothing is, None where it is not known.
+        files: all that there are; none where the data come with a library.
+        folders: below ``paths.data``, that are looked into after its own.
+        by_hand: what to do where a file is missing, before "or set paths.data …"; by default, to put the files there.
+    """
+
+    name: str
+    licence: str
+    page: str
+    size: int | None = 0
+    files: tuple[SourceFile, ...] = ()
+    folders: tuple[str, ...] = ()
+    by_hand: str = ""
+
+    @property
+    def bundled(self) -> bool:
+        """Return whether the data come with a library that is installed."""
+        return not self.files
+
+    @property
+    def downloaded(self) -> bool:
+        """Return whether all files are downloaded where they are missing."""
+        return not self.bundled and all(file.urls for file in self.files)
+
+    def file(self, name: str) -> SourceFile:
+        """Return the file of that name."""
+        return next(file for file in self.files if file.name == name)
+
+    def paths(self, file: SourceFile) -> Iterator[str]:
+        """Yield the paths below ``paths.data`` that stand for a file; a download goes to the first."""
+        for folder in (self.name, *self.folders):
+            yield from (f"{folder}/{name}".lstrip("/") for name in file.names)
+
+    def missing(self, root: Path) -> list[str]:
+        """Return the names of the files that are needed and for which nothing is there."""
+        needed = [file for file in self.files if not file.optional]
+        return [file.name for file in needed if not any((root / path).exists() for path in self.paths(file))]
+
+    def advice(self, root: Path) -> str:
+        """Return what helps where a file is missing, for the end of a line."""
+        names = ", ".join(file.name for file in self.files if not file.optional)
+        put = self.by_hand or f"put the original {names} from {self.page} into {root / self.name}"
+        return f"{put}, or set paths.data to the folder above theirs"
+
+    def remedy(self, path: Path) -> str:
+        """Return what helps where the file at ``path`` is damaged, for the end of a line."""
+        for file in self.files:
+            if file.urls and any(path.as_posix().endswith(f"/{end}") for end in self.paths(file)):
+                return "delete it, and the original is downloaded"
+            if file.urls and file.unpacked and f"/{self.name}/{file.unpacked}/" in path.as_posix():
+                return f"delete {self.name}/{file.unpacked}, and the original is downloaded and unpacked"
+        return f"replace it by the original, from {self.page}"

@@ -1,0 +1,104 @@
+"""The original files of a data set: used where they are, otherwise downloaded, checked and unpacked."""
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+
+from membrane.data.origins import ORIGINS, Origin
+from membrane.data.store.download import READ_SECONDS, download, kept_digest
+from membrane.data.store.identity import file_digests
+from membrane.data.store.location import data_cache
+from membrane.data.store.unpacking import unpack
+from membrane.errors import DataError
+
+
+def original_file(root: Path, origin: Origin, name: str) -> Path:
+    """Return the path of a data set's file, or of one that is read in its place; download it if there is none.
+
+    Its digest is compared when it is new or has changed. Raises DataError if the file is not to be had, or damaged.
+    """
+    path = located_file(root, origin, name)
+    if path.name == Path(name).name and (line := digest_mismatch(root, origin, name, path)):
+        raise damaged_file(path, line, origin)
+    return path
+
+
+def original_folder(root: Path, origin: Origin, name: str) -> Path:
+    """Return the folder that a data set's archive was unpacked to, or one that is read in its place.
+
+    If there is none, the archive is unpacked, and downloaded before if need be. Raises DataError as `original_file`.
+    """
+    file = origin.file(name)
+    folder = next((root / path for path in origin.paths(file) if (root / path).is_dir()), None)
+    if folder is None:
+        folder = root / origin.name / file.unpacked
+        unpack(original_file(root, origin, name), folder)
+    return folder
+
+
+def located_file(root: Path, origin: Origin, name: str, seconds: float = READ_SECONDS) -> Path:
+    """Return the path of a data set's file as `original_file`, but unchecked, for a reader that checks what it reads.
+
+    ``seconds`` is the longest silence of a server.
+    """
+    file = origin.file(name)
+    path = first_file(root, [*origin.paths(file)])
+    if path is None:
+        path = root / origin.name / name
+        if not file.urls:
+            raise DataError(f"{path}: missing; {origin.advice(root)}")
+        if failures := download(path, file.urls, file.digest, seconds):
+            raise DataError(f"{path}: missing, and could not be downloaded ({failures}); {origin.advice(root)}")
+    return path
+
+
+def first_file(root: Path, candidates: Sequence[str]) -> Path | None:
+    """Return the first of ``candidates``, paths relative to ``root``, that is a file."""
+    return next((root / path for path in candidates if (root / path).is_file()), None)
+
+
+def digest_mismatch(root: Path, origin: Origin, name: str, path: Path) -> str:
+    """Return how the digest of a file differs from the published one, or from that of its first download.
+
+    Empty if it does not, or if none is known. The file is read again only when it has changed.
+    """
+    expected = origin.file(name).digest or kept_digest(path)
+    if expected is None:
+        return ""
+    algorithm, _, digest = expected.partition(":")
+    remembered = data_cache(root) / origin.name / f"{algorithm}.json"
+    actual = file_digests([path], remembered, algorithm)[str(path)]
+    return "" if actual == digest else mismatch_text(algorithm, actual, digest, path.stat().st_size)
+
+
+def mismatch_text(algorithm: str, actual: str, expected: str, size: int) -> str:
+    """Return one clause on a file with another digest than expected."""
+    return f"{algorithm} is {actual}, the original's is {expected} ({size} bytes)"
+
+
+def read_verified(path: Path, md5: str | None) -> bytes:
+    """Read a file. Raises DataError if it cannot be read, or has another md5 (None: not checked)."""
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read: {error.strerror or error}") from error
+    actual = hashlib.md5(content, usedforsecurity=False).hexdigest() if md5 is not None else None
+    if actual is not None and md5 is not None and actual != md5:
+        raise damaged_file(path, mismatch_text("md5", actual, md5, len(content)))
+    return content
+
+
+def damaged_file(path: Path, why: str, origin: Origin | None = None) -> DataError:
+    """Build the error for a file that exists but is not the original, with what helps, as its data set says.
+
+    ``origin`` is that of the data set; None: the folder tells.
+    """
+    origin = origin or next((each for each in ORIGINS.values() if owns(each, path)), None)
+    return DataError(f"{path}: {why}; {origin.remedy(path) if origin else 'replace it by the original'}")
+
+
+def owns(origin: Origin, path: Path) -> bool:
+    """Return whether a path leads to, or into, one of a data set's folders or files."""
+    folders = {f"/{folder}/" for folder in (origin.name, *origin.folders) if folder}
+    files = {f"/{each}/" for file in origin.files for each in origin.paths(file)}
+    return any(each in f"/{path.as_posix()}/" for each in folders | files)

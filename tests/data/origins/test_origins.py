@@ -1,0 +1,107 @@
+"""Where data sets come from: complete, well formed, and as the libraries and the files here know it."""
+
+import re
+from importlib import import_module
+from pathlib import Path, PurePosixPath
+
+import pytest
+from real_data import real_data
+
+from membrane.data.origins import ORIGINS, Origin, SourceFile
+from membrane.files.digest import file_digest
+
+CONF = Path(__file__).parents[3] / "conf" / "dataset"
+FETCHED = [origin for origin in ORIGINS.values() if not origin.bundled]
+PUBLISHED = [pytest.param(origin, file, id=f"{origin.name}:{file.name}") for origin in FETCHED for file in origin.files]
+
+
+def test_every_data_set_that_can_be_chosen_has_one_entry() -> None:
+    choices = {path.stem for path in CONF.glob("*.yaml")} - {"arrays"}  # a person's own data
+    assert set(ORIGINS) == choices, "add an entry to membrane.data.origins, see its docstring"
+    assert [name for name, origin in ORIGINS.items() if origin.name != name] == []
+
+
+@pytest.mark.parametrize("origin", ORIGINS.values(), ids=ORIGINS)
+def test_terms_page_and_size_are_stated(origin: Origin) -> None:
+    assert origin.licence
+    assert "|" not in origin.licence
+    assert re.fullmatch(r"https?://[^\s|]+", origin.page)
+    assert (origin.size == 0) == origin.bundled
+    assert len({file.name for file in origin.files}) == len(origin.files)
+
+
+@pytest.mark.parametrize("origin", FETCHED, ids=lambda origin: origin.name)
+def test_files_are_well_formed(origin: Origin) -> None:
+    for file in origin.files:
+        assert file.digest is None or re.fullmatch(r"md5:[0-9a-f]{32}|sha256:[0-9a-f]{64}", file.digest)
+        assert all(re.fullmatch(r"https?://\S+", url) for url in file.urls)
+        for path in origin.paths(file):
+            assert not PurePosixPath(path).is_absolute()
+            assert ".." not in PurePosixPath(path).parts
+
+
+THEIRS = {"mnist": "MNIST", "fashion_mnist": "FashionMNIST"}
+
+
+@pytest.mark.parametrize("name", THEIRS)
+def test_digests_and_mirrors_are_those_that_torchvision_knows(name: str) -> None:
+    theirs = getattr(import_module("torchvision.datasets"), THEIRS[name])
+    ours = [(file.name, (file.digest or "").removeprefix("md5:")) for file in ORIGINS[name].files]
+    assert ours == theirs.resources
+    assert [file.urls[0] for file in ORIGINS[name].files] == [
+        theirs.mirrors[0] + file.name for file in ORIGINS[name].files
+    ]
+
+
+def test_the_original_files_have_these_digests() -> None:
+    root = real_data("mnist")
+    every = [(root / origin.name / file.name, file.digest) for origin in FETCHED for file in origin.files]
+    digests = {path: digest for path, digest in every if digest is not None and path.is_file()}
+    assert digests
+    for path, digest in digests.items():
+        algorithm, _, expected = digest.partition(":")
+        assert file_digest(path, algorithm) == expected
+
+
+@pytest.mark.parametrize("name", THEIRS)
+def test_the_size_is_that_of_the_original_files(name: str) -> None:
+    root = real_data(name) / name
+    assert sum((root / file.name).stat().st_size for file in ORIGINS[name].files) == ORIGINS[name].size
+
+
+# What is said where a file is missing or damaged
+
+ARCHIVE = SourceFile("a.zip", urls=("https://x/a.zip",), unpacked="a")
+FILES = (ARCHIVE, SourceFile("b.bin"), SourceFile("c.bin", optional=True))
+SET = Origin(name="set", licence="MIT", page="https://page", size=1, files=FILES, folders=("Theirs", ""))
+
+
+def test_the_paths_of_a_file_begin_with_that_of_its_download() -> None:
+    paths = ["set/a.zip", "set/a", "Theirs/a.zip", "Theirs/a", "a.zip", "a"]
+    assert list(SET.paths(SET.file("a.zip"))) == paths
+
+
+def test_a_file_is_there_in_any_of_its_forms(tmp_path: Path) -> None:
+    assert SET.missing(tmp_path) == ["a.zip", "b.bin"]
+    (tmp_path / "Theirs" / "a").mkdir(parents=True)
+    (tmp_path / "set").mkdir()
+    (tmp_path / "set" / "b.bin").touch()
+    assert SET.missing(tmp_path) == []
+    (tmp_path / "Theirs" / "a").rmdir()
+    (tmp_path / "set" / "a").mkdir()
+    assert SET.missing(tmp_path) == []
+
+
+def test_what_helps_depends_on_what_can_be_downloaded() -> None:
+    downloaded, unpacked = "delete it, and the original is downloaded", "delete set/a, and the original is downloaded"
+    by_hand = "replace it by the original, from https://page"
+    remedies = {"set/a.zip": downloaded, "Theirs/a": downloaded, "set/a/1.txt": f"{unpacked} and unpacked"}
+    remedies |= {"set/b.bin": by_hand, "set/c": by_hand, "Theirs/a/1.txt": by_hand}
+    assert {path: SET.remedy(Path("data") / path) for path in remedies} == remedies
+    assert SET.advice(Path("data")) == (
+        "put the original a.zip, b.bin from https://page into data/set, or set paths.data to the folder above theirs"
+    )
+    own = Origin(name="set", licence="MIT", page="https://page", by_hand="ask", files=SET.files)
+    assert own.advice(Path("data")) == "ask, or set paths.data to the folder above theirs"
+    assert SET.missing(Path("nowhere")) == ["a.zip", "b.bin"]
+    assert (SET.downloaded, SET.bundled, Origin(name="x", licence="", page="").bundled) == (False, False, True)
