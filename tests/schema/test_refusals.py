@@ -142,5 +142,5 @@ def test_a_data_set_that_returns_something_else_is_told_what_is_wanted() -> None
 
     arguments = {"root": Path(), "shape": [1, 2], "classes": 2, "timesteps": 2, "timesteps_in_data": False}
     module = DataModule(Arrays(), **arguments, protocol="last", batch_size=1, seed=0)
-    with pytest.raises(DataError, match=r"load must return two .*Samples, the training part is a str"):
+    with pytest.raises(DataError, match=r"load must return .*Samples, the training part is a str"):
         module.setup()

@@ -11,6 +11,7 @@ from membrane.schema.augmentation import AUGMENTATIONS, Augmentation
 from membrane.schema.dataset import DATASETS, Dataset
 from membrane.schema.duration import duration_seconds
 from membrane.schema.event_datasets import EVENT_DATASETS
+from membrane.schema.image_datasets import IMAGE_DATASETS
 from membrane.schema.model import MODELS, Model
 from membrane.schema.neuron import NEURONS, Neuron
 from membrane.schema.neuron_variants import VARIANTS
@@ -38,7 +39,7 @@ from membrane.schema.zoo import ZOO
 __all__ = ["GROUPS", "MANY", "Config", "Debug", "Node", "Paths", "Settings", "Trusted"]
 
 GROUPS: dict[str, tuple[type[Node], tuple[type[Node], ...]]] = {
-    "dataset": (Dataset, (*DATASETS, *EVENT_DATASETS, *SOUND_DATASETS)),
+    "dataset": (Dataset, (*DATASETS, *IMAGE_DATASETS, *EVENT_DATASETS, *SOUND_DATASETS)),
     "model": (Model, (*MODELS, *ZOO)),
     "neuron": (Neuron, (*NEURONS, *VARIANTS)),
     "surrogate": (Surrogate, SURROGATES),

@@ -142,21 +142,6 @@ class UCIHAR(Dataset):
     public = "membrane.data.uci_har.UCIHAR"
 
 
-class CIFAR10(Dataset):
-    choice = "cifar10"
-    public = "membrane.data.cifar.CIFAR10"
-
-
-class CIFAR10Mini(Dataset):
-    choice = "cifar10_mini"
-    public = "membrane.data.cifar.CIFAR10Mini"
-
-
-class CIFAR100(Dataset):
-    choice = "cifar100"
-    public = "membrane.data.cifar.CIFAR100"
-
-
 class Arrays(Dataset):
     """Your own arrays; ``shape``, ``classes``, ``scale``, T and ``sha256`` are read from the file where none is set."""
 
@@ -172,4 +157,4 @@ class Arrays(Dataset):
         return {**own, "timesteps_in_data": self.timesteps_in_data, "task": self.task}
 
 
-DATASETS = (Digits, DigitsEvents, MNIST, FashionMNIST, Diabetes, UCIHAR, CIFAR10, CIFAR10Mini, CIFAR100, Arrays)
+DATASETS = (Digits, DigitsEvents, MNIST, FashionMNIST, Diabetes, UCIHAR, Arrays)

@@ -21,7 +21,7 @@ def refusal(parts: Any, **changes: Any) -> str:
 
 
 X, Y, N = torch.rand(9, 1, 3), torch.arange(9) % 2, torch.arange(9)
-RETURNS = "load must return two (train, test) or three (train, validation, test) membrane.data.samples.Samples"
+RETURNS = "load must return (train, test), (train, validation, test) or (train,) membrane.data.samples.Samples"
 WRONG: list[tuple[dict[str, Any], str]] = [
     ({"x": [1, 2]}, "x is a list, must be a tensor or an array of numbers: torch.as_tensor(x)"),
     ({"x": None}, "x is None, must be a tensor"),

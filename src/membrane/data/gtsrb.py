@@ -1,0 +1,96 @@
+"""GTSRB: German traffic signs, from a car."""
+
+import csv
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from membrane.data.image_file import read_picture
+from membrane.data.samples import Samples
+from membrane.data.store.cache import load_cached
+from membrane.data.store.conversion import Columns, converted
+from membrane.data.store.originals import OriginalFile, files_inside, find_original, table_lines
+from membrane.errors import ConfigError, DataError
+
+FOLDERS = ("gtsrb", "gtsrb/GTSRB", "GTSRB")
+TRAINING, TESTING, TABLE = ("Training", "Final_Training/Images"), ("Final_Test/Images",), "GT-final_test.csv"
+PAGE = "https://benchmark.ini.rub.de"
+SIGNS, TESTED = 43, 12_630
+
+
+class Sign(NamedTuple):
+    """A picture of a sign, its class, and the number of the drive past it, which gave several pictures."""
+
+    file: OriginalFile
+    label: int
+    track: int
+
+
+class GTSRB:
+    """26,640 training and 12,630 test pictures of traffic signs, x [n,3,size,size] uint8 with scale 1/255, 43 classes.
+
+    Pictures are scaled to ``size`` pixels a side, which is 32 unless said. Thirty pictures of one drive past a sign are
+    one ``recording``, so that validation sees other signs than training. The training part is that of the competition
+    (``GTSRB-Training_fixed.zip``), or, of 39,209 pictures, the one published after it. Houben, Stallkamp, Salmen,
+    Schlipsing & Igel 2013, IJCNN. Raises ConfigError unless the size is 1 or more.
+    """
+
+    def __init__(self, *, size: int = 32) -> None:
+        if size < 1:
+            raise ConfigError(f"size must be 1 or more, not {size}")
+        self.size = size
+
+    def load(self, root: Path, timesteps: int) -> tuple[Samples, ...]:
+        """Return (train, test). Raises DataError if files are missing or damaged."""
+        parts = {"train": training_signs(find_folder(root, TRAINING)), "test": test_signs(root)}
+        files = sorted({Path(sign.file) for signs in parts.values() for sign in signs if isinstance(sign.file, Path)})
+        convert = partial(sign_columns, size=self.size)
+        conversions = {
+            part: partial(converted, signs, convert, files, f"gtsrb, {part} part") for part, signs in parts.items()
+        }
+        return load_cached(root, "gtsrb", {"version": 1, "size": self.size}, files, conversions, scale=1 / 255)
+
+
+def find_folder(root: Path, names: Sequence[str]) -> Path:
+    """Return the first folder or file of these names. Raises DataError if there is none."""
+    path = find_original(root, [f"{folder}/{name}" for folder in FOLDERS for name in names])
+    if path is None:
+        archives = "GTSRB-Training_fixed.zip, GTSRB_Final_Test_Images.zip and GTSRB_Final_Test_GT.zip"
+        raise DataError(f"gtsrb: {names[0]} is not in {root / 'gtsrb'}: unpack {archives} of {PAGE} there")
+    return path
+
+
+def training_signs(folder: Path) -> list[Sign]:
+    """Return the pictures of a folder, as 00042/TRACK_NUMBER.ppm. Raises DataError for any others."""
+    signs = []
+    for path, file in files_inside(folder, ".ppm").items():
+        label, (track, _, number) = path.parent.name, path.stem.partition("_")
+        if not (label.isdecimal() and int(label) < SIGNS and track.isdecimal() and number.isdecimal()):
+            raise DataError(f"{file}: {path} is not CLASS/TRACK_NUMBER.ppm with a class from 0 to {SIGNS - 1}")
+        signs.append(Sign(file, int(label), int(label) * 1_000_000 + int(track)))
+    if not signs:
+        raise DataError(f"{folder}: has no pictures")
+    return signs
+
+
+def test_signs(root: Path) -> list[Sign]:
+    """Return the pictures that the table of the test part lists. Raises DataError if it is damaged."""
+    folder, table = find_folder(root, TESTING), find_folder(root, [TABLE])
+    signs = []
+    for number, row in enumerate(csv.DictReader(table_lines(table), delimiter=";", skipinitialspace=True)):
+        name, label = row.get("Filename") or "", row.get("ClassId") or ""
+        if not label.isdecimal() or int(label) >= SIGNS or not name or Path(name).name != name:
+            raise DataError(f"{table}: line {number + 2} names no picture and class from 0 to {SIGNS - 1}")
+        signs.append(Sign(folder / name, int(label), number))
+    if len(signs) != TESTED:
+        raise DataError(f"{table}: {len(signs)} pictures, {TESTED} expected")
+    return signs
+
+
+def sign_columns(sign: Sign, size: int) -> Columns:
+    """Return the columns of one picture. Raises DataError if it cannot be read."""
+    x = read_picture(sign.file, size)
+    return {"x": x[None], "y": np.array([sign.label]), "recording": np.array([sign.track])}
