@@ -1,0 +1,1 @@
+"""Encoders: from static data to spikes over time."""
