@@ -24,9 +24,9 @@ from membrane.sweep.processes import LAUNCHER, LauncherSettings, launcher_settin
 CONF = Path(__file__).parents[2] / "conf"
 FILES = {group: [choice.name for choice in listed] for group, listed in choices(CONF).items()}
 CHOICES = {group: names for group, names in FILES.items() if group in GROUPS or group == "trainer"}
-APART = ("dataset", "framework")  # they depend on each other
+APART = ("dataset", "framework", "encoder")  # they depend on each other
 EVENTS = ("digits_events", *(each.choice for each in EVENT_DATASETS))
-NOTHING = {"augmentation": "none", "callbacks": "none", "logger": "csv", "regularizer": "none"}
+NOTHING = {"augmentation": "none", "callbacks": "none", "encoder": "none", "logger": "csv", "regularizer": "none"}
 NEEDS_NEURONS = {"readout": ("first_spike", "membrane"), "regularizer": ("firing_rate",)}
 """What the ANN twin has no use for."""
 FILLED_IN = {
@@ -132,6 +132,15 @@ def test_every_data_set_runs_under_the_frameworks_that_fit(tmp_path, dataset: st
     config = configured(*typed)
     assert (config.dataset.name, config.dataset.name_of_choice, config.name) == (dataset, dataset, dataset)
     assert config.framework.name_of_choice == framework
+
+
+@pytest.mark.parametrize("framework", ["singlestep_tid", "multistep_tid"])
+def test_every_encoder_lets_static_data_run_under_the_frameworks_with_timesteps_in_the_data(framework: str) -> None:
+    for encoder in CHOICES["encoder"]:
+        data = ["dataset=uci_har", "timesteps=8"] if encoder == "delta" else ["dataset=digits"]
+        framework = framework.removesuffix("_tid") if encoder == "none" else framework
+        config = configured(f"framework={framework}", f"encoder={encoder}", *data)
+        assert (config.encoder and config.encoder.name_of_choice) == (None if encoder == "none" else encoder)
 
 
 @pytest.mark.parametrize(

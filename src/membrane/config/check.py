@@ -28,7 +28,7 @@ S = TypeVar("S", bound=Settings)
 
 OF_FILES = ("experiment", "sweep")
 """Groups whose files set what others name, and that are no setting themselves."""
-OPTIONAL = ("surrogate", "regularizer", "logger")
+OPTIONAL = ("surrogate", "encoder", "regularizer", "logger")
 """Groups that can do without a choice."""
 LOSS_OF: Mapping[str, type[Loss]] = {"classification": CrossEntropy, "regression": MSE}
 """Task → the loss where none is chosen."""

@@ -10,6 +10,7 @@ from pydantic import Field, PositiveInt, SerializeAsAny, field_validator
 from membrane.schema.augmentation import AUGMENTATIONS, Augmentation
 from membrane.schema.dataset import DATASETS, Dataset
 from membrane.schema.duration import duration_seconds
+from membrane.schema.encoder import ENCODERS, Encoder
 from membrane.schema.event_datasets import EVENT_DATASETS
 from membrane.schema.image_datasets import IMAGE_DATASETS
 from membrane.schema.model import MODELS, Model
@@ -44,6 +45,7 @@ GROUPS: dict[str, tuple[type[Node], tuple[type[Node], ...]]] = {
     "neuron": (Neuron, (*NEURONS, *VARIANTS)),
     "surrogate": (Surrogate, SURROGATES),
     "augmentation": (Augmentation, AUGMENTATIONS),
+    "encoder": (Encoder, ENCODERS),
     "readout": (Readout, READOUTS),
     "loss": (Loss, LOSSES),
     "regularizer": (Regularizer, REGULARIZERS),
@@ -130,6 +132,7 @@ class Config(Settings):
     neuron: SerializeAsAny[Neuron]
     surrogate: SerializeAsAny[Surrogate] | None
     augmentation: dict[str, SerializeAsAny[Augmentation]] = {}
+    encoder: SerializeAsAny[Encoder] | None = LATER(default=None)
     readout: SerializeAsAny[Readout]
     loss: SerializeAsAny[Loss]
     regularizer: SerializeAsAny[Regularizer] | None = Field(default=None, json_schema_extra={"later": True})

@@ -11,6 +11,7 @@ from membrane.schema.dataset import VALIDATION_SHARE
 from membrane.schema.neuron import MaskedPSN, Neuron
 from membrane.schema.neuron_refusals import NEURON_RULES
 from membrane.schema.optimizer import SGD, TRAINING_LOSS
+from membrane.schema.timesteps_refusals import TIMESTEPS_RULES
 from membrane.schema.training import EarlyStop
 from membrane.scores import MONITORS, score_of
 
@@ -18,27 +19,6 @@ from membrane.scores import MONITORS, score_of
 def refusal(config: Config) -> str | None:
     """Return the line of the first rule that refuses a configuration, or None if it can run."""
     return next((line for line in (rule(config) for rule in RULES) if line is not None), None)
-
-
-def refuse_timesteps(config: Config) -> str | None:
-    """Refuse data with timesteps under a framework that repeats its input, and data without under one that does not."""
-    dataset, framework = config.dataset.name, config.framework.name_of_choice
-    if config.dataset.timesteps_in_data and not config.framework.timesteps_in_data:
-        way_out = f"use framework={framework}_tid"
-        return f"dataset {dataset} has timesteps in its data, framework={framework} repeats: {way_out}"
-    if config.framework.timesteps_in_data and not config.dataset.timesteps_in_data:
-        way_out = f"use framework={framework.removesuffix('_tid')} or {config.dataset.way_to_timesteps}"
-        return f"dataset {dataset} has no timesteps in its data, framework={framework} needs it: {way_out}"
-    return None
-
-
-def refuse_more_timesteps_than_frames(config: Config) -> str | None:
-    """Refuse to put frames of the data into more timesteps than there are frames."""
-    frames = config.dataset.most_timesteps
-    if frames is None or config.timesteps <= frames:
-        return None
-    dataset = config.dataset.name
-    return f"timesteps={config.timesteps}, but dataset {dataset} has {frames} frames: use timesteps={frames} or fewer"
 
 
 def refuse_fold_without_validation(config: Config) -> str | None:
@@ -236,8 +216,7 @@ def refuse_finish_of_debug_run(config: Config) -> str | None:
 
 
 RULES: tuple[Callable[[Config], str | None], ...] = (
-    refuse_timesteps,
-    refuse_more_timesteps_than_frames,
+    *TIMESTEPS_RULES,
     refuse_fold_without_validation,
     refuse_rank,
     refuse_dims,

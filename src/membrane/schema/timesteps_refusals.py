@@ -1,0 +1,101 @@
+"""Refusals of what does not go together where timesteps come from the data, or from an encoder."""
+
+from collections.abc import Callable
+
+from membrane.schema import Config
+from membrane.schema.augmentation import Normalise
+from membrane.schema.encoder import BoundedEncoder, Delta, Latency
+
+
+def refuse_encoder_of_timesteps(config: Config) -> str | None:
+    """Refuse to encode data that have timesteps already."""
+    if config.encoder is None or not config.dataset.timesteps_in_data:
+        return None
+    encoder = f"encoder={config.encoder.name_of_choice} gives timesteps to static data"
+    return f"{encoder}, dataset {config.dataset.name} has its own: use encoder=none or static data, as dataset=digits"
+
+
+def refuse_encoder_of_repeated(config: Config) -> str | None:
+    """Refuse an encoder under a framework that repeats its input."""
+    framework = config.framework.name_of_choice
+    if config.encoder is None or config.framework.timesteps_in_data:
+        return None
+    encoder = f"encoder={config.encoder.name_of_choice} gives x timesteps, framework={framework} repeats x"
+    return f"{encoder}: use framework={framework}_tid, and say dataset={config.dataset.name} beside it"
+
+
+def refuse_timesteps(config: Config) -> str | None:
+    """Refuse data with timesteps under a framework that repeats its input, and data without under one that does not.
+
+    An encoder gives timesteps to data without.
+    """
+    dataset, framework = config.dataset.name, config.framework.name_of_choice
+    if config.dataset.timesteps_in_data and not config.framework.timesteps_in_data:
+        way_out = f"use framework={framework}_tid"
+        return f"dataset {dataset} has timesteps in its data, framework={framework} repeats: {way_out}"
+    if config.framework.timesteps_in_data and not config.dataset.timesteps_in_data and config.encoder is None:
+        way_out = (
+            f"use framework={framework.removesuffix('_tid')} or {config.dataset.way_to_timesteps}, or encoder=rate"
+        )
+        return f"dataset {dataset} has no timesteps in its data, framework={framework} needs it: {way_out}"
+    return None
+
+
+def refuse_more_timesteps_than_frames(config: Config) -> str | None:
+    """Refuse to put frames of the data into more timesteps than there are frames."""
+    frames = config.dataset.most_timesteps
+    if frames is None or config.timesteps <= frames:
+        return None
+    dataset = config.dataset.name
+    return f"timesteps={config.timesteps}, but dataset {dataset} has {frames} frames: use timesteps={frames} or fewer"
+
+
+def refuse_bounds_of_normalised(config: Config) -> str | None:
+    """Refuse bounds on one side of 0, the mean of normalised data, which would clip about half of them."""
+    encoder = config.encoder
+    normalised = any(isinstance(each, Normalise) and each.mean is None for each in config.augmentation.values())
+    if not (isinstance(encoder, BoundedEncoder) and normalised) or encoder.bounds[0] < 0 < encoder.bounds[1]:
+        return None
+    takes = f"encoder={encoder.choice} takes {encoder.bounds[0]:g} to {encoder.bounds[1]:g}"
+    return f"augmentation=[normalise] gives values around 0, {takes}: leave it out, or set encoder.bounds=[-3,3]"
+
+
+def refuse_latency_of_one_timestep(config: Config) -> str | None:
+    """Refuse to encode by the time of a spike where there is only one time."""
+    if not isinstance(config.encoder, Latency) or config.timesteps > 1:
+        return None
+    return "encoder=latency tells values apart by when they spike, which needs timesteps=2 at least"
+
+
+def refuse_delta_of_images(config: Config) -> str | None:
+    """Refuse to encode changes in time of data that have no axis of time."""
+    dataset = config.dataset
+    if not isinstance(config.encoder, Delta) or len(dataset.shape) == 2:
+        return None
+    data = f"dataset {dataset.name} is 2-D (shape {dataset.shape})"
+    return f"encoder=delta encodes the changes of a signal, {data}: use encoder=rate"
+
+
+def refuse_unequal_chunks(config: Config) -> str | None:
+    """Refuse timesteps into which a signal cannot be cut."""
+    timesteps, samples = config.timesteps, config.dataset.shape[-1]
+    if not isinstance(config.encoder, Delta) or samples % timesteps == 0:
+        return None
+    divisors = [each for each in range(1, samples + 1) if samples % each == 0]
+    below = max(each for each in divisors if each < timesteps)
+    above = [each for each in divisors if each > timesteps][:1]
+    way_out = " or ".join(str(each) for each in (below, *above))
+    return f"encoder=delta cuts {samples} samples into timesteps={timesteps} equal chunks: use timesteps={way_out}"
+
+
+TIMESTEPS_RULES: tuple[Callable[[Config], str | None], ...] = (
+    refuse_encoder_of_timesteps,
+    refuse_encoder_of_repeated,
+    refuse_timesteps,
+    refuse_more_timesteps_than_frames,
+    refuse_bounds_of_normalised,
+    refuse_latency_of_one_timestep,
+    refuse_delta_of_images,
+    refuse_unequal_chunks,
+)
+"""These rules, in the order in which they are asked."""
