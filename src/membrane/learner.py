@@ -14,6 +14,7 @@ from torch.optim import Optimizer
 
 from membrane.augment.pipeline import Pipeline
 from membrane.data.feed.batch import Batch
+from membrane.encoders.encoding import Encoding
 from membrane.errors import NotFinite
 from membrane.framework import Framework, Outputs, check_lengths, require_tensor
 from membrane.metrics import Measures, TrainingMetrics
@@ -30,7 +31,7 @@ Loss = Callable[[Outputs, Batch], Tensor]
 
 
 class Learner(L.LightningModule):
-    """x [N,…] or [N,T,…] → augmentation → framework → outputs [T,N,K] → loss; the readout gives predictions [N,K].
+    """x [N,…] or [N,T,…] → augmentation → encoder → framework → outputs [T,N,K] → loss; readout → predictions [N,K].
 
     Arguments:
         model: the network, with its initial weights.
@@ -38,6 +39,7 @@ class Learner(L.LightningModule):
         readout: (outputs, lengths) → prediction [N,K], for metrics and saved outputs.
         loss: (outputs, batch) → scalar; a loss on the prediction holds a readout of its own.
         augmentation: the pipeline. What it does ``after`` the transfer to the device is done here.
+        encoding: encodes static x [N,…] → [N,T,…], behind the augmentation. None: x is not encoded.
         metrics: builds an accumulator of metrics; called once for validation and once for the test.
         seed: the run's seed. Dropout draws from the stream (seed, ``model``, epoch, step).
         regularizer: penalty added to the training loss, and so to `train/loss`, but not in evaluation. None: none.
@@ -63,6 +65,7 @@ class Learner(L.LightningModule):
         readout: Readout,
         loss: Loss,
         augmentation: Pipeline,
+        encoding: Encoding | None = None,
         metrics: Callable[[], Measures],
         seed: int,
         regularizer: Regularizer | None = None,
@@ -79,6 +82,7 @@ class Learner(L.LightningModule):
         self.loss = loss
         self.regularizer = regularizer
         self.augmentation = augmentation
+        self.encoding = encoding
         self.seed = seed
         self.optimize = optimize
         self.schedule = schedule
@@ -90,20 +94,27 @@ class Learner(L.LightningModule):
         self.training_metrics = TrainingMetrics(self.validation_metrics)
         self.collected: list[dict[str, Tensor]] = []
 
-    def forward(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
-        """Predict x [N,…] or [N,T,…] with evaluation's augmentation → [N,K].
+    def forward(self, x: Tensor, lengths: Tensor | None = None, index: Tensor | None = None) -> Tensor:
+        """Predict x [N,…] or [N,T,…] with evaluation's augmentation and encoding → [N,K].
 
         x is either as the data set stores it, in whole numbers (uint8, say), or floats that were scaled already
-        (``samples.x.float() * samples.scale``): its dtype tells. Raises ValueError for whole numbers if their scale is
-        not known, and as `check_lengths`.
+        (``samples.x.float() * samples.scale``): its dtype tells. ``index`` [N] are the samples' positions in their data
+        set, of which an encoder's draws in evaluation are a function; 0 to N−1 by default. Raises ValueError for whole
+        numbers if their scale is not known, and as `check_lengths`.
         """
         if lengths is not None:
             check_lengths(lengths.cpu(), len(x))
+        batch = self.encoded(self.augmented_in_evaluation(self.scaled(x), lengths, index), False, EVALUATION, 0)
+        return self.read_out(self.framework(self.model, batch.x, batch.lengths), batch)
+
+    def augmented_in_evaluation(self, x: Tensor, lengths: Tensor | None = None, index: Tensor | None = None) -> Batch:
+        """Return scaled x [N,…] as a batch with evaluation's augmentations of both places, not encoded yet."""
         unused = torch.zeros(len(x), dtype=torch.int64, device=x.device)
-        batch = Batch(self.scaled(x), unused, lengths, unused, unused)
+        index = torch.arange(len(x), device=x.device) if index is None else index
+        batch = Batch(x, unused, lengths, unused, index)
         for where in ("before", "after"):
             batch = self.augmentation.run(batch, where, False, EVALUATION, 0)
-        return self.read_out(self.framework(self.model, batch.x, batch.lengths), batch)
+        return batch
 
     def scaled(self, x: Tensor) -> Tensor:
         """Convert x to floats as the model sees them: whole numbers are multiplied by the scale, floats are not."""
@@ -172,8 +183,15 @@ class Learner(L.LightningModule):
         return batch, outputs
 
     def augmented(self, batch: Batch, training: bool, epoch: int, step: int) -> Batch:
-        """Apply the augmentations that run on the device."""
-        return self.augmentation.run(batch, "after", training, epoch, step)
+        """Apply the augmentations that run on the device, and then the encoder."""
+        batch = self.augmentation.run(batch, "after", training, epoch, step)
+        return self.encoded(batch, training, epoch, step)
+
+    def encoded(self, batch: Batch, training: bool, epoch: int, step: int) -> Batch:
+        """Encode the x [N,…] of a batch → [N,T,…] if there is an encoder."""
+        if self.encoding is None:
+            return batch
+        return batch._replace(x=self.encoding.run(batch.x, batch.index, training, epoch, step))
 
     def read_out(self, outputs: Outputs, batch: Batch) -> Tensor:
         """Reduce outputs [T,N,K] over the batch's valid timesteps → prediction [N,K]."""

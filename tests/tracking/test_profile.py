@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from membrane.config.check import check
+from membrane.learner import Learner
 from membrane.tracking import profile
 from membrane.tracking.profile import StepProfile
 from membrane.training.assembly import build_learner
@@ -71,13 +72,20 @@ def test_an_action_that_an_exception_left_open_is_ended_with_the_one_around_it()
 
 
 def test_after_the_fit_the_learner_is_what_it_was(raw: dict[str, Any]) -> None:
-    learner = build_learner(check(raw))
-    before = (learner.augmented, learner.framework, [dict(each._forward_hooks) for each in learner.modules()])
-    timings = StepProfile()
-    timings.watch(learner)
-    assert learner.framework is not before[1]
-    timings.leave(learner)
-    assert before == (learner.augmented, learner.framework, [dict(each._forward_hooks) for each in learner.modules()])
+    def state(learner: Learner) -> tuple[Any, ...]:
+        hooks = [dict(each._forward_hooks) for each in learner.modules()]
+        return learner.augmented, learner.encoded, learner.framework, hooks
+
+    framework = {"_target_": "membrane.framework.MultiStepTID"}
+    for changes in ({}, {"encoder": {"_target_": "membrane.encoders.rate.Rate"}, "framework": framework}):
+        learner = build_learner(check({**raw, **changes}))
+        before = state(learner)
+        timings = StepProfile()
+        timings.watch(learner)
+        assert learner.framework is not before[2]
+        assert (learner.encoded == before[1]) == (learner.encoding is None)
+        timings.leave(learner)
+        assert state(learner) == before
     assert not any(each._forward_pre_hooks for each in learner.modules())
 
 

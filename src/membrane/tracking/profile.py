@@ -23,6 +23,7 @@ BEFORE: dict[str, tuple[str, ...]] = {
     "data": ("train_dataloader_next",),
     "transfer": ("batch_to_device", "batch_transfer"),
     "augmentation": ("augmentation",),
+    "encoder": ("encoder",),
 }
 AFTER: dict[str, tuple[str, ...]] = {
     "loss, readout, running metrics": ("training_step",),
@@ -80,9 +81,11 @@ class StepProfile(Profiler):
         self.since = now
 
     def watch(self, learner: Learner) -> None:
-        """Time augmentation, the framework and the forward of every layer too."""
+        """Time augmentation, encoder, framework and the forward of every layer too."""
         self.framework = learner.framework
         learner.augmented = self.timed("augmentation", learner.augmented)  # type: ignore[method-assign]
+        if learner.encoding is not None:
+            learner.encoded = self.timed("encoder", learner.encoded)  # type: ignore[method-assign]
         learner.framework = self.timed(FORWARD, learner.framework)
         layers = {f"{LAYER}{name or '(model)'}": layer for name, layer in named_layers(learner.model)}
         self.hooks.enter_context(listening(layers, lambda action, *_: self.stop(action), begin=self.start))
@@ -90,6 +93,8 @@ class StepProfile(Profiler):
     def leave(self, learner: Learner) -> None:
         """Restore the learner."""
         del learner.augmented  # uncovers the method of the class
+        if learner.encoding is not None:
+            del learner.encoded
         learner.framework = self.framework
         self.hooks.close()
 

@@ -20,6 +20,7 @@ from membrane.runs.processor import processor_name
 from membrane.schema import Config, Trusted
 from membrane.schema.neuron import Neuron
 from membrane.schema.surrogate import Surrogate
+from membrane.training.assembly import framework_shape
 from membrane.training.optimizers import describe_groups, parameter_groups
 from membrane.training.run_length import length_warnings
 
@@ -85,7 +86,7 @@ def compare_provenance(earlier: dict[str, Any], now: dict[str, Any]) -> None:
 
 def announce(folder: RunFolder, config: Config, data: DataModule, learner: Learner) -> None:
     """Print the table of layers and log the data's parts, the augmentation, the precision and the folder."""
-    x = torch.zeros(2, *data.training_part.shape)
+    x = torch.zeros(2, *framework_shape(config))
     console().print(model_table(learner.model, learner.framework, x))
     sizes = ", ".join(f"{len(part)} {name}" for name, part in data.parts.items() if len(part))
     divided = f"protocol {config.protocol}{data.division.title()}, split {data.split_hash[:12]}"
@@ -104,6 +105,8 @@ def announce(folder: RunFolder, config: Config, data: DataModule, learner: Learn
     if len(groups) > 1:
         log.info("optimizer: %s", describe_groups(groups))
     log.info("augmentation: %s", learner.augmentation.describe())
+    if learner.encoding is not None:
+        log.info("encoder: %s", learner.encoding.describe())
     log.info("precision: %s%s", config.precision, ", channels last" if config.trainer.channels_last else "")
     if (
         config.neuron.spiking

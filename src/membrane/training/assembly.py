@@ -20,6 +20,8 @@ from membrane.augment.pipeline import Pipeline
 from membrane.config.admission import admitted_class
 from membrane.config.build import build, build_callable, build_instance
 from membrane.data.feed.module import DataModule
+from membrane.encoders.encoder import Encoder
+from membrane.encoders.encoding import Encoding
 from membrane.errors import ConfigError, one_line
 from membrane.fast.channels_last import lay_channels_last
 from membrane.fast.fused import fuse
@@ -109,7 +111,7 @@ def build_checkpointing(
 
 def build_learner(config: Config) -> Learner:
     """Build the learner around the model."""
-    model, classes = build_model(config), config.dataset.classes
+    model, classes, encoder = build_model(config), config.dataset.classes, build_encoder(config)
     readout = build_callable(config.readout, config.trust, "(outputs, lengths)")
     return Learner(
         model=model,
@@ -120,9 +122,10 @@ def build_learner(config: Config) -> Learner:
         augmentation=Pipeline(
             {name: build(node, config.trust) for name, node in config.augmentation.items()},
             classes=classes,
-            timesteps_in_data=config.framework.timesteps_in_data,
+            timesteps_in_data=config.dataset.timesteps_in_data,
             seed=config.seed,
         ),
+        encoding=None if encoder is None else Encoding(encoder, config.seed),
         metrics=partial(BY_TASK[config.dataset.task], classes),
         seed=config.seed,
         optimize=partial(build_optimizer, config),
@@ -143,7 +146,7 @@ def build_model(config: Config) -> nn.Module:
             nn.Module,
             config.model,
             config.trust,
-            input_shape=dataset.shape,
+            input_shape=frame_shape(config),
             classes=dataset.classes,
             timesteps=config.timesteps,
             neuron=build_neuron_factory(config),
@@ -171,10 +174,28 @@ def build_framework(config: Config) -> Framework:
     return framework
 
 
-def example_input(config: Config) -> Tensor:
-    """Return two samples of random numbers from 0 to 1, [2,…] or [2,T,…], in the shape of the data."""
+def build_encoder(config: Config) -> Encoder | None:
+    """Build the encoder, None if there is none."""
+    if config.encoder is None:
+        return None
+    return build_instance(Encoder, config.encoder, config.trust, timesteps=config.timesteps)
+
+
+def frame_shape(config: Config) -> list[int]:
+    """Return the shape of what the model sees of a sample at a timestep, [C,S] or [C,H,W]."""
+    encoder = build_encoder(config)
+    return list(config.dataset.shape) if encoder is None else encoder.frame_shape(config.dataset.shape)
+
+
+def framework_shape(config: Config) -> list[int]:
+    """Return the shape in which the framework gets a sample, [C,…] or [T,C,…]."""
     steps = [config.timesteps] if config.framework.timesteps_in_data else []
-    return torch.rand(2, *steps, *config.dataset.shape)
+    return [*steps, *frame_shape(config)]
+
+
+def example_input(config: Config) -> Tensor:
+    """Return two samples of random numbers from 0 to 1, [2,…] or [2,T,…], in the shape that the framework gets."""
+    return torch.rand(2, *framework_shape(config))
 
 
 def build_loss(config: Config, readout: Readout) -> Loss:

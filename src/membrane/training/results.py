@@ -63,6 +63,7 @@ def result_content(
         "framework": config.framework.name_of_choice,
         "model": config.model.name_of_choice,
         "neuron": config.neuron.name_of_choice,
+        "encoder": None if config.encoder is None else config.encoder.name_of_choice,
         "surrogate": None
         if config.surrogate is None
         else config.surrogate.model_dump(exclude={"target"}) | {"kind": config.surrogate.name_of_choice},

@@ -32,9 +32,11 @@ from membrane.training.assembly import (
     build_data,
     build_learner,
     build_trainer,
+    framework_shape,
     set_arithmetic,
 )
 from membrane.training.checkpointing import KeepBestAndLast
+from membrane.training.clipping import warn_of_clipping
 from membrane.training.evaluation import test_checkpoints
 from membrane.training.initial import copy_from, start_from
 from membrane.training.memory import halve_pieces, micro_batch_size, out_of_memory, reuse_large_memory
@@ -137,10 +139,10 @@ def learner_and_data(
     if resumed is None:  # an attempt that did not come to its first checkpoint may have left its table
         (folder.path / "metrics.csv").unlink(missing_ok=True)
     if not config.finish:
-        part = data.training_part
-        refuse_batch_of_one(config, learner.framework, len(part), part.shape, pieces)
+        refuse_batch_of_one(config, learner.framework, len(data.training_part), framework_shape(config), pieces)
     learner.scale = data.training_part.scale
     learner.augmentation.fit(data.training_part.valid_x(), data.training_part.scale)
+    warn_of_clipping(learner, data.training_part)
     return learner, data
 
 
