@@ -102,6 +102,16 @@ def check_augmentation(module: ModuleType) -> None:
     assert x.flatten().tolist() == [0.5, 1.25]
 
 
+def check_encoder(module: ModuleType) -> None:
+    assert json.loads((the_run() / "result.json").read_text())["encoder"] == "Burst"
+    burst = module.Burst(timesteps=4, most=3)
+    begin = burst.draw(200, [1, 2], torch.Generator().manual_seed(0))["begin"]
+    assert begin.unique().tolist() == [0, 1]
+    spikes = burst.encode(torch.tensor([[[0.0, 0.2]], [[0.7, 1.0]]]), {"begin": torch.tensor([0, 1])})
+    # round(3x) is 0, 1, 2, 3
+    assert spikes[:, :, 0].tolist() == [[[0, 1], [0, 0], [0, 0], [0, 0]], [[0, 0], [1, 1], [1, 1], [0, 1]]]
+
+
 def check_readout(module: ModuleType) -> None:
     outputs = torch.tensor([1.0, 2.0, 4.0])[:, None, None].expand(3, 2, 1)
     prediction = module.Recent(decay=0.5)(outputs, torch.tensor([3, 2]))
@@ -151,6 +161,7 @@ CHECKS: dict[str, Callable[[ModuleType], None]] = {
     "my_surrogate": check_surrogate,
     "my_data": check_data,
     "my_augmentation": check_augmentation,
+    "my_encoder": check_encoder,
     "my_readout": check_readout,
     "my_loss": check_loss,
     "my_optimizer": check_optimizer,
@@ -191,6 +202,7 @@ RAISES = [
         "        when.x\n",
         "AttributeError: 'dict' object has no attribute 'x'",
     ),
+    ("my_encoder", "        self.most = most\n", "        1 / 0\n", "ZeroDivisionError: division by zero"),
     (
         "my_optimizer",
         '        super().__init__(params, {"lr": lr})\n',
@@ -239,6 +251,7 @@ def test_an_error_while_a_file_is_imported_is_one_line(capsys: pytest.CaptureFix
 NO_KIND = {
     "my_model": ("TwoLayers", "is no torch.nn.Module: inherit from that"),
     "my_surrogate": ("Triangle", "is no torch.nn.Module: inherit from that"),
+    "my_encoder": ("Burst", "is no membrane.encoders.encoder.Encoder: inherit from that"),
     "my_readout": ("Recent", "cannot be called: it needs a method __call__(outputs, lengths)"),
     "my_loss": ("Focal", "cannot be called: it needs a method __call__(prediction, y)"),
     "my_optimizer": ("SignSGD", "is no torch.optim.Optimizer: inherit from that"),
@@ -312,6 +325,7 @@ CALLED = {
     "my_surrogate": "        return gradient * (1 - u.abs() / ctx.width).clamp(min=0) / ctx.width, None\n",
     "my_data": "        rng = np.random.default_rng(0)\n",
     "my_augmentation": '        return x * broadcast(parameters["factor"], x)\n',
+    "my_encoder": "        t = t.reshape(*t.shape, *[1] * (x.dim() - 1))\n",
     "my_readout": "        return (weights * outputs).sum(0)\n",
     "my_loss": "        return -((1 - log_p.exp()) ** self.gamma * log_p).mean()\n",
     "my_optimizer": '                    weight -= group["lr"] * weight.grad.sign()\n',
