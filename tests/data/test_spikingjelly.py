@@ -9,14 +9,17 @@ from typing import Any
 
 import numpy as np
 import pytest
-from event_files import aedat2_bytes, nmnist_bytes, recording
+from event_files import aedat2_bytes, aedat3_bytes, nmnist_bytes, recording
+from tests.data.test_shd import write_spikes
 from tests.real_data import real_data
 
 from membrane.data import cifar10_dvs
 from membrane.data.cifar10_dvs import CIFAR10DVS
+from membrane.data.dvs128_gesture import DVS128Gesture
 from membrane.data.ncaltech101 import NCaltech101
 from membrane.data.nmnist import NMNIST, NMNISTSubset
 from membrane.data.samples import Samples
+from membrane.data.shd import SHD, SSC
 
 T = 5
 SPLITS = ("time", "number")
@@ -85,6 +88,43 @@ def test_ncaltech101(tmp_path, monkeypatch) -> None:
     assert list(parts[0].classes) == every.classes
     for part, others in zip(parts, split_to_train_test_set(0.9, every, 2), strict=True):
         assert_same(part, others)
+
+
+def test_dvs128_gesture(tmp_path, monkeypatch) -> None:
+    from spikingjelly.datasets import DVS128Gesture as Theirs
+
+    folder = tmp_path / "dvs128_gesture"
+    trials = [f"DvsGesture/user{user}_led.aedat" for user in ("01", "24")]
+    write_files(folder, trials, lambda seed: aedat3_bytes(recording(900, 128, 128, seed)))
+    rows = [f"{label},{3000 * label},{3000 * label + 4000}" for label in range(1, 12)]
+    for trial, part in zip(trials, ("train", "test"), strict=True):
+        (folder / "extract" / trial.replace(".aedat", "_labels.csv")).write_text("\n".join(["class,start,end", *rows]))
+        (folder / f"extract/DvsGesture/trials_to_{part}.txt").write_text(Path(trial).name)
+    monkeypatch.setattr(DVS128Gesture, "counts", {"train": 1, "test": 1})
+    train, test = DVS128Gesture(split="number_spikingjelly").load(tmp_path, T)
+    for part, is_train in ((train, True), (test, False)):
+        others = theirs(Theirs, folder, "number", train=is_train)
+        by_class = {others.classes[label]: frames for frames, label in others}  # sorted as text: 0, 1, 10, 2 …
+        for x, label in zip(part.x, part.y.tolist(), strict=True):
+            np.testing.assert_array_equal(x, by_class[str(label)])
+
+
+def test_shd_and_ssc(tmp_path, monkeypatch) -> None:
+    from spikingjelly.datasets import SpikingHeidelbergDigits, SpikingSpeechCommands
+
+    sets = (SHD, 20, {"train": {"train": True}, "test": {"train": False}}, SpikingHeidelbergDigits)
+    parts = {part: {"split": part} for part in ("train", "valid", "test")}
+    for ours, classes, settings, their_set in (sets, (SSC, 35, parts, SpikingSpeechCommands)):
+        monkeypatch.setattr(ours, "pieces", 2)
+        folder, labels = tmp_path / ours.name, [*reversed(range(classes))]
+        for seed, part in enumerate(settings):
+            write_spikes(folder / f"events_h5/{ours.name}_{part}.h5", labels, labels, seed)
+        loaded = ours(split="number_spikingjelly").load(tmp_path, T)
+        for part, setting in zip(loaded, settings.values(), strict=True):
+            others = their_set(str(folder), data_type="frame", frames_number=T, split_by="number", **setting)
+            by_class = {others.classes[label]: frames for frames, label in others}
+            for x, label in zip(part.x, part.y.tolist(), strict=True):
+                np.testing.assert_array_equal(x[:, 0], by_class[str(label)])
 
 
 @pytest.mark.parametrize("split", SPLITS)

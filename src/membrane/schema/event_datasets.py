@@ -73,4 +73,22 @@ class CIFAR10DVS(CameraDataset):
     partition: Literal["spikingjelly", "tebn", "random"] = "spikingjelly"
 
 
-EVENT_DATASETS = (NMNIST, NMNISTSubset, NCaltech101, NCARS, CIFAR10DVS)
+class DVS128Gesture(CameraDataset):
+    choice = "dvs128_gesture"
+    public = "membrane.data.dvs128_gesture.DVS128Gesture"
+    shape: Shape = Field(default=[2, 128, 128])
+
+
+class SHD(EventDataset):
+    choice = "shd"
+    public = "membrane.data.shd.SHD"
+    shape: Shape = Field(default=[1, 700])
+
+
+class SSC(EventDataset):
+    choice = "ssc"
+    public = "membrane.data.shd.SSC"
+    shape: Shape = Field(default=[1, 700])
+
+
+EVENT_DATASETS = (NMNIST, NMNISTSubset, NCaltech101, NCARS, CIFAR10DVS, DVS128Gesture, SHD, SSC)

@@ -19,8 +19,8 @@ from membrane.data.store.conversion import Columns, converted
 from membrane.data.store.originals import OriginalFile, ZippedFile, files_inside, find_original
 from membrane.errors import DataError
 
-LAYOUTS = ("", "extract/", "download/")
-"""Folders in a data set's own in which its files are looked for; the last two are SpikingJelly's."""
+LAYOUTS = ("", "extract/", "events_h5/", "download/")
+"""Folders in a data set's own in which its files are looked for; all but the first are SpikingJelly's."""
 
 
 class Convertible(Protocol):
