@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from event_files import aedat2_bytes, recording
+from small_originals import take_small_originals
 
 from membrane.data.cifar10_dvs import CIFAR10DVS, OBJECTS
 from membrane.data.events.frames import frames
@@ -22,6 +23,7 @@ def image(label: int, number: int):
 @pytest.fixture
 def originals(tmp_path: Path, monkeypatch) -> Path:
     """Twenty recordings a class, the last class unpacked."""
+    take_small_originals(monkeypatch, "cifar10_dvs")
     monkeypatch.setattr(CIFAR10DVS, "count", COUNT)
     folder = tmp_path / "cifar10_dvs"
     (folder / "truck").mkdir(parents=True)
@@ -71,5 +73,8 @@ def test_a_name_without_number_and_a_missing_class_are_refused(originals) -> Non
     with pytest.raises(DataError, match=r"truck/three.aedat: a name as cifar10_airplane_12.aedat is expected"):
         CIFAR10DVS().load(originals, 2)
     (originals / "cifar10_dvs/cat.zip").unlink()
-    with pytest.raises(DataError, match=r"cifar10_dvs: cat or cat.zip is not in .*get airplane.zip to truck.zip from"):
+    with pytest.raises(
+        DataError,
+        match=r"cifar10_dvs/cat.zip: missing; put the original airplane.zip, .*, truck.zip from h",
+    ):
         CIFAR10DVS().load(originals, 2)

@@ -1,10 +1,13 @@
 """DVS128 Gesture: small trials in the original format, cut at the times of their tables."""
 
+import shutil
+import tarfile
 from pathlib import Path
 
 import numpy as np
 import pytest
 from event_files import aedat3_bytes, recording
+from small_originals import take_small_originals
 
 from membrane.data.dvs128_gesture import DVS128Gesture
 from membrane.data.events.frames import frames
@@ -63,7 +66,11 @@ def test_each_gesture_is_a_recording_of_its_person(originals) -> None:
         ("user01_led_labels.csv", "class,start,end\n1,2\n", "line 2 is '1,2'"),
         ("user01_led_labels.csv", "class,start,end\n", r"user01_led_labels.csv: no gestures are listed"),
         ("trials_to_train.txt", "user01_led.aedat\n../user01_lab.aedat\n", r"line 2 is '../user01_lab.aedat', a trial"),
-        ("trials_to_train.txt", "user01_led.aedat\n", r"trials_to_train.txt: 1 trials are listed, 2 are expected"),
+        (
+            "trials_to_train.txt",
+            "user01_led.aedat\n",
+            r"txt: 1 trials are listed, 2 expected; replace",
+        ),
         ("trials_to_test.txt", "user25_led.aedat\n", r"user25_led_labels.csv: cannot be read: No such file"),
         ("user01_lab.aedat", "#!AER-DAT3.1\r\n", r"user01_lab.aedat: byte \d+: the header does not end"),
     ],
@@ -72,6 +79,15 @@ def test_damaged_tables_and_files_are_refused(originals, file, content, line) ->
     (originals / "dvs128_gesture/DvsGesture" / file).write_text(content)
     with pytest.raises(DataError, match=line):
         DVS128Gesture().load(originals, 2)
+
+
+def test_the_archive_is_unpacked(originals, monkeypatch) -> None:
+    take_small_originals(monkeypatch, "dvs128_gesture")
+    folder = originals / "dvs128_gesture"
+    with tarfile.open(folder / "DvsGesture.tar.gz", "w:gz") as archive:
+        archive.add(folder / "DvsGesture", "DvsGesture")
+    shutil.rmtree(folder / "DvsGesture")
+    assert DVS128Gesture().load(originals, 2)[0].y.tolist() == [0, 10, 1, 7, 7]
 
 
 def test_a_changed_table_is_converted_anew(originals) -> None:

@@ -43,5 +43,5 @@ def test_the_last_of_each_class_by_name(originals) -> None:
 
 def test_a_missing_class_is_refused(originals, monkeypatch) -> None:
     monkeypatch.setattr(NCaltech101, "class_count", 101)
-    with pytest.raises(DataError, match="Caltech101: 3 folders of classes, 101 are expected"):
+    with pytest.raises(DataError, match="Caltech101: 3 folders of classes, 101 expected; "):
         NCaltech101().load(originals, 2)

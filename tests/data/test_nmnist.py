@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from event_files import nmnist_bytes, recording, rows
+from small_originals import take_small_originals
 from tests.real_data import real_data
 
 from membrane.data.nmnist import NMNIST, NMNISTSubset
@@ -18,6 +19,7 @@ TEST = {"Test/7/00001.bin": recording(200, 34, 34, 10), "Test/2/00002.bin": reco
 @pytest.fixture
 def originals(tmp_path: Path, monkeypatch) -> Path:
     """Recordings of ten digits in an archive, of two in folders."""
+    take_small_originals(monkeypatch, "nmnist")
     monkeypatch.setattr(NMNIST, "counts", {"Train": 10, "Test": 2})
     (tmp_path / "nmnist").mkdir()
     with zipfile.ZipFile(tmp_path / "nmnist/Train.zip", "w", zipfile.ZIP_DEFLATED) as archive:
@@ -43,7 +45,7 @@ def test_recordings_are_those_of_the_files(originals) -> None:
 
 def test_all_recordings_of_the_original_are_needed(originals, monkeypatch) -> None:
     monkeypatch.setattr(NMNIST, "counts", {"Train": 60_000, "Test": 2})
-    with pytest.raises(DataError, match=r"Train.zip: 10 recordings \(.bin\), 60000 are expected"):
+    with pytest.raises(DataError, match=r"Train.zip: 10 recordings \(.bin\), 60000 expected; replace it by"):
         NMNIST().load(originals, 4)
 
 

@@ -1,11 +1,13 @@
 """SHD and SSC: small files in the original format, spike by spike."""
 
+import zipfile
 from pathlib import Path
 from typing import Any
 
 import h5py
 import numpy as np
 import pytest
+from small_originals import take_small_originals
 
 from membrane.data.feed.division import Division
 from membrane.data.shd import SHD, SSC
@@ -68,6 +70,18 @@ def test_spikes_are_counted_as_one_by_one(shd) -> None:
     assert [test.classes[label] for label in test.y] == ["neun", "zero", "five"]
 
 
+def test_archives_are_unpacked(shd, monkeypatch) -> None:
+    take_small_originals(monkeypatch, "shd")
+    expected = SHD().load(shd, 2)
+    for part in ("train", "test"):
+        path = shd / f"shd/shd_{part}.h5"
+        with zipfile.ZipFile(f"{path}.zip", "w") as archive:
+            archive.write(path, path.name)
+        path.unlink()
+    for part, before in zip(SHD().load(shd, 2), expected, strict=True):
+        np.testing.assert_array_equal(part.x, before.x)
+
+
 def test_validation_is_by_speaker(shd) -> None:
     division = Division(SHD().load(shd, 2), protocol="val_best", task="classification")
     speakers = [set(division.parts[part].group.tolist()) for part in ("train", "val")]
@@ -112,6 +126,7 @@ def test_recordings_without_spikes_are_frames_of_zeros(shd) -> None:
 
 def test_ssc_has_its_own_validation_part(tmp_path, monkeypatch) -> None:
     monkeypatch.setattr(SSC, "pieces", 2)
+    take_small_originals(monkeypatch, "ssc")
     for part, labels in {"train": [34, 3], "valid": [2], "test": [1, 0, 4]}.items():
         write_spikes(tmp_path / f"SSC/ssc_{part}.h5", labels, seed=len(labels))
     parts = SSC().load(tmp_path, 4)
@@ -119,5 +134,5 @@ def test_ssc_has_its_own_validation_part(tmp_path, monkeypatch) -> None:
     assert [part.group for part in parts] == [None] * 3
     np.testing.assert_array_equal(parts[1].x[0], loop(tmp_path / "SSC/ssc_valid.h5", 0, 4))
     (tmp_path / "SSC/ssc_valid.h5").unlink()
-    with pytest.raises(DataError, match=r"ssc: ssc_valid.h5 is not in .*/ssc: get ssc_\{train,valid,test\}.h5"):
+    with pytest.raises(DataError, match=r"ssc/ssc_valid.h5.zip: missing; put the original ssc_train.h5.zip, "):
         SSC().load(tmp_path, 4)

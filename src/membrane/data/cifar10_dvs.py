@@ -30,11 +30,6 @@ class CIFAR10DVS(CameraSet):
     """
 
     name = "cifar10_dvs"
-    folders = ("cifar10_dvs", "CIFAR10DVS", "CIFAR10-DVS")
-    obtain = (
-        "airplane.zip to truck.zip from https://figshare.com/articles/dataset/CIFAR10-DVS_New/4724671 "
-        "and put them there"
-    )
     sensor = (128, 128)
     count: ClassVar = 1000
 
@@ -45,7 +40,7 @@ class CIFAR10DVS(CameraSet):
         recordings = [
             Recording(file, label)
             for label, name in enumerate(OBJECTS)
-            for file in expected_files(self.find(root, name, f"{name}.zip"), ".aedat", self.count).values()
+            for file in expected_files(self.find(root, f"{name}.zip"), ".aedat", self.count).values()
         ]
         tebn = np.array([number_of(recording) for recording in recordings]) < self.count // 10
         return Inventory(partitioned(recordings, self.partition, tebn=tebn), OBJECTS)

@@ -9,8 +9,10 @@ import numpy as np
 
 from membrane.data.events.event_set import CameraSet, Inventory
 from membrane.data.events.recording import Events
+from membrane.data.origins import ORIGINS
 from membrane.data.store.conversion import Columns
 from membrane.data.store.originals import table_lines
+from membrane.data.store.sources import damaged_file, original_folder
 from membrane.errors import DataError
 
 GESTURES = (
@@ -70,20 +72,17 @@ class DVS128Gesture(CameraSet):
     """
 
     name = "dvs128_gesture"
-    folders = ("dvs128_gesture", "DVS128Gesture", "DVSGesture", "DvsGesture")
-    obtain = "DvsGesture.tar.gz from https://ibm.ent.box.com/s/3hiq58ww1pbbjrinh367ykfdf60xsfm8 and unpack it there"
     sensor = (128, 128)
     counts: ClassVar = {"train": 98, "test": 24}
 
     def inventory(self, root: Path) -> Inventory:
         """Return the trials that the lists of both parts name. Raises DataError if a file is missing or damaged."""
-        lists = {
-            part: self.find(root, f"DvsGesture/trials_to_{part}.txt", f"trials_to_{part}.txt") for part in self.counts
-        }
+        folder = original_folder(root, ORIGINS[self.name], "DvsGesture.tar.gz")
+        lists = {part: folder / f"trials_to_{part}.txt" for part in self.counts}
         trials = {part: list(listed_trials(path)) for part, path in lists.items()}
         for part, count in self.counts.items():
             if len(trials[part]) != count:
-                raise DataError(f"{lists[part]}: {len(trials[part])} trials are listed, {count} are expected")
+                raise damaged_file(lists[part], f"{len(trials[part])} trials are listed, {count} expected")
         return Inventory(trials, GESTURES)
 
     def columns(self, item: Any, timesteps: int) -> Columns:

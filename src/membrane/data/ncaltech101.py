@@ -6,7 +6,7 @@ from typing import ClassVar, Literal
 
 from membrane.data.events.event_set import CameraSet, Inventory, expected_files, recordings_by_class
 from membrane.data.events.partitions import partitioned
-from membrane.errors import DataError
+from membrane.data.store.sources import damaged_file
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,8 +22,6 @@ class NCaltech101(CameraSet):
     """
 
     name = "ncaltech101"
-    folders = ("ncaltech101", "N-Caltech101", "NCaltech101")
-    obtain = "Caltech101.zip from https://www.garrickorchard.com/datasets/n-caltech101 and put it there"
     sensor = (240, 180)
     count: ClassVar = 8709
     class_count: ClassVar = 101
@@ -32,9 +30,9 @@ class NCaltech101(CameraSet):
 
     def inventory(self, root: Path) -> Inventory:
         """Return the recordings of both parts. Raises DataError if one is missing, ConfigError for the partition."""
-        original = self.find(root, "Caltech101", "Caltech101.zip")
+        original = self.find(root, "Caltech101.zip")
         files = expected_files(original, ".bin", self.count)
         classes = sorted({path.parent.name for path in files})
         if len(classes) != self.class_count:
-            raise DataError(f"{original}: {len(classes)} folders of classes, {self.class_count} are expected")
+            raise damaged_file(original, f"{len(classes)} folders of classes, {self.class_count} expected")
         return Inventory(partitioned(recordings_by_class(files, classes), self.partition), classes)

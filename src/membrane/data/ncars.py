@@ -14,15 +14,13 @@ class NCARS(CameraSet):
     """
 
     name = "ncars"
-    folders = ("ncars", "N-CARS", "Prophesee_Dataset_n_cars", "ncars/Prophesee_Dataset_n_cars")
-    obtain = "the data set from https://www.prophesee.ai/dataset-n-cars-download and unpack it there"
     sensor = (120, 100)
     classes: ClassVar = ("background", "cars")
     counts: ClassVar = {"train": 15_422, "test": 8_607}
 
     def inventory(self, root: Path) -> Inventory:
         """Return the recordings of both parts. Raises DataError if one is missing."""
-        parts = {part: self.find(root, f"n-cars_{part}", f"n-cars_{part}.zip") for part in self.counts}
+        parts = {part: self.find(root, f"n-cars_{part}.zip") for part in self.counts}
         files = {part: expected_files(path, ".dat", self.counts[part]) for part, path in parts.items()}
         recordings = {part: recordings_by_class(every, self.classes) for part, every in files.items()}
         return Inventory(recordings, self.classes)

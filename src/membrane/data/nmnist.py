@@ -18,15 +18,13 @@ class NMNIST(CameraSet):
     """
 
     name = "nmnist"
-    folders = ("nmnist", "N-MNIST", "NMNIST")
-    obtain = "Train.zip and Test.zip from https://www.garrickorchard.com/datasets/n-mnist and put them there"
     sensor = (34, 34)
     counts: ClassVar = {"Train": 60_000, "Test": 10_000}
 
     def inventory(self, root: Path) -> Inventory:
         """Return the recordings of both parts. Raises DataError if one is missing."""
         files = {
-            part.lower(): expected_files(self.find(root, part, f"{part}.zip"), ".bin", count)
+            part.lower(): expected_files(self.find(root, f"{part}.zip"), ".bin", count)
             for part, count in self.counts.items()
         }
         return Inventory({part: recordings_by_class(every, DIGITS) for part, every in files.items()})
@@ -36,8 +34,6 @@ class NMNISTSubset(CameraSet):
     """The first 1000 training and 100 test recordings of N-MNIST, which come with SLAYER's examples."""
 
     name = "nmnist_subset"
-    folders = ("nmnist_subset", "NMNISTsmall")
-    obtain = "NMNISTsmall.zip from https://github.com/bamsumit/slayerPytorch and unpack it there"
     sensor = (34, 34)
     tables: ClassVar = {"train": "train1K.txt", "test": "test100.txt"}
 

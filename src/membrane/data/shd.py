@@ -7,8 +7,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from membrane.data.events.event_set import EventSet, Inventory
+from membrane.data.origins import ORIGINS, Origin
 from membrane.data.store.conversion import Columns
 from membrane.data.store.hdf5 import hdf5_column, opened_hdf5
+from membrane.data.store.sources import first_file, original_folder
 from membrane.errors import DataError
 
 CHANNELS = 700
@@ -54,7 +56,7 @@ class HeidelbergSet(EventSet):
 
     def inventory(self, root: Path) -> Inventory:
         """Return the pieces of all files. Raises DataError if one is missing."""
-        paths = {part: self.find(root, name) for part, name in self.files.items()}
+        paths = {part: hdf5_file(root, ORIGINS[self.name], name) for part, name in self.files.items()}
         numbers = range(self.pieces)
         pieces = {part: [Piece(path, number, self.pieces) for number in numbers] for part, path in paths.items()}
         return Inventory(pieces, self.classes)
@@ -98,8 +100,6 @@ class SHD(HeidelbergSet):
     """
 
     name = "shd"
-    folders = ("shd", "SHD")
-    obtain = "shd_train.h5.zip and shd_test.h5.zip from https://zenkelab.org/datasets and unpack them there"
     files: ClassVar = {"train": "shd_train.h5", "test": "shd_test.h5"}
     numbers: ClassVar = {"y": "labels", "group": "extra/speaker"}
     classes = (*ENGLISH, *GERMAN)
@@ -111,13 +111,18 @@ class SSC(HeidelbergSet):
     """Spiking Speech Commands: 75,466 training, 9,981 validation and 20,382 test recordings, 35 classes."""
 
     name = "ssc"
-    folders = ("ssc", "SSC")
-    obtain = "ssc_{train,valid,test}.h5.zip from https://zenkelab.org/datasets and unpack them there"
     files: ClassVar = {"train": "ssc_train.h5", "validation": "ssc_valid.h5", "test": "ssc_test.h5"}
     numbers: ClassVar = {"y": "labels"}
     classes = None
     class_count = 35
     pieces = 300
+
+
+def hdf5_file(root: Path, origin: Origin, name: str) -> Path:
+    """Return a data set's HDF5 file, unpacked from its archive if need be. Raises DataError if it is not to be had."""
+    archive = f"{name}.zip"
+    unpacked = first_file(root, [path for path in origin.paths(origin.file(archive)) if path.endswith(name)])
+    return unpacked or original_folder(root, origin, archive) / name
 
 
 def ordered_spikes(

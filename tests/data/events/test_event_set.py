@@ -12,6 +12,7 @@ from membrane.data.events import event_set
 from membrane.data.events.event_set import CameraSet, Inventory, expected_files, recordings_by_class
 from membrane.data.events.frames import frames
 from membrane.data.events.recording import Events
+from membrane.data.origins import ORIGINS, Origin, SourceFile
 from membrane.data.store import cache
 from membrane.errors import DataError
 
@@ -21,16 +22,23 @@ CLASSES = ("cat", "dog")
 @dataclass(frozen=True, kw_only=True)
 class Pets(CameraSet):
     name = "pets"
-    folders = ("pets", "PETS")
-    obtain = "train.zip and test.zip of https://pets and put them there"
     sensor = (34, 30)
     classes = CLASSES
     suffix = ".bin"
 
     def inventory(self, root: Path) -> Inventory:
-        parts = {part: self.find(root, part, f"{part}.zip") for part in ("train", "test")}
+        parts = {part: self.find(root, f"{part}.zip") for part in ("train", "test")}
         files = {part: expected_files(path, self.suffix, 2) for part, path in parts.items()}
         return Inventory({part: recordings_by_class(every, CLASSES) for part, every in files.items()}, CLASSES)
+
+
+FILES = tuple(SourceFile(f"{part}.zip", forms=(part,)) for part in ("train", "test"))
+ORIGIN = Origin("pets", "none", "https://pets", files=FILES, folders=("PETS", "pets/extract"))
+
+
+@pytest.fixture(autouse=True)
+def origin(monkeypatch) -> None:
+    monkeypatch.setitem(ORIGINS, "pets", ORIGIN)
 
 
 EVENTS = {
@@ -91,7 +99,7 @@ def test_a_new_version_and_changed_files_are_converted_anew(tmp_path, monkeypatc
 
 
 def test_what_is_missing_is_told_of_with_its_source(tmp_path) -> None:
-    line = f"pets: train or train.zip is not in {tmp_path}/pets: get train.zip and test.zip of https://pets and put"
+    line = f"{tmp_path}/pets/train.zip: missing; put the original train.zip, test.zip from https://pets into "
     with pytest.raises(DataError, match=line):
         Pets().load(tmp_path, 2)
 
@@ -99,7 +107,9 @@ def test_what_is_missing_is_told_of_with_its_source(tmp_path) -> None:
 def test_too_few_recordings_and_others_folders_are_refused(tmp_path) -> None:
     root = written(tmp_path)
     (root / "pets/test/cat/4.bin").rename(root / "pets/test/4.txt")
-    with pytest.raises(DataError, match=r"test: 1 recordings \(.bin\), 2 are expected: unpack or get it anew"):
+    with pytest.raises(
+        DataError, match=r"test: 1 recordings \(.bin\), 2 expected; replace it by the original, from https://pets"
+    ):
         Pets().load(root, 2)
     (root / "pets/test/4.txt").rename(root / "pets/test/4.bin")
     with pytest.raises(DataError, match=r"test/4.bin: in the folder of no class; cat, dog are expected"):

@@ -13,14 +13,13 @@ from membrane.data.events.formats.source import EventFile
 from membrane.data.events.framing import Framing
 from membrane.data.events.reading import Backwards, decode_events
 from membrane.data.events.recording import Events
+from membrane.data.origins import ORIGINS
 from membrane.data.samples import Samples
 from membrane.data.store.cache import load_cached
 from membrane.data.store.conversion import Columns, converted
-from membrane.data.store.originals import OriginalFile, ZippedFile, files_inside, find_original
+from membrane.data.store.originals import OriginalFile, ZippedFile, files_inside
+from membrane.data.store.sources import damaged_file, file_or_folder
 from membrane.errors import DataError
-
-LAYOUTS = ("", "extract/", "events_h5/", "download/")
-"""Folders in a data set's own in which its files are looked for; all but the first are SpikingJelly's."""
 
 
 class Convertible(Protocol):
@@ -52,10 +51,7 @@ class EventSet(Framing, ABC):
     """
 
     name: ClassVar[str]
-    folders: ClassVar[tuple[str, ...]]
-    """Folders below ``paths.data`` that are looked into."""
-    obtain: ClassVar[str]
-    """Which files to get, from which page, for the line that says what is missing."""
+    """That of its choice, of its folder in the cache, and of its entry in `ORIGINS`."""
     version: ClassVar[int] = 1
     """Of the conversion: arrays that were converted by another one are not used."""
 
@@ -79,14 +75,12 @@ class EventSet(Framing, ABC):
     def columns(self, item: Any, timesteps: int) -> Columns:
         """Return the columns of an item's samples. Raises DataError if it is damaged."""
 
-    def find(self, root: Path, *names: str) -> Path:
-        """Return the first file or folder of these names. Raises DataError if there is none."""
-        candidates = [f"{folder}/{layout}{name}" for folder in self.folders for layout in LAYOUTS for name in names]
-        path = find_original(root, candidates)
-        if path is None:
-            missing = " or ".join(names)
-            raise DataError(f"{self.name}: {missing} is not in {root / self.folders[0]}: get {self.obtain}")
-        return path
+    def find(self, root: Path, archive: str) -> Path:
+        """Return an archive of the data set, or the folder that it was unpacked to; download it if there is neither.
+
+        Raises DataError if it is not to be had.
+        """
+        return file_or_folder(root, ORIGINS[self.name], archive)
 
 
 class Recording(NamedTuple):
@@ -133,7 +127,7 @@ def expected_files(original: Path, suffix: str, count: int) -> dict[PurePosixPat
     """
     files = files_inside(original, suffix)
     if len(files) != count:
-        raise DataError(f"{original}: {len(files)} recordings ({suffix}), {count} are expected: unpack or get it anew")
+        raise damaged_file(original, f"{len(files)} recordings ({suffix}), {count} expected")
     return files
 
 

@@ -2,8 +2,8 @@
 
 from membrane.data.origins.origin import Origin, SourceFile
 
-LAYOUTS = ("", "extract", "download")
-"""Folders in a data set's own in which its files are looked for; the last two are SpikingJelly's."""
+LAYOUTS = ("", "extract", "events_h5", "download")
+"""Folders in a data set's own in which its files are looked for; all but the first are SpikingJelly's."""
 
 
 def laid_out(name: str, *others: str) -> tuple[str, ...]:
@@ -12,6 +12,7 @@ def laid_out(name: str, *others: str) -> tuple[str, ...]:
 
 
 MENDELEY = "https://data.mendeley.com/public-files/datasets"
+ZENKE = "https://zenkelab.org/datasets"
 FIGSHARE = "https://ndownloader.figshare.com/files"
 CIFAR10_DVS = {  # class → number at figshare and md5: SpikingJelly 2.0.0, datasets/cifar10_dvs.py
     "airplane": (7712788, "0afd5c4bf9ae06af762a77b180354fdd"),
@@ -24,6 +25,15 @@ CIFAR10_DVS = {  # class → number at figshare and md5: SpikingJelly 2.0.0, dat
     "horse": (7712851, "e7cbbf77bec584ffbf913f00e682782a"),
     "ship": (7712836, "41c7bd7d6b251be82557c6cce9a7d5c9"),
     "truck": (7712839, "89f3922fd147d9aeff89e76a2b0b70a7"),
+}
+SHD = {  # file → md5: SpikingJelly 2.0.0, datasets/shd.py
+    "shd_train": "f3252aeb598ac776c1b526422d90eecb",
+    "shd_test": "1503a5064faa34311c398fb0a1ed0a6f",
+}
+SSC = {  # file → md5: * an older library's loader
+    "ssc_train": "d102be95e7144fcc0553d1f45ba94170",
+    "ssc_valid": "b4eee3516a4a90dd0c71a6ac23a8ae43",
+    "ssc_test": "a35ff1e9cffdd02a20eb850c17c37748",
 }
 
 EVENTS = (
@@ -93,6 +103,44 @@ EVENTS = (
         files=tuple(
             SourceFile(f"{name}.zip", f"md5:{md5}", urls=(f"{FIGSHARE}/{number}",), forms=(name,))
             for name, (number, md5) in CIFAR10_DVS.items()
+        ),
+    ),
+    Origin(
+        name="dvs128_gesture",
+        licence="CC BY 4.0",
+        page="https://research.ibm.com/interactive/dvsgesture",
+        size=2_900_000_000,
+        folders=(*laid_out("dvs128_gesture", "DVS128Gesture", "DVSGesture"), ""),
+        files=(
+            SourceFile(
+                "DvsGesture.tar.gz",
+                "md5:8a5c71fb11e24e5ca5b11866ca6c00a1",  # SpikingJelly 2.0.0, datasets/dvs128_gesture.py
+                unpacked="DvsGesture",
+            ),
+        ),
+        by_hand="put DvsGesture.tar.gz from https://ibm.ent.box.com/s/3hiq58ww1pbbjrinh367ykfdf60xsfm8 into "
+        "paths.data/dvs128_gesture",
+    ),
+    Origin(
+        name="shd",
+        licence="CC BY 4.0",
+        page="https://zenkelab.org/resources/spiking-heidelberg-datasets-shd",
+        size=None,
+        folders=laid_out("shd", "SHD"),
+        files=tuple(
+            SourceFile(f"{part}.h5.zip", f"md5:{md5}", (f"{ZENKE}/{part}.h5.zip",), part, (f"{part}.h5",))
+            for part, md5 in SHD.items()
+        ),
+    ),
+    Origin(
+        name="ssc",
+        licence="CC BY 4.0",
+        page="https://zenkelab.org/resources/spiking-heidelberg-datasets-shd",
+        size=None,
+        folders=laid_out("ssc", "SSC"),
+        files=tuple(
+            SourceFile(f"{part}.h5.zip", f"md5:{md5}", (f"{ZENKE}/{part}.h5.zip",), part, (f"{part}.h5",))
+            for part, md5 in SSC.items()
         ),
     ),
 )

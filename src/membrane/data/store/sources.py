@@ -28,12 +28,24 @@ def original_folder(root: Path, origin: Origin, name: str) -> Path:
 
     If there is none, the archive is unpacked, and downloaded before if need be. Raises DataError as `original_file`.
     """
-    file = origin.file(name)
-    folder = next((root / path for path in origin.paths(file) if (root / path).is_dir()), None)
+    folder = folder_in_place(root, origin, name)
     if folder is None:
-        folder = root / origin.name / file.unpacked
+        folder = root / origin.name / origin.file(name).unpacked
         unpack(original_file(root, origin, name), folder)
     return folder
+
+
+def file_or_folder(root: Path, origin: Origin, name: str) -> Path:
+    """Return the folder that is read in the place of a data set's archive, or the archive, which is read as it is.
+
+    It is downloaded if there is neither. Raises DataError as `original_file`.
+    """
+    return folder_in_place(root, origin, name) or original_file(root, origin, name)
+
+
+def folder_in_place(root: Path, origin: Origin, name: str) -> Path | None:
+    """Return the first folder that is read in the place of a data set's archive, None if there is none."""
+    return next((root / path for path in origin.paths(origin.file(name)) if (root / path).is_dir()), None)
 
 
 def located_file(root: Path, origin: Origin, name: str, seconds: float = READ_SECONDS) -> Path:
