@@ -13,7 +13,8 @@ is the readout's business. A model without neurons (an ANN) has no use for repet
 once and return [1,N,…]; the *tid* ones run every frame on its own.
 
 In training, multi-step batch norm normalises over T·N at once and updates its running statistics once; single-step
-does so at every timestep. In eval mode the two are the same function.
+does so at every timestep. In eval mode the two are the same function. Where samples have lengths, batch norm sees their
+valid timesteps alone in training.
 
 An integrate-and-fire neuron with a threshold of 1 that receives 0.5 at each of four timesteps fires at every second:
 
@@ -35,6 +36,7 @@ from spikingjelly.activation_based import functional
 from torch import Tensor, nn
 
 from membrane.models.own_time import OwnsTime
+from membrane.models.padding import valid_statistics
 from membrane.neurons import is_snn
 
 Outputs = Tensor | dict[str, Tensor]
@@ -79,7 +81,8 @@ class SingleStepTID:
     def __call__(self, model: nn.Module, x: Tensor, lengths: Tensor | None = None) -> Outputs:
         x = time_first(x, self.timesteps, lengths)
         prepare_model(model, step_mode="s")
-        return stack_timesteps([model(frame) for frame in x], self.timesteps, x.shape[1])
+        with valid_statistics(model, lengths, self.timesteps):
+            return stack_timesteps([model(frame) for frame in x], self.timesteps, x.shape[1])
 
 
 class MultiStepTID:
@@ -93,7 +96,8 @@ class MultiStepTID:
     def __call__(self, model: nn.Module, x: Tensor, lengths: Tensor | None = None) -> Outputs:
         x = time_first(x, self.timesteps, lengths)
         prepare_model(model, step_mode="m")
-        return check_outputs(model(x), self.timesteps, x.shape[1])
+        with valid_statistics(model, lengths, self.timesteps):
+            return check_outputs(model(x), self.timesteps, x.shape[1])
 
 
 Framework = Callable[..., Outputs]

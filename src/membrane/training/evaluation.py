@@ -22,6 +22,7 @@ from membrane.schema.secrets import masked_override
 from membrane.tracking.log import silence_libraries
 from membrane.training import checkpoints
 from membrane.training.assembly import build_data, build_learner, build_trainer, set_arithmetic
+from membrane.training.padding import refuse_padding
 from membrane.training.recordings import measure_recordings
 
 
@@ -75,6 +76,7 @@ def measure_checkpoint(checkpoint: Path, config: Config) -> tuple[CheckpointTest
     checkpoints.load_weights(learner, checkpoints.read_checkpoint(checkpoint)["state_dict"])  # before data are fetched
     data = build_data(config, learner)
     data.setup()
+    refuse_padding(config, data)
     measure_recordings(learner, data)
     with silence_libraries():
         tested = test_checkpoint(build_trainer(config, checkpoint.parent), learner, data, checkpoint)

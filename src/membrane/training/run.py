@@ -40,6 +40,7 @@ from membrane.training.clipping import warn_of_clipping
 from membrane.training.evaluation import test_checkpoints
 from membrane.training.initial import copy_from, start_from
 from membrane.training.memory import halve_pieces, micro_batch_size, out_of_memory, reuse_large_memory
+from membrane.training.padding import refuse_padding
 from membrane.training.recordings import measure_recordings, refuse_unmeasured_monitor
 from membrane.training.run_length import average_is_young
 from membrane.training.smallest_batch import refuse_batch_of_one
@@ -134,6 +135,7 @@ def learner_and_data(
         log.info("init: %s", start_from(config.init, learner.model))
     data = build_data(config, learner, pieces)
     data.setup()
+    refuse_padding(config, data)
     measure_recordings(learner, data)
     refuse_unmeasured_monitor(config, learner)
     if resumed is None:  # an attempt that did not come to its first checkpoint may have left its table
