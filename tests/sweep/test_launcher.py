@@ -248,7 +248,6 @@ def test_a_real_run(
     odd = "da ta;$(touch TOUCHED) {}*é"
     arguments = write_user_module(tmp_path)
     monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(ROOT / "src"), str(tmp_path)]))
     assert membrane(*arguments, f"paths.data='{odd}'") == 0
     out, err = capfd.readouterr()
     assert err == ""
