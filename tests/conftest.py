@@ -72,6 +72,8 @@ def alone(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """
     monkeypatch.setattr(sys, "argv", list(sys.argv))
     monkeypatch.setenv("WANDB_MODE", "offline")
+    for scheme in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"):
+        monkeypatch.setenv(scheme, "http://127.0.0.1:9")  # where nothing listens: no test leaves this machine
     monkeypatch.delenv("WANDB_API_KEY", raising=False)
     monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[1] / "src"))
     import torch

@@ -108,10 +108,13 @@ def test_damaged_files_are_named(tmp_path, content: bytes, line: str) -> None:
 
 
 def test_a_missing_file_is_told_of_with_its_archive(tmp_path) -> None:
-    with pytest.raises(
-        DataError, match=r"cifar10: data_batch_1.bin is not in .*cifar10: unpack cifar-10-binary.tar.gz of"
-    ):
+    with pytest.raises(DataError, match=r"cifar10/cifar-10-python.tar.gz: missing, and could not be downloaded"):
         CIFAR10().load(tmp_path, 4)
+    (tmp_path / "cifar-10-batches-py").mkdir()
+    with pytest.raises(DataError, match=r"cifar-10-batches-py/data_batch_1.bin: missing; "):
+        CIFAR10().load(tmp_path, 4)
+    with pytest.raises(DataError, match=r"data_batch_1_first1000.bin: missing; cut the first 3073000 bytes of data_"):
+        CIFAR10Mini().load(tmp_path, 4)
 
 
 def test_the_original_records() -> None:

@@ -291,7 +291,7 @@ def test_what_is_missing_and_not_to_be_had_is_said_before_anything_is_read(
     assert refused(lambda: originals.load(tmp_path)) == (
         f"{path}: missing, and could not be downloaded ({nobody}: no connection (ConnectionError)); "
         "put the original train-images.gz, train-labels.gz, test-images.gz, test-labels.gz from https://small into "
-        f"{tmp_path / 'small'}, or set paths.data to the folder above theirs"
+        f"{tmp_path / 'small'}, or set paths.data to the folder above its own"
     )
 
 

@@ -11,10 +11,12 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from membrane.data.origins import ORIGINS
 from membrane.data.samples import Samples
 from membrane.data.store.cache import load_cached
 from membrane.data.store.conversion import Columns
 from membrane.data.store.originals import find_original
+from membrane.data.store.sources import found_or_unpacked
 from membrane.errors import DataError
 
 PIXELS = 3 * 32 * 32
@@ -40,6 +42,7 @@ class CIFAR10:
 
     name: ClassVar[str] = "cifar10"
     folders: ClassVar[tuple[str, ...]] = ("cifar10", "cifar-10-batches-bin", "cifar-10-batches-py")
+    """Folders below ``paths.data`` that are looked into, also in the first one."""
     files: ClassVar[Mapping[str, Sequence[str]]] = {
         "train": [f"data_batch_{number}" for number in range(1, 6)],
         "test": ["test_batch"],
@@ -52,7 +55,6 @@ class CIFAR10:
     number_of_classes: ClassVar[int] = 10
     key: ClassVar[bytes] = b"labels"
     """Of the labels in Python's version."""
-    archive: ClassVar[str] = "cifar-10-binary.tar.gz"
 
     def load(self, root: Path, timesteps: int) -> tuple[Samples, ...]:
         """Return (train, test) in the files' order. Raises DataError if a file is missing or damaged."""
@@ -62,11 +64,14 @@ class CIFAR10:
         return load_cached(root, self.name, {"version": 1}, files, parts, scale=1 / 255, classes=self.classes)
 
     def find(self, root: Path, name: str) -> Path:
-        """Return the path of a file in one of the versions. Raises DataError if it is missing."""
-        path = find_original(root, [f"{folder}/{name}{end}" for folder in self.folders for end in (".bin", "")])
+        """Return the path of a file in one of the versions, or a downloaded one. Raises DataError if there is none."""
+        own, *others = self.folders
+        folders = [own, *others, *(f"{own}/{folder}" for folder in others)]
+        candidates = [f"{folder}/{name}{end}" for folder in folders for end in (".bin", "")]
+        path = find_original(root, candidates)
         if path is None:
-            unpack = f"unpack {self.archive} of {PAGE} into {root}"
-            raise DataError(f"{self.name}: {name}.bin is not in {root / self.folders[0]}: {unpack}")
+            origin = ORIGINS[self.name]
+            path = found_or_unpacked(root, origin, origin.files[0].name, candidates)
         return path
 
     def batches(self, paths: Sequence[Path], count: int) -> Iterator[Columns]:
@@ -118,7 +123,6 @@ class CIFAR100(CIFAR10):
     classes = None
     number_of_classes = 100
     key = b"fine_labels"
-    archive = "cifar-100-binary.tar.gz"
 
 
 class ArraysAlone(pickle.Unpickler):

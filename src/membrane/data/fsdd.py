@@ -5,13 +5,14 @@ from itertools import product
 from pathlib import Path
 from typing import Literal
 
+from membrane.data.origins import ORIGINS
 from membrane.data.samples import Samples
 from membrane.data.sound.conversion import Clip, load_sound
 from membrane.data.sound.layout import SoundLayout
-from membrane.data.store.originals import find_original
-from membrane.errors import DataError
+from membrane.data.store.sources import found_or_unpacked
 
-FOLDERS = ("fsdd", "free-spoken-digit-dataset", "free-spoken-digit-dataset-1.0.10")
+ARCHIVE = "free-spoken-digit-dataset-1.0.10"
+FOLDERS = ("fsdd", "free-spoken-digit-dataset", ARCHIVE, f"fsdd/{ARCHIVE}")
 """Folders below ``paths.data`` that are looked into for ``recordings``."""
 SPEAKERS = ("george", "jackson", "lucas", "nicolas", "theo", "yweweler")
 TAKES = 50
@@ -19,7 +20,6 @@ TAKES = 50
 TEST_TAKES = 5
 """Of these the first, which the authors test on."""
 RATE = 8000
-PAGE = "https://github.com/Jakobovski/free-spoken-digit-dataset"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,9 +48,6 @@ class FSDD(SoundLayout):
 
 
 def recordings_folder(root: Path) -> Path:
-    """Return the folder of the recordings. Raises DataError if there is none."""
-    folder = find_original(root, [f"{name}/recordings" for name in FOLDERS])
-    if folder is None:
-        obtain = f"git clone {PAGE} {root / FOLDERS[0]}"
-        raise DataError(f"fsdd: {FOLDERS[0]}/recordings is not in {root}: {obtain}, or set paths.data to its folder")
-    return folder
+    """Return the folder of the recordings, downloaded if there is none. Raises DataError if that fails."""
+    candidates = [f"{name}/recordings" for name in FOLDERS]
+    return found_or_unpacked(root, ORIGINS["fsdd"], f"{ARCHIVE}.tar.gz", candidates)

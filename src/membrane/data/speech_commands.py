@@ -8,10 +8,12 @@ from typing import Literal
 
 import numpy as np
 
+from membrane.data.origins import ORIGINS
 from membrane.data.samples import Samples
 from membrane.data.sound.conversion import Clip, load_sound
 from membrane.data.sound.layout import SoundLayout
-from membrane.data.store.originals import find_original, table_lines
+from membrane.data.store.originals import table_lines
+from membrane.data.store.sources import found_or_unpacked
 from membrane.errors import DataError
 from membrane.randomness import derive
 
@@ -24,11 +26,6 @@ NEW_WORDS = ("backward", "follow", "forward", "learn", "visual")
 WORDS = {1: (*COMMANDS, *DIGITS, *OTHERS), 2: (*COMMANDS, *DIGITS, *OTHERS, *NEW_WORDS)}
 RECORDINGS = {1: 64_721, 2: 105_829}
 """Of the words, without background noise. Warden 2018, section 6, and torchaudio's ``SPEECHCOMMANDS``."""
-SHA256 = {  # of the archives, from torchaudio 2.11.0, datasets/speechcommands.py
-    1: "743935421bb51cccdb6bdd152e04c5c70274e935c82119ad7faeec31780d811d",
-    2: "af14739ee7dc311471de98f5f9d2c9191b18aedfe957f4a6ff791c709868ff58",
-}
-ADDRESS = "http://download.tensorflow.org/data/"
 FOLDERS = ("", "speech_commands/", "SpeechCommands/")
 """Folders below ``paths.data`` that are looked into; the last is torchaudio's."""
 LISTS = {"validation": "validation_list.txt", "test": "testing_list.txt"}
@@ -91,13 +88,10 @@ class SpeechCommands(SoundLayout):
 
 
 def archive_folder(root: Path, version: int) -> Path:
-    """Return the folder of the unpacked archive. Raises DataError if there is none."""
+    """Return the folder of the unpacked archive, downloaded if there is none. Raises DataError if that fails."""
     name = f"speech_commands_v0.0{version}"
-    found = find_original(root, [f"{folder}{name}/{LISTS['test']}" for folder in FOLDERS])
-    if found is None:
-        obtain = f"unpack {ADDRESS}{name}.tar.gz (sha256 {SHA256[version]}) into {root / name}"
-        raise DataError(f"speech_commands: {name} is not in {root}: {obtain}, or set paths.data to the folder above it")
-    return found.parent
+    candidates = [f"{folder}{name}/{LISTS['test']}" for folder in FOLDERS]
+    return found_or_unpacked(root, ORIGINS["speech_commands"], f"{name}.tar.gz", candidates).parent
 
 
 def official_parts(folder: Path, version: int) -> dict[str, list[str]]:

@@ -98,10 +98,10 @@ def test_what_helps_depends_on_what_can_be_downloaded() -> None:
     remedies = {"set/a.zip": downloaded, "Theirs/a": downloaded, "set/a/1.txt": f"{unpacked} and unpacked"}
     remedies |= {"set/b.bin": by_hand, "set/c": by_hand, "Theirs/a/1.txt": by_hand}
     assert {path: SET.remedy(Path("data") / path) for path in remedies} == remedies
-    assert SET.advice(Path("data")) == (
-        "put the original a.zip, b.bin from https://page into data/set, or set paths.data to the folder above theirs"
-    )
+    for missing, put in (("a.zip", "a.zip, b.bin"), ("c.bin", "c.bin")):
+        line = f"put the original {put} from https://page into data/set, or set paths.data to the folder above its own"
+        assert SET.advice(Path("data"), missing) == line
     own = Origin(name="set", licence="MIT", page="https://page", by_hand="ask", files=SET.files)
-    assert own.advice(Path("data")) == "ask, or set paths.data to the folder above theirs"
+    assert own.advice(Path("data"), "a.zip") == "ask, or set paths.data to the folder above its own"
     assert SET.missing(Path("nowhere")) == ["a.zip", "b.bin"]
     assert (SET.downloaded, SET.bundled, Origin(name="x", licence="", page="").bundled) == (False, False, True)

@@ -71,7 +71,7 @@ def test_a_file_that_is_there_is_neither_asked_for_nor_overwritten(tmp_path: Pat
 
 def test_a_file_that_is_nowhere_is_told_of_with_what_to_do(tmp_path: Path, mirrors: Mirrors) -> None:
     put = f"put the original {NAME} from https://page into {tmp_path / 'ours'}"
-    advice = f"{put}, or set paths.data to the folder above theirs"
+    advice = f"{put}, or set paths.data to the folder above its own"
     path = tmp_path / "ours" / NAME
     message = refused(lambda: original_file(tmp_path, origin_of(f"{mirrors['absent']}{NAME}"), NAME))
     assert message == f"{path}: missing, and could not be downloaded ({mirrors.host}: HTTP 404); {advice}"

@@ -77,11 +77,12 @@ class Origin:
         needed = [file for file in self.files if not file.optional]
         return [file.name for file in needed if not any((root / path).exists() for path in self.paths(file))]
 
-    def advice(self, root: Path) -> str:
+    def advice(self, root: Path, missing: str) -> str:
         """Return what helps where a file is missing, for the end of a line."""
-        names = ", ".join(file.name for file in self.files if not file.optional)
+        needed = [file.name for file in self.files if not file.optional]
+        names = ", ".join(needed if missing in needed else [missing])
         put = self.by_hand or f"put the original {names} from {self.page} into {root / self.name}"
-        return f"{put}, or set paths.data to the folder above theirs"
+        return f"{put}, or set paths.data to the folder above its own"
 
     def remedy(self, path: Path) -> str:
         """Return what helps where the file at ``path`` is damaged, for the end of a line."""

@@ -24,7 +24,7 @@ SOUND = (
     Origin(
         name="speech_commands",
         licence="CC BY 4.0",
-        page="https://arxiv.org/abs/1804.03209",
+        page="https://www.tensorflow.org/datasets/catalog/speech_commands",
         size=2_428_923_189,  # of version 2, the default; version 1 has 1,489,096,277
         folders=("", "SpeechCommands"),
         files=(

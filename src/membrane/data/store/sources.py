@@ -8,6 +8,7 @@ from membrane.data.origins import ORIGINS, Origin
 from membrane.data.store.download import READ_SECONDS, download, kept_digest
 from membrane.data.store.identity import file_digests
 from membrane.data.store.location import data_cache
+from membrane.data.store.originals import find_original
 from membrane.data.store.unpacking import unpack
 from membrane.errors import DataError
 
@@ -48,6 +49,21 @@ def folder_in_place(root: Path, origin: Origin, name: str) -> Path | None:
     return next((root / path for path in origin.paths(origin.file(name)) if (root / path).is_dir()), None)
 
 
+def found_or_unpacked(root: Path, origin: Origin, archive: str, candidates: Sequence[str]) -> Path:
+    """Return the first of ``candidates``, paths relative to ``root``, that exists.
+
+    If there is none, the archive that holds it is unpacked, and downloaded before if need be. Raises DataError as
+    `original_file`.
+    """
+    path = find_original(root, candidates)
+    if path is None:
+        folder = original_folder(root, origin, archive)
+        path = find_original(root, candidates)
+        if path is None:
+            raise damaged_file(folder / Path(candidates[0]).name, "missing", origin)
+    return path
+
+
 def located_file(root: Path, origin: Origin, name: str, seconds: float = READ_SECONDS) -> Path:
     """Return the path of a data set's file as `original_file`, but unchecked, for a reader that checks what it reads.
 
@@ -58,9 +74,9 @@ def located_file(root: Path, origin: Origin, name: str, seconds: float = READ_SE
     if path is None:
         path = root / origin.name / name
         if not file.urls:
-            raise DataError(f"{path}: missing; {origin.advice(root)}")
+            raise DataError(f"{path}: missing; {origin.advice(root, name)}")
         if failures := download(path, file.urls, file.digest, seconds):
-            raise DataError(f"{path}: missing, and could not be downloaded ({failures}); {origin.advice(root)}")
+            raise DataError(f"{path}: missing, and could not be downloaded ({failures}); {origin.advice(root, name)}")
     return path
 
 
