@@ -2,16 +2,19 @@
 
 import io
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from mirrors import served
 from PIL import Image
 
 from membrane.data import eurosat, gtsrb
 from membrane.data.eurosat import EuroSAT
 from membrane.data.gtsrb import GTSRB
 from membrane.data.image_file import read_picture
+from membrane.data.origins import ORIGINS, Origin
 from membrane.errors import DataError
 
 
@@ -20,6 +23,11 @@ def picture(colour: tuple[int, int, int], size: tuple[int, int] = (64, 64), form
     file = io.BytesIO()
     Image.new("RGB", size, colour).save(file, form, quality=95)
     return file.getvalue()
+
+
+def undigested(origin: Origin) -> Origin:
+    """The same, with files of which no digest is known."""
+    return replace(origin, files=tuple(replace(file, digest=None) for file in origin.files))
 
 
 def write_eurosat(root: Path, archived: bool, **changes: bytes) -> None:
@@ -44,6 +52,7 @@ def write_eurosat(root: Path, archived: bool, **changes: bytes) -> None:
 @pytest.mark.parametrize("archived", [False, True])
 def test_eurosat_has_the_colours_and_classes_of_its_pictures(tmp_path, monkeypatch, archived: bool) -> None:
     monkeypatch.setattr(eurosat, "COUNT", 3)
+    monkeypatch.setitem(ORIGINS, "eurosat", undigested(ORIGINS["eurosat"]))
     write_eurosat(tmp_path, archived)
     (train,) = EuroSAT().load(tmp_path, 4)
     assert tuple(train.x.shape) == (3, 3, 64, 64)
@@ -68,9 +77,11 @@ def test_damaged_files_of_eurosat_are_named(tmp_path, monkeypatch, changes, coun
         EuroSAT().load(tmp_path, 4)
 
 
-@pytest.mark.parametrize(("data", "name"), [(EuroSAT(), "EuroSAT.zip"), (GTSRB(), "Training")])
+@pytest.mark.parametrize(("data", "name"), [(EuroSAT(), "EuroSAT.zip"), (GTSRB(), "GTSRB-Training_fixed.zip")])
 def test_missing_files_are_told_of_with_their_source(tmp_path, data, name: str) -> None:
-    with pytest.raises(DataError, match=rf": {name} is not in .*https://"):
+    with pytest.raises(
+        DataError, match=rf"{name}: missing, and could not be downloaded .*; put the original .*https://"
+    ):
         data.load(tmp_path, 4)
 
 
@@ -89,6 +100,26 @@ def write_gtsrb(root: Path, table: str) -> None:
     for number, colour in enumerate([(255, 0, 0), (0, 255, 0)]):
         (testing / f"0000{number}.ppm").write_bytes(picture(colour, (40, 50), "PPM"))
     (root / "gtsrb" / "GT-final_test.csv").write_text(table)
+
+
+def test_the_archives_of_gtsrb_are_downloaded_and_unpacked(tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(gtsrb, "TESTED", 2)
+    write_gtsrb(tmp_path / "served", TABLE)
+    folder = tmp_path / "served" / "gtsrb"
+    with served(monkeypatch) as mirrors:
+        contents = ("GTSRB/Training", "GTSRB/Final_Test", ".")
+        files = []
+        for file, inside in zip(ORIGINS["gtsrb"].files, contents, strict=True):
+            archive = io.BytesIO()
+            with zipfile.ZipFile(archive, "w") as packed:
+                for path in (folder / inside).rglob("*.csv" if inside == "." else "*.ppm"):
+                    packed.write(path, path.relative_to(folder))
+            mirrors.files[f"/good/{file.name}"] = archive.getvalue()
+            files.append(replace(file, digest=None, urls=(f"{mirrors['good']}{file.name}",)))
+        monkeypatch.setitem(ORIGINS, "gtsrb", replace(ORIGINS["gtsrb"], files=tuple(files)))
+        train, test = GTSRB(size=16).load(tmp_path / "new", 4)
+    assert (train.y.tolist(), test.y.tolist()) == ([0, 42, 42], [7, 42])
+    assert not ORIGINS["gtsrb"].missing(tmp_path / "new")
 
 
 TABLE = "Filename;Width;Height;ClassId\n00001.ppm;40;50;7\n00000.ppm;40;50;42\n"

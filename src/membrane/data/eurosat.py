@@ -7,14 +7,14 @@ import numpy as np
 
 from membrane.data.events.event_set import Recording, recordings_by_class
 from membrane.data.image_file import read_picture
+from membrane.data.origins import ORIGINS
 from membrane.data.samples import Samples
 from membrane.data.store.cache import load_cached
 from membrane.data.store.conversion import Columns, converted
-from membrane.data.store.originals import ZippedFile, files_inside, find_original
+from membrane.data.store.originals import ZippedFile, files_inside
+from membrane.data.store.sources import damaged_file, file_or_folder
 from membrane.errors import DataError
 
-PLACES = ("eurosat/2750", "eurosat/EuroSAT.zip", "EuroSAT.zip", "EuroSAT/2750")
-PAGE = "https://github.com/phelber/eurosat"
 CLASSES = (
     "AnnualCrop",
     "Forest",
@@ -39,12 +39,10 @@ class EuroSAT:
 
     def load(self, root: Path, timesteps: int) -> tuple[Samples, ...]:
         """Return (train,), in the order of classes and names. Raises DataError if files are missing or damaged."""
-        original = find_original(root, PLACES)
-        if original is None:
-            raise DataError(f"eurosat: EuroSAT.zip is not in {root / 'eurosat'}: get it from {PAGE} and put it there")
+        original = file_or_folder(root, ORIGINS["eurosat"], "EuroSAT.zip")
         pictures = recordings_by_class(files_inside(original, ".jpg"), CLASSES)
         if len(pictures) != COUNT:
-            raise DataError(f"{original}: {len(pictures)} pictures, {COUNT} expected")
+            raise damaged_file(original, f"{len(pictures)} pictures, {COUNT} expected")
         files = sorted({each.file.archive if isinstance(each.file, ZippedFile) else each.file for each in pictures})
         parts = {"train": partial(converted, pictures, picture_columns, files, "eurosat")}
         return load_cached(root, "eurosat", {"version": 1}, files, parts, scale=1 / 255, classes=CLASSES)

@@ -1,7 +1,6 @@
 """GTSRB: German traffic signs, from a car."""
 
 import csv
-from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -9,15 +8,21 @@ from typing import NamedTuple
 import numpy as np
 
 from membrane.data.image_file import read_picture
+from membrane.data.origins import ORIGINS
 from membrane.data.samples import Samples
 from membrane.data.store.cache import load_cached
 from membrane.data.store.conversion import Columns, converted
-from membrane.data.store.originals import OriginalFile, files_inside, find_original, table_lines
+from membrane.data.store.originals import OriginalFile, files_inside, table_lines
+from membrane.data.store.sources import found_or_unpacked
 from membrane.errors import ConfigError, DataError
 
 FOLDERS = ("gtsrb", "gtsrb/GTSRB", "GTSRB")
-TRAINING, TESTING, TABLE = ("Training", "Final_Training/Images"), ("Final_Test/Images",), "GT-final_test.csv"
-PAGE = "https://benchmark.ini.rub.de"
+PLACES = {  # archive → where its content is in one of the folders
+    "GTSRB-Training_fixed": ("Training", "Final_Training/Images"),
+    "GTSRB_Final_Test_Images": ("Final_Test/Images",),
+    "GTSRB_Final_Test_GT": ("GT-final_test.csv",),
+}
+TRAINING, TESTING, TABLE = PLACES
 SIGNS, TESTED = 43, 12_630
 
 
@@ -54,13 +59,14 @@ class GTSRB:
         return load_cached(root, "gtsrb", {"version": 1, "size": self.size}, files, conversions, scale=1 / 255)
 
 
-def find_folder(root: Path, names: Sequence[str]) -> Path:
-    """Return the first folder or file of these names. Raises DataError if there is none."""
-    path = find_original(root, [f"{folder}/{name}" for folder in FOLDERS for name in names])
-    if path is None:
-        archives = "GTSRB-Training_fixed.zip, GTSRB_Final_Test_Images.zip and GTSRB_Final_Test_GT.zip"
-        raise DataError(f"gtsrb: {names[0]} is not in {root / 'gtsrb'}: unpack {archives} of {PAGE} there")
-    return path
+def find_folder(root: Path, archive: str) -> Path:
+    """Return the folder or file that an archive holds, which is downloaded and unpacked where there is none.
+
+    Raises DataError if that fails.
+    """
+    folders = (*FOLDERS, f"gtsrb/{archive}/GTSRB", f"gtsrb/{archive}")
+    candidates = [f"{folder}/{name}" for folder in folders for name in PLACES[archive]]
+    return found_or_unpacked(root, ORIGINS["gtsrb"], f"{archive}.zip", candidates)
 
 
 def training_signs(folder: Path) -> list[Sign]:
@@ -78,7 +84,7 @@ def training_signs(folder: Path) -> list[Sign]:
 
 def test_signs(root: Path) -> list[Sign]:
     """Return the pictures that the table of the test part lists. Raises DataError if it is damaged."""
-    folder, table = find_folder(root, TESTING), find_folder(root, [TABLE])
+    folder, table = find_folder(root, TESTING), find_folder(root, TABLE)
     signs = []
     for number, row in enumerate(csv.DictReader(table_lines(table), delimiter=";", skipinitialspace=True)):
         name, label = row.get("Filename") or "", row.get("ClassId") or ""
