@@ -92,6 +92,55 @@ def test_merged_view_only_where_time_is_in_the_data_and_not_known() -> None:
         assert out.shape == (8, 3, 1, 4)
 
 
+class SeesView(Draws):
+    def __init__(self, view: str) -> None:
+        super().__init__()
+        self.view = view  # type: ignore[assignment]
+
+    def resolve(self, x: Tensor, lengths: Tensor, parameters: dict[str, Tensor]) -> dict[str, Tensor]:
+        self.resolved, self.steps = x.shape, lengths.tolist()
+        return {"u": 10 * parameters["u"]}
+
+    def labels(self, y: Tensor, parameters: dict[str, Tensor], classes: int) -> Tensor:
+        return y + parameters["u"]
+
+    def lengths(self, lengths: Tensor, parameters: dict[str, Tensor]) -> Tensor:
+        return lengths + 1
+
+
+@pytest.mark.parametrize(
+    ("view", "timesteps", "seen", "resolved"),
+    [
+        ("frames", True, (6, 4, 5), (2, 3, 4, 5)),
+        ("samples", True, (2, 3, 4, 5), (2, 3, 4, 5)),
+        ("channels", True, (2, 12, 5), (2, 12, 5)),
+        ("time", True, (2, 3, 4, 5), (2, 3, 4, 5)),
+        ("frames", False, (2, 3, 4, 5), (2, 3, 4, 5)),
+        ("channels", False, (2, 3, 4, 5), (2, 3, 4, 5)),
+        ("time", False, (2, 5, 3, 4), (2, 5, 3, 4)),
+    ],
+)
+def test_an_augmentation_gets_its_view_and_the_batch_its_axes_back(
+    view: str, timesteps: bool, seen: tuple[int, ...], resolved: tuple[int, ...]
+) -> None:
+    augmentation = SeesView(view)
+    x = torch.arange(120.0).reshape(2, 3, 4, 5)
+    out = pipeline_of(timesteps, one=augmentation).run(batch_of(x), "after", True, 0, 0)
+    assert (augmentation.seen, augmentation.resolved) == (seen, resolved)
+    assert augmentation.steps == ([3, 3] if timesteps else [5, 5])
+    added = out.x - x  # ten times what was drawn for the sample, as is its label
+    torch.testing.assert_close(added, (out.y - batch_of(x).y).reshape(2, 1, 1, 1).expand(x.shape), rtol=0, atol=1e-4)
+    assert (added > 0).all()
+
+
+def test_lengths_are_those_of_the_batch_where_it_has_some() -> None:
+    augmentation, batch = SeesView("time"), batch_of(torch.zeros(2, 3, 4, 5))._replace(lengths=torch.tensor([1, 2]))
+    out = pipeline_of(True, one=augmentation).run(batch, "after", True, 0, 0)
+    assert augmentation.steps == [1, 2]
+    assert out.lengths is not None
+    assert out.lengths.tolist() == [2, 3]
+
+
 def test_plain_data_draws_differ_between_samples() -> None:
     out = pipeline_of(False, one=Draws()).run(batch_of(torch.zeros(8, 1, 4)), "after", True, 0, 0).x
     assert len(out[:, 0, 0].unique()) == 8

@@ -1,14 +1,23 @@
 """The interface of an augmentation: ``draw`` draws parameters for each sample, ``apply`` applies them.
 
-They are separate so that the T frames of a recording share one draw. `Pipeline` draws for N samples; for an
-augmentation without time it repeats each parameter T times and applies them to the merged view [N·T,…].
+They are separate so that the T frames of a recording share one draw. `Pipeline` draws for N samples; ``view`` says in
+which shape an augmentation receives a batch with timesteps in the data.
 """
 
 from collections.abc import Iterable
+from typing import Literal, TypedDict
 
 from torch import Generator, Tensor, nn
 
 from membrane.errors import ConfigError
+
+
+class When(TypedDict, total=False):
+    """Where and when an augmentation runs, as every constructor takes it: see `Augmentation`."""
+
+    evaluate: bool
+    before: bool
+    after: bool
 
 
 class Augmentation(nn.Module):
@@ -20,6 +29,16 @@ class Augmentation(nn.Module):
 
     collapse_timesteps: bool = True
     """False for one that uses time, or mixes samples by their index: it receives timesteps in the data as [N,T,…]."""
+    view: Literal["frames", "samples", "channels", "time"] | None = None
+    """The shape of x, C channels and T timesteps; None: ``frames`` or ``samples``, as ``collapse_timesteps`` says.
+
+    | view | with timesteps in the data | without | parameters |
+    |---|---|---|---|
+    | ``frames`` | [N·T,C,…] | [N,C,…] | repeated for each frame |
+    | ``samples`` | [N,T,C,…] | [N,C,…] | a row a sample |
+    | ``channels`` | [N,T·C,…] | [N,C,…] | a row a sample: for one that treats all channels and frames alike |
+    | ``time`` | [N,L,…], L = T | [N,L,…], L the last axis: S, or W of a spectrogram | a row a sample |
+    """
 
     def __init__(self, *, evaluate: bool = False, before: bool = False, after: bool = True) -> None:
         super().__init__()
@@ -35,6 +54,15 @@ class Augmentation(nn.Module):
     def apply(self, x: Tensor, parameters: dict[str, Tensor]) -> Tensor:  # type: ignore[override]
         """Augment x [M,C,…] with parameters [M,…] → [M,C,…]; without ``collapse_timesteps`` [N,T,C,…] with [N,…]."""
         raise NotImplementedError
+
+    def resolve(self, x: Tensor, lengths: Tensor, parameters: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Turn what was drawn into what depends on the batch too, such as positions in x → parameters [N,…].
+
+        x is in this augmentation's ``view``, but [N,T,…] in ``frames``; lengths [N] are the valid steps of time, the
+        size of the last axis if there are no timesteps in the data. ``apply``, ``labels`` and ``lengths`` get the
+        result.
+        """
+        return parameters
 
     def labels(self, y: Tensor, parameters: dict[str, Tensor], classes: int) -> Tensor:
         """Augment the labels y [N] or soft [N,K] with parameters [N,…] → [N] or [N,K]; mixing makes them soft."""

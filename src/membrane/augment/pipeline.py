@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable
 from typing import Literal, Self
 
+import torch
 from torch import Tensor, nn
 
 from membrane import randomness
@@ -44,20 +45,20 @@ class Pipeline(nn.Module):
         return batch
 
     def augment(self, batch: Batch, augmentation: Augmentation, parameters: dict[str, Tensor]) -> Batch:
-        """Augment a batch, x [N,…] or [N,T,…], with parameters [N,…].
-
-        With ``collapse_timesteps`` the augmentation sees [N·T,…], and each sample's parameters T times.
-        """
-        if self.timesteps_in_data and augmentation.collapse_timesteps:
-            samples, timesteps = batch.x.shape[:2]
-            repeated = {key: value.repeat_interleave(timesteps, 0) for key, value in parameters.items()}
-            x = augmentation.apply(batch.x.flatten(0, 1), repeated)
-            x = x.reshape(samples, timesteps, *x.shape[1:])
+        """Augment a batch, x [N,…] or [N,T,…], with parameters [N,…], in the augmentation's view."""
+        timesteps = self.timesteps_in_data
+        view = augmentation.view or ("frames" if augmentation.collapse_timesteps else "samples")
+        x = seen(batch.x, "samples" if view == "frames" else view, timesteps)
+        parameters = augmentation.resolve(x, valid_steps(batch, timesteps), parameters)
+        if view == "frames" and timesteps:
+            frames = batch.x.shape[1]
+            repeated = {key: value.repeat_interleave(frames, 0) for key, value in parameters.items()}
+            x = augmentation.apply(seen(batch.x, view, timesteps), repeated)
         else:
-            x = augmentation.apply(batch.x, parameters)
+            x = augmentation.apply(x, parameters)
         y = augmentation.labels(batch.y, parameters, self.classes)
         lengths = None if batch.lengths is None else augmentation.lengths(batch.lengths, parameters)
-        return batch._replace(x=x, y=y, lengths=lengths)
+        return batch._replace(x=as_batch(x, batch.x, view, timesteps), y=y, lengths=lengths)
 
     def fit(self, x: Iterable[Tensor], scale: float) -> None:
         """Fit every augmentation to the training part x, some [k,…] or [k,T,…] at a time, in units of ``scale``."""
@@ -82,6 +83,32 @@ class Pipeline(nn.Module):
         """Apply ``fn`` as nn.Module does, but not to the augmentations, whose ``apply`` is another function."""
         fn(self)
         return self
+
+
+def seen(x: Tensor, view: str, timesteps: bool) -> Tensor:
+    """Return x [N,…], or with timesteps in the data [N,T,…], as an augmentation with this view receives it."""
+    if not timesteps:
+        return x.movedim(-1, 1) if view == "time" else x
+    if view == "frames":
+        return x.flatten(0, 1)
+    return x.flatten(1, 2) if view == "channels" else x
+
+
+def as_batch(x: Tensor, before: Tensor, view: str, timesteps: bool) -> Tensor:
+    """Return x from a view in the order of axes that the batch had ``before``."""
+    if not timesteps:
+        return x.movedim(1, -1) if view == "time" else x
+    samples, frames, channels = before.shape[:3]
+    if view == "frames":
+        return x.reshape(samples, frames, *x.shape[1:])
+    return x.reshape(samples, frames, channels, *x.shape[2:]) if view == "channels" else x
+
+
+def valid_steps(batch: Batch, timesteps: bool) -> Tensor:
+    """Return the valid steps of time [N] of each sample: all of its axis T, or else the last, without ``lengths``."""
+    if batch.lengths is not None:
+        return batch.lengths
+    return torch.full((len(batch.x),), batch.x.shape[1 if timesteps else -1], device=batch.x.device)
 
 
 def require_augmentation(name: str, entry: object) -> None:
