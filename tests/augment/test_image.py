@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from torch import Generator, Tensor
 
 from membrane.augment.augmentation import Augmentation
-from membrane.augment.image import Cutout, HorizontalFlip, Shift
+from membrane.augment.image import Cutout, HorizontalFlip, Roll, Shift
 from membrane.errors import ConfigError
 
 SHAPES = [(6, 2, 9), (6, 1, 5, 7), (5, 3, 8, 8)]
@@ -70,6 +70,18 @@ def rolled(sample: Tensor, offset: int, axis: int) -> Tensor:
     return result
 
 
+@settings(max_examples=25)
+@given(st.sampled_from(SHAPES), st.integers(0, 20), seeds)
+def test_roll_equals_a_loop_over_samples_with_torch_roll(shape: tuple[int, ...], pixels: int, seed: int) -> None:
+    x = random_x(shape, seed)
+    augmentation = Roll(pixels=pixels)
+    parameters = augmentation.draw(len(x), generator(seed))
+    out = augmentation.apply(x, parameters)
+    for sample, result, (down, right) in zip(x, out, parameters["offset"].tolist(), strict=True):
+        expected = sample.roll(right, -1)
+        assert torch.equal(result, expected if x.dim() == 3 else expected.roll(down, -2))
+
+
 def test_shift_by_hand() -> None:
     x = torch.tensor([[[1.0, 2.0], [3.0, 4.0]]]).repeat(2, 1, 1, 1)
     out = Shift(pixels=1).apply(x, {"offset": torch.tensor([[0, 1], [-1, 0]])})
@@ -115,6 +127,23 @@ def test_cutout_zeroes_a_square_and_nothing_else(shape: tuple[int, ...], size: i
 def test_cutout_area_by_hand(size: int, centre: tuple[float, float], area: int) -> None:
     out = Cutout(size=size).apply(torch.ones(1, 2, 5, 7), {"centre": torch.tensor([centre])})
     assert int((out == 0).sum()) == 2 * area
+
+
+def test_a_cutout_of_random_size_is_one_of_each_size_drawn() -> None:
+    augmentation = Cutout(size=5, smallest=2)
+    x = torch.ones(600, 1, 21, 21)
+    parameters = augmentation.draw(600, generator(0)) | {"centre": torch.full((600, 2), 0.5)}
+    areas = (augmentation.apply(x, parameters) == 0).flatten(1).sum(1)
+    assert torch.equal(areas, parameters["sides"][:, 0].square())
+    sizes, counts = areas.unique(return_counts=True)
+    assert sizes.tolist() == [4, 9, 16, 25]
+    assert counts.min() > 100  # 150 expected
+
+
+def test_a_random_size_leaves_the_draws_of_the_centre_as_they_are() -> None:
+    fixed, varied = (Cutout(size=5, smallest=each).draw(9, generator(3)) for each in (None, 1))
+    assert [*fixed] == ["centre"]
+    assert torch.equal(fixed["centre"], varied["centre"])
 
 
 def test_cutout_segment_by_hand() -> None:

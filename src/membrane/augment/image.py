@@ -1,13 +1,16 @@
-"""Augmentations of images, event frames and signals in space. Channels, polarities among them, are not exchanged."""
+"""Augmentations of images, event frames and signals in space, by whole pixels. Channels are not exchanged."""
 
 import torch
 from torch import Generator, Tensor
+from torch.nn import functional
 
 from membrane.augment.augmentation import Augmentation, broadcast
 
 
 class HorizontalFlip(Augmentation):
     """x [M,C,S] or [M,C,H,W] → mirrored along S or W with ``probability``, otherwise unchanged."""
+
+    view = "channels"
 
     def __init__(
         self, *, probability: float = 0.5, evaluate: bool = False, before: bool = False, after: bool = True
@@ -32,6 +35,8 @@ class HorizontalFlip(Augmentation):
 class Shift(Augmentation):
     """x [M,C,S] or [M,C,H,W] → moved by −``pixels`` to ``pixels`` whole pixels along each axis, filled with 0."""
 
+    view = "channels"
+
     def __init__(self, *, pixels: int, evaluate: bool = False, before: bool = False, after: bool = True) -> None:
         super().__init__(evaluate=evaluate, before=before, after=after)
         if not isinstance(pixels, int) or pixels < 0:
@@ -45,46 +50,98 @@ class Shift(Augmentation):
 
     def apply(self, x: Tensor, parameters: dict[str, Tensor]) -> Tensor:  # type: ignore[override]
         """Move x [M,C,…] by offset [M,2] → [M,C,…]."""
-        for axis in spatial_axes(x):
-            size = x.shape[axis]
-            source = torch.arange(size, device=x.device) - parameters["offset"][:, axis, None]
-            outside = per_position(axis, (source < 0) | (source >= size), x)
-            x = torch.take_along_dim(x, per_position(axis, source.clamp(0, size - 1), x), axis).masked_fill(outside, 0)
-        return x
+        return moved(x, parameters["offset"], self.pixels)
 
     def extra_repr(self) -> str:
         return f"pixels={self.pixels}"
+
+
+class Roll(Shift):
+    """x [M,C,S] or [M,C,H,W] → moved as by `Shift`, but what leaves at one border enters at the opposite one."""
+
+    def apply(self, x: Tensor, parameters: dict[str, Tensor]) -> Tensor:  # type: ignore[override]
+        """Roll x [M,C,…] by offset [M,2] → [M,C,…]."""
+        return moved(x, parameters["offset"], self.pixels, wrap=True)
 
 
 class Cutout(Augmentation):
     """x [M,C,S] or [M,C,H,W] → the same with a segment or square of ``size`` pixels a side set to 0 in all channels.
 
     Its centre is uniform over all pixels; what lies beyond the border is cut off (DeVries & Taylor 2017,
-    arXiv:1708.04552).
+    arXiv:1708.04552). With ``smallest`` its side is uniform over the whole numbers from that to ``size``.
     """
 
-    def __init__(self, *, size: int, evaluate: bool = False, before: bool = False, after: bool = True) -> None:
+    view = "channels"
+
+    def __init__(
+        self,
+        *,
+        size: int,
+        smallest: int | None = None,
+        evaluate: bool = False,
+        before: bool = False,
+        after: bool = True,
+    ) -> None:
         super().__init__(evaluate=evaluate, before=before, after=after)
         if not isinstance(size, int) or size < 0:
             raise self.refusal(f"size must be a whole number of at least 0, got {size}")
-        self.size = size
+        if smallest is not None and not (isinstance(smallest, int) and 0 <= smallest <= size):
+            raise self.refusal(f"smallest must be a whole number from 0 to size={size}, got {smallest}")
+        self.size, self.smallest = size, smallest
 
     def draw(self, n: int, generator: Generator) -> dict[str, Tensor]:
-        """Draw centre [n,2] along (H, W) as fractions of the image in [0, 1); a signal uses the second."""
-        return {"centre": torch.rand(n, 2, generator=generator, device=generator.device)}
+        """Draw centre [n,2] along (H, W) as fractions of the image in [0, 1); a signal uses the second.
+
+        With ``smallest`` draw sides [n,1] too.
+        """
+        parameters = {"centre": torch.rand(n, 2, generator=generator, device=generator.device)}
+        if self.smallest is not None:
+            low, high = self.smallest, self.size + 1
+            parameters["sides"] = torch.randint(low, high, (n, 1), generator=generator, device=generator.device)
+        return parameters
 
     def apply(self, x: Tensor, parameters: dict[str, Tensor]) -> Tensor:  # type: ignore[override]
-        """Cut squares at centre [M,2] out of x [M,C,…] → [M,C,…]."""
-        hole = torch.ones((), dtype=torch.bool, device=x.device)
-        for axis in spatial_axes(x):
-            size = x.shape[axis]
-            first = (parameters["centre"][:, axis, None] * size).long() - self.size // 2
-            position = torch.arange(size, device=x.device)
-            hole = hole & per_position(axis, (position >= first) & (position < first + self.size), x)
-        return x.masked_fill(hole, 0)
+        """Cut squares at centre [M,2] out of x [M,C,…], of sides [M,1] if they were drawn → [M,C,…]."""
+        return torch.where(rectangle(x, parameters["centre"], parameters.get("sides", self.size)), 0, x)
 
     def extra_repr(self) -> str:
-        return f"size={self.size}"
+        return f"size={self.size}" + ("" if self.smallest is None else f", smallest={self.smallest}")
+
+
+def moved(x: Tensor, offset: Tensor, reach: int, wrap: bool = False) -> Tensor:
+    """Move x [M,C,…] by offset [M,2] along (H, W), at most ``reach`` pixels → [M,C,…], filled with 0 or ``wrap``ped.
+
+    Each result is a window of its sample with margins around it, copied in whole rows.
+    """
+    axes = spatial_axes(x)
+    sizes = [x.shape[axis] for axis in axes]
+    margins = [min(reach, size) for size in sizes]
+    steps = offset[:, -len(axes) :]
+    if wrap:
+        steps = steps.fmod(steps.new_tensor(sizes))
+    borders = [margin for margin in reversed(margins) for _ in ("before", "behind")]
+    windows = functional.pad(x, borders, mode="circular" if wrap else "constant")
+    index: list[Tensor | slice] = [torch.arange(len(x), device=x.device), slice(None)]
+    for axis, size, margin, step in zip(axes, sizes, margins, steps.unbind(1), strict=True):
+        windows = windows.unfold(x.dim() + axis, size, 1)
+        index.append(margin - step.clamp(-margin, margin))
+    return windows[tuple(index)]
+
+
+def rectangle(x: Tensor, centre: Tensor, sides: Tensor | int) -> Tensor:
+    """Return which pixels of x [M,C,…] lie in a rectangle around centre [M,2] → bool [M,1,…].
+
+    The centre is along (H, W), as fractions of the image in [0, 1). Sides are in pixels, [M,2], [M,1] for squares or
+    one for all; a signal uses the last. What lies beyond the border is left out.
+    """
+    lengths = torch.as_tensor(sides, device=x.device).reshape(-1, 1 if isinstance(sides, int) else sides.shape[1])
+    inside = torch.ones((), dtype=torch.bool, device=x.device)
+    for axis in spatial_axes(x):
+        size, side = x.shape[axis], lengths[:, max(axis, -lengths.shape[1]), None]
+        first = (centre[:, axis, None] * size).long() - side // 2
+        position = torch.arange(size, device=x.device)
+        inside = inside & per_position(axis, (position >= first) & (position < first + side), x)
+    return inside
 
 
 def spatial_axes(x: Tensor) -> tuple[int, ...]:
