@@ -1,0 +1,60 @@
+"""Rotation and shear against torchvision on one sample with the same angle."""
+
+import pytest
+import torch
+from torch import Tensor
+from torchvision.transforms.v2 import functional as vision
+
+from membrane.augment.affine import Rotation, Shear, Turning
+from membrane.errors import ConfigError
+
+ANGLES = torch.tensor([0.0, 7.5, -31.0, 44.0])
+
+
+def torchvisions(augmentation: Turning, sample: Tensor, angle: float) -> Tensor:
+    mode = vision.InterpolationMode(augmentation.interpolation)
+    if isinstance(augmentation, Rotation):
+        return vision.rotate(sample, angle, mode)
+    return vision.affine(sample, angle=0, translate=[0, 0], scale=1, shear=[angle, 0], interpolation=mode)
+
+
+@pytest.mark.parametrize("kind", [Rotation, Shear])
+@pytest.mark.parametrize("interpolation", ["bilinear", "nearest"])
+def test_each_sample_is_torchvisions_at_its_angle(kind: type[Turning], interpolation: str) -> None:
+    x = torch.rand(4, 3, 10, 13, generator=torch.Generator().manual_seed(0))
+    augmentation = kind(degrees=45, interpolation=interpolation)  # type: ignore[arg-type]
+    out = augmentation.apply(x, {"angle": ANGLES})
+    for sample, result, angle in zip(x, out, ANGLES.tolist(), strict=True):
+        torch.testing.assert_close(result, torchvisions(augmentation, sample, angle), rtol=1e-5, atol=1e-5)
+
+
+def test_a_quarter_turn_is_anticlockwise() -> None:
+    x = torch.tensor([[[[1.0, 2, 3], [4, 5, 6], [7, 8, 9]]]])
+    out = Rotation(degrees=90).apply(x, {"angle": torch.tensor([90.0])})
+    torch.testing.assert_close(out[0, 0], torch.tensor([[3.0, 6, 9], [2, 5, 8], [1, 4, 7]]))
+
+
+def test_nearest_pixels_keep_counts_whole() -> None:
+    counts = torch.randint(5, (4, 2, 16, 16), generator=torch.Generator().manual_seed(0)).float()
+    for kind in (Rotation, Shear):
+        out = kind(degrees=45, interpolation="nearest").apply(counts, {"angle": ANGLES})
+        assert torch.equal(out, out.round())
+
+
+def test_angles_are_uniform_on_both_sides() -> None:
+    angle = Rotation(degrees=20).draw(4000, torch.Generator().manual_seed(0))["angle"]
+    assert -20 <= angle.min() < -19.9
+    assert 19.9 < angle.max() <= 20
+    assert abs(angle.mean()) < 1
+    assert abs(angle.std() - 20 / 3**0.5) < 0.5
+
+
+@pytest.mark.parametrize(("kind", "degrees"), [(Rotation, -1), (Rotation, float("inf")), (Shear, 90), (Shear, -1)])
+def test_bad_degrees_are_refused(kind: type[Turning], degrees: float) -> None:
+    with pytest.raises(ConfigError, match=f"{kind.__name__}: degrees must be at least 0 and below"):
+        kind(degrees=degrees)
+
+
+def test_signals_are_refused() -> None:
+    with pytest.raises(ConfigError, match=r"is for images \[M,C,H,W\], got \[4, 1, 8\]"):
+        Rotation(degrees=1).apply(torch.rand(4, 1, 8), {"angle": ANGLES})
