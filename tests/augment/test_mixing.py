@@ -1,12 +1,16 @@
-"""Mixup against its formula. One-hot samples show the weight and the partner of each in the result itself."""
+"""Mixup and CutMix against their formulas.
 
+One-hot samples show the weight and the partner of each in the result itself.
+"""
+
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from membrane.augment.mixing import Mixup
+from membrane.augment.mixing import CutMix, Mixup
 from membrane.augment.pipeline import Pipeline
 from membrane.data.feed.batch import Batch
 from membrane.errors import ConfigError
@@ -85,3 +89,41 @@ def test_targets_are_mixed_as_they_are() -> None:
     out = mixed(Batch(y[:, None], y, None, torch.arange(4), torch.arange(4)), 1, 3, False)
     torch.testing.assert_close(out.x[:, 0], out.y)
     assert not torch.equal(out.y, y)
+
+
+@pytest.mark.parametrize("shape", [(9, 2, 12, 7), (9, 3, 2, 12, 7), (9, 2, 30)])
+def test_cutmix_takes_a_box_from_the_partner_and_weighs_labels_by_its_area(shape: tuple[int, ...]) -> None:
+    # sample i is i everywhere
+    timesteps = len(shape) == 5
+    x = torch.arange(9.0).reshape(-1, *[1] * (len(shape) - 1)).expand(shape)
+    index = torch.arange(9)
+    out = Pipeline({"cutmix": CutMix()}, 9, timesteps, seed=1).run(
+        Batch(x, index, None, index, index), "after", True, 0, 0
+    )
+    frames = out.x.flatten(1, 2) if timesteps else out.x
+    assert torch.equal(frames, frames[:, :1].expand_as(frames))
+    boxes = 0
+    for i, (frame, label) in enumerate(zip(frames[:, 0], out.y, strict=True)):
+        inside = np.argwhere(frame.numpy() != i)
+        share = torch.zeros(9)
+        share[i] = 1 - len(inside) / frame.numel()
+        if len(inside):
+            boxes += 1
+            assert len(frame[frame != i].unique()) == 1
+            assert len(inside) == (inside.max(0) - inside.min(0) + 1).prod()
+            share[int(frame[frame != i][0])] = len(inside) / frame.numel()
+        torch.testing.assert_close(label, share)
+    assert boxes > 4
+
+
+def test_cutmix_box_by_hand() -> None:
+    # half the area of 8 × 8: sides of 5 pixels, 2 before the centre; at the corner 3 × 3 are left
+    parameters = {
+        "weight": torch.tensor([0.5, 0.5]),
+        "partner": torch.tensor([1, 0]),
+        "centre": torch.tensor([[0.5, 0.5], [0.0, 0.0]]),
+    }
+    resolved = CutMix().resolve(torch.rand(2, 1, 8, 8), torch.empty(0), parameters)
+    assert resolved["taken"][0, 0].nonzero().aminmax(dim=0)[0].tolist() == [2, 2]
+    assert resolved["taken"].flatten(1).sum(1).tolist() == [25, 9]
+    assert resolved["weight"].tolist() == pytest.approx([1 - 25 / 64, 1 - 9 / 64])
