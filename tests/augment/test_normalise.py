@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from membrane.augment.normalise import Normalise, channel_statistics
+from membrane.augment.normalise import Normalise, training_statistics
 from membrane.augment.pipeline import Pipeline
 from membrane.data.feed.batch import Batch
 from membrane.errors import ConfigError
@@ -46,9 +46,34 @@ def test_training_part_gets_mean_0_and_std_1_and_evaluation_uses_its_statistics(
 
 def test_statistics_taken_in_parts_are_those_of_the_whole() -> None:
     x = 1000 + torch.randn(50, 3, 8, generator=torch.Generator().manual_seed(0))
-    mean, std = channel_statistics(x.split(7))
+    mean, std = training_statistics(x.split(7))
     np.testing.assert_allclose(mean, x.double().numpy().mean((0, 2)), rtol=1e-12)
     np.testing.assert_allclose(std, x.double().numpy().std((0, 2)), rtol=1e-12)
+
+
+@pytest.mark.parametrize(("shape", "timesteps"), SHAPES)
+def test_each_position_has_statistics_over_samples_and_timesteps(shape: tuple[int, ...], timesteps: bool) -> None:
+    train, test, scale = counts(shape, 0), counts(shape, 1, high=5), 1 / 16
+    pipeline = Pipeline({"normalise": Normalise(per="position")}, 2, timesteps, seed=0)
+    pipeline.fit(train.split(7), scale)
+    values = train.double().numpy() * scale
+    over = (0, 1) if timesteps else 0
+    expected = (test.double().numpy() * scale - values.mean(over)) / values.std(over)
+    out = pipeline.run(batch_of(test.float() * scale), "after", False, 0, 0).x.numpy()
+    np.testing.assert_allclose(out, expected, atol=1e-4)
+
+    file = io.BytesIO()
+    torch.save(pipeline.state_dict(), file)
+    file.seek(0)
+    fresh = Pipeline({"normalise": Normalise(per="position")}, 2, timesteps, seed=0)
+    fresh.load_state_dict(torch.load(file, weights_only=True))
+    assert np.array_equal(fresh.run(batch_of(test.float() * scale), "after", False, 0, 0).x, out)
+
+
+def test_a_constant_position_is_shifted_and_not_scaled() -> None:
+    augmentation = Normalise(per="position")
+    augmentation.fit([torch.tensor([[[3.0, 0.0]], [[3.0, 4.0]]])], 1.0)
+    assert augmentation.apply(torch.tensor([[[5.0, 4.0]]]), {}).tolist() == [[[2, 1]]]
 
 
 def test_constant_channel_becomes_0() -> None:
@@ -119,6 +144,7 @@ def test_fit_refuses_a_shape_that_does_not_fit(shape: tuple[int, ...], timesteps
         (lambda: Normalise(mean=[0.5], std=[0.0]), "stds above 0"),
         (lambda: Normalise(mean=[float("nan")], std=[1.0]), "finite means"),
         (lambda: Normalise(before=True), "normalise twice"),
+        (lambda: Normalise(mean=[0.5], std=[1.0], per="position"), "for per=channel alone"),
         (lambda: Normalise(mean=[0.5, 0.5], std=[1.0, 1.0]).apply(torch.rand(2, 1, 4), {}), "2 channels, x has 1"),
     ],
 )

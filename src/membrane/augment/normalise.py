@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Generator, Tensor, nn
@@ -13,8 +13,17 @@ from membrane.augment.augmentation import Augmentation
 class Normalise(Augmentation):
     """x [M,C,…] → (x − mean) / std of each channel, in training and evaluation.
 
-    ``mean`` and ``std`` [C] are in units of x as the model sees it. Without them `fit` computes those of the training
-    part before any augmentation. They are buffers, saved with the checkpoint.
+    Without ``mean`` and ``std`` [C] `fit` computes those of the training part before any augmentation. They are
+    buffers, saved with the checkpoint.
+
+    Arguments:
+        mean: one a channel, in units of x as the model sees it.
+        std: one a channel, likewise.
+        per: ``position`` for the statistics of each pixel or sample of a signal on its own, [C,…] instead of [C]; all
+            timesteps of the data count as one position. By default ``channel``.
+        evaluate: normalise in validation and test too, as by default.
+        before: run before the transfer to the device.
+        after: run after the transfer to the device, as by default.
     """
 
     mean: Tensor
@@ -25,6 +34,7 @@ class Normalise(Augmentation):
         *,
         mean: Sequence[float] | None = None,
         std: Sequence[float] | None = None,
+        per: Literal["channel", "position"] = "channel",
         evaluate: bool = True,
         before: bool = False,
         after: bool = True,
@@ -38,15 +48,18 @@ class Normalise(Augmentation):
             raise self.refusal(f"needs one mean and one std a channel, or neither, got mean={mean}, std={std}")
         if not all(map(math.isfinite, means)) or not all(0 < value < math.inf for value in stds):
             raise self.refusal(f"needs finite means and finite stds above 0, got mean={mean}, std={std}")
+        if self.fixed and per == "position":
+            raise self.refusal("takes mean and std for per=channel alone, leave them out with per=position")
+        self.per = per
         # Empty until fitted: a buffer of None would not be in the state, and a checkpoint that has it not be loaded.
         self.register_buffer("mean", torch.tensor(means, dtype=torch.float32))
         self.register_buffer("std", torch.tensor(stds, dtype=torch.float32))
         self.register_load_state_dict_pre_hook(resize_empty_buffers)  # type: ignore[no-untyped-call]
 
     def fit(self, x: Iterable[Tensor], scale: float, timesteps: bool = False) -> None:
-        """Compute mean and std of each channel of x·scale, x [k,C,…] or with ``timesteps`` [k,T,C,…], if not passed.
+        """Compute mean and std of x·scale, x [k,C,…] or with ``timesteps`` [k,T,C,…], if they were not passed.
 
-        std is that of a population (divided by the count); that of a constant channel is set to 1. Raises ValueError
+        std is that of a population (divided by the count); that of a constant one is set to 1. Raises ValueError
         for another rank.
         """
         if self.fixed:
@@ -56,7 +69,8 @@ class Normalise(Augmentation):
                 expected = "[k,T,C,S] or [k,T,C,H,W]" if timesteps else "[k,C,S] or [k,C,H,W]"
                 raise ValueError(f"Normalise.fit needs the training part as {expected}, got {list(piece.shape)}")
             break
-        mean, std = channel_statistics(x, timesteps)
+        shape = piece.shape[1 + timesteps :] if self.per == "position" else (-1,)
+        mean, std = (each.reshape(shape) for each in training_statistics(x, timesteps, self.per))
         self.mean = (mean * scale).to(self.mean)
         self.std = torch.where(std > 0, std * scale, 1.0).to(self.std)
 
@@ -68,9 +82,12 @@ class Normalise(Augmentation):
         """Normalise x [M,C,…] → [M,C,…]. Raises RuntimeError before `fit`, ConfigError for another number C."""
         if not len(self.mean):
             raise RuntimeError("Normalise has no statistics: call fit with the training part, or give mean and std")
-        if x.shape[1] != len(self.mean):
-            raise self.refusal(f"has statistics of {len(self.mean)} channels, x has {x.shape[1]}: give one a channel")
-        mean, std = (value.to(x).reshape(-1, *[1] * (x.dim() - 2)) for value in (self.mean, self.std))
+        expected, got = (list(shape[: self.mean.dim()]) for shape in (self.mean.shape, x.shape[1:]))
+        if got != expected:
+            raise self.refusal(f"has statistics of {expected[0]} channels, x has {got[0]}: give one a channel")
+        mean, std = (
+            value.to(x).reshape(*value.shape, *[1] * (x.dim() - 1 - value.dim())) for value in (self.mean, self.std)
+        )
         return (x - mean) / std
 
     def drawn(self, timesteps: bool) -> str:
@@ -79,26 +96,30 @@ class Normalise(Augmentation):
 
     def extra_repr(self) -> str:
         if not self.fixed:
-            return "statistics of the training part"
+            return "statistics of the training part" + (" per position" if self.per == "position" else "")
         return f"mean={self.mean.tolist()}, std={self.std.tolist()}"
 
 
-def channel_statistics(x: Iterable[Tensor], timesteps: bool = False) -> tuple[Tensor, Tensor]:
-    """Compute mean and population std of pieces x [k,C,…] or [k,T,C,…] → [C] each, in double precision."""
+def training_statistics(x: Iterable[Tensor], timesteps: bool = False, per: str = "channel") -> tuple[Tensor, Tensor]:
+    """Compute mean and population std of pieces x [k,C,…] or [k,T,C,…] → [C] each, in double precision.
+
+    ``per`` position they are those of each of the P values of a frame → [P].
+    """
     count, total, square = 0, torch.zeros(1, dtype=torch.double), torch.zeros(1, dtype=torch.double)
-    for piece in by_channel(x, timesteps):
+    for piece in by_entry(x, timesteps, per):
         count += piece.numel() // piece.shape[1]
         total = total + piece.sum((0, 2))
     mean = total / count
-    for piece in by_channel(x, timesteps):
+    for piece in by_entry(x, timesteps, per):
         square = square + (piece - mean[:, None]).square().sum((0, 2))
     return mean, (square / count).sqrt()
 
 
-def by_channel(x: Iterable[Tensor], timesteps: bool) -> Iterator[Tensor]:
-    """Yield pieces [k,C,…] or [k,T,C,…] as double [k·T,C,values of a channel]."""
+def by_entry(x: Iterable[Tensor], timesteps: bool, per: str) -> Iterator[Tensor]:
+    """Yield pieces [k,C,…] or [k,T,C,…] as double [k·T,C,values of a channel], ``per`` position [k·T,P,1]."""
     for piece in x:
-        yield (piece.flatten(0, 1) if timesteps else piece).flatten(2).double()
+        frames = piece.flatten(0, 1) if timesteps else piece
+        yield (frames.flatten(2) if per == "channel" else frames.flatten(1).unsqueeze(2)).double()
 
 
 def resize_empty_buffers(module: nn.Module, state_dict: dict[str, Any], prefix: str, *_: object) -> None:
