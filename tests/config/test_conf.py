@@ -24,7 +24,17 @@ from membrane.sweep.processes import LAUNCHER, LauncherSettings, launcher_settin
 CONF = Path(__file__).parents[2] / "conf"
 FILES = {group: [choice.name for choice in listed] for group, listed in choices(CONF).items()}
 CHOICES = {group: names for group, names in FILES.items() if group in GROUPS or group == "trainer"}
-APART = ("dataset", "framework", "encoder")  # they depend on each other
+APART = ("dataset", "framework", "augmentation", "encoder")  # they depend on each other
+PRESETS = {"augmentation": {"cifar_autoaugment", "cifar_standard", "specaugment"}}
+"""Files of several choices together."""
+FITTING = dict.fromkeys(
+    ("polarity_flip", "drop_time", "drop_area", "drop_events", "event_drop", "eventmix"), ("framework=multistep_tid",)
+) | {
+    "sensor_rotation": ("dataset=uci_har",),
+    "specaugment": ("dataset=fsdd",),
+    "cifar_autoaugment": ("dataset=cifar10",),
+}
+"""Data for an augmentation that does not fit the default ones."""
 EVENTS = ("digits_events", *(each.choice for each in EVENT_DATASETS))
 NOTHING = {"augmentation": "none", "callbacks": "none", "encoder": "none", "logger": "csv", "regularizer": "none"}
 NEEDS_NEURONS = {"readout": ("first_spike", "membrane"), "regularizer": ("firing_rate",)}
@@ -82,7 +92,10 @@ def test_a_comment_is_read_without_the_package_and_the_settings(tmp_path: Path) 
 
 def test_a_group_has_one_file_for_each_choice_of_the_schema() -> None:
     named = {group: {each.choice for each in choices if each.choice} for group, (_, choices) in GROUPS.items()}
-    names = {group: choices | ({NOTHING[group]} if group in NOTHING else set()) for group, choices in named.items()}
+    names = {
+        group: choices | ({NOTHING[group]} if group in NOTHING else set()) | PRESETS.get(group, set())
+        for group, choices in named.items()
+    }
     assert {group: set(CHOICES[group]) for group in GROUPS} == names
 
 
@@ -184,11 +197,24 @@ def test_the_launcher_of_processes_composes(composer: Composer) -> None:
     assert set(node) == {"_target_", *LauncherSettings.model_fields}
 
 
-def test_all_augmentations_and_callbacks_at_once() -> None:
-    several = {group: [name for name in CHOICES[group] if name != "none"] for group in MANY}
-    config = configured(*(f"{group}=[{','.join(names)}]" for group, names in several.items()))
-    assert [entry.name_of_choice for entry in config.augmentation.values()] == several["augmentation"]
-    assert [entry.name_of_choice for entry in config.callbacks.values()] == several["callbacks"]
+@pytest.mark.parametrize("name", CHOICES["augmentation"])
+def test_every_augmentation_composes_and_a_preset_is_several(name: str) -> None:
+    entries = configured(f"augmentation={name}", *FITTING.get(name, ())).augmentation
+    assert [*entries] == [entry.name_of_choice for entry in entries.values()]
+    if name in PRESETS["augmentation"]:
+        assert len(entries) > 1
+    else:
+        assert [*entries] == ([] if name == "none" else [name])
+
+
+def test_all_that_fit_and_all_callbacks_at_once() -> None:
+    left_out = {"none", *FITTING, *PRESETS["augmentation"]}
+    # AutoAugment comes first: it needs values from 0 to 1
+    augmentations = sorted(set(CHOICES["augmentation"]) - left_out, key=lambda name: name != "autoaugment")
+    callbacks = [name for name in CHOICES["callbacks"] if name != "none"]
+    config = configured(f"augmentation=[{','.join(augmentations)}]", f"callbacks=[{','.join(callbacks)}]")
+    assert [entry.name_of_choice for entry in config.augmentation.values()] == augmentations
+    assert [entry.name_of_choice for entry in config.callbacks.values()] == callbacks
 
 
 def test_a_file_states_only_what_differs_from_the_default() -> None:

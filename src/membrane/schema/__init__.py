@@ -20,6 +20,7 @@ from membrane.schema.node import LATER, UNSHAPING, Count, Node, Settings, Truste
 from membrane.schema.optimizer import OPTIMIZERS, SCHEDULERS, Optimizer, Scheduler
 from membrane.schema.sound_datasets import SOUND_DATASETS
 from membrane.schema.surrogate import SURROGATES, Surrogate
+from membrane.schema.temporal_augmentation import TEMPORAL
 from membrane.schema.training import (
     CALLBACKS,
     FRAMEWORKS,
@@ -44,7 +45,7 @@ GROUPS: dict[str, tuple[type[Node], tuple[type[Node], ...]]] = {
     "model": (Model, (*MODELS, *ZOO)),
     "neuron": (Neuron, (*NEURONS, *VARIANTS)),
     "surrogate": (Surrogate, SURROGATES),
-    "augmentation": (Augmentation, AUGMENTATIONS),
+    "augmentation": (Augmentation, (*AUGMENTATIONS, *TEMPORAL)),
     "encoder": (Encoder, ENCODERS),
     "readout": (Readout, READOUTS),
     "loss": (Loss, LOSSES),

@@ -7,6 +7,7 @@ the configuration passes. To add a rule, write a function and put it into the ta
 from collections.abc import Callable
 
 from membrane.schema import Config, Trusted
+from membrane.schema.augmentation_refusals import AUGMENTATION_RULES
 from membrane.schema.dataset import VALIDATION_SHARE
 from membrane.schema.neuron import MaskedPSN, Neuron
 from membrane.schema.neuron_refusals import NEURON_RULES
@@ -220,6 +221,7 @@ RULES: tuple[Callable[[Config], str | None], ...] = (
     refuse_fold_without_validation,
     refuse_rank,
     refuse_dims,
+    *AUGMENTATION_RULES,
     refuse_ann_twin,
     refuse_reset,
     refuse_no_surrogate,
