@@ -88,7 +88,8 @@ def choice_description(choice: Choice) -> str:
     ]
     rows = [f"  {name:<24} {values:<50} {default}" for name, values, default in settings_rows(choice)]
     lines += ["", *rows, *setting_notes(settings_class)] if rows else []
-    if "# @package _global_" in choice.path.read_text(encoding="utf-8"):
+    of_several = settings_class is None and choice.settings
+    if of_several or "# @package _global_" in choice.path.read_text(encoding="utf-8"):
         lines += ["", f"conf/{choice.group}/{choice.name}.yaml sets:", *settings_in_file(choice)]
     return "\n".join(lines)
 
