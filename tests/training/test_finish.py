@@ -1,7 +1,6 @@
 """A run that was stopped gets its numbers: from its checkpoints as they are, or as a result that says so."""
 
 import json
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -31,19 +30,12 @@ def stopped(small: Run, stop_at: Callable[[int], None]) -> Callable[..., Path]:
     return run
 
 
-@pytest.fixture
-def in_third_epoch(stopped_runs: Path, membrane: Run) -> Path:
-    """Return the folder of a run of five epochs, in the working directory, that was stopped in the third."""
-    shutil.copytree(stopped_runs, "runs")
-    return only("digits/*/seed0")
-
-
 def result_of(run: Path) -> dict[str, Any]:
     return json.loads((run / "result.json").read_text())
 
 
-def test_a_stopped_run_is_ended_by_the_same_command_with_finish(in_third_epoch: Path, small: Run) -> None:
-    run = in_third_epoch
+def test_a_stopped_run_is_ended_by_the_same_command_with_finish(stopped: Callable[..., Path], small: Run) -> None:
+    run = stopped(24 * 2 + 10)  # in the third epoch; the last step of an epoch looks after validation
     last = checkpoints.read_checkpoint(run / "checkpoints" / "last.ckpt")
     assert small(f"epochs={EPOCHS}", "finish=true", "save_outputs=readout") == 0
     result = result_of(run)
@@ -63,9 +55,9 @@ def test_a_stopped_run_is_ended_by_the_same_command_with_finish(in_third_epoch: 
 
 
 def test_what_was_ended_is_finished_evaluates_and_can_be_extended(
-    in_third_epoch: Path, small: Run, membrane: Run, capsys: pytest.CaptureFixture[str]
+    stopped: Callable[..., Path], small: Run, membrane: Run, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    run = in_third_epoch
+    run = stopped(24 * 2 + 10)
     assert small(f"epochs={EPOCHS}", "finish=true") == 0
     capsys.readouterr()
     assert small(f"epochs={EPOCHS}") == 0
@@ -98,8 +90,8 @@ def test_a_run_without_selection_is_ended_by_its_last_step(stopped: Callable[...
     assert result["metrics"]["test/acc"] == result["metrics"]["test_last/acc"]
 
 
-def test_a_damaged_last_checkpoint_is_replaced_by_the_one_before(in_third_epoch: Path, small: Run) -> None:
-    run = in_third_epoch
+def test_a_damaged_last_checkpoint_is_replaced_by_the_one_before(stopped: Callable[..., Path], small: Run) -> None:
+    run = stopped(24 * 2 + 10)
     with (run / "checkpoints" / "last.ckpt").open("r+b") as file:
         file.truncate(1000)
     assert small(f"epochs={EPOCHS}", "finish=true") == 0
@@ -143,9 +135,9 @@ def test_where_there_is_nothing_to_end_a_line_says_so(
 
 
 def test_an_unfinished_run_is_evaluated_and_told_to_be_one(
-    in_third_epoch: Path, small: Run, capsys: pytest.CaptureFixture[str]
+    stopped: Callable[..., Path], small: Run, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    run = in_third_epoch
+    run = stopped(24 * 2 + 10)
     step = checkpoints.read_checkpoint(run / "checkpoints" / "last.ckpt")["global_step"]
     capsys.readouterr()
     assert evaluate([str(run), "checkpoint=best,last"]) == 0
@@ -166,9 +158,9 @@ def test_an_unfinished_run_is_evaluated_and_told_to_be_one(
 
 
 def test_a_checkpoint_file_is_evaluated_wherever_it_lies(
-    in_third_epoch: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    stopped: Callable[..., Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    run = in_third_epoch
+    run = stopped(24 * 2 + 10)
     for name in ("best.ckpt", "previous.ckpt"):
         assert evaluate([str(run / "checkpoints" / name)]) == 0
     assert len(list((run / "evaluations").iterdir())) == 2
