@@ -46,7 +46,8 @@ def test_a_schedule_is_given_its_own_settings_alone() -> None:
         assert "interval" not in parameters
         assert f"{torchs.__module__}.{torchs.__qualname__}" == each.public
     assert configured("constant").parameters() == {"factor": 1.0}
-    assert configured("one_cycle").parameters() == {"max_lr": 0.1, "pct_start": 0.3}
+    momenta = {"cycle_momentum": True, "base_momentum": 0.85, "max_momentum": 0.95}
+    assert configured("one_cycle").parameters() == {"max_lr": 0.1, "pct_start": 0.3, **momenta}
 
 
 def test_a_schedule_steps_by_epochs_without_a_rise_but_one_cycle_by_steps() -> None:
@@ -94,6 +95,8 @@ def test_numbers_at_the_edge_are_taken_and_those_beyond_are_not() -> None:
             ("one_cycle", "max_lr", tiny, 0.0),
             ("one_cycle", "pct_start", 0.0, 1.0),
             ("one_cycle", "pct_start", 1 - tiny, -tiny),
+            ("one_cycle", "base_momentum", 0.95, 0.95 + tiny),
+            ("one_cycle", "max_momentum", 0.85, 1.0),
             ("one_cycle", "warmup", 0, 1),
             ("one_cycle", "interval", "step", "epoch"),
             ("cosine", "warmup", 0.0, -tiny),

@@ -124,6 +124,30 @@ def test_a_schedule_scales_all_rates_alike(scheduler: str) -> None:
             each.step()
 
 
+@pytest.mark.parametrize(
+    ("settings", "momenta"),
+    [
+        ((), [0.95, 0.85, 0.875, 0.925, 0.95]),
+        (("scheduler.base_momentum=0.5", "scheduler.max_momentum=0.9"), [0.9, 0.5, 0.6, 0.8, 0.9]),
+        (("scheduler.cycle_momentum=false",), [0.3] * 5),
+    ],
+)
+def test_the_momentum_goes_against_the_rate_or_stays(settings: tuple[str, ...], momenta: list[float]) -> None:
+    """One step of rise and three of fall: cos(π·k/3) = 1, ½, −½, −1."""
+    cycle = ("scheduler=one_cycle", "scheduler.max_lr=0.4", "scheduler.pct_start=0.4", *settings)
+    config = configured("optimizer=sgd", "optimizer.momentum=0.3", *cycle, *SMALL)
+    learner = build_learner(config)
+    optimizer = build_optimizer(config, learner)
+    schedule = build_schedule(config, optimizer, 5, 1)["scheduler"]
+    seen = []
+    for _ in momenta:
+        set_gradients(learner, 0.0)
+        optimizer.step()
+        seen.append(optimizer.param_groups[0]["momentum"])
+        schedule.step()
+    assert seen == pytest.approx(momenta)
+
+
 def test_a_plateau_scales_all_rates_alike_down_to_its_least() -> None:
     own = ("optimizer.lr=0.1", "optimizer.lr_tau=0.001", "scheduler=plateau", "scheduler.patience=0")
     config = configured("optimizer=sgd", *own, "scheduler.min_lr=0.005", "scheduler.warmup=1", "neuron=plif", *SMALL)

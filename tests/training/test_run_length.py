@@ -118,6 +118,41 @@ def test_steps_of_the_rate_that_a_run_does_not_reach_are_warned(raw: dict[str, A
     assert not warnings(raw, batch_size=500, epochs=7, scheduler=by_step)
 
 
+def test_a_cosine_that_rises_again_within_the_run_is_warned(raw: dict[str, Any]) -> None:
+    """1000 samples in batches of 100: 10 steps an epoch, of which a warm-up of an epoch leaves 40."""
+    cosine = {"_target_": "torch.optim.lr_scheduler.CosineAnnealingLR", "T_max": 5, "interval": "step", "warmup": 1}
+    [line] = warnings(raw, batch_size=100, epochs=5, scheduler=cosine)
+    assert line.startswith("scheduler.T_max=5 steps are over before the run: the rate rises again after them; ")
+    assert warnings(raw, batch_size=100, epochs=5, scheduler={**cosine, "T_max": 39})
+    assert not warnings(raw, batch_size=100, epochs=5, scheduler={**cosine, "T_max": 40})
+    assert not warnings(raw, batch_size=100, epochs=6, scheduler={**cosine, "interval": "epoch"})
+    assert not warnings(raw, batch_size=100, epochs=6, scheduler={**cosine, "T_max": None})
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "settings", "shown"),
+    [
+        ("SGD", {"momentum": 0.0}, "optimizer.momentum=0.0"),
+        ("SGD", {"momentum": 0.9}, None),
+        ("RMSprop", {}, "optimizer.momentum=0.0"),
+        ("Adam", {}, None),
+        ("Adam", {"betas": [0.5, 0.999]}, "optimizer.betas=[0.5, 0.999]"),
+    ],
+)
+def test_a_momentum_that_the_cycle_replaces_is_warned(
+    raw: dict[str, Any], optimizer: str, settings: dict[str, Any], shown: str | None
+) -> None:
+    chosen = {"_target_": f"torch.optim.{optimizer}", "lr": 0.1, **settings}
+    cycle = {"_target_": "torch.optim.lr_scheduler.OneCycleLR", "max_lr": 0.1}
+    lines = warnings(raw, optimizer=chosen, scheduler=cycle)
+    line = (
+        f"scheduler=one_cycle cycles the momentum between 0.85 and 0.95, {shown} has no effect: "
+        "scheduler.cycle_momentum=false leaves it as it is"
+    )
+    assert lines == ([] if shown is None else [line])
+    assert not warnings(raw, optimizer=chosen, scheduler={**cycle, "cycle_momentum": False})
+
+
 def test_a_plateau_knows_no_steps(raw: dict[str, Any]) -> None:
     plateau = {"_target_": "torch.optim.lr_scheduler.ReduceLROnPlateau", "warmup": 0.5}
     assert warnings(raw, scheduler=plateau) == ["scheduler.warmup=0.5 is rounded to 0 epochs"]

@@ -144,12 +144,27 @@ class Exponential(Scheduler):
 
 
 class OneCycle(Scheduler):
+    """Cycles momentum (β₁ of Adam) too, from ``max_momentum`` to ``base_momentum`` and back, unless told not to.
+
+    The optimiser's own momentum then has no effect, an RMSprop or SGD without momentum gets one.
+    """
+
     choice = "one_cycle"
     public = "torch.optim.lr_scheduler.OneCycleLR"
     interval: Literal["step"] = "step"
     warmup: Literal[0] = 0
     max_lr: Positive
     pct_start: float = Field(default=0.3, ge=0, lt=1)
+    cycle_momentum: bool = LATER(default=True)
+    base_momentum: float = LATER(default=0.85, ge=0, lt=1)
+    max_momentum: float = LATER(default=0.95, ge=0, lt=1)
+
+    @model_validator(mode="after")
+    def momenta_in_order(self) -> Self:
+        """Reject a lowest momentum above the highest."""
+        if self.base_momentum > self.max_momentum:
+            raise ValueError(f"base_momentum={self.base_momentum} must not lie above max_momentum={self.max_momentum}")
+        return self
 
 
 class Plateau(Scheduler):

@@ -1,11 +1,11 @@
-"""Warn of settings for which a run is too short."""
+"""Warn of settings for which a run is too short, and of those that a schedule overrules."""
 
 from collections.abc import Iterator
 from math import ceil, prod
 
 from membrane.data.feed.batch import batch_sizes
 from membrane.schema import Config
-from membrane.schema.optimizer import Milestones, Step
+from membrane.schema.optimizer import Cosine, Milestones, OneCycle, Step
 from membrane.schema.training import EMA, ConstantEMA
 from membrane.training.averaging import warmed_decay
 
@@ -42,6 +42,29 @@ def schedule_warnings(config: Config, steps: int) -> Iterator[str]:
         yield f"scheduler.milestones={scheduler.milestones}: the last is not reached in {length} {unit}"
     if isinstance(scheduler, Step) and scheduler.step_size >= length * (1 - warmup / config.epochs):
         yield f"scheduler.step_size={scheduler.step_size} is not reached in {length} {unit}: the rate stays as it is"
+    fall = length * (1 - warmup / config.epochs)
+    if isinstance(scheduler, Cosine) and scheduler.T_max is not None and scheduler.T_max < round(fall):
+        yield (
+            f"scheduler.T_max={scheduler.T_max} {unit} are over before the run: the rate rises again after them; "
+            f"without scheduler.T_max it falls until the end"
+        )
+    yield from momentum_warnings(config)
+
+
+def momentum_warnings(config: Config) -> Iterator[str]:
+    """Yield a line if the schedule replaces the optimiser's momentum by one that is not near it."""
+    scheduler, optimizer = config.scheduler, config.optimizer
+    if not isinstance(scheduler, OneCycle) or not scheduler.cycle_momentum:
+        return
+    low, high = scheduler.base_momentum, scheduler.max_momentum
+    set_to = {"momentum": getattr(optimizer, "momentum", None), "betas": getattr(optimizer, "betas", None)}
+    for name, value in set_to.items():
+        momentum = value[0] if isinstance(value, list) else value
+        if momentum is not None and not low <= momentum <= high:
+            yield (
+                f"scheduler=one_cycle cycles the momentum between {low:g} and {high:g}, optimizer.{name}={value} "
+                "has no effect: scheduler.cycle_momentum=false leaves it as it is"
+            )
 
 
 def ema_warning(ema: EMA, steps: int) -> str | None:
