@@ -16,7 +16,7 @@ from membrane.neurons.normalised_lif import MPBNLIF
 from membrane.runs.fingerprint import fingerprint
 from membrane.schema import Extend, Init
 from membrane.training import checkpoints
-from membrane.training.initial import copy_from, start_from
+from membrane.training.initial import copy_from, start_from, trained_on_validation_part
 
 Run = Callable[..., int]
 
@@ -187,3 +187,43 @@ def test_a_neurons_parameter_of_another_shape_is_refused(tiny: nn.Module, tmp_pa
     path = saved(tmp_path / "a.ckpt", **FITTING, neuron1__w=torch.zeros(4, 4))
     with pytest.raises(ConfigError, match=r"neuron1.w is \[4, 4\] .* init.skip=\[neuron1\] leaves it out"):
         start_from(init(path), tiny)
+
+
+DIGITS = "membrane.data.digits.Digits"
+SAMPLES_THAT_VALIDATE = [
+    # the former run; this one; whether the data's own part validates; what the line names
+    ({"protocol": "last"}, (), False, "with protocol=last these"),
+    ({"protocol": "paper_best_on_test"}, (), True, "with protocol=paper_best_on_test these"),
+    ({}, ("dataset.fold=1/5",), False, "with dataset.fold=null these"),
+    ({"dataset": {"fold": "2/5"}}, ("dataset.fold=1/5",), False, "with dataset.fold=2/5 these"),
+    ({"dataset": {"split_seed": "${seed}"}, "seed": 3}, (), False, "with dataset.split_seed=3 these"),
+    ({"dataset": {"validation": 0.1}}, ("dataset.split_seed=1",), False, "validation=0.1, dataset.split_seed=0 these"),
+    ({"dataset": {"leave_out": [2, 1]}}, ("dataset.leave_out=1",), False, "with dataset.leave_out=[1, 2] these"),
+    # the same samples train
+    ({}, (), False, None),
+    ({"protocol": "val_best", "dataset": {"split_seed": 0}}, (), False, None),
+    ({"dataset": {"fold": "1/5"}}, ("dataset.fold=1/5",), False, None),
+    ({"dataset": {"leave_out": 1}}, ("dataset.leave_out=[1]",), False, None),
+    ({"dataset": {"split_seed": 4}}, ("dataset.validation=0.1",), True, None),
+    # nothing validates, or another data set
+    ({}, ("protocol=last",), False, None),
+    ({"protocol": "last", "dataset": {"_target_": "membrane.data.idx.MNIST"}}, (), False, None),
+]
+
+
+@pytest.mark.parametrize(("former", "typed", "official", "named"), SAMPLES_THAT_VALIDATE)
+def test_weights_that_know_the_samples_that_validate_are_told(
+    former: dict[str, Any], typed: tuple[str, ...], official: bool, named: str | None, tmp_path: Path
+) -> None:
+    config = {**former, "dataset": {"_target_": DIGITS, **former.get("dataset", {})}}
+    checkpoints.write_checkpoint({"membrane": {"config": config}, "state_dict": {}}, tmp_path / "a.ckpt")
+    line = trained_on_validation_part(configured(f"init={tmp_path}/a.ckpt", *typed), official)
+    assert (line is None) if named is None else (line is not None and named in line)
+
+
+def test_a_run_tells_so_as_it_begins(small: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    assert small("paths.run=all", "protocol=last") == 0
+    assert small("paths.run=again", "init=all", "protocol=last") == 0
+    assert "samples that validate here" not in capsys.readouterr().out
+    assert small("paths.run=selected", "init=all") == 0
+    assert "init: with protocol=last these weights were trained on samples that validate" in capsys.readouterr().out

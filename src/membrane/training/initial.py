@@ -1,20 +1,32 @@
 """Starting a run from the weights of another one, or as the continuation of a finished one."""
 
 import shutil
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
+from functools import partial
 from pathlib import Path
+from typing import Any
 
+from omegaconf import ListConfig, OmegaConf
 from torch import Tensor, nn
 
 from membrane.errors import ConfigError
 from membrane.files.digest import sha256
 from membrane.neurons import neuron_layers
 from membrane.runs.folder import checkpoint_of
-from membrane.schema import Extend, Init
-from membrane.schema.dataset import Dataset, trained_on_test_part
+from membrane.schema import Config, Extend, Init
+from membrane.schema.dataset import VALIDATION_SHARE, Dataset, group_numbers, trained_on_test_part
 from membrane.training import checkpoints
 
 PREFIX = "model."
+SPLIT = {
+    "dataset._target_": None,
+    "dataset.path": None,
+    "protocol": "val_best",
+    "dataset.fold": None,
+    "dataset.leave_out": None,
+}
+DRAWN = {"dataset.validation": VALIDATION_SHARE, "dataset.split_seed": 0}
+"""Settings that divide a data set, with their defaults; of one with a validation part of its own, the first alone."""
 
 
 def start_from(init: Init, model: nn.Module) -> str:
@@ -51,6 +63,37 @@ def require_unseen_test_part(init: Init, dataset: Dataset) -> None:
     former = saved.get("dataset") if isinstance(saved, dict) else None
     if isinstance(former, dict) and (line := trained_on_test_part(dataset, former)):
         raise ConfigError(f"init: {line}: take a run that left out the same")
+
+
+def trained_on_validation_part(config: Config, official: bool) -> str | None:
+    """Return a line if the weights that a run starts from were trained on samples that validate in it; else None.
+
+    They were if that run had the same data set, divided in another way. ``official`` says that the data set's own
+    validation part validates, which share and seed of a split do not change.
+    """
+    if config.init is None or config.protocol != "val_best":
+        return None
+    saved = checkpoints.read_checkpoint(checkpoint_of(config.init.path))["membrane"].get("config")
+    before, now = (split_settings(each, official) for each in (saved or {}, config.model_dump(by_alias=True)))
+    if before["dataset._target_"] != now["dataset._target_"] or before["dataset.path"] != now["dataset.path"]:
+        return None
+    others = [f"{key}={'null' if value is None else value}" for key, value in before.items() if value != now[key]]
+    if not others:
+        return None
+    return (
+        f"init: with {', '.join(others)} these weights were trained on samples that validate here: val/* is too good, "
+        "and the best epoch is chosen by it; take a run that was divided as this one, or protocol=last"
+    )
+
+
+def split_settings(config: Mapping[str, Any], official: bool) -> dict[str, Any]:
+    """Return the settings of a configuration, by path, that say which samples train; defaults where it has none."""
+    node = OmegaConf.create(dict(config))
+    defaults = {**SPLIT, **({} if official else DRAWN)}
+    select = partial(OmegaConf.select, node, throw_on_resolution_failure=False)
+    settings = {key: select(key, default=default) for key, default in defaults.items()}
+    groups = settings["dataset.leave_out"]
+    return {**settings, "dataset.leave_out": group_numbers(list(groups) if isinstance(groups, ListConfig) else groups)}
 
 
 def model_weights(file: Path) -> dict[str, Tensor]:

@@ -38,7 +38,7 @@ from membrane.training.assembly import (
 from membrane.training.checkpointing import KeepBestAndLast
 from membrane.training.clipping import warn_of_clipping
 from membrane.training.evaluation import test_checkpoints
-from membrane.training.initial import copy_from, start_from
+from membrane.training.initial import copy_from, start_from, trained_on_validation_part
 from membrane.training.memory import halve_pieces, micro_batch_size, out_of_memory, reuse_large_memory
 from membrane.training.padding import refuse_padding
 from membrane.training.recordings import measure_recordings, refuse_unmeasured_monitor
@@ -136,6 +136,8 @@ def learner_and_data(
     data = build_data(config, learner, pieces)
     data.setup()
     refuse_padding(config, data)
+    if resumed is None and (line := trained_on_validation_part(config, data.division.official)) is not None:
+        log.warning("%s", line)
     measure_recordings(learner, data)
     refuse_unmeasured_monitor(config, learner)
     if resumed is None:  # an attempt that did not come to its first checkpoint may have left its table
