@@ -237,3 +237,41 @@ def test_what_is_no_neuron_is_refused_in_a_neurons_place() -> None:
     with pytest.raises(ConfigError, match="Stateful is no neuron: it must inherit from one of SpikingJelly's"):
         factory()
     assert isinstance(NeuronFactory(nn.ReLU, None, {}, timesteps=4, seed=0, spiking=False)(), nn.ReLU)
+
+
+class Dropping(neuron.LIFNode):
+    """Takes any setting, and passes two of them on."""
+
+    def __init__(self, tau: float = 2.0, surrogate_function: Any = None, **settings: Any) -> None:
+        super().__init__(tau, surrogate_function=surrogate_function)
+
+
+class Scaling(neuron.LIFNode):
+    """Passes all settings on, and changes what it made of them."""
+
+    def __init__(self, gain: float = 1.0, **settings: Any) -> None:
+        super().__init__(**settings)
+        self.v_threshold = gain * self.v_threshold
+
+
+class Needing(neuron.LIFNode):
+    """Computes its threshold from a setting that it has no default for."""
+
+    def __init__(self, **settings: Any) -> None:
+        rate = settings.pop("v_threshold")
+        super().__init__(v_threshold=2 * rate, **settings)
+
+
+@pytest.mark.parametrize("setting", [{"v_threshold": 0.5}, {"v_reset": None}, {"decay_input": False}])
+def test_a_setting_that_a_constructor_drops_is_refused(setting: dict[str, Any]) -> None:
+    [(name, value)] = setting.items()
+    line = f"Dropping drops {name}={value}, which its constructor receives: pass it on to the base, or leave neuron"
+    with pytest.raises(ConfigError, match=line):
+        make_neuron(Dropping, surrogate.ATan, tau=3.0, **setting)
+
+
+def test_settings_that_a_constructor_uses_in_its_own_way_are_not_dropped() -> None:
+    assert make_neuron(Dropping, surrogate.ATan, tau=3.0, v_threshold=1.0, decay_input=True).tau == 3  # the defaults
+    assert make_neuron(Scaling, surrogate.ATan, gain=2.0, v_threshold=1.0).v_threshold == 2
+    assert make_neuron(Scaling, surrogate.ATan, gain=2.0, v_threshold=0.5).v_threshold == 1
+    assert make_neuron(Needing, surrogate.ATan, v_threshold=0.3).v_threshold == 0.6

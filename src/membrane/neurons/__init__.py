@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass, field
 from inspect import Parameter, signature
 from typing import Any
@@ -14,6 +14,8 @@ from membrane.randomness import scoped
 
 KNOWN_PACKAGES = ("torch", "spikingjelly", "membrane")
 """Packages of classes that are not the user's own."""
+SIMPLE = (bool, int, float, str, type(None))
+"""Types of settings that an attribute holds as they came."""
 HOMES = ("spikingjelly.activation_based.neuron.", "membrane.neurons.")
 
 
@@ -87,8 +89,8 @@ def make_neuron(
     """Build a neuron, or an activation in its place, with a surrogate object of its own.
 
     SpikingJelly's default surrogate is not used, because all neurons share it. Raises ConfigError if a parameter is
-    unknown or out of range (SpikingJelly asserts without a message), if the class is no module, or if a surrogate is
-    missing or not accepted, as by the ANN twin's ReLU, or dropped by a constructor that takes ``**settings``.
+    unknown or out of range (SpikingJelly asserts without a message), if the class is no module, if a surrogate is
+    missing or not accepted, as by the ANN twin's ReLU, or if a constructor that takes ``**settings`` drops one of them.
     """
     accepted = accepted_parameters(neuron_class)
     values = {name: convert_parameter(neuron_class, accepted, name, value) for name, value in parameters.items()}
@@ -104,7 +106,30 @@ def make_neuron(
     if "surrogate_function" not in signature(neuron_class).parameters and function not in (None, *neuron.modules()):
         dropped = "drops the surrogate gradient that its constructor receives"
         raise ConfigError(f"{class_name(neuron_class)} {dropped}: pass it on to the base, or leave it out, ~surrogate")
+    refuse_dropped_settings(neuron_class, neuron, values, parameters.keys())
     return neuron
+
+
+def refuse_dropped_settings(
+    neuron_class: Callable[..., nn.Module], neuron: nn.Module, arguments: Mapping[str, Any], names: Set[str]
+) -> None:
+    """Raise ConfigError if a constructor that takes ``**settings`` does not pass one of those ``names`` on.
+
+    ``neuron`` was built with ``arguments``. A setting is dropped if the attribute of its name has another value, the
+    same as in a neuron that is built without it. One that equals the default of a base class may be dropped.
+    """
+    accepted = accepted_parameters(neuron_class)
+    for name in names - signature(neuron_class).parameters.keys():
+        value, built = arguments[name], getattr(neuron, name, arguments[name])
+        if built == value or not isinstance(built, SIMPLE) or (name in accepted and value == accepted[name].default):
+            continue
+        try:
+            without = neuron_class(**{key: each for key, each in arguments.items() if key != name})
+        except Exception:  # the constructor does something with it: it needs it
+            continue
+        if getattr(without, name, value) == built:
+            drops = f"{class_name(neuron_class)} drops {name}={value}, which its constructor receives"
+            raise ConfigError(f"{drops}: pass it on to the base, or leave neuron.{name} out")
 
 
 def no_neuron(neuron_class: Callable[..., nn.Module]) -> ConfigError:
