@@ -18,10 +18,12 @@ from spikingjelly.activation_based import functional
 from spikingjelly.activation_based.base import StepModule
 from torch import Tensor, nn
 
+from membrane.analysis.listening import listening
 from membrane.errors import ConfigError, one_line
 from membrane.framework import Framework
 from membrane.models.own_time import OwnsTime
 from membrane.neurons import KNOWN_PACKAGES
+from membrane.randomness import scoped
 
 log = logging.getLogger(__name__)
 
@@ -37,13 +39,8 @@ STEPS = {
 """Step mode → the methods that compute it and no other."""
 OTHER = {"s": "m", "m": "s"}
 HOOKS = (
-    *EQUATIONS,
-    "neuronal_adaptation",
-    "jit_neuronal_adaptation",
     "apply_hard_reset",
     "apply_soft_reset",
-    "jit_hard_reset",
-    "jit_soft_reset",
     "v_float_to_tensor",
     "init_tensor",
     "materialize_states",
@@ -51,28 +48,40 @@ HOOKS = (
     *STEPS["s"],
     *STEPS["m"],
 )
-"""Methods that a class overrides to compute something else than its base, in SpikingJelly 2 or before."""
+"""Methods, besides equations, that a class overrides to compute something else than its base."""
+EQUATION_PREFIXES = ("neuronal_", "jit_")
+"""Beginnings of the names of equations, of which earlier versions of SpikingJelly had one for each case."""
+LARGE = 10
+"""Factor of an example in which neurons shall fire."""
 
 
 def refuse_unused_code(model: nn.Module, framework: Framework, x: Tensor) -> None:
     """Run a copy of the model on x [N,…] or [N,T,…] if it has modules of the user's own.
 
-    Raises ConfigError if one overrides a method that is not called, or if a step mode is not the framework's. A model
-    that cannot be copied, or raises an error, is left to the run; a log line says that it was not checked.
+    Raises ConfigError if one overrides a method that is not called, if a step mode is not the framework's, or if state
+    is left from one batch to the next. A model that cannot be copied, or raises an error, is left to the run; a log
+    line says that it was not checked.
     """
-    if not any(is_own(module) for module in model.modules()):
+    if not any(is_own(module) or replaced_equations(module) for module in model.modules()):
         return
     try:
         model = copy.deepcopy(model)
         probe = Probe(model)
         for training in (True, False):  # a method may be for one of them
             probe.run(framework, x, training)
+        unsteady = probe.unsteady_module(framework, LARGE * x)
     except Exception as error:  # of the user's code
         log.warning("own modules were not checked for methods that never run: %s", one_line(error))
         return
     probe.refuse_step_modes()
     probe.refuse_mixed_modes()
     probe.refuse_overrides()
+    if unsteady is not None:
+        raise ConfigError(
+            f"{class_text(unsteady, model)}: it puts out something else when the same input comes again: its state is "
+            "not reset between batches (self.register_memory(name, start) lets it be), or it draws from a generator of "
+            "its own (torch's, without one, is seeded)"
+        )
 
 
 def is_own(module: nn.Module) -> bool:
@@ -99,6 +108,25 @@ class Probe:
         """Run the model on x [N,…] or [N,T,…]."""
         with torch.no_grad(), recorded_calls(self.calls):
             framework(self.model.train(training), x)
+
+    def unsteady_module(self, framework: Framework, x: Tensor) -> str | None:
+        """Return the name of the first own module whose outputs for x differ from one evaluation to the next."""
+        first, second = (self.outputs_of_own_modules(framework, x) for _ in range(2))
+        pairs = zip(first, second, strict=True)
+        return next((name for (name, before), (_, after) in pairs if not torch.equal(before, after)), None)
+
+    def outputs_of_own_modules(self, framework: Framework, x: Tensor) -> list[tuple[str, Tensor]]:
+        """Evaluate x and return the outputs of own modules by name, in the order in which they were called."""
+        outputs: list[tuple[str, Tensor]] = []
+
+        def receive(name: str, _: nn.Module, output: object) -> None:
+            if isinstance(output, Tensor):
+                outputs.append((name, output.detach().nan_to_num().clone()))
+
+        own = {name: module for name, module in self.model.named_modules() if is_own(module)}
+        with torch.no_grad(), scoped(0, "observation"), listening(own, receive):
+            framework(self.model.eval(), x)
+        return outputs
 
     def compare_step_modes(self, model: nn.Module, *_: object) -> None:
         """Note the modules whose step mode is another after a forward than before it, and both modes."""
@@ -132,10 +160,25 @@ class Probe:
     def refuse_overrides(self) -> None:
         """Raise ConfigError, naming module and method, if a module that was called overrides one that was not."""
         for name, module in self.model.named_modules():
-            if name in self.modes and module in self.modules_called and is_own(module):
-                for hook in unused_methods(type(module), self.modes[name], self.calls):
-                    reason = unused_line(type(module), hook, self.modes[name])
-                    raise ConfigError(f"{class_text(name, self.model)}: {reason}")
+            if name not in self.modes or module not in self.modules_called:
+                continue
+            unused = [hook for hook, code in replaced_equations(module).items() if place(code) not in self.calls]
+            if is_own(module):
+                unused += unused_methods(type(module), self.modes[name], self.calls)
+            for hook in unused:
+                reason = unused_line(type(module), hook, self.modes[name])
+                raise ConfigError(f"{class_text(name, self.model)}: {reason}")
+
+
+def replaced_equations(module: nn.Module) -> dict[str, CodeType]:
+    """Return the equations that were set on a module itself, by name: ``neuron.neuronal_charge = function``."""
+    functions = {name: getattr(value, "__code__", None) for name, value in vars(module).items() if is_equation(name)}
+    return {name: code for name, code in functions.items() if isinstance(code, CodeType)}
+
+
+def is_equation(name: str) -> bool:
+    """Return whether a name is that of an equation in SpikingJelly, of this version or an earlier one."""
+    return name in EQUATIONS or name.startswith(EQUATION_PREFIXES)
 
 
 def step_modes(model: nn.Module) -> dict[str, str]:
@@ -170,7 +213,9 @@ def unused_methods(module_class: type, mode: str, calls: set[Place]) -> list[str
     One that a function of the class names counts as called if that function ran: it may depend on the data. The methods
     of one step mode need not run if the class has a forward of its own for the mode in which it ran.
     """
-    own = {hook: place(code) for hook in HOOKS if (code := own_code(module_class, hook)) is not None}
+    equations = [name for base in module_class.__mro__ for name in vars(base) if is_equation(name)]
+    hooks = dict.fromkeys([*HOOKS, *equations])
+    own = {hook: place(code) for hook in hooks if (code := own_code(module_class, hook)) is not None}
     functions = [code_of(base, name) for base in module_class.__mro__ for name in vars(base)]
     named = {name for code in functions if code is not None and place(code) in calls for name in code.co_names}
     own_forward = any(own.get(hook) in calls for hook in STEPS[mode])
