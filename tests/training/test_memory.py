@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from membrane.training import memory
-from membrane.training.memory import OutOfMemory, halve_pieces, micro_batch_size, out_of_memory
+from membrane.training.memory import OutOfMemory, halve_pieces, largest_micro_batch, micro_batch_size, out_of_memory
 
 FULL = MemoryError("no room\nat all")
 
@@ -88,3 +88,10 @@ def test_glibc_is_told_to_keep_large_memory(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(ctypes, "CDLL", lambda name: SimpleNamespace())  # another library of C
     memory.reuse_large_memory()
     assert len(calls) == 2
+
+
+def test_a_joined_batch_is_the_largest() -> None:
+    """221 samples in batches of 100: 100 and 121, or 100, 100 and 21; 40 samples fill no batch of 64."""
+    sizes = [largest_micro_batch(221, 100, last, pieces) for last in ("join", "keep") for pieces in (1, 4)]
+    assert sizes == [121, 31, 100, 25]
+    assert largest_micro_batch(40, 64, "keep", 1) == 40

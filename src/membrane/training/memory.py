@@ -7,6 +7,7 @@ import sys
 
 import torch
 
+from membrane.data.feed.batch import batch_sizes
 from membrane.errors import one_line
 
 log = logging.getLogger(__name__)
@@ -58,3 +59,8 @@ def reuse_large_memory() -> None:
 def micro_batch_size(batch_size: int, pieces: int) -> int:
     """Return the largest number of samples that are in memory at once."""
     return -(-batch_size // pieces)
+
+
+def largest_micro_batch(samples: int, batch_size: int, last: str, pieces: int) -> int:
+    """Return the same of an epoch of so many samples; the ``last`` batch may be larger, as in `batch_sizes`."""
+    return micro_batch_size(max(batch_sizes(samples, batch_size, last)), pieces)

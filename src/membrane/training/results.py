@@ -134,7 +134,7 @@ def finish(
         fit: what fitting took.
         tests: the tested checkpoints by prefix, ``test`` and ``test_last``.
         tracker: the run's logger.
-        micro_batch: samples that were in memory at once, fewer than the batch size if memory had run out.
+        micro_batch: training samples in memory at once, fewer than a batch's if memory had run out.
     """
     metrics = result_metrics(fit, tests, folder.path / "metrics.csv")
     write_outputs(folder.path / "outputs", tests["test"], config.dataset.task)

@@ -39,7 +39,7 @@ from membrane.training.checkpointing import KeepBestAndLast
 from membrane.training.clipping import warn_of_clipping
 from membrane.training.evaluation import test_checkpoints
 from membrane.training.initial import copy_from, start_from, trained_on_validation_part
-from membrane.training.memory import halve_pieces, micro_batch_size, out_of_memory, reuse_large_memory
+from membrane.training.memory import halve_pieces, largest_micro_batch, out_of_memory, reuse_large_memory
 from membrane.training.padding import refuse_padding
 from membrane.training.recordings import measure_recordings, refuse_unmeasured_monitor
 from membrane.training.run_length import average_is_young
@@ -113,7 +113,8 @@ def fit_and_test(config: Config, saved_config: dict[str, Any], folder: RunFolder
             epochs = int(progress.processed)  # type: ignore[attr-defined]
             fit = results.Fit(recorder.seconds(), recorder.samples, epochs, keeper.best_metrics)
         tests = test_checkpoints(config, learner, data, folder.path)
-        results.finish(folder, config, learner, data, fit, tests, tracking, micro_batch_size(config.batch_size, pieces))
+        micro_batch = largest_micro_batch(len(data.training_part), config.batch_size, data.last_batch, pieces)
+        results.finish(folder, config, learner, data, fit, tests, tracking, micro_batch)
     except BaseException:
         tracking.finish("failed")
         raise

@@ -155,3 +155,14 @@ def test_lengths_and_timesteps() -> None:
         ({"x": torch.rand(9, T, 3, 1)}, "membrane.data.channels_first(x, timesteps=True)"),
     ]
     check_each(cases, lambda case: check_in(case[1], refusal((timed(), timed(**case[0])), timed=True)))
+
+
+def test_parts_that_name_their_classes_in_another_order_are_refused() -> None:
+    """Labels of one part would mean other classes than those of the other."""
+    training, test = part(8, classes=["cat", "dog"]), part(8, classes=["dog", "cat"])
+    line = "test part: class 0 is 'dog', in the training part 'cat': labels and names must be in one order"
+    assert refusal((training, test)) == line
+    assert refusal((training, training, test)) == line
+    for named in (training, part(8)):
+        module((training, named), [1, 3], 2).setup()
+        module((named, training), [1, 3], 2).setup()

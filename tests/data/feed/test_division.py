@@ -147,6 +147,21 @@ def test_warnings_of_folds() -> None:
     assert list(lines) == ["75% of the training samples validate, not 25%: recordings and groups are not divided"]
 
 
+def test_a_class_that_training_does_not_have_is_warned() -> None:
+    most = torch.arange(60) % 3
+    there, absent = part(60, y=most), part(6, y=torch.tensor([0, 1, 2, 4, 4, 0]))
+    assert list(divided(there, absent, protocol="last").warnings()) == [
+        "the test part has class 4, of which training has no sample"
+    ]
+    first = part(60, y=torch.arange(60) % 2)
+    lines = list(divided(first, part(60, y=most), absent).warnings())
+    assert lines == [
+        "the validation part has class 2, of which training has no sample",
+        "the test part has 2 classes, the first of them class 2, of which training has no sample",
+    ]
+    assert not list(divided(there, part(6, y=torch.zeros(6).long()), protocol="last").warnings())
+
+
 def test_the_test_part_that_is_cut_is_in_the_hash() -> None:
     loaded = speakers(90, 36)
     hashes = {divided(*loaded, protocol="last", leave_out=numbers).split_hash for numbers in ([0], [1], [0, 1])}

@@ -233,13 +233,20 @@ def comparable(values: Tensor) -> Tensor:
 
 
 def check_alike(name: str, part: Samples, training: Samples) -> None:
-    """Raise DataError unless x means the same in a part as in the training part: real or whole numbers, scale."""
+    """Raise DataError unless x and y mean the same in a part as in the training part.
+
+    x must be real or whole numbers with the same scale; where both parts name their classes, the names must be alike.
+    """
     forms = [
         f"{'floating point' if each.x.is_floating_point() else 'whole numbers'} with scale {each.scale:g}"
         for each in (part, training)
     ]
     if forms[0] != forms[1] or part.scale != training.scale:
         raise DataError(f"{name} part: x is {forms[0]}, in the training part {forms[1]}: they must be alike")
+    for number, (here, there) in enumerate(zip(part.classes or (), training.classes or (), strict=False)):
+        if here != there:
+            line = f"{name} part: class {number} is {here!r}, in the training part {there!r}"
+            raise DataError(f"{line}: labels and names must be in one order")
 
 
 def described(values: Tensor) -> str:

@@ -156,6 +156,9 @@ class Division:
                 f"{len(val) / whole:.0%} of the training samples validate, not {share:.0%}: "
                 f"recordings and groups are not divided{classes}"
             )
+        for name, part in (("validation", val), ("test", test)) if self.classification else ():
+            if line := unlearned_classes_line(np.setdiff1d(part.y.numpy(), train.y.numpy()).tolist()):
+                yield f"the {name} part has {line}"
         for name, part, others in (("validation", val, [train]), ("test", test, [train, val])):
             if shared := shared_groups(part, *others):
                 unseen = "; dataset.leave_out=NUMBER tests on a group that is not" if name == "test" else ""
@@ -171,6 +174,15 @@ class Division:
 def units(part: Part) -> Tensor | None:
     """Number the sets of samples that stay together [n]; None if each is on its own."""
     return indivisible(*(column for column in (part.recording, part.group) if column is not None))
+
+
+def unlearned_classes_line(classes: Sequence[int]) -> str:
+    """Return the end of a line on the classes that training does not have; empty if there are none."""
+    if not classes:
+        return ""
+    first = f"class {classes[0]}"
+    which = f"{first}," if len(classes) == 1 else f"{len(classes)} classes, the first of them {first},"
+    return f"{which} of which training has no sample"
 
 
 def part_facts(part: Part) -> dict[str, Any]:
