@@ -7,8 +7,9 @@ from typing import ClassVar, Literal
 
 import numpy as np
 
-from membrane.data.events.event_set import CameraSet, Inventory, Recording, expected_files
+from membrane.data.events.event_set import CameraSet, Inventory, Items, Recording, expected_files
 from membrane.data.events.partitions import partitioned
+from membrane.data.store.originals import files_read
 from membrane.errors import DataError
 
 OBJECTS = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
@@ -37,13 +38,18 @@ class CIFAR10DVS(CameraSet):
 
     def inventory(self, root: Path) -> Inventory:
         """Return the recordings of both parts. Raises DataError if one is missing, ConfigError for the partition."""
-        recordings = [
-            Recording(file, label)
-            for label, name in enumerate(OBJECTS)
-            for file in expected_files(self.find(root, f"{name}.zip"), ".aedat", self.count).values()
-        ]
-        tebn = np.array([number_of(recording) for recording in recordings]) < self.count // 10
-        return Inventory(partitioned(recordings, self.partition, tebn=tebn), OBJECTS)
+        originals = [self.find(root, f"{name}.zip") for name in OBJECTS]
+
+        def items() -> Items:
+            recordings = [
+                Recording(file, label)
+                for label, original in enumerate(originals)
+                for file in expected_files(original, ".aedat", self.count).values()
+            ]
+            tebn = np.array([number_of(recording) for recording in recordings]) < self.count // 10
+            return partitioned(recordings, self.partition, tebn=tebn)
+
+        return Inventory(files_read(originals, ".aedat"), items, OBJECTS)
 
 
 def number_of(recording: Recording) -> int:

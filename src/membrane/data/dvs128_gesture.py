@@ -45,7 +45,7 @@ class Trial(NamedTuple):
 
     Arguments:
         file: its events.
-        table: its gestures, as they stand in ``gestures``.
+        table: that of its gestures.
         user: number of the person.
         first: gestures in the trials before it, in its part.
         gestures: in order of time.
@@ -56,11 +56,6 @@ class Trial(NamedTuple):
     user: int
     first: int
     gestures: tuple[Gesture, ...]
-
-    @property
-    def sources(self) -> tuple[Path, Path]:
-        """Return the files that it is read from."""
-        return self.file, self.table
 
 
 class DVS128Gesture(CameraSet):
@@ -83,7 +78,9 @@ class DVS128Gesture(CameraSet):
         for part, count in self.counts.items():
             if len(trials[part]) != count:
                 raise damaged_file(lists[part], f"{len(trials[part])} trials are listed, {count} expected")
-        return Inventory(trials, GESTURES)
+        every = [trial for listed in trials.values() for trial in listed]
+        files = [*lists.values(), *(trial.table for trial in every), *(trial.file for trial in every)]
+        return Inventory(files, lambda: trials, GESTURES)
 
     def columns(self, item: Any, timesteps: int) -> Columns:
         """Return the columns of the gestures in a `Trial`. Raises DataError if its file is damaged."""

@@ -1,11 +1,13 @@
 """N-Caltech101: images of objects before an event camera that moves in three saccades."""
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import ClassVar, Literal
 
 from membrane.data.events.event_set import CameraSet, Inventory, expected_files, recordings_by_class
 from membrane.data.events.partitions import partitioned
+from membrane.data.store.originals import files_read
 from membrane.data.store.sources import damaged_file
 
 
@@ -35,4 +37,6 @@ class NCaltech101(CameraSet):
         classes = sorted({path.parent.name for path in files})
         if len(classes) != self.class_count:
             raise damaged_file(original, f"{len(classes)} folders of classes, {self.class_count} expected")
-        return Inventory(partitioned(recordings_by_class(files, classes), self.partition), classes)
+        recordings = recordings_by_class(files, classes)
+        items = partial(partitioned, recordings, self.partition)
+        return Inventory(files_read([original], ".bin"), items, classes)

@@ -3,7 +3,8 @@
 from pathlib import Path
 from typing import ClassVar
 
-from membrane.data.events.event_set import CameraSet, Inventory, expected_files, recordings_by_class
+from membrane.data.events.event_set import CameraSet, Inventory, Items, expected_files, recordings_by_class
+from membrane.data.store.originals import files_read
 
 
 class NCARS(CameraSet):
@@ -20,7 +21,10 @@ class NCARS(CameraSet):
 
     def inventory(self, root: Path) -> Inventory:
         """Return the recordings of both parts. Raises DataError if one is missing."""
-        parts = {part: self.find(root, f"n-cars_{part}.zip") for part in self.counts}
-        files = {part: expected_files(path, ".dat", self.counts[part]) for part, path in parts.items()}
-        recordings = {part: recordings_by_class(every, self.classes) for part, every in files.items()}
-        return Inventory(recordings, self.classes)
+        originals = {part: self.find(root, f"n-cars_{part}.zip") for part in self.counts}
+
+        def items() -> Items:
+            files = {part: expected_files(path, ".dat", self.counts[part]) for part, path in originals.items()}
+            return {part: recordings_by_class(every, self.classes) for part, every in files.items()}
+
+        return Inventory(files_read(originals.values(), ".dat"), items, self.classes)

@@ -3,8 +3,8 @@
 from pathlib import Path
 from typing import ClassVar
 
-from membrane.data.events.event_set import CameraSet, Inventory, Recording, expected_files, recordings_by_class
-from membrane.data.store.originals import table_lines
+from membrane.data.events.event_set import CameraSet, Inventory, Items, Recording, expected_files, recordings_by_class
+from membrane.data.store.originals import files_read, table_lines
 from membrane.errors import DataError
 
 DIGITS = tuple("0123456789")
@@ -23,11 +23,13 @@ class NMNIST(CameraSet):
 
     def inventory(self, root: Path) -> Inventory:
         """Return the recordings of both parts. Raises DataError if one is missing."""
-        files = {
-            part.lower(): expected_files(self.find(root, f"{part}.zip"), ".bin", count)
-            for part, count in self.counts.items()
-        }
-        return Inventory({part: recordings_by_class(every, DIGITS) for part, every in files.items()})
+        originals = {part: self.find(root, f"{part}.zip") for part in self.counts}
+
+        def items() -> Items:
+            files = {part: expected_files(path, ".bin", self.counts[part]) for part, path in originals.items()}
+            return {part.lower(): recordings_by_class(every, DIGITS) for part, every in files.items()}
+
+        return Inventory(files_read(originals.values(), ".bin"), items)
 
 
 class NMNISTSubset(CameraSet):
@@ -39,19 +41,23 @@ class NMNISTSubset(CameraSet):
 
     def inventory(self, root: Path) -> Inventory:
         """Return the recordings that the tables of labels list. Raises DataError if one is missing."""
-        return Inventory({part: labelled_recordings(self.find(root, name)) for part, name in self.tables.items()})
+        tables = {part: self.find(root, name) for part, name in self.tables.items()}
+        labels = {part: labels_of_table(table) for part, table in tables.items()}
+        files = [*tables.values(), *(path for each in labels.values() for path in each)]
+        recordings = {part: [Recording(*pair) for pair in each.items()] for part, each in labels.items()}
+        return Inventory(files, lambda: recordings)
 
 
-def labelled_recordings(table: Path) -> list[Recording]:
-    """Return the recordings beside a table of their numbers and classes. Raises DataError if it is none."""
-    recordings = []
+def labels_of_table(table: Path) -> dict[Path, int]:
+    """Return the digits of recordings by their paths, beside a table of them. Raises DataError if it is none."""
+    labels = {}
     for number, line in enumerate(table_lines(table), 1):
         if line.startswith("#") or not line.strip():
             continue
         sample, label, *rest = [*line.split(), "", ""]
         if not sample.isdecimal() or label not in DIGITS or any(rest):
             raise DataError(f"{table}: line {number} is {line!r:.40}, the number of a recording and its digit expected")
-        recordings.append(Recording(table.with_name(f"{sample}.bs2"), int(label)))
-    if not recordings:
+        labels[table.with_name(f"{sample}.bs2")] = int(label)
+    if not labels:
         raise DataError(f"{table}: no recordings are listed")
-    return recordings
+    return labels

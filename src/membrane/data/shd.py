@@ -30,11 +30,6 @@ class Piece(NamedTuple):
     number: int
     pieces: int
 
-    @property
-    def sources(self) -> tuple[Path]:
-        """Return the file."""
-        return (self.file,)
-
     def rows(self, count: int) -> slice:
         """Return the positions among ``count`` recordings."""
         return slice(count * self.number // self.pieces, count * (self.number + 1) // self.pieces)
@@ -59,7 +54,7 @@ class HeidelbergSet(EventSet):
         paths = {part: hdf5_file(root, ORIGINS[self.name], name) for part, name in self.files.items()}
         numbers = range(self.pieces)
         pieces = {part: [Piece(path, number, self.pieces) for number in numbers] for part, path in paths.items()}
-        return Inventory(pieces, self.classes)
+        return Inventory([*paths.values()], lambda: pieces, self.classes)
 
     def columns(self, item: Any, timesteps: int) -> Columns:
         """Return the columns of a `Piece`. Raises DataError if its file is damaged."""
@@ -114,6 +109,7 @@ class SSC(HeidelbergSet):
     files: ClassVar = {"train": "ssc_train.h5", "validation": "ssc_valid.h5", "test": "ssc_test.h5"}
     numbers: ClassVar = {"y": "labels"}
     classes = None
+    parts = ("train", "validation", "test")
     class_count = 35
     pieces = 300
 

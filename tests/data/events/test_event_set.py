@@ -9,11 +9,12 @@ import pytest
 from event_files import dat_bytes, nmnist_bytes, recording
 
 from membrane.data.events import event_set
-from membrane.data.events.event_set import CameraSet, Inventory, expected_files, recordings_by_class
+from membrane.data.events.event_set import CameraSet, Inventory, Recording, expected_files, recordings_by_class
 from membrane.data.events.frames import frames
 from membrane.data.events.recording import Events
 from membrane.data.origins import ORIGINS, Origin, SourceFile
 from membrane.data.store import cache
+from membrane.data.store.originals import files_read
 from membrane.errors import DataError
 
 CLASSES = ("cat", "dog")
@@ -27,9 +28,13 @@ class Pets(CameraSet):
     suffix = ".bin"
 
     def inventory(self, root: Path) -> Inventory:
-        parts = {part: self.find(root, f"{part}.zip") for part in ("train", "test")}
-        files = {part: expected_files(path, self.suffix, 2) for part, path in parts.items()}
-        return Inventory({part: recordings_by_class(every, CLASSES) for part, every in files.items()}, CLASSES)
+        originals = {part: self.find(root, f"{part}.zip") for part in ("train", "test")}
+
+        def items() -> dict[str, list[Recording]]:
+            files = {part: expected_files(path, self.suffix, 2) for part, path in originals.items()}
+            return {part: recordings_by_class(every, CLASSES) for part, every in files.items()}
+
+        return Inventory(files_read(originals.values(), self.suffix), items, CLASSES)
 
 
 FILES = tuple(SourceFile(f"{part}.zip", forms=(part,)) for part in ("train", "test"))
@@ -79,7 +84,8 @@ def test_settings_and_timesteps_have_arrays_of_their_own_and_a_second_start_read
     shapes = [tuple(each.load(root, T)[0].x.shape) for each in sets for T in (2, 5)]
     assert shapes == [(2, T, 2, *size) for size in [(30, 34), (15, 17), (30, 34), (30, 34)] for T in (2, 5)]
     assert len([entry for entry in (root / ".cache/pets").iterdir() if entry.is_dir()]) == 8
-    monkeypatch.setattr(event_set, "decode_events", lambda *_: pytest.fail("an event file was decoded"))
+    for name in ("decode_events", "files_inside"):
+        monkeypatch.setattr(event_set, name, lambda *_: pytest.fail("a file was decoded, or an archive listed"))
     whole, coarse = (each.load(root, 5)[0].x for each in sets[:2])
     np.testing.assert_array_equal(whole.reshape(2, 5, 2, 15, 2, 17, 2).sum((4, 6)), coarse)
 

@@ -6,7 +6,7 @@ from pathlib import Path, PurePosixPath
 import pytest
 
 from membrane.data.store import originals
-from membrane.data.store.originals import ZippedFile, files_inside, find_original, table_lines
+from membrane.data.store.originals import ZippedFile, files_inside, files_read, find_original, table_lines
 from membrane.errors import DataError
 
 CONTENTS = {"Train/0/2.bin": bytes(5000), "Train/0/10.bin": b"ten", "Train/1/1.BIN": b"one", "Train/1/empty.bin": b""}
@@ -40,6 +40,12 @@ def test_folders_and_archives_hold_the_same_files_in_the_same_order(tmp_path) ->
         files = files_inside(original, ".bin")
         assert list(files) == [PurePosixPath(name) for name in sorted(CONTENTS)]
         assert {str(path): content(file) for path, file in files.items()} == CONTENTS
+
+
+def test_what_is_read_is_an_archive_or_the_files_of_a_folder(tmp_path) -> None:
+    folder, archive = unpacked(tmp_path / "folder", {**CONTENTS, **OTHERS}), archived(tmp_path / "a.zip", CONTENTS)
+    visible = [folder / name for name in sorted({**CONTENTS, **OTHERS}) if name.lower().endswith(".bin")]
+    assert files_read([folder, archive], ".bin") == sorted([archive, *visible])
 
 
 def test_the_first_candidate_that_exists_is_found(tmp_path) -> None:

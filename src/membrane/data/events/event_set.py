@@ -1,11 +1,11 @@
 """Data sets of event recordings: found by name, converted once to frames, and cached."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from functools import partial
+from functools import cache, partial
 from pathlib import Path, PurePosixPath
-from typing import Any, ClassVar, NamedTuple, Protocol
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
@@ -21,25 +21,21 @@ from membrane.data.store.originals import OriginalFile, ZippedFile, files_inside
 from membrane.data.store.sources import damaged_file, file_or_folder
 from membrane.errors import DataError
 
-
-class Convertible(Protocol):
-    """An item that is converted at a time: a recording, or several of one file."""
-
-    @property
-    def sources(self) -> Sequence[Path]:
-        """Return the files that it is read from."""
-        ...
+Items = Mapping[str, Sequence[Any]]
+"""Part → the items that it consists of, a recording or several of one file each, in order."""
 
 
 class Inventory(NamedTuple):
-    """The items that a data set consists of.
+    """The files and items that a data set consists of.
 
     Arguments:
-        parts: train and test, or train, validation and test, in order → items.
+        files: all files that are read; a second start looks at nothing else.
+        items: returns the items of all parts.
         classes: names of the classes.
     """
 
-    parts: Mapping[str, Sequence[Convertible]]
+    files: Sequence[Path]
+    items: Callable[[], Items]
     classes: Sequence[str] | None = None
 
 
@@ -52,24 +48,26 @@ class EventSet(Framing, ABC):
 
     name: ClassVar[str]
     """That of its choice, of its folder in the cache, and of its entry in `ORIGINS`."""
+    parts: ClassVar[tuple[str, ...]] = ("train", "test")
     version: ClassVar[int] = 1
     """Of the conversion: arrays that were converted by another one are not used."""
 
     def load(self, root: Path, timesteps: int) -> tuple[Samples, ...]:
         """Return the parts. Raises DataError if a file is missing or damaged, ConfigError if ``timesteps`` < 1."""
-        parts, classes = self.inventory(root)
-        files = sorted({path for items in parts.values() for item in items for path in item.sources})
+        files, listed, classes = self.inventory(root)
+        items = cache(listed)
         convert = partial(self.columns, timesteps=timesteps)
         parameters = {"version": self.version, "timesteps": timesteps, **asdict(self)}
-        conversions = {
-            part: partial(converted, items, convert, files, f"{self.name}, {part} part")
-            for part, items in parts.items()
-        }
+
+        def conversion(part: str) -> Iterator[Columns]:
+            yield from converted(items()[part], convert, files, f"{self.name}, {part} part")
+
+        conversions = {part: partial(conversion, part) for part in self.parts}
         return load_cached(root, self.name, parameters, files, conversions, classes=classes)
 
     @abstractmethod
     def inventory(self, root: Path) -> Inventory:
-        """Return what the parts consist of. Raises DataError if a file is missing."""
+        """Return what there is. Raises DataError if a file is missing."""
 
     @abstractmethod
     def columns(self, item: Any, timesteps: int) -> Columns:
@@ -88,11 +86,6 @@ class Recording(NamedTuple):
 
     file: OriginalFile
     label: int
-
-    @property
-    def sources(self) -> tuple[Path]:
-        """Return the file, or the archive that it is in."""
-        return (self.file.archive if isinstance(self.file, ZippedFile) else self.file,)
 
 
 @dataclass(frozen=True, kw_only=True)

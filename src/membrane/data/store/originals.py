@@ -4,7 +4,7 @@ import os
 import struct
 import zipfile
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple, TypeAlias
 
@@ -90,23 +90,36 @@ def files_inside(original: Path, suffix: str) -> dict[PurePosixPath, OriginalFil
     Hidden ones are left out. Raises DataError if the folder or archive cannot be read.
     """
     every = files_in_folder(original) if original.is_dir() else files_in_archive(original)
-    wanted = {path: file for path, file in every if path.suffix.lower() == suffix and not path.name.startswith(".")}
-    return dict(sorted(wanted.items()))
+    named = ((name.split("/"), file) for name, file in every if name.lower().endswith(suffix))
+    wanted = {tuple(parts): file for parts, file in named if not parts[-1].startswith(".")}
+    return {PurePosixPath("/".join(parts)): wanted[parts] for parts in sorted(wanted)}
 
 
-def files_in_folder(folder: Path) -> Iterator[tuple[PurePosixPath, Path]]:
+def files_read(originals: Iterable[Path], suffix: str) -> list[Path]:
+    """Return the files of folders that end in ``suffix``, and archives as they are, in order.
+
+    Raises DataError if a folder cannot be read.
+    """
+    files: list[Path] = []
+    for original in originals:
+        inside = files_in_folder(original) if original.is_dir() else iter([(suffix, original)])
+        files += [path for name, path in inside if name.lower().endswith(suffix)]
+    return sorted(files)
+
+
+def files_in_folder(folder: Path) -> Iterator[tuple[str, Path]]:
     """Yield the files below a folder with their paths in it."""
 
     def refuse(error: OSError) -> None:
         raise DataError(f"{error.filename}: cannot be read: {error.strerror or error}") from error
 
     for parent, _, names in os.walk(folder, onerror=refuse):
-        inside = PurePosixPath(Path(parent).relative_to(folder).as_posix())
+        inside = Path(parent).relative_to(folder).as_posix()
         for name in names:
-            yield inside / name, Path(parent, name)
+            yield name if inside == "." else f"{inside}/{name}", Path(parent, name)
 
 
-def files_in_archive(archive: Path) -> Iterator[tuple[PurePosixPath, ZippedFile]]:
+def files_in_archive(archive: Path) -> Iterator[tuple[str, ZippedFile]]:
     """Yield the files of a ZIP archive with their paths in it, without reading them.
 
     Raises DataError if it is no such archive, or one of its files cannot be read or is larger than LARGEST.
@@ -130,4 +143,4 @@ def files_in_archive(archive: Path) -> Iterator[tuple[PurePosixPath, ZippedFile]
             raise file.damaged("encrypted, or compressed in another way than by deflate")
         if max(entry.file_size, entry.compress_size) > LARGEST:
             raise file.damaged(f"{entry.file_size} bytes, at most {LARGEST} expected")
-        yield PurePosixPath(entry.filename), file
+        yield entry.filename, file
