@@ -46,8 +46,8 @@ def test_the_first_takes_are_the_test_part(root: Path) -> None:
         assert np.array_equal(part.x[at], features_of(root, name))
 
 
-def test_speakers_are_groups_where_the_split_is_by_speaker(root: Path) -> None:
-    train, test = FSDD(bands=8, split="speaker").load(root, 4)
+def test_speakers_are_groups_where_the_partition_is_by_speaker(root: Path) -> None:
+    train, test = FSDD(bands=8, partition="speaker").load(root, 4)
     assert train.group is not None
     assert test.group is not None
     assert (train.group.tolist(), test.group.tolist()) == ([0, 0, 1, 1] * 10, [0, 1] * 10)
@@ -86,7 +86,7 @@ def test_missing_and_damaged_recordings_are_named(root: Path) -> None:
 
 def test_the_original_files_are_the_published_ones() -> None:
     root = real_data("fsdd/recordings")
-    train, test = FSDD(form="timesteps", split="speaker", bands=8, hop=25.0).load(root, 40)
+    train, test = FSDD(form="timesteps", partition="speaker", bands=8, hop=25.0).load(root, 40)
     assert (tuple(train.x.shape), tuple(test.x.shape)) == ((2700, 40, 1, 8), (300, 40, 1, 8))
     for part, takes in ((train, 45), (test, 5)):
         assert part.group is not None

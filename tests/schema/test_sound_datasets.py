@@ -42,14 +42,14 @@ def test_other_facts_and_settings_without_sense_are_refused() -> None:
             ({"coefficients": 13}, "coefficients=13 are of features=mfcc"),
             ({"form": "frames"}, "form"),
             (
-                {"split": "speaker"},
-                "split=speaker tests on speakers that are left out, 0 to 5: add dataset.leave_out=3",
+                {"partition": "speaker"},
+                "partition=speaker tests on speakers that are left out, 0 to 5: add dataset.leave_out=3",
             ),
-            ({"leave_out": 3}, "split=index does not tell apart: add dataset.split=speaker"),
+            ({"leave_out": 3}, "partition=index does not tell apart: add dataset.partition=speaker"),
         ],
         check_refusal,
     )
-    assert fsdd(split="speaker", leave_out=3).leave_out == [3]
+    assert fsdd(partition="speaker", leave_out=3).leave_out == [3]
 
 
 def test_the_number_of_words_is_that_of_the_version() -> None:

@@ -29,19 +29,19 @@ class FSDD(SoundLayout):
     `SoundLayout` explains the other settings. Jackson et al. 2018, doi:10.5281/zenodo.1342401.
 
     Arguments:
-        split: ``index``, the authors': the first 5 recordings of each digit and speaker are the test part, so that all
-            speakers are in both. ``speaker``: the same with speakers as groups, numbered from 0 in the order of the
-            alphabet, of which some are left out to be the test part.
+        partition: which recordings are the test part. ``index``, the authors': the first 5 of each digit and speaker,
+            so that all speakers are in both parts. ``speaker``: the same with speakers as groups, numbered from 0 in
+            the order of the alphabet, of which some are left out to be the test part.
     """
 
-    split: Literal["index", "speaker"] = "index"
+    partition: Literal["index", "speaker"] = "index"
 
     def load(self, root: Path, timesteps: int) -> tuple[Samples, ...]:
         """Return (train, test). Raises DataError if a recording is missing or damaged."""
         folder = recordings_folder(root)
         parts: dict[str, list[Clip]] = {"train": [], "test": []}
         for digit, (number, speaker), take in product(range(10), enumerate(SPEAKERS), range(TAKES)):
-            group = number if self.split == "speaker" else None
+            group = number if self.partition == "speaker" else None
             recording = Clip(folder / f"{digit}_{speaker}_{take}.wav", digit, group)
             parts["test" if take < TEST_TAKES else "train"].append(recording)
         return load_sound(root, "fsdd", self, RATE, timesteps, parts, classes=[str(digit) for digit in range(10)])

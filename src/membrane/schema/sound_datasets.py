@@ -51,20 +51,20 @@ class SoundDataset(Dataset):
 
 
 class FSDD(SoundDataset):
-    """Spoken digits; ``split`` says whether the test part is of recordings or of speakers."""
+    """Spoken digits; ``partition`` says whether the test part is of recordings or of speakers."""
 
     choice = "fsdd"
     public = "membrane.data.fsdd.FSDD"
-    split: Literal["index", "speaker"] = "index"
+    partition: Literal["index", "speaker"] = "index"
 
     @model_validator(mode="after")
     def speakers_are_left_out(self) -> Self:
         """Reject a split by speaker that leaves none out to test on, and one by index that does."""
-        if self.split == "speaker" and self.leave_out is None:
-            raise ConfigError("split=speaker tests on speakers that are left out, 0 to 5: add dataset.leave_out=3")
-        if self.split == "index" and self.leave_out is not None:
+        if self.partition == "speaker" and self.leave_out is None:
+            raise ConfigError("partition=speaker tests on speakers that are left out, 0 to 5: add dataset.leave_out=3")
+        if self.partition == "index" and self.leave_out is not None:
             raise ConfigError(
-                "leave_out is of speakers, whom split=index does not tell apart: add dataset.split=speaker"
+                "leave_out is of speakers, whom partition=index does not tell apart: add dataset.partition=speaker"
             )
         return self
 

@@ -5,6 +5,7 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -39,11 +40,25 @@ def converted(
             yield columns
 
 
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Keep torch to one thread inside: for something as small as a recording several wait for each other."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+
+
 def in_processes(items: Sequence[Any], convert: Callable[[Any], Columns], files: Sequence[Path]) -> Iterator[Columns]:
     """Yield ``convert(item)`` for each item, in this process if the files are small."""
     processes = min(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1, 16)
     if processes == 1 or sum(path.stat().st_size for path in files) < PARALLEL:
-        yield from map(convert, items)
+        for item in items:
+            with one_thread():
+                columns = convert(item)
+            yield columns
         return
     try:
         # One thread each: torch's threads do not survive the fork, and waiting for them would never end.
