@@ -1,10 +1,12 @@
 """FSDD: small files in the original format, and the original ones where they are."""
 
 import shutil
+import tarfile
 from pathlib import Path
 
 import numpy as np
 import pytest
+from small_originals import take_small_originals
 from sound_files import tone, write_wav
 from tests.real_data import real_data
 
@@ -18,6 +20,7 @@ from membrane.errors import DataError
 @pytest.fixture
 def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder of data with three recordings of each digit by each of two speakers, all of different length."""
+    take_small_originals(monkeypatch, "fsdd")
     monkeypatch.setattr(fsdd, "SPEAKERS", ("anne", "bob"))
     monkeypatch.setattr(fsdd, "TAKES", 3)
     monkeypatch.setattr(fsdd, "TEST_TAKES", 1)
@@ -79,9 +82,18 @@ def test_missing_and_damaged_recordings_are_named(root: Path) -> None:
         FSDD().load(root, 4)
     shutil.rmtree(recordings)
     with pytest.raises(
-        DataError, match=r"free-spoken-digit-dataset-1.0.10.tar.gz: missing, and could not be downloaded"
+        DataError, match=r"1\.0\.10\.tar\.gz: missing; put the original .* from https://github\.com/Jakob"
     ):
         FSDD().load(root, 4)
+
+
+def test_the_archive_is_unpacked(root: Path) -> None:
+    expected = FSDD(bands=8).load(root, 4)
+    with tarfile.open(root / "fsdd" / f"{fsdd.ARCHIVE}.tar.gz", "w:gz") as archive:
+        archive.add(root / "fsdd" / "recordings", f"{fsdd.ARCHIVE}/recordings")
+    shutil.rmtree(root / "fsdd" / "recordings")
+    assert [part.digest() for part in FSDD(bands=8).load(root, 4)] == [part.digest() for part in expected]
+    assert len(list((root / "fsdd" / fsdd.ARCHIVE / "recordings").iterdir())) == 60
 
 
 def test_the_original_files_are_the_published_ones() -> None:

@@ -1,10 +1,12 @@
 """Speech Commands: small files in the original form of both versions."""
 
+import tarfile
 from collections import Counter
 from pathlib import Path
 
 import numpy as np
 import pytest
+from small_originals import take_small_originals
 from sound_files import tone, write_wav
 
 from membrane.data import speech_commands
@@ -23,6 +25,7 @@ PARTS = {"0137b3f4": "validation_list.txt", "0a2b400e": "testing_list.txt"}
 @pytest.fixture(autouse=True)
 def few_recordings(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(speech_commands, "RECORDINGS", {1: 30 * 4, 2: 35 * 4})
+    take_small_originals(monkeypatch, "speech_commands")
     monkeypatch.setattr(speech_commands, "RATE", 800)  # short files
 
 
@@ -102,11 +105,20 @@ def test_silence_is_cut_from_a_stretch_of_each_noise_that_no_other_part_has(arch
             assert not any(start < end and begin < stop for begin, end, other in stretches if other != part)
 
 
+def test_the_archive_is_unpacked(archive: tuple[int, Path], tmp_path: Path) -> None:
+    version, root = archive
+    name = f"speech_commands_v0.0{version}"
+    (tmp_path / "speech_commands").mkdir()
+    with tarfile.open(tmp_path / "speech_commands" / f"{name}.tar.gz", "w:gz") as packed:
+        packed.add(root / name, ".")  # as the original, which has no folder around its own
+    data = SpeechCommands(version=version, classes=12, **SETTINGS)
+    assert [part.digest() for part in data.load(tmp_path, 4)] == [part.digest() for part in data.load(root, 4)]
+
+
 def test_an_archive_that_is_not_whole_is_refused(archive: tuple[int, Path], tmp_path: Path) -> None:
     version, root = archive
     data = SpeechCommands(version=version, classes=12)
-    line = rf"_v0.0{version}.tar.gz: missing, and .*; put the original speech_commands_v0.0{version}.tar.gz from http"
-    with pytest.raises(DataError, match=line):
+    with pytest.raises(DataError, match=rf"speech_commands/speech_commands_v0\.0{version}\.tar\.gz: missing; put the "):
         data.load(tmp_path, 4)
     folder = tmp_path / "whole"
     folder.symlink_to(next(root.glob("speech_commands_v*")))
@@ -126,7 +138,7 @@ def test_an_archive_that_is_not_whole_is_refused(archive: tuple[int, Path], tmp_
         (copy / name).unlink()
         (copy / name).write_text("\n".join(line for line in names if not line.startswith("yes/")))
     with pytest.raises(
-        DataError, match=rf"copy: {4 * len(WORDS[version]) - 4} recordings, {4 * len(WORDS[version])} exp"
+        DataError, match=rf"copy: only {4 * len(WORDS[version]) - 4} recordings, {4 * len(WORDS[version])} exp"
     ):
         official_parts(copy, version)
     (copy / "testing_list.txt").write_text("yes/0a2b400e_nohash_3.wav\n../secret/0a2b400e_nohash_3.wav\n")

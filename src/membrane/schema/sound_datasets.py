@@ -19,6 +19,7 @@ class SoundDataset(Dataset):
     features: Features = "log_mel"
     form: Form = "image"
     seconds: Positive = 1.0
+    stretch: PositiveInt | None = None
     window: Positive = 25.0
     hop: Positive = 10.0
     bands: PositiveInt = 40

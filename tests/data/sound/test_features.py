@@ -7,6 +7,7 @@ import pytest
 from scipy.fft import dct
 from sound_files import tone
 from torch import from_numpy
+from torch.nn.functional import interpolate
 from torchaudio.transforms import MFCC
 
 from membrane.data.sound.crossings import threshold_crossings
@@ -31,6 +32,16 @@ def test_images_and_signals_are_cut_or_filled_with_silence() -> None:
         assert np.array_equal(image[:, 0], signal)
         assert np.array_equal(signal[0, :, :kept], LOUDNESS[:kept].T)
         assert not signal[0, :, kept:].any()
+
+
+@pytest.mark.parametrize("frames", [1, 20, 31, 50])
+def test_recordings_are_stretched_as_by_torch(frames: int) -> None:
+    ours = sample(stretch=frames, form="signal")["x"][0]
+    theirs = interpolate(from_numpy(LOUDNESS.T.copy())[None], frames, mode="linear", align_corners=False)[0].numpy()
+    np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-4)
+    timed = sample(1, stretch=frames, form="timesteps")
+    assert timed["lengths"].tolist() == [1]
+    np.testing.assert_allclose(timed["x"][0, 0, 0], ours.mean(1), rtol=1e-5)
 
 
 def test_cosine_coefficients_are_those_of_scipy_and_torchaudio() -> None:

@@ -28,6 +28,7 @@ def test_shapes_follow_from_the_settings() -> None:
             ({"features": "spikes", "form": "signal"}, [80, 100]),
             ({"features": "spikes", "form": "timesteps", "bands": 16}, [2, 16]),
             ({"seconds": 0.01}, [1, 40, 1]),
+            ({"stretch": 30}, [1, 40, 30]),
         ],
         check_shape,
     )
@@ -46,6 +47,7 @@ def test_settings_without_effect_or_sense_are_refused() -> None:
             ({"threshold": 3.0}, "threshold=3 is of features=spikes"),
             ({"features": "spikes", "center": True}, "center=true changes no crossing"),
             ({"hop": 30.0}, "hop=30 ms leaves sound out between windows of window=25 ms"),
+            ({"seconds": 2.0, "stretch": 30}, "seconds=2 cuts nothing that stretch=30 fits"),
             ({"seconds": 0.004}, "seconds=0.004 is less than a frame of hop=10 ms"),
         ],
         check_refusal,

@@ -32,7 +32,9 @@ class SoundFeatures:
     def __call__(self, sound: NDArray[np.int16]) -> Columns:
         """Return x and, with timesteps, lengths, of one sample."""
         layout = self.layout
-        frames = self.frames(self.log_mel(sound)[: layout.frames])
+        loudness = self.log_mel(sound)
+        kept = stretched(loudness, layout.stretch) if layout.stretch else loudness[: layout.frames]
+        frames = self.frames(kept)
         if layout.timesteps_in_data:
             x = binned(frames, layout.frames, self.timesteps, total=layout.features == "spikes")
             return {"x": x[None], "lengths": np.array([(len(frames) - 1) * self.timesteps // layout.frames + 1])}
@@ -50,6 +52,16 @@ class SoundFeatures:
         if layout.features == "mfcc":
             loudness = loudness @ self.cosines
         return loudness[:, None]
+
+
+def stretched(levels: NDArray[np.float32], frames: int) -> NDArray[np.float32]:
+    """Stretch or compress levels [k,bands] in time → [frames,bands], by linear interpolation between the centres."""
+    at = (np.arange(frames) + 0.5) * len(levels) / frames - 0.5
+    before = np.clip(np.floor(at).astype(int), 0, len(levels) - 1)
+    after = np.minimum(before + 1, len(levels) - 1)
+    share = np.clip(at - before, 0, 1).astype(np.float32)[:, None]
+    between: NDArray[np.float32] = (1 - share) * levels[before] + share * levels[after]
+    return between
 
 
 def binned(frames: Column, whole: int, timesteps: int, total: bool) -> Column:

@@ -7,6 +7,7 @@ from membrane.errors import ConfigError
 
 Features = Literal["log_mel", "mfcc", "spikes"]
 Form = Literal["image", "signal", "timesteps"]
+SECONDS = 1.0
 THRESHOLD = 6.0
 
 
@@ -20,6 +21,8 @@ class SoundLayout:
             [channels,bands], for a *tid* framework.
         seconds: of a recording that are kept. Longer ones are cut at the end, shorter ones filled with silence, which
             is 0 in all features; with ``timesteps`` that is padding, behind the sample's length.
+        stretch: frames that every recording is stretched or compressed to, so that slow and fast ones look alike. None:
+            as many as there are in ``seconds``.
         window: of the Fourier transform, in ms.
         hop: from one frame to the next, in ms.
         bands: of the mel scale, from 0 Hz to half of the rate.
@@ -32,7 +35,8 @@ class SoundLayout:
 
     features: Features = "log_mel"
     form: Form = "image"
-    seconds: float = 1.0
+    seconds: float = SECONDS
+    stretch: int | None = None
     window: float = 25.0
     hop: float = 10.0
     bands: int = 40
@@ -52,13 +56,15 @@ class SoundLayout:
             raise ConfigError("center=true changes no crossing of features=spikes: leave it out")
         if self.hop > self.window:
             raise ConfigError(f"hop={self.hop:g} ms leaves sound out between windows of window={self.window:g} ms")
+        if self.stretch is not None and self.seconds != SECONDS:
+            raise ConfigError(f"seconds={self.seconds:g} cuts nothing that stretch={self.stretch} fits: leave it out")
         if not self.frames:
             raise ConfigError(f"seconds={self.seconds:g} is less than a frame of hop={self.hop:g} ms")
 
     @property
     def frames(self) -> int:
         """The number of frames F of a sample."""
-        return round(1000 * self.seconds / self.hop)
+        return self.stretch or round(1000 * self.seconds / self.hop)
 
     @property
     def channels(self) -> int:
