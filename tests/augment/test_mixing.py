@@ -26,13 +26,14 @@ def mixed(batch: Batch, classes: int, seed: int, timesteps: bool) -> Batch:
 @given(seeds, st.integers(1, 9), st.integers(1, 4))
 def test_labels_are_mixed_as_the_samples_are(seed: int, n: int, timesteps: int) -> None:
     # x[i, t] = (t+1)·e_i: each frame of the result holds (t+1)·(λ e_i + (1−λ) e_j), each label λ e_i + (1−λ) e_j.
+    # Behind its last valid frame a sample adds nothing.
     time = torch.arange(1.0, timesteps + 1)
     x = torch.eye(n)[:, None, None] * time[None, :, None, None]
     lengths = torch.arange(1, n + 1)
     out = mixed(Batch(x, torch.arange(n), lengths, torch.arange(n), torch.arange(n)), n, seed, True)
     assert out.x.shape == x.shape
     for frame in range(timesteps):
-        torch.testing.assert_close(out.x[:, frame, 0], out.y * time[frame])
+        torch.testing.assert_close(out.x[:, frame, 0], out.y * (lengths > frame) * time[frame])
     torch.testing.assert_close(out.y.sum(1), torch.ones(n))
     assert (out.y >= 0).all()
     assert out.lengths is not None

@@ -45,9 +45,15 @@ class Pipeline(nn.Module):
         return batch
 
     def augment(self, batch: Batch, augmentation: Augmentation, parameters: dict[str, Tensor]) -> Batch:
-        """Augment a batch, x [N,…] or [N,T,…], with parameters [N,…], in the augmentation's view."""
+        """Augment a batch, x [N,…] or [N,T,…], with parameters [N,…], in the augmentation's view.
+
+        What looks at several frames, or at several samples, finds zeros behind the end of a sample: mixup lets a longer
+        one go on with half of what stands there.
+        """
         timesteps = self.timesteps_in_data
         view = augmentation.view or ("frames" if augmentation.collapse_timesteps else "samples")
+        if timesteps and batch.lengths is not None and view != "frames":
+            batch = batch._replace(x=without_padding(batch.x, batch.lengths))
         x = seen(batch.x, "samples" if view == "frames" else view, timesteps)
         parameters = augmentation.resolve(x, valid_steps(batch, timesteps), parameters)
         if view == "frames" and timesteps:
@@ -102,6 +108,12 @@ def as_batch(x: Tensor, before: Tensor, view: str, timesteps: bool) -> Tensor:
     if view == "frames":
         return x.reshape(samples, frames, *x.shape[1:])
     return x.reshape(samples, frames, channels, *x.shape[2:]) if view == "channels" else x
+
+
+def without_padding(x: Tensor, lengths: Tensor) -> Tensor:
+    """Return x [N,T,…] with zeros behind the valid timesteps [N]."""
+    behind = torch.arange(x.shape[1], device=x.device) >= lengths[:, None]
+    return x.masked_fill(behind.reshape(*behind.shape, *[1] * (x.dim() - 2)), 0)
 
 
 def valid_steps(batch: Batch, timesteps: bool) -> Tensor:
