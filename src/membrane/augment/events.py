@@ -191,11 +191,13 @@ def thin(x: Tensor, kept: Tensor, unit: float, generator: Generator) -> None:
     # on the CPU numpy finds what is not 0 several times as fast as torch
     on_cpu = x.device.type == "cpu"
     events = torch.from_numpy(np.flatnonzero(values.ne(0).numpy())) if on_cpu else values.nonzero().flatten()
-    if not len(events):
-        return
-    probability = kept[events // (x.numel() // len(x))]
-    count = (values[events].float().abs() / unit).round().clamp(min=1)
-    share = (torch.rand(len(events), generator=generator, device=x.device) < probability).float()
-    several = (count > 1).nonzero().flatten()
-    share[several] = torch.binomial(count[several], probability[several], generator) / count[several]
-    values[events] *= share.to(x.dtype)
+    ends = torch.searchsorted(events, torch.arange(len(x) + 1, device=x.device) * (x.numel() // len(x)))
+    probability = kept.repeat_interleave(ends.diff())
+    counts = values[events].float().abs() / unit
+    several = (counts > 1.5).nonzero().flatten()
+    counts, among = counts[several].round(), probability[several]
+    share = torch.binomial(counts, among, generator) / counts
+    dropped = torch.rand(len(events), generator=generator, device=x.device) >= probability
+    dropped[several] = False
+    values[events[dropped]] = 0
+    values[events[several]] *= share.to(x.dtype)
