@@ -117,7 +117,7 @@ def test_the_archive_is_unpacked(archive: tuple[int, Path], tmp_path: Path) -> N
 
 def test_an_archive_that_is_not_whole_is_refused(archive: tuple[int, Path], tmp_path: Path) -> None:
     version, root = archive
-    data = SpeechCommands(version=version, classes=12)
+    data = SpeechCommands(version=version, classes=12, **SETTINGS)
     with pytest.raises(DataError, match=rf"speech_commands/speech_commands_v0\.0{version}\.tar\.gz: missing; put the "):
         data.load(tmp_path, 4)
     folder = tmp_path / "whole"
@@ -154,7 +154,7 @@ def test_an_archive_that_is_not_whole_is_refused(archive: tuple[int, Path], tmp_
 def test_a_stretch_behind_the_end_of_its_file_is_refused(tmp_path: Path) -> None:
     clip = Clip(write_wav(tmp_path / "noise.wav", tone(100), 800), 0, start=400, stop=900)
     with pytest.raises(DataError, match=r"noise\.wav: ends before 0\.5 s, where a stretch of it begins"):
-        sound_sample(SoundFeatures(SoundLayout(**SETTINGS), 800, 4), 800, clip)
+        sound_sample(SoundFeatures(SoundLayout(**SETTINGS), 800, 4), clip)
 
 
 def test_other_lists_are_cached_anew(archive: tuple[int, Path]) -> None:

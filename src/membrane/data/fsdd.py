@@ -8,6 +8,7 @@ from typing import Literal
 from membrane.data.origins import ORIGINS
 from membrane.data.samples import Samples
 from membrane.data.sound.conversion import Clip, load_sound
+from membrane.data.sound.features import SoundFeatures
 from membrane.data.sound.layout import SoundLayout
 from membrane.data.store.sources import found_or_unpacked
 
@@ -37,14 +38,18 @@ class FSDD(SoundLayout):
     partition: Literal["index", "speaker"] = "index"
 
     def load(self, root: Path, timesteps: int) -> tuple[Samples, ...]:
-        """Return (train, test). Raises DataError if a recording is missing or damaged."""
+        """Return (train, test). Raises DataError if a recording is missing or damaged.
+
+        Raises ConfigError as `SoundFeatures`, before anything is downloaded.
+        """
+        features = SoundFeatures(self, RATE, timesteps)
         folder = recordings_folder(root)
         parts: dict[str, list[Clip]] = {"train": [], "test": []}
         for digit, (number, speaker), take in product(range(10), enumerate(SPEAKERS), range(TAKES)):
             group = number if self.partition == "speaker" else None
             recording = Clip(folder / f"{digit}_{speaker}_{take}.wav", digit, group)
             parts["test" if take < TEST_TAKES else "train"].append(recording)
-        return load_sound(root, "fsdd", self, RATE, timesteps, parts, classes=[str(digit) for digit in range(10)])
+        return load_sound(root, "fsdd", features, parts, classes=[str(digit) for digit in range(10)])
 
 
 def recordings_folder(root: Path) -> Path:

@@ -11,6 +11,7 @@ import numpy as np
 from membrane.data.origins import ORIGINS
 from membrane.data.samples import Samples
 from membrane.data.sound.conversion import Clip, load_sound
+from membrane.data.sound.features import SoundFeatures
 from membrane.data.sound.layout import SoundLayout
 from membrane.data.store.originals import table_lines
 from membrane.data.store.sources import found_or_unpacked
@@ -66,12 +67,16 @@ class SpeechCommands(SoundLayout):
         return commands.get(self.classes) or tuple(sorted(WORDS[self.version]))
 
     def load(self, root: Path, timesteps: int) -> tuple[Samples, ...]:
-        """Return (train, validation, test). Raises DataError if a recording is missing or damaged."""
+        """Return (train, validation, test). Raises DataError if a recording is missing or damaged.
+
+        Raises ConfigError as `SoundFeatures`, before anything is downloaded.
+        """
+        features = SoundFeatures(self, RATE, timesteps)
         folder = archive_folder(root, self.version)
         parts = official_parts(folder, self.version)
         samples = {part: [*self.labelled(folder, part, names)] for part, names in parts.items()}
         lists = [folder / name for name in LISTS.values()]
-        return load_sound(root, "speech_commands", self, RATE, timesteps, samples, self.names, lists)
+        return load_sound(root, "speech_commands", features, samples, self.names, lists)
 
     def labelled(self, folder: Path, part: str, names: Sequence[str]) -> Iterator[Clip]:
         """Yield the recordings of a part with their classes, and those that are added for the 12 classes."""

@@ -10,10 +10,12 @@ from torch import from_numpy
 from torch.nn.functional import interpolate
 from torchaudio.transforms import MFCC
 
+from membrane.data.fsdd import FSDD
 from membrane.data.sound.crossings import threshold_crossings
 from membrane.data.sound.features import SoundFeatures, binned
 from membrane.data.sound.layout import SoundLayout
 from membrane.data.sound.log_mel import LogMel
+from membrane.data.speech_commands import SpeechCommands
 from membrane.errors import ConfigError
 
 SOUND = tone(2400)  # 0.3 s: 31 frames of 10 ms
@@ -91,5 +93,14 @@ def test_as_many_timesteps_as_frames_are_the_frames() -> None:
 
 
 def test_more_timesteps_than_frames_are_refused() -> None:
-    with pytest.raises(ConfigError, match=r"timesteps=51, but dataset.seconds and dataset.hop make 50 frames"):
+    with pytest.raises(ConfigError, match=r"timesteps=51, but a sample has 50 frames"):
         sample(51, form="timesteps", seconds=0.5)
+
+
+@pytest.mark.parametrize("dataset", [FSDD, SpeechCommands])
+def test_settings_that_cannot_work_are_refused_before_the_data_are_looked_for(dataset, tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr("membrane.data.store.sources.download", pytest.fail)
+    with pytest.raises(ConfigError, match="bands=200 are narrower than what a window=25 ms can tell apart"):
+        dataset(bands=200).load(tmp_path, 4)
+    with pytest.raises(ConfigError, match="timesteps=101, but a sample has 100 frames"):
+        dataset(form="timesteps").load(tmp_path, 101)

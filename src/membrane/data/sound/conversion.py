@@ -9,7 +9,6 @@ import numpy as np
 
 from membrane.data.samples import Samples
 from membrane.data.sound.features import SoundFeatures
-from membrane.data.sound.layout import SoundLayout
 from membrane.data.sound.wav import read_wav
 from membrane.data.store.cache import load_cached
 from membrane.data.store.conversion import Columns, converted
@@ -41,41 +40,38 @@ class Clip:
 def load_sound(
     root: Path,
     name: str,
-    layout: SoundLayout,
-    rate: int,
-    timesteps: int,
+    features: SoundFeatures,
     parts: Mapping[str, Sequence[Clip]],
     classes: Sequence[str],
     tables: Sequence[Path] = (),
 ) -> tuple[Samples, ...]:
     """Return the parts of a data set of sound, from the cache or converted.
 
-    Raises DataError if a recording is missing or damaged, ConfigError for more timesteps than frames.
+    Raises DataError if a recording is missing or damaged.
 
     Arguments:
         root: ``paths.data``.
         name: of the data set.
-        layout: all its settings.
-        rate: samples a second of the files.
-        timesteps: T, if the layout has timesteps.
+        features: what becomes of each clip.
         parts: the clips of train and test, or of train, validation and test, in order.
         classes: the names of the classes.
         tables: files that say which clips are in which part, if there are any.
     """
-    convert = partial(sound_sample, SoundFeatures(layout, rate, timesteps), rate)
+    layout, convert = features.layout, partial(sound_sample, features)
+    timesteps = features.timesteps if layout.timesteps_in_data else None
     files = sorted({*tables, *(clip.path for clips in parts.values() for clip in clips)})
-    shaping = {"version": VERSION, **asdict(layout), "timesteps": timesteps if layout.timesteps_in_data else None}
+    shaping = {"version": VERSION, **asdict(layout), "timesteps": timesteps}
     iterators = {
         part: partial(converted, clips, convert, files, f"{name}, {part} part") for part, clips in parts.items()
     }
     return load_cached(root, name, shaping, files, iterators, classes=classes)
 
 
-def sound_sample(features: SoundFeatures, rate: int, clip: Clip) -> Columns:
+def sound_sample(features: SoundFeatures, clip: Clip) -> Columns:
     """Return the columns of a clip's sample. Raises DataError if its file is damaged."""
-    sound = read_wav(clip.path, rate)[clip.start : clip.stop]
+    sound = read_wav(clip.path, features.rate)[clip.start : clip.stop]
     if not len(sound):
-        raise DataError(f"{clip.path}: ends before {clip.start / rate:g} s, where a stretch of it begins")
+        raise DataError(f"{clip.path}: ends before {clip.start / features.rate:g} s, where a stretch of it begins")
     columns = features(sound)
     columns["y"] = np.array([clip.label])
     if clip.group is not None:

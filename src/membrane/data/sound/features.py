@@ -15,6 +15,8 @@ from membrane.errors import ConfigError
 class SoundFeatures:
     """int16 [n] → a sample of the layout's shape, and its length.
 
+    Raises ConfigError for more timesteps than frames, or bands that the window cannot tell apart.
+
     Arguments:
         layout: the settings.
         rate: samples a second.
@@ -23,8 +25,9 @@ class SoundFeatures:
 
     def __init__(self, layout: SoundLayout, rate: int, timesteps: int) -> None:
         if layout.timesteps_in_data and timesteps > layout.frames:
-            raise ConfigError(f"timesteps={timesteps}, but dataset.seconds and dataset.hop make {layout.frames} frames")
+            raise ConfigError(f"timesteps={timesteps}, but a sample has {layout.frames} frames: use so many or fewer")
         self.layout = layout
+        self.rate = rate
         self.timesteps = timesteps
         self.log_mel = LogMel(rate, layout.bands, layout.window, layout.hop, layout.decibels)
         self.cosines: NDArray[np.float32] = create_dct(layout.rows, layout.bands, "ortho").numpy()
