@@ -23,3 +23,7 @@ def status(arguments: Sequence[str]) -> int:
 
 def bench(arguments: Sequence[str]) -> int:
     return main(["bench", *arguments])
+
+
+def data(arguments: Sequence[str]) -> int:
+    return main(["data", *arguments])

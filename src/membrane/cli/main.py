@@ -18,6 +18,7 @@ COMMANDS = {
     "train": "membrane.cli.train",
     "evaluate": "membrane.cli.evaluate",
     "models": "membrane.cli.models",
+    "data": "membrane.cli.data",
     "status": "membrane.cli.status",
     "bench": "membrane.cli.bench",
 }

@@ -28,3 +28,11 @@ def rough_duration(seconds: float) -> str:
     """Return 40 as ``40 s``, 750 as ``12 min`` and 7300 as ``2 h``."""
     unit, size = next(((unit, size) for unit, size in (("h", 3600), ("min", 60)) if seconds >= size), ("s", 1))
     return f"{seconds // size:.0f} {unit}"
+
+
+def size_text(size: int | None) -> str:
+    """Return 11_594_722 bytes as ``11.6 MB``, none as ``–`` and what is not known as ``?``."""
+    if not size:
+        return "?" if size is None else "–"
+    unit, factor = next(((unit, factor) for unit, factor in (("GB", 1e9), ("MB", 1e6)) if size >= factor), ("kB", 1e3))
+    return f"{size / factor:.3g} {unit}"

@@ -15,8 +15,9 @@ import torch
 
 from membrane.data.samples import Samples
 from membrane.data.store import location
-from membrane.data.store.cache import load_cached, remove_caches
+from membrane.data.store.cache import load_cached
 from membrane.data.store.conversion import Columns
+from membrane.data.store.entries import remove_caches
 from membrane.data.store.location import data_cache
 from membrane.errors import DataError
 

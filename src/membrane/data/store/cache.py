@@ -24,8 +24,8 @@ from membrane.data.samples import COLUMNS, Samples
 from membrane.data.store.columns import GrowingColumn, opened
 from membrane.data.store.conversion import Columns
 from membrane.data.store.identity import file_digests
-from membrane.data.store.location import cache_folders, data_cache
-from membrane.errors import DataError
+from membrane.data.store.location import data_cache
+from membrane.errors import DataError, one_line
 from membrane.files import durable
 from membrane.files.lock import Occupied, hold_lock
 
@@ -65,7 +65,7 @@ def load_cached(
     folder = data_cache(root) / name
     digests = file_digests(files, folder / "sources.json")
     sources = [[os.path.relpath(path, root), digest] for path, digest in sorted(digests.items())]
-    shaping = {"format": FORMAT, "parameters": parameters, "sources": sources}
+    shaping = {"format": FORMAT, "parameters": parameters, "scale": scale, "sources": sources}
     entry = folder / hashlib.sha256(json.dumps(shaping, sort_keys=True).encode()).hexdigest()[:16]
     with built_once(entry):
         if not is_whole(entry):
@@ -105,6 +105,19 @@ def is_whole(entry: Path) -> bool:
     return True
 
 
+def entry_damage(entry: Path) -> str:
+    """Return what is wrong with an entry, of which all is read and compared with its digest; empty for nothing."""
+    try:
+        manifest = read_manifest(entry)
+        for part, description in manifest["parts"].items():
+            samples = mapped_samples(entry, part, description, manifest["scale"], None)
+            if samples.digest() != description["digest"]:
+                return f"the {part} part is not what was written"
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        return f"cannot be read ({one_line(error)})"
+    return ""
+
+
 def build_entry(entry: Path, parts: Parts, scale: float, parameters: dict[str, Any]) -> None:
     """Write an entry under another name beside, check and hash it, and give it its name."""
     shutil.rmtree(entry, ignore_errors=True)
@@ -112,7 +125,7 @@ def build_entry(entry: Path, parts: Parts, scale: float, parameters: dict[str, A
         shutil.rmtree(left, ignore_errors=True)
     beside = Path(tempfile.mkdtemp(prefix=f".{entry.name}.", dir=entry.parent))
     try:
-        manifest: dict[str, Any] = {"format": FORMAT, "parameters": parameters, "parts": {}}
+        manifest: dict[str, Any] = {"format": FORMAT, "parameters": parameters, "scale": scale, "parts": {}}
         for part, recordings in parts.items():
             manifest["parts"][part] = write_part(beside, part, recordings())
         for part, description in manifest["parts"].items():
@@ -172,12 +185,3 @@ def read_manifest(entry: Path) -> dict[str, Any]:
     if manifest.get("format") != FORMAT:
         raise ValueError(f"format {manifest.get('format')}, not {FORMAT}")
     return manifest
-
-
-def remove_caches(root: Path) -> int:
-    """Delete what was cached of the data in ``root``, and return the number of bytes that were freed."""
-    freed = 0
-    for folder in cache_folders(root):
-        freed += sum(path.lstat().st_size for path in folder.rglob("*") if path.is_file())
-        shutil.rmtree(folder, ignore_errors=True)
-    return freed

@@ -1,7 +1,7 @@
 """The original files of a data set: used where they are, otherwise downloaded, checked and unpacked."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from membrane.data.origins import ORIGINS, Origin
@@ -11,6 +11,7 @@ from membrane.data.store.location import data_cache
 from membrane.data.store.originals import find_original
 from membrane.data.store.unpacking import unpack
 from membrane.errors import DataError
+from membrane.files.digest import file_digest
 
 
 def original_file(root: Path, origin: Origin, name: str) -> Path:
@@ -97,6 +98,23 @@ def digest_mismatch(root: Path, origin: Origin, name: str, path: Path) -> str:
     remembered = data_cache(root) / origin.name / f"{algorithm}.json"
     actual = file_digests([path], remembered, algorithm)[str(path)]
     return "" if actual == digest else mismatch_text(algorithm, actual, digest, path.stat().st_size)
+
+
+def verify_originals(root: Path, origin: Origin) -> Iterator[tuple[Path, str]]:
+    """Yield each file of a data set that is there as it was published, and what is wrong with it: empty for nothing.
+
+    All of it is read. Files of which no digest is known are left out.
+    """
+    for file in origin.files:
+        for folder in (origin.name, *origin.folders):
+            path = root / folder / file.name
+            if path.is_file():
+                algorithm, _, digest = (file.digest or kept_digest(path) or "").partition(":")
+                if not digest:
+                    continue
+                actual = file_digest(path, algorithm)
+                right = actual == digest
+                yield path, "" if right else mismatch_text(algorithm, actual, digest, path.stat().st_size)
 
 
 def mismatch_text(algorithm: str, actual: str, expected: str, size: int) -> str:
