@@ -40,7 +40,9 @@ def test_a_time_mask_covers_whole_steps_of_all_channels() -> None:
 
 def test_masks_end_with_the_valid_steps_and_are_no_wider_than_their_share() -> None:
     lengths = torch.arange(400) % 10 + 3
-    zeros = masked(TimeMask(width=9, share=0.5), (400, 12, 1, 1), True, lengths)[:, :, 0, 0] == 0
+    mask, x = TimeMask(width=9, share=0.5), torch.ones(400, 12, 1, 1)
+    drawn = mask.draw(400, torch.Generator().manual_seed(0))
+    zeros = mask.apply(x, mask.resolve(x, lengths, drawn))[:, :, 0, 0] == 0
     assert (zeros.sum(1) <= lengths // 2).all()
     assert not zeros[torch.arange(12) >= lengths[:, None]].any()
     long = lengths == 12
