@@ -20,13 +20,11 @@ IMAGES = DRAW.integers(0, 256, (3, 3, 32, 32), dtype=np.uint8)
 class Small(CIFAR10):
     """Two training files of three images, one test file of two."""
 
-    name = "small"
     files = {"train": ["data_batch_1", "data_batch_2"], "test": ["test_batch"]}
     counts = {"train": 3, "test": 2}
 
 
 class Small100(CIFAR100):
-    name = "small100"
     counts = {"train": 3, "test": 2}
 
 

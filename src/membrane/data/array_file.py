@@ -11,10 +11,10 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from membrane.data.store.originals import seek_content
 from membrane.errors import DataError
 
 SUFFIX = ".npy"
-LOCAL_HEADER = struct.Struct("<4s22xHH")  # of a member of a zip: signature, lengths of its name and of its extra field
 HEADER_BYTES = 2**16
 """Of the header of an array at most; an honest one has about a hundred."""
 PIECE = 2**23
@@ -121,9 +121,8 @@ def npz_entry(path: Path, archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Ar
     if compressed:
         return entry
     with path.open("rb") as whole:
-        whole.seek(info.header_offset)
-        _, name, extra = LOCAL_HEADER.unpack(whole.read(LOCAL_HEADER.size))
-    start += info.header_offset + LOCAL_HEADER.size + name + extra
+        seek_content(whole, info.header_offset)
+        start += whole.tell()
     return ArrayEntry(path, info.filename, dtype, shape, order, start, compressed)
 
 

@@ -15,7 +15,6 @@ from membrane.data.origins import ORIGINS
 from membrane.data.samples import Samples
 from membrane.data.store.cache import load_cached
 from membrane.data.store.conversion import Columns
-from membrane.data.store.originals import find_original
 from membrane.data.store.sources import found_or_unpacked
 from membrane.errors import DataError
 
@@ -68,11 +67,8 @@ class CIFAR10:
         own, *others = self.folders
         folders = [own, *others, *(f"{own}/{folder}" for folder in others)]
         candidates = [f"{folder}/{name}{end}" for folder in folders for end in (".bin", "")]
-        path = find_original(root, candidates)
-        if path is None:
-            origin = ORIGINS[self.name]
-            path = found_or_unpacked(root, origin, origin.files[0].name, candidates)
-        return path
+        origin = ORIGINS[self.name]
+        return found_or_unpacked(root, origin, origin.files[0].name, candidates)
 
     def batches(self, paths: Sequence[Path], count: int) -> Iterator[Columns]:
         """Yield the columns of each file; every image is a recording."""

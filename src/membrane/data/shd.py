@@ -10,7 +10,8 @@ from membrane.data.events.event_set import EventSet, Inventory
 from membrane.data.origins import ORIGINS, Origin
 from membrane.data.store.conversion import Columns
 from membrane.data.store.hdf5 import hdf5_column, opened_hdf5
-from membrane.data.store.sources import first_file, original_folder
+from membrane.data.store.originals import find_original
+from membrane.data.store.sources import original_folder
 from membrane.errors import DataError
 
 CHANNELS = 700
@@ -117,8 +118,8 @@ class SSC(HeidelbergSet):
 def hdf5_file(root: Path, origin: Origin, name: str) -> Path:
     """Return a data set's HDF5 file, unpacked from its archive if need be. Raises DataError if it is not to be had."""
     archive = f"{name}.zip"
-    unpacked = first_file(root, [path for path in origin.paths(origin.file(archive)) if path.endswith(name)])
-    return unpacked or original_folder(root, origin, archive) / name
+    candidates = [path for path in origin.paths(origin.file(archive)) if path.endswith(name)]
+    return find_original(root, candidates, Path.is_file) or original_folder(root, origin, archive) / name
 
 
 def ordered_spikes(

@@ -10,7 +10,8 @@ from membrane.data.origins import ORIGINS
 from membrane.data.samples import Samples
 from membrane.data.store.cache import load_cached
 from membrane.data.store.conversion import Columns
-from membrane.data.store.sources import damaged_file, first_file, original_folder
+from membrane.data.store.originals import find_original
+from membrane.data.store.sources import damaged_file, original_folder
 
 FOLDERS = ("uci_har", "UCI HAR Dataset", "uci_har/UCI HAR Dataset")
 """Folders below ``paths.data`` that are looked into: unpacked by a person, or from the downloaded archive."""
@@ -40,8 +41,8 @@ class UCIHAR:
 
 def inertial_folder(root: Path) -> Path:
     """Return the folder of both parts, unpacked from the archive if there is none. Raises DataError if that fails."""
-    folder = next((root / folder for folder in FOLDERS if (root / folder / "train").is_dir()), None)
-    return folder or original_folder(root, ORIGINS["uci_har"], "UCI HAR Dataset.zip")
+    train = find_original(root, [f"{folder}/train" for folder in FOLDERS], Path.is_dir)
+    return train.parent if train else original_folder(root, ORIGINS["uci_har"], "UCI HAR Dataset.zip")
 
 
 def inertial_files(folder: Path, part: str) -> dict[str, Path]:
@@ -53,7 +54,7 @@ def inertial_files(folder: Path, part: str) -> dict[str, Path]:
 
 def text_file(folder: Path, name: str) -> Path:
     """Return the path of a file, compressed by xz or not. Raises DataError if it is missing."""
-    path = first_file(folder, [name, f"{name}.xz"])
+    path = find_original(folder, [name, f"{name}.xz"], Path.is_file)
     if path is None:
         raise damaged_file(folder / name, "missing")
     return path

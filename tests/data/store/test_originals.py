@@ -51,6 +51,8 @@ def test_what_is_read_is_an_archive_or_the_files_of_a_folder(tmp_path) -> None:
 def test_the_first_candidate_that_exists_is_found(tmp_path) -> None:
     unpacked(tmp_path, {"b/file": b"", "c/d/file": b""})
     assert find_original(tmp_path, ["a", "c/d", "b/file"]) == tmp_path / "c/d"
+    assert find_original(tmp_path, ["a", "c/d", "b/file"], Path.is_file) == tmp_path / "b/file"
+    assert find_original(tmp_path, ["b/file", "c/d"], Path.is_dir) == tmp_path / "c/d"
     assert find_original(tmp_path, ["a"]) is None
 
 

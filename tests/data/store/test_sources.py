@@ -12,14 +12,7 @@ from mirrors import CONTENT, HALF, Mirrors, served
 
 from membrane.data.origins import Origin, SourceFile
 from membrane.data.store import identity, sources
-from membrane.data.store.sources import (
-    damaged_file,
-    first_file,
-    located_file,
-    original_file,
-    original_folder,
-    read_verified,
-)
+from membrane.data.store.sources import damaged_file, located_file, original_file, original_folder, read_verified
 from membrane.errors import DataError
 
 MD5 = hashlib.md5(CONTENT).hexdigest()
@@ -42,17 +35,6 @@ def refused(call: Callable[[], object]) -> str:
         call()
     assert "\n" not in str(caught.value)
     return str(caught.value)
-
-
-def test_the_first_place_that_holds_the_file_wins(tmp_path: Path) -> None:
-    places = ["ours/a", "theirs/a", "theirs/b"]
-    (tmp_path / "ours/a").mkdir(parents=True)  # a folder is no file
-    (tmp_path / "theirs").mkdir()
-    assert first_file(tmp_path, places) is None
-    (tmp_path / "theirs/b").touch()
-    assert first_file(tmp_path, places) == tmp_path / "theirs/b"
-    (tmp_path / "theirs/a").touch()
-    assert first_file(tmp_path, places) == tmp_path / "theirs/a"
 
 
 def test_a_missing_file_is_downloaded_into_the_folder_of_the_data_set(tmp_path: Path, mirrors: Mirrors) -> None:

@@ -4,9 +4,9 @@ import os
 import struct
 import zipfile
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path, PurePosixPath
-from typing import NamedTuple, TypeAlias
+from typing import IO, NamedTuple, TypeAlias
 
 from membrane.errors import DataError
 
@@ -47,15 +47,13 @@ class ZippedFile(NamedTuple):
         """Return the content; no more than its declared size is unpacked. Raises DataError if it is damaged."""
         try:
             with self.archive.open("rb") as file:
-                file.seek(self.start)
-                magic, *lengths = LOCAL_HEADER.unpack(file.read(LOCAL_HEADER.size))
-                file.seek(sum(lengths), os.SEEK_CUR)
+                begins = seek_content(file, self.start)
                 content = packed = file.read(self.packed)
             if self.method == zipfile.ZIP_DEFLATED:
                 content = zlib.decompressobj(-zlib.MAX_WBITS).decompress(packed, self.size + 1)
         except (OSError, struct.error, zlib.error) as error:
             raise self.damaged(str(error)) from error
-        if magic != MAGIC or len(content) != self.size or zlib.crc32(content) != self.checksum:
+        if not begins or len(content) != self.size or zlib.crc32(content) != self.checksum:
             raise self.damaged(f"not the {self.size} bytes that the archive lists")
         return content
 
@@ -67,9 +65,20 @@ class ZippedFile(NamedTuple):
 OriginalFile: TypeAlias = Path | ZippedFile
 
 
-def find_original(root: Path, candidates: Sequence[str]) -> Path | None:
-    """Return the first of ``candidates``, paths relative to ``root``, that exists."""
-    return next((root / path for path in candidates if (root / path).exists()), None)
+def seek_content(file: IO[bytes], header: int) -> bool:
+    """Move to the content of a file in a ZIP archive, whose own header begins at byte ``header``.
+
+    Return whether one begins there. Raises struct.error if the archive ends before it does.
+    """
+    file.seek(header)
+    magic, *lengths = LOCAL_HEADER.unpack(file.read(LOCAL_HEADER.size))
+    file.seek(sum(lengths), os.SEEK_CUR)
+    return bool(magic == MAGIC)
+
+
+def find_original(root: Path, candidates: Iterable[str], fits: Callable[[Path], bool] = Path.exists) -> Path | None:
+    """Return the first of ``candidates``, paths relative to ``root``, that exists, or that fits."""
+    return next((root / path for path in candidates if fits(root / path)), None)
 
 
 def table_lines(path: Path) -> list[str]:

@@ -47,7 +47,7 @@ def file_or_folder(root: Path, origin: Origin, name: str) -> Path:
 
 def folder_in_place(root: Path, origin: Origin, name: str) -> Path | None:
     """Return the first folder that is read in the place of a data set's archive, None if there is none."""
-    return next((root / path for path in origin.paths(origin.file(name)) if (root / path).is_dir()), None)
+    return find_original(root, origin.paths(origin.file(name)), Path.is_dir)
 
 
 def found_or_unpacked(root: Path, origin: Origin, archive: str, candidates: Sequence[str]) -> Path:
@@ -71,7 +71,7 @@ def located_file(root: Path, origin: Origin, name: str, seconds: float = READ_SE
     ``seconds`` is the longest silence of a server.
     """
     file = origin.file(name)
-    path = first_file(root, [*origin.paths(file)])
+    path = find_original(root, origin.paths(file), Path.is_file)
     if path is None:
         path = root / origin.name / name
         if not file.urls:
@@ -79,11 +79,6 @@ def located_file(root: Path, origin: Origin, name: str, seconds: float = READ_SE
         if failures := download(path, file.urls, file.digest, seconds):
             raise DataError(f"{path}: missing, and could not be downloaded ({failures}); {origin.advice(root, name)}")
     return path
-
-
-def first_file(root: Path, candidates: Sequence[str]) -> Path | None:
-    """Return the first of ``candidates``, paths relative to ``root``, that is a file."""
-    return next((root / path for path in candidates if (root / path).is_file()), None)
 
 
 def digest_mismatch(root: Path, origin: Origin, name: str, path: Path) -> str:
