@@ -8,6 +8,7 @@ import pytest
 import torch
 from small_data import T
 
+from membrane.config.facts import facts_of_files
 from membrane.data.array_names import array_facts, dataset_entries, located
 from membrane.data.arrays import Arrays
 from membrane.data.feed.module import DataModule
@@ -204,3 +205,13 @@ def test_a_file_is_looked_for_here_and_with_the_data(tmp_path, monkeypatch) -> N
         DataError, match=r"dataset.path=other.npz: there is no such file or folder, neither here nor in"
     ):
         located("other.npz", tmp_path / "data")
+
+
+def test_without_a_folder_to_write_uncompressed_arrays_are_read_at_each_start(tmp_path, monkeypatch) -> None:
+    path = save(tmp_path / "data", **small())
+    (tmp_path / ".cache").write_text("in the way")
+    monkeypatch.setattr("membrane.data.store.location.own_cache", lambda: tmp_path / ".cache")
+    facts = facts_of_files({"path": str(path)}, tmp_path)
+    assert (facts["shape"], len(facts["sha256"])) == ([2, 5], 64)
+    train, test = Arrays(path=str(path)).load(tmp_path, T)
+    assert (train.stored_digest, test.x.shape) == (None, (2, 2, 5))

@@ -6,7 +6,7 @@ from typing import Any
 
 from membrane.data.array_names import array_facts, located, source_files
 from membrane.data.store.identity import files_identity
-from membrane.data.store.location import data_cache
+from membrane.data.store.location import remembered_digests
 from membrane.errors import ConfigError, DataError
 from membrane.schema.dataset import Arrays
 
@@ -45,5 +45,4 @@ def facts_of_files(dataset: Mapping[str, Any], root: Path) -> dict[str, Any]:
     path = located(dataset["path"], root)
     timed, task = dataset.get("timesteps_in_data") is True, str(dataset.get("task", "classification"))
     facts = array_facts(path, timesteps_in_data=timed, task=task)
-    remembered = data_cache(root) / "arrays" / "sources.json"
-    return {**facts, "sha256": files_identity(source_files(path), remembered)}
+    return {**facts, "sha256": files_identity(source_files(path), remembered_digests(root, "arrays"))}

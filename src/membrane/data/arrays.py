@@ -15,7 +15,7 @@ from membrane.data.samples import Samples
 from membrane.data.store.cache import load_cached
 from membrane.data.store.conversion import Columns
 from membrane.data.store.identity import files_identity
-from membrane.data.store.location import data_cache
+from membrane.data.store.location import writable_cache
 from membrane.files import durable
 
 
@@ -50,8 +50,10 @@ class Arrays:
         if any(columns["x"].compressed for columns in parts.values()):
             return self.unpacked(root, path, parts, names)
         loaded = {part: self.samples(columns, names) for part, columns in parts.items()}
-        with suppress(OSError):  # where nothing can be stored, the data are read at each start
-            store_identity(root, path, loaded)
+        cache = writable_cache(root)
+        if cache is not None:  # where nothing can be stored, the data are read at each start
+            with suppress(OSError):
+                store_identity(cache / "arrays", path, loaded)
         return tuple(loaded.values())
 
     def samples(self, columns: Mapping[str, Entry], names: list[str] | None) -> Samples:
@@ -79,12 +81,12 @@ class Arrays:
             yield {"x": x, **{column: each[rows] for column, each in small.items()}}
 
 
-def store_identity(root: Path, path: Path, parts: Mapping[str, Samples]) -> None:
+def store_identity(folder: Path, path: Path, parts: Mapping[str, Samples]) -> None:
     """Give samples that are finite the digest of their files in place of their own, so that no start reads them again.
 
-    Raises DataError for a value that is not finite, OSError if nothing can be stored.
+    ``folder`` remembers which files are finite. Raises DataError for a value that is not finite, OSError if nothing can
+    be stored.
     """
-    folder = data_cache(root) / "arrays"
     identity = files_identity(source_files(path), folder / "sources.json")
     checked = folder / f"{identity[:16]}.json"
     if not checked.is_file():

@@ -11,13 +11,13 @@ from membrane.files import durable
 from membrane.files.digest import file_digest
 
 
-def file_digests(files: Sequence[Path], remembered: Path, algorithm: str = "sha256") -> dict[str, str]:
+def file_digests(files: Sequence[Path], remembered: Path | None, algorithm: str = "sha256") -> dict[str, str]:
     """Return the digest of each file by its path.
 
     ``remembered`` holds those of earlier calls; they count as long as a file has the same size, time and place on the
-    disk. Raises DataError for a file that cannot be read.
+    disk; None: nothing is remembered. Raises DataError for a file that cannot be read.
     """
-    before = read_digests(remembered)
+    before = {} if remembered is None else read_digests(remembered)
     now: dict[str, list[str]] = {}
     for path in files:
         try:
@@ -27,13 +27,13 @@ def file_digests(files: Sequence[Path], remembered: Path, algorithm: str = "sha2
             now[str(path)] = [state, digest if earlier == state else file_digest(path, algorithm)]
         except OSError as error:
             raise DataError(f"{path}: cannot be read: {error.strerror or error}") from error
-    if any(before.get(path) != entry for path, entry in now.items()):
+    if remembered is not None and any(before.get(path) != entry for path, entry in now.items()):
         with suppress(OSError):  # where it cannot be written, the files are read again next time
             durable.write_json(remembered, before | now)
     return {path: digest for path, (_, digest) in now.items()}
 
 
-def files_identity(files: Sequence[Path], remembered: Path) -> str:
+def files_identity(files: Sequence[Path], remembered: Path | None) -> str:
     """Return one SHA-256 for the contents of files and their names; see `file_digests`."""
     digests = file_digests(files, remembered)
     named = sorted(f"{Path(path).name} {digest}" for path, digest in digests.items())

@@ -9,7 +9,24 @@ from membrane.errors import DataError
 
 
 def data_cache(root: Path) -> Path:
-    """Return the folder of the cache: in ``paths.data``, or the person's own where that cannot be written."""
+    """Return the folder of the cache as `writable_cache`. Raises DataError if there is none."""
+    folder = writable_cache(root)
+    if folder is None:
+        raise DataError(f"no folder for converted data can be written, neither in {root} nor in {own_cache()}")
+    return folder
+
+
+def remembered_digests(root: Path, name: str, file: str = "sources.json") -> Path | None:
+    """Return where `file_digests` keeps those of a data set's files; None if nothing can be written."""
+    folder = writable_cache(root)
+    return None if folder is None else folder / name / file
+
+
+def writable_cache(root: Path) -> Path | None:
+    """Return the folder of the cache: in ``paths.data``, or the person's own where that cannot be written.
+
+    None if neither can be.
+    """
     for folder in cache_folders(root):
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -17,7 +34,7 @@ def data_cache(root: Path) -> Path:
                 return folder
         except OSError:
             continue
-    raise DataError(f"no folder for converted data can be written, neither in {root} nor in {own_cache()}")
+    return None
 
 
 def cache_folders(root: Path) -> list[Path]:

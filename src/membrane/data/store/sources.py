@@ -7,7 +7,7 @@ from pathlib import Path
 from membrane.data.origins import ORIGINS, Origin
 from membrane.data.store.download import READ_SECONDS, download, kept_digest
 from membrane.data.store.identity import file_digests
-from membrane.data.store.location import data_cache
+from membrane.data.store.location import remembered_digests
 from membrane.data.store.originals import find_original
 from membrane.data.store.unpacking import unpack
 from membrane.errors import DataError
@@ -90,7 +90,7 @@ def digest_mismatch(root: Path, origin: Origin, name: str, path: Path) -> str:
     if expected is None:
         return ""
     algorithm, _, digest = expected.partition(":")
-    remembered = data_cache(root) / origin.name / f"{algorithm}.json"
+    remembered = remembered_digests(root, origin.name, f"{algorithm}.json")
     actual = file_digests([path], remembered, algorithm)[str(path)]
     return "" if actual == digest else mismatch_text(algorithm, actual, digest, path.stat().st_size)
 
