@@ -12,10 +12,10 @@ from membrane.data.feed.batch import Batch
 from membrane.errors import ConfigError
 
 
-def masked(mask: Mask, shape: tuple[int, ...], timesteps: bool, lengths: Tensor | None = None) -> Tensor:
+def masked(mask: Mask, shape: tuple[int, ...], timesteps: bool) -> Tensor:
     """What the mask makes of ones: its result, 0 where it masks."""
     index = torch.arange(shape[0])
-    batch = Batch(torch.ones(shape), index, lengths, index, index)
+    batch = Batch(torch.ones(shape), index, None, index, index)
     return Pipeline({"mask": mask}, shape[0], timesteps, seed=0).run(batch, "after", True, 0, 0).x
 
 
