@@ -85,7 +85,7 @@ def data_page() -> str:
         "`paths.data/.cache` or, where that cannot be written, in your own cache folder.",
         "",
         "```bash",
-        *EXAMPLES.splitlines()[1:],
+        *(line.strip() for line in EXAMPLES.splitlines()[1:]),
         "```",
         "",
         "| `dataset=` | what | size | terms | obtained | page |",
