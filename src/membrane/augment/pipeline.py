@@ -113,7 +113,7 @@ def as_batch(x: Tensor, before: Tensor, view: str, timesteps: bool) -> Tensor:
 def without_padding(x: Tensor, lengths: Tensor) -> Tensor:
     """Return x [N,T,…] with zeros behind the valid timesteps [N]."""
     behind = torch.arange(x.shape[1], device=x.device) >= lengths[:, None]
-    return x.masked_fill(behind.reshape(*behind.shape, *[1] * (x.dim() - 2)), 0)
+    return torch.where(behind.reshape(*behind.shape, *[1] * (x.dim() - 2)), 0, x)  # masked_fill takes ten times as long
 
 
 def valid_steps(batch: Batch, timesteps: bool) -> Tensor:
