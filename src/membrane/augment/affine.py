@@ -7,7 +7,7 @@ import torch
 from torch import Generator, Tensor
 
 from membrane.augment.augmentation import Augmentation, When
-from membrane.augment.resample import Interpolation, pixel_grid, resampled
+from membrane.augment.resample import Interpolation, image_size, pixel_rows_and_columns, resampled
 
 
 class Turning(Augmentation):
@@ -66,11 +66,10 @@ class Shear(Turning):
 
 def turned(x: Tensor, matrix: Tensor, interpolation: Interpolation) -> Tensor:
     """Map x [M,C,H,W] about its centre; matrix [M,2,2] leads from a new pixel to the old one → [M,C,H,W]."""
-    height, width = x.shape[-2:]
-    grid = pixel_grid(height, width, x.device)
-    centre = grid.new_tensor([(height - 1) / 2, (width - 1) / 2])
-    rows, columns = (grid - centre).unbind(-1)
+    height, width = image_size(x)
+    rows, columns = pixel_rows_and_columns(x)
+    middle = (height - 1) / 2, (width - 1) / 2
     entry = matrix[..., None, None]
     # no matrix product, which a GPU or autocast may compute with too few digits
-    old = entry[:, :, 0] * rows + entry[:, :, 1] * columns
-    return resampled(x, old.movedim(1, -1) + centre, interpolation)
+    old = entry[:, :, 0] * (rows - middle[0]) + entry[:, :, 1] * (columns - middle[1])
+    return resampled(x, old[:, 0] + middle[0], old[:, 1] + middle[1], interpolation)

@@ -9,7 +9,7 @@ from torch import Generator, Tensor
 
 from membrane.augment.augmentation import Augmentation, When
 from membrane.augment.image import moved, per_position, spatial_axes
-from membrane.augment.resample import Interpolation, image_size, pixel_grid, resampled
+from membrane.augment.resample import Interpolation, image_size, pixel_rows_and_columns, resampled
 
 
 class Crop(Augmentation):
@@ -34,17 +34,18 @@ class Crop(Augmentation):
 
     def resolve(self, x: Tensor, lengths: Tensor, parameters: dict[str, Tensor]) -> dict[str, Tensor]:
         """Find the first pixel [N,axes] of each window of x [N,C,…]; below 0 it lies in the padding."""
-        sizes = self.sizes(x)
-        possible = [x.shape[axis] + 2 * self.padding - size + 1 for axis, size in sizes]
-        start = parameters["start"][:, -len(sizes) :]
-        return {"first": (start * start.new_tensor(possible)).long() - self.padding}
+        first = [
+            (parameters["start"][:, axis] * (x.shape[axis] + 2 * self.padding - size + 1)).long() - self.padding
+            for axis, size in self.sizes(x)
+        ]
+        return {"first": torch.stack(first, 1)}
 
     def apply(self, x: Tensor, parameters: dict[str, Tensor]) -> Tensor:  # type: ignore[override]
         """Put the windows of x [M,C,…] that begin at first [M,axes] into the middle of 0 → [M,C,…]."""
         first, sizes = parameters["first"], self.sizes(x)
         middle = [(x.shape[axis] - size) // 2 for axis, size in sizes]
         reach = self.padding + max(x.shape[axis] - size for axis, size in sizes)
-        x = moved(x, first.new_tensor(middle) - first, reach)
+        x = moved(x, torch.stack([to - start for to, start in zip(middle, first.unbind(1), strict=True)], 1), reach)
         for (axis, size), begin in zip(sizes, middle, strict=True):
             if size < x.shape[axis]:
                 position = torch.arange(x.shape[axis], device=x.device)
@@ -104,17 +105,21 @@ class ResizedCrop(Augmentation):
         share, aspect = parameters["share"], parameters["aspect"]
         height, width = image_size(x)
         columns = (share * height * width * aspect).sqrt() if x.dim() == 4 else share * width
-        size = torch.stack([(columns / aspect).round().clamp(1, height), columns.round().clamp(1, width)], 1)
-        return {"first": (parameters["start"] * (size.new_tensor([height, width]) - size + 1)).floor(), "size": size}
+        sizes = (columns / aspect).round().clamp(1, height), columns.round().clamp(1, width)
+        possible = height - sizes[0] + 1, width - sizes[1] + 1
+        first = [(parameters["start"][:, axis] * count).floor() for axis, count in enumerate(possible)]
+        return {"first": torch.stack(first, 1), "size": torch.stack(sizes, 1)}
 
     def apply(self, x: Tensor, parameters: dict[str, Tensor]) -> Tensor:  # type: ignore[override]
         """Resize the windows of x [M,C,…] that begin at first [M,2] and have size [M,2] → [M,C,…]."""
-        height, width = image_size(x)
-        grid = pixel_grid(height, width, x.device)
-        first, size = parameters["first"][:, None, None], parameters["size"][:, None, None]
-        positions = first + (grid + 0.5) * size / size.new_tensor([height, width]) - 0.5
-        # beyond the window's outermost pixels x would be looked at, not the window
-        return resampled(x, positions.clamp(first, first + size - 1), self.interpolation)
+        positions: list[Tensor] = []
+        for axis, (pixel, length) in enumerate(zip(pixel_rows_and_columns(x), image_size(x), strict=True)):
+            first, size = parameters["first"][:, axis, None, None], parameters["size"][:, axis, None, None]
+            position = first + (pixel + 0.5) * size / length - 0.5
+            # beyond the window's outermost pixels x would be looked at, not the window
+            positions.append(position.clamp(first, first + size - 1))
+        rows, columns = positions
+        return resampled(x, rows, columns, self.interpolation)
 
     def extra_repr(self) -> str:
         return f"smallest={self.smallest:g}, ratio={self.ratio:g}, interpolation={self.interpolation}"

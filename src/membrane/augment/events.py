@@ -98,8 +98,7 @@ class DropArea(Drop):
 
     def resolve(self, x: Tensor, lengths: Tensor, parameters: dict[str, Tensor]) -> dict[str, Tensor]:
         """Find the pixels of x [N,T,C,…] to drop → area [N,1,1,…]."""
-        size = torch.tensor([x.shape[-2], x.shape[-1]], device=x.device)
-        sides = (parameters["side"][:, None] * size).round().long()
+        sides = torch.stack([(parameters["side"] * size).round().long() for size in x.shape[3:]], 1)
         return {"area": rectangle(x[:, 0], parameters["centre"], sides).unsqueeze(1)}
 
     def apply(self, x: Tensor, parameters: dict[str, Tensor]) -> Tensor:  # type: ignore[override]

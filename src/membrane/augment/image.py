@@ -116,15 +116,13 @@ def moved(x: Tensor, offset: Tensor, reach: int, wrap: bool = False) -> Tensor:
     axes = spatial_axes(x)
     sizes = [x.shape[axis] for axis in axes]
     margins = [min(reach, size) for size in sizes]
-    steps = offset[:, -len(axes) :]
-    if wrap:
-        steps = steps.fmod(steps.new_tensor(sizes))
     borders = [margin for margin in reversed(margins) for _ in ("before", "behind")]
     windows = functional.pad(x, borders, mode="circular" if wrap else "constant")
     index: list[Tensor | slice] = [torch.arange(len(x), device=x.device), slice(None)]
-    for axis, size, margin, step in zip(axes, sizes, margins, steps.unbind(1), strict=True):
+    for axis, size, margin in zip(axes, sizes, margins, strict=True):
         windows = windows.unfold(x.dim() + axis, size, 1)
-        index.append(margin - step.clamp(-margin, margin))
+        steps = offset[:, axis].fmod(size) if wrap else offset[:, axis].clamp(-margin, margin)
+        index.append(margin - steps)
     return windows[tuple(index)]
 
 
@@ -134,10 +132,10 @@ def rectangle(x: Tensor, centre: Tensor, sides: Tensor | int) -> Tensor:
     The centre is along (H, W), as fractions of the image in [0, 1). Sides are in pixels, [M,2], [M,1] for squares or
     one for all; a signal uses the last. What lies beyond the border is left out.
     """
-    lengths = torch.as_tensor(sides, device=x.device).reshape(-1, 1 if isinstance(sides, int) else sides.shape[1])
     inside = torch.ones((), dtype=torch.bool, device=x.device)
     for axis in spatial_axes(x):
-        size, side = x.shape[axis], lengths[:, max(axis, -lengths.shape[1]), None]
+        size = x.shape[axis]
+        side = sides if isinstance(sides, int) else sides[:, max(axis, -sides.shape[1]), None]
         first = (centre[:, axis, None] * size).long() - side // 2
         position = torch.arange(size, device=x.device)
         inside = inside & per_position(axis, (position >= first) & (position < first + side), x)

@@ -82,9 +82,9 @@ class CutMix(Mixing):
 
     def resolve(self, x: Tensor, lengths: Tensor, parameters: dict[str, Tensor]) -> dict[str, Tensor]:
         """Find the pixels of x [N,C,…] to take from the partner → taken [N,1,…], and the weight [N] left."""
-        size = torch.tensor(x.shape[2:], device=x.device)
-        sides = ((1 - parameters["weight"][:, None]) ** (1 / len(size)) * size).long()
-        taken = rectangle(x, parameters["centre"], sides)
+        size = x.shape[2:]
+        share = (1 - parameters["weight"]) ** (1 / len(size))
+        taken = rectangle(x, parameters["centre"], torch.stack([(share * side).long() for side in size], 1))
         weight = 1 - taken.flatten(1).float().mean(1)
         return {"taken": taken, "weight": weight, "partner": parameters["partner"]}
 

@@ -52,7 +52,7 @@ class NDA(Augmentation):
     def draw(self, n: int, generator: Generator) -> dict[str, Tensor]:
         """Draw flip [n], chosen [n,4], which operations are applied, and what each of them draws, under its name."""
         parameters = self.flip.draw(n, generator)
-        rank = torch.rand(n, len(self.four), generator=generator, device=generator.device).argsort(1).argsort(1)
+        rank = torch.rand(n, len(self.four), generator=generator, device=generator.device).argsort(1)
         parameters["chosen"] = rank < self.operations
         for name, operation in self.four.items():
             parameters |= {f"{name}.{key}": value for key, value in operation.draw(n, generator).items()}

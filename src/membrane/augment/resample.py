@@ -9,20 +9,22 @@ from torch.nn import functional
 Interpolation = Literal["bilinear", "nearest"]
 
 
-def resampled(x: Tensor, positions: Tensor, interpolation: Interpolation) -> Tensor:
-    """Return x [M,C,S] or [M,C,H,W] at positions [M,H,W,2], (row, column) of each new pixel → [M,C,H,W].
+def resampled(x: Tensor, rows: Tensor, columns: Tensor, interpolation: Interpolation) -> Tensor:
+    """Return x [M,C,S] or [M,C,H,W] at the position of each new pixel → [M,C,S] or [M,C,H,W].
 
-    Positions are in pixels, whole numbers at the centres of pixels; x is 0 beyond its border. A signal has H = 1. Half
-    way between two pixels ``nearest`` takes the latter.
+    Rows and columns broadcast to [M,H,W], in pixels, whole numbers at the centres of pixels; x is 0 beyond its border.
+    A signal has H = 1. Half way between two pixels ``nearest`` takes the latter.
     """
-    positions = (positions + 0.5).floor() if interpolation == "nearest" else positions
     image = x.unsqueeze(2) if x.dim() == 3 else x
-    size = positions.new_tensor(image.shape[2:])
-    grid = ((2 * positions + 1) / size - 1).flip(-1)
+    if interpolation == "nearest":
+        rows, columns = (rows + 0.5).floor(), (columns + 0.5).floor()
+    height, width = image.shape[2:]
+    axes = (2 * columns + 1) / width - 1, (2 * rows + 1) / height - 1
+    grid = torch.stack([each.expand(len(x), height, width) for each in axes], -1)
     # half precision has too few digits for positions, and no kernel on the CPU
     values = image.float() if image.dtype in (torch.float16, torch.bfloat16) else image
     new = functional.grid_sample(values, grid.to(values.dtype), mode=interpolation, align_corners=False)
-    return new.to(x.dtype).reshape(*x.shape[:2], *new.shape[2 + image.dim() - x.dim() :])
+    return new.to(x.dtype).reshape(x.shape)
 
 
 def image_size(x: Tensor) -> tuple[int, int]:
@@ -30,7 +32,7 @@ def image_size(x: Tensor) -> tuple[int, int]:
     return (x.shape[-2] if x.dim() == 4 else 1), x.shape[-1]
 
 
-def pixel_grid(height: int, width: int, device: torch.device) -> Tensor:
-    """Return the positions (row, column) of all pixels → [H,W,2]."""
-    rows, columns = (torch.arange(size, dtype=torch.float32, device=device) for size in (height, width))
-    return torch.stack(torch.meshgrid(rows, columns, indexing="ij"), -1)
+def pixel_rows_and_columns(x: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the numbers of the rows [H,1] and columns [W] of x [M,C,S] or [M,C,H,W] as floats."""
+    rows, columns = (torch.arange(size, dtype=torch.float32, device=x.device) for size in image_size(x))
+    return rows[:, None], columns
