@@ -137,6 +137,18 @@ def test_values_are_drawn_anew_in_each_frame(choice: str) -> None:
     assert all(len(sample.unique(dim=0)) == 4 for sample in out)
 
 
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU")
+@pytest.mark.parametrize("choice", CHOICES)
+def test_a_batch_on_a_gpu_stays_there(choice: str) -> None:
+    x = fitting_x(choice).cuda()
+    pipeline = Pipeline(built(choice), 3, choice in EVENTS, seed=0).cuda()
+    pipeline.fit([x.cpu()], 1.0)
+    batch = batch_of(x)
+    out = pipeline.run(batch._replace(y=batch.y.cuda()), "after", True, 0, 0).x
+    assert (out.device, out.shape) == (x.device, x.shape)
+    assert out.isfinite().all()
+
+
 def test_the_page_on_augmentations_names_every_choice() -> None:
     page = (FOLDER.parents[1] / "docs" / "augmentations.md").read_text()
     assert [choice for choice in CHOICES if f"`{choice}`" not in page] == []
