@@ -1,4 +1,4 @@
-"""The scripts that fuzz and time the readers of event files."""
+"""The scripts that fuzz and time the readers of event files, and time how events become frames."""
 
 import re
 import subprocess
@@ -22,7 +22,9 @@ def test_mutants_are_counted() -> None:
     assert [(name, int(refused) + int(read)) for name, refused, read in lines] == [("nmnist", 9), ("aedat3", 9)]
 
 
-@pytest.mark.parametrize(("script", "argument"), [("fuzz.py", "hdf5"), ("reading_speed.py", "evt3")])
+@pytest.mark.parametrize(
+    ("script", "argument"), [("fuzz.py", "hdf5"), ("reading_speed.py", "evt3"), ("framing_speed.py", "time")]
+)
 def test_other_arguments_are_refused(script: str, argument: str) -> None:
     done = start(script, argument)
     assert done.returncode == 2

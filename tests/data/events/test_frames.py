@@ -148,6 +148,17 @@ def test_narrow_and_unsigned_columns_do_not_overflow() -> None:
     assert counts.sum() == 2
 
 
+@pytest.mark.parametrize("dtype", ["<u8", ">u2", ">i4", "<i8", "<i2"])
+@pytest.mark.parametrize("split", SPLITS)
+def test_columns_of_any_type_that_nobody_may_write_to(split: Split, dtype: str) -> None:
+    rows = [(t * 37 % 101, t * 7 % WIDTH, t * 5 % HEIGHT, t % 2) for t in range(60)]
+    table = np.array(rows, dtype)
+    table.flags.writeable = False
+    whole = frames(recording(rows), 7, HEIGHT, WIDTH, split)
+    np.testing.assert_array_equal(frames(Events(*table.T), 7, HEIGHT, WIDTH, split), whole)
+    assert table.tolist() == [list(row) for row in rows]
+
+
 @pytest.mark.parametrize(
     ("row", "message"),
     [
