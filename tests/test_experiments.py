@@ -1,0 +1,35 @@
+"""Every experiment trains as its file says, on random data of its data set's shape and two batches of each part."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from configurations import configured
+
+from membrane.cli.train import train_command
+from membrane.config.admission import admitted_class
+from membrane.data.samples import Samples
+from membrane.schema import Config
+
+EXPERIMENTS = sorted((Path(__file__).parents[1] / "conf" / "experiment").glob("**/*.yaml"))
+N = 40
+
+
+def random_samples(config: Config) -> Samples:
+    """Samples of the shape, type of labels and number of classes of a data set; four groups, each with all classes."""
+    dataset = config.dataset
+    steps = [config.timesteps] if dataset.timesteps_in_data else []
+    x = torch.rand(N, *steps, *dataset.shape)
+    y = torch.arange(N) % dataset.classes if dataset.task == "classification" else torch.rand(N, dataset.classes)
+    return Samples(x, y, group=torch.arange(N) // (N // 4))
+
+
+@pytest.mark.parametrize("path", EXPERIMENTS, ids=lambda path: path.stem)
+def test_an_experiment_trains(path: Path, tmp_path: Path, monkeypatch, capfd) -> None:
+    config = configured(f"experiment={path.stem}")
+    data = admitted_class(config.dataset.target)
+    test = Samples(*(column[: N // 4] for column in (random_samples(config).x, random_samples(config).y)))
+    monkeypatch.setattr(data, "load", lambda *_: (random_samples(config), test))
+    lines = ["debug=fast", "batch_size=8", "logger=csv", "figures=false", f"paths.runs={tmp_path}"]
+    assert train_command([f"experiment={path.stem}", *lines]) == 0
+    assert "test" in capfd.readouterr().out
