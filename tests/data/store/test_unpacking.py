@@ -150,8 +150,9 @@ def test_bombs_are_refused_before_they_go_off(tmp_path: Path, monkeypatch: pytes
     most = 200 * archive.stat().st_size + 2**20
     assert refusal(archive) == f"'zeros' makes it unpack to {size} bytes, {most} at most: a bomb?"
     # what lies behind the last member of a tar is read for gzip's checksum
-    (tmp_path / "b.tar.gz").write_bytes(gzip.compress(bytes(2**23)))
-    assert "it unpacks to more than" in refusal(tmp_path / "b.tar.gz")
+    small = gzip.decompress(write_tar(tmp_path / "b.tar.gz", {"small": b"x"}).read_bytes())
+    (tmp_path / "b.tar.gz").write_bytes(gzip.compress(small + bytes(2**23)))
+    assert refusal(tmp_path / "b.tar.gz").startswith("'small' is followed by more than ")
     # a plain archive has no ratio to speak of
     unpack(write_tar(tmp_path / "a.tar", zeros), tmp_path / "unpacked")
 
@@ -187,7 +188,7 @@ def test_a_zip_with_a_long_list_of_members_is_not_read(tmp_path: Path, monkeypat
 def test_a_header_of_any_length_does_not_fill_the_memory(tmp_path: Path) -> None:
     entry = tar_entry("pax", type=tarfile.XHDTYPE, size=2**40)
     (tmp_path / "a.tar").write_bytes(entry.tobuf(tarfile.GNU_FORMAT) + bytes(1024))
-    assert refusal(tmp_path / "a.tar") == f"a header of {2**40} bytes, {2**20} at most"
+    assert refusal(tmp_path / "a.tar") == f"begins with a header of {2**40} bytes, {2**20} at most"
     entry = tar_entry("x", size=2**40)
     (tmp_path / "b.tar").write_bytes(entry.tobuf(tarfile.GNU_FORMAT) + bytes(1024))
     assert refusal(tmp_path / "b.tar").startswith(f"'x' makes it unpack to {2**40} bytes, ")

@@ -126,6 +126,7 @@ def tar_members(archive: Path, allowance: Allowance) -> Iterator[Member]:
         # a stream's reader would gather a header of any length in memory; this one asks for it at once, and is refused
         with tarfile.open(fileobj=forward, mode="r:") as opened:  # type: ignore[call-overload]
             while (info := opened.next()) is not None:
+                forward.member = info.name
                 safe_parts(info.name)
                 if not (info.isreg() or info.isdir()) or info.issparse():
                     raise UnsafeMember(info.name, "is a link" if info.issym() or info.islnk() else "is no plain file")
@@ -137,19 +138,22 @@ def tar_members(archive: Path, allowance: Allowance) -> Iterator[Member]:
 
 
 class ForwardStream:
-    """A stream that goes forward only, gives CHUNK bytes at once at most and ``most`` bytes in all."""
+    """A stream that goes forward only, gives CHUNK bytes at once at most and ``most`` bytes in all.
+
+    ``member`` is the name of the one that was reached, for messages.
+    """
 
     def __init__(self, stream: IO[bytes], most: int) -> None:
-        self.stream, self.most, self.position = stream, most, 0
+        self.stream, self.most, self.position, self.member = stream, most, 0, ""
 
     def read(self, size: int) -> bytes:
         """Return the next bytes. Raises ValueError if so many are too many."""
         if not 0 <= size <= CHUNK:
-            raise ValueError(f"a header of {size} bytes, {CHUNK} at most")
+            raise self.refusal(f"a header of {size} bytes, {CHUNK} at most")
         content = self.stream.read(size)
         self.position += len(content)
         if self.position > self.most:
-            raise ValueError(f"it unpacks to more than {self.most} bytes: a bomb?")
+            raise self.refusal(f"more than {self.most} bytes in all: a bomb?")
         return content
 
     def tell(self) -> int:
@@ -159,7 +163,11 @@ class ForwardStream:
     def seek(self, position: int) -> int:
         """Read on to a position. Raises ValueError if it lies behind."""
         if position < self.position:
-            raise ValueError("its members overlap")
+            raise self.refusal("a member that begins in it")
         while self.position < position and self.read(min(CHUNK, position - self.position)):
             pass
         return self.position
+
+    def refusal(self, why: str) -> ValueError:
+        """Build the error for what comes after the member that was reached."""
+        return UnsafeMember(self.member, f"is followed by {why}") if self.member else ValueError(f"begins with {why}")
