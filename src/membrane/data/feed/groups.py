@@ -1,5 +1,7 @@
 """Samples that belong together: those of a recording, or of a subject, go to one side of a split as a whole."""
 
+from typing import NamedTuple
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -58,16 +60,46 @@ def in_order_of_key(groups: NDArray[np.integer], keys: NDArray[np.uint64]) -> In
     return numbered
 
 
-def draw_groups(classes: Integers, groups: Integers, fraction: float) -> NDArray[np.bool_]:
-    """Draw whole groups for validation → [G]; classes and groups [n] are numbered from 0, groups in random order.
+class Cut(NamedTuple):
+    """A part that is cut from the training data, as refusals speak of it.
 
-    In that order each group is taken that brings the size of the part nearer to fraction·n, and of whose samples its
-    classes are still short. So two thirds are drawn, or all but about CHOSEN groups; for the rest, as long as a group
-    brings the size nearer, the one is taken that brings the classes nearest to their shares. Each class keeps samples
-    for training. Where no group fits the size, one that does not exceed half of the samples is taken. Raises
-    ConfigError if there is none.
+    Arguments:
+        part: its name.
+        setting: that of its share.
+        without: what else to do where it would be empty.
+        undivided: what to do where whole recordings and groups cannot make it.
     """
-    draw = GroupDraw(classes, groups, fraction)
+
+    part: str
+    setting: str
+    without: str
+    undivided: str
+
+
+VALIDATES = Cut(
+    "validation",
+    "dataset.validation",
+    "protocol=last, which needs none",
+    "use protocol=last, or give the data set a validation part of its own",
+)
+TESTS = Cut(
+    "test",
+    "dataset.test_share",
+    "give the data set a test part of its own",
+    "give the data set a test part of its own",
+)
+
+
+def draw_groups(classes: Integers, groups: Integers, fraction: float, cut: Cut = VALIDATES) -> NDArray[np.bool_]:
+    """Draw whole groups for the part that is cut → [G]; classes and groups [n] are numbered from 0.
+
+    Groups are in random order. In that order each is taken that brings the size of the part nearer to fraction·n, and
+    of whose samples its classes are still short. So two thirds are drawn, or all but about CHOSEN groups; for the rest,
+    as long as a group brings the size nearer, the one is taken that brings the classes nearest to their shares. Each
+    class keeps samples for training. Where no group fits the size, one that does not exceed half of the samples is
+    taken. Raises ConfigError if there is none.
+    """
+    draw = GroupDraw(classes, groups, fraction, cut)
     rest = min(draw.missing / 3, CHOSEN * int(draw.sizes.max()))
     for group in range(draw.groups):
         if draw.missing <= rest:
@@ -110,10 +142,12 @@ class GroupDraw(ClassCounts):
         classes: class of each sample [n], numbered from 0.
         groups: group of each sample [n], numbered from 0.
         fraction: of the samples that are to be drawn.
+        cut: the part that they are drawn for.
     """
 
-    def __init__(self, classes: Integers, groups: Integers, fraction: float) -> None:
+    def __init__(self, classes: Integers, groups: Integers, fraction: float, cut: Cut) -> None:
         super().__init__(classes, groups)
+        self.cut = cut
         self.left = np.bincount(classes)  # samples of each class that are not drawn
         self.short = self.left * fraction  # of each class's share; negative where it is exceeded
         self.missing = round(float(len(classes) * fraction))
@@ -159,7 +193,7 @@ class GroupDraw(ClassCounts):
         return int(np.where(fitting, disturbance, np.inf).argmin())
 
     def only_one(self) -> int:
-        """Return the smallest group, for a validation part of its own. Raises ConfigError if all are too large."""
+        """Return the smallest group, for a part of its own. Raises ConfigError if all are too large."""
         total, spared = int(self.sizes.sum()), self.candidates()
         size = int(self.sizes[spared].min(initial=total))
         if 2 * size > total:
@@ -168,12 +202,14 @@ class GroupDraw(ClassCounts):
 
     def refusal(self, total: int, size: int) -> str:
         """Return why no group can be drawn, and the ways out."""
-        reason = f"the smallest that validation could take has {size} of {total} samples, too few were left to train on"
+        reason = (
+            f"the smallest that {self.cut.part} could take has {size} of {total} samples, too few were left to train on"
+        )
         if self.groups == 1:
             reason = f"all {total} samples are of one, and nothing would be left to train on"
         elif size == total:
             reason = "each has a class that no other has, and training needs all classes"
         return (
-            f"recordings and groups are not divided between training and validation, but {reason}: use protocol=last, "
-            "or give the data set a validation part of its own"
+            f"recordings and groups are not divided between training and {self.cut.part}, but {reason}: "
+            f"{self.cut.undivided}"
         )
