@@ -8,8 +8,8 @@ from cases import check_each
 from pydantic import ValidationError
 
 from membrane.data import saccades
-from membrane.schema.dataset import DATASETS, Dataset, Digits, DigitsEvents, trained_on_test_part
-from membrane.schema.event_datasets import EVENT_DATASETS
+from membrane.schema.dataset import DATASETS, Dataset, Digits, DigitsEvents, trained_on_test_part, trained_on_test_share
+from membrane.schema.event_datasets import CIFAR10DVS, EVENT_DATASETS
 
 FACTS = {"_target_": "x.Y", "name": "d", "shape": [1, 8, 8], "classes": 10}
 
@@ -108,6 +108,22 @@ def test_weights_know_a_test_part_that_they_were_trained_on() -> None:
     assert trained_on_test_part(facts(), FACTS) == ""
     line = "dataset.leave_out=[3,5] tests on samples that the weights were trained on, with dataset.leave_out=null"
     assert trained_on_test_part(facts(leave_out=[5, 3]), FACTS) == line
+
+
+def test_another_partition_or_share_would_test_on_what_was_trained_on() -> None:
+    events = {"_target_": CIFAR10DVS.public, "name": "d", "classes": 10}
+    former = CIFAR10DVS.model_validate({**events, "partition": "random"}).model_dump(by_alias=True)
+    reason = "tests on samples that the weights were trained on, with"
+    now = CIFAR10DVS.model_validate(events)
+    line = f"dataset.partition=spikingjelly {reason} dataset.partition=random"
+    assert trained_on_test_part(now, former) == line
+    assert trained_on_test_part(now, now.model_dump(by_alias=True)) == ""
+    assert (
+        trained_on_test_share(facts(test_share=0.5), FACTS) == f"dataset.test_share=0.5 {reason} dataset.test_share=0.2"
+    )
+    for dataset in (facts(), facts(test_share=0.2), facts(test_share=0.5, leave_out=3)):
+        assert trained_on_test_share(dataset, FACTS) == ""
+    assert trained_on_test_share(facts(test_share=0.5), {**FACTS, "_target_": "x.Z"}) == ""
 
 
 def test_settings_of_event_recordings_at_the_edge() -> None:

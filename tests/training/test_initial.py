@@ -1,6 +1,7 @@
 """Starting from another run's weights: what is taken, what is not, and what is refused."""
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,13 +11,20 @@ from configurations import configured
 from torch import nn
 
 import membrane as package
+from membrane.data.feed.division import Division
+from membrane.data.samples import Samples
 from membrane.errors import ConfigError
 from membrane.files.digest import sha256
 from membrane.neurons.normalised_lif import MPBNLIF
 from membrane.runs.fingerprint import fingerprint
 from membrane.schema import Extend, Init
 from membrane.training import checkpoints
-from membrane.training.initial import copy_from, start_from, trained_on_validation_part
+from membrane.training.initial import (
+    copy_from,
+    require_unseen_test_share,
+    start_from,
+    trained_on_validation_part,
+)
 
 Run = Callable[..., int]
 
@@ -219,6 +227,18 @@ def test_weights_that_know_the_samples_that_validate_are_told(
     checkpoints.write_checkpoint({"membrane": {"config": config}, "state_dict": {}}, tmp_path / "a.ckpt")
     line = trained_on_validation_part(configured(f"init={tmp_path}/a.ckpt", *typed), official)
     assert (line is None) if named is None else (line is not None and named in line)
+
+
+def test_weights_that_know_the_share_that_is_tested_are_refused(tmp_path: Path) -> None:
+    config = {"dataset": {"_target_": DIGITS, "test_share": 0.5}}
+    checkpoints.write_checkpoint({"membrane": {"config": config}, "state_dict": {}}, tmp_path / "a.ckpt")
+    samples = Samples(torch.zeros(40, 1, 2), torch.arange(40) % 2)
+    require = partial(require_unseen_test_share, tmp_path / "a.ckpt")
+    settings = {"protocol": "last", "task": "classification"}
+    with pytest.raises(ConfigError, match=r"dataset.test_share=0.2 tests on samples that the weights were trained on"):
+        require(configured().dataset, Division([samples], **settings))
+    require(configured("dataset.test_share=0.5").dataset, Division([samples], **settings))
+    require(configured().dataset, Division([samples, samples], **settings))  # the data set's own test part
 
 
 def test_a_run_tells_so_as_it_begins(small: Run, capsys: pytest.CaptureFixture[str]) -> None:

@@ -10,6 +10,7 @@ from membrane.errors import ConfigError
 from membrane.schema.node import LATER, UNSHAPING, Count, Node, NotNegative, Positive
 
 VALIDATION_SHARE = 0.15
+TEST_SHARE = 0.2
 
 
 class Dataset(Node):
@@ -37,7 +38,7 @@ class Dataset(Node):
     validation: float = LATER(default=VALIDATION_SHARE, gt=0, lt=1)
     fold: str | None = LATER(default=None)
     leave_out: list[int] | None = LATER(default=None)
-    test_share: float = LATER(default=0.2, gt=0, lt=1)
+    test_share: float = LATER(default=TEST_SHARE, gt=0, lt=1)
 
     @field_validator("fold", mode="before")
     @classmethod
@@ -92,16 +93,36 @@ def trained_on_test_part(dataset: Dataset, former: Mapping[str, Any]) -> str:
     """Return why weights know samples of a data set's test part; empty if they do not.
 
     They do if they were trained on the same data set, of which ``former`` is the node, without leaving out all groups
-    that are the test part now.
+    that are the test part now, or with another official partition.
     """
-    same = former.get("_target_") == dataset.target and former.get("path") == getattr(dataset, "path", None)
-    left_out, now = group_numbers(former.get("leave_out")), dataset.leave_out
-    if not same or left_out == now or (left_out is not None and now is not None and set(now) <= set(left_out)):
+    if not same_data(dataset, former):
         return ""
-    typed, before = ("null" if each is None else str(each).replace(" ", "") for each in (now, left_out))
-    return (
-        f"dataset.leave_out={typed} tests on samples that the weights were trained on, with dataset.leave_out={before}"
-    )
+    left_out, now = group_numbers(former.get("leave_out")), dataset.leave_out
+    if left_out != now and (left_out is None or now is None or not set(now) <= set(left_out)):
+        typed, before = ("null" if each is None else str(each).replace(" ", "") for each in (now, left_out))
+        return seen_line("leave_out", typed, before)
+    partition = getattr(dataset, "partition", None)
+    if now is None and former.get("partition", partition) != partition:
+        return seen_line("partition", partition, former["partition"])
+    return ""
+
+
+def trained_on_test_share(dataset: Dataset, former: Mapping[str, Any]) -> str:
+    """Return as `trained_on_test_part` of a data set that has no test part of its own, but a share as one."""
+    before = former.get("test_share", TEST_SHARE)
+    if not same_data(dataset, former) or dataset.leave_out is not None or before == dataset.test_share:
+        return ""
+    return seen_line("test_share", dataset.test_share, before)
+
+
+def same_data(dataset: Dataset, former: Mapping[str, Any]) -> bool:
+    """Return whether a node of a saved configuration reads the same data set."""
+    return former.get("_target_") == dataset.target and former.get("path") == getattr(dataset, "path", None)
+
+
+def seen_line(name: str, now: Any, before: Any) -> str:
+    """Return the line on a setting of the data set under which weights know samples of the test part."""
+    return f"dataset.{name}={now} tests on samples that the weights were trained on, with dataset.{name}={before}"
 
 
 class Digits(Dataset):

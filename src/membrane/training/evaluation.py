@@ -22,6 +22,7 @@ from membrane.schema.secrets import masked_override
 from membrane.tracking.log import silence_libraries
 from membrane.training import checkpoints
 from membrane.training.assembly import build_data, build_learner, build_trainer, set_arithmetic
+from membrane.training.initial import require_unseen_test_share
 from membrane.training.padding import refuse_padding
 from membrane.training.recordings import measure_recordings
 
@@ -76,6 +77,7 @@ def measure_checkpoint(checkpoint: Path, config: Config) -> tuple[CheckpointTest
     checkpoints.load_weights(learner, checkpoints.read_checkpoint(checkpoint)["state_dict"])  # before data are fetched
     data = build_data(config, learner)
     data.setup()
+    require_unseen_test_share(checkpoint, config.dataset, data.division)
     refuse_padding(config, data)
     measure_recordings(learner, data)
     with silence_libraries():

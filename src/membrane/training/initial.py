@@ -9,12 +9,19 @@ from typing import Any
 from omegaconf import ListConfig, OmegaConf
 from torch import Tensor, nn
 
+from membrane.data.feed.division import Division
 from membrane.errors import ConfigError
 from membrane.files.digest import sha256
 from membrane.neurons import neuron_layers
 from membrane.runs.folder import checkpoint_of
 from membrane.schema import Config, Extend, Init
-from membrane.schema.dataset import VALIDATION_SHARE, Dataset, group_numbers, trained_on_test_part
+from membrane.schema.dataset import (
+    VALIDATION_SHARE,
+    Dataset,
+    group_numbers,
+    trained_on_test_part,
+    trained_on_test_share,
+)
 from membrane.training import checkpoints
 
 PREFIX = "model."
@@ -59,10 +66,21 @@ def start_from(init: Init, model: nn.Module) -> str:
 
 def require_unseen_test_part(init: Init, dataset: Dataset) -> None:
     """Raise ConfigError if the run whose weights ``init`` names was trained on samples that are tested here."""
-    saved = checkpoints.read_checkpoint(checkpoint_of(init.path))["membrane"].get("config")
-    former = saved.get("dataset") if isinstance(saved, dict) else None
-    if isinstance(former, dict) and (line := trained_on_test_part(dataset, former)):
+    if line := trained_on_test_part(dataset, saved_dataset(checkpoint_of(init.path))):
         raise ConfigError(f"init: {line}: take a run that left out the same")
+
+
+def require_unseen_test_share(checkpoint: Path, dataset: Dataset, division: Division) -> None:
+    """Raise ConfigError if a share of the samples is tested, and the weights were trained with another one left out."""
+    if division.own_parts == 1 and (line := trained_on_test_share(dataset, saved_dataset(checkpoint))):
+        raise ConfigError(f"{line}: leave it as it was")
+
+
+def saved_dataset(checkpoint: Path) -> dict[str, Any]:
+    """Return the node of the data set in a checkpoint's configuration; empty if there is none."""
+    saved = checkpoints.read_checkpoint(checkpoint)["membrane"].get("config")
+    node = saved.get("dataset") if isinstance(saved, dict) else None
+    return node if isinstance(node, dict) else {}
 
 
 def trained_on_validation_part(config: Config, official: bool) -> str | None:

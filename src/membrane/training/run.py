@@ -15,7 +15,7 @@ from membrane.data.feed.module import DataModule
 from membrane.errors import ConfigError, DataError, RunFailed, Stopped, located_line, one_line
 from membrane.learner import Learner
 from membrane.randomness import scoped
-from membrane.runs.folder import RunFolder
+from membrane.runs.folder import RunFolder, checkpoint_of
 from membrane.runs.preparation import finished_already, prepare, require_unfinished
 from membrane.runs.stopping import Pruned, Stop
 from membrane.schema import Config
@@ -38,7 +38,7 @@ from membrane.training.assembly import (
 from membrane.training.checkpointing import KeepBestAndLast
 from membrane.training.clipping import warn_of_clipping
 from membrane.training.evaluation import test_checkpoints
-from membrane.training.initial import copy_from, start_from, trained_on_validation_part
+from membrane.training.initial import copy_from, require_unseen_test_share, start_from, trained_on_validation_part
 from membrane.training.memory import halve_pieces, largest_micro_batch, out_of_memory, reuse_large_memory
 from membrane.training.padding import refuse_padding
 from membrane.training.recordings import measure_recordings, refuse_unmeasured_monitor
@@ -137,6 +137,8 @@ def learner_and_data(
     data = build_data(config, learner, pieces)
     data.setup()
     refuse_padding(config, data)
+    if resumed is None and config.init is not None:
+        require_unseen_test_share(checkpoint_of(config.init.path), config.dataset, data.division)
     if resumed is None and (line := trained_on_validation_part(config, data.division.official)) is not None:
         log.warning("%s", line)
     measure_recordings(learner, data)

@@ -245,6 +245,16 @@ def test_a_data_set_without_a_test_part_always_gives_the_same_share_of_it() -> N
     assert len({each.split_hash for each in (divided(loaded), divided(loaded, test_share=0.5))}) == 2
 
 
+def test_a_test_part_that_cannot_be_cut_is_not_called_a_validation_part() -> None:
+    with pytest.raises(
+        ConfigError, match=r"a test fraction of 0.01 of 10 samples is empty: use a larger dataset.test_sh"
+    ):
+        divided(part(10), test_share=0.01)
+    line = "between training and test, but all 10 samples are of one, .*: give the data set a test part of its own$"
+    with pytest.raises(ConfigError, match=line):
+        divided(part(10, group=torch.zeros(10, dtype=torch.int64)))
+
+
 def test_groups_are_left_out_of_a_data_set_without_a_test_part() -> None:
     loaded = part(100, group=torch.arange(100) // 4 % 5)
     division = divided(loaded, leave_out=[3])

@@ -173,6 +173,9 @@ def test_warnings_of_a_small_validation_part_of_its_share_and_of_shared_groups()
     assert lines(part(300), part(60), part(6), validation=0.3) == [
         "dataset.validation=0.3 has no effect: the data set has a validation part of its own"
     ]
+    no_effect = "dataset.test_share=0.3 has no effect: the data set has a test part of its own"
+    assert lines(part(600), part(6), test_share=0.3) == [no_effect]
+    assert lines(part(600), test_share=0.3) == []
     assert lines(part(60), part(6), protocol="last") == []
     assert lines(part(60), part(6), overfit=1) == []
     assert lines(part(334), part(6)) == []

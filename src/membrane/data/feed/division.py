@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from membrane.data.feed.folds import folds
-from membrane.data.feed.groups import indivisible, shared_groups
+from membrane.data.feed.groups import TESTS, VALIDATES, Cut, indivisible, shared_groups
 from membrane.data.feed.leave_out import leave_groups_out, require_groups
 from membrane.data.feed.part import Part
 from membrane.data.feed.splits import split_digest, stratified
@@ -87,7 +87,7 @@ class Division:
             return leave_groups_out(Part.whole(*loaded), self.leave_out, self.classification)
         if len(loaded) == 1:
             whole = Part.whole(*loaded)
-            rest_index, test_index = self.share(whole, self.test_share, TEST_SEED)
+            rest_index, test_index = self.share(whole, self.test_share, TEST_SEED, TESTS)
             return whole.take(rest_index), whole.take(test_index)
         rest = Part.whole(*loaded[:-1])
         if self.fold is not None and rest.group is None and any(part.group is not None for part in loaded[:-1]):
@@ -100,14 +100,14 @@ class Division:
     def cut(self, rest: Part) -> tuple[Tensor, Tensor]:
         """Divide samples by fold or share → their positions (train, val); recordings and groups stay whole."""
         if self.fold is None:
-            return self.share(rest, self.validation, self.split_seed)
+            return self.share(rest, self.validation, self.split_seed, VALIDATES)
         number, count = self.fold
         validates = folds(self.strata(rest), count, self.split_seed, units(rest)) == number - 1
         return torch.nonzero(~validates).flatten(), torch.nonzero(validates).flatten()
 
-    def share(self, part: Part, fraction: float, seed: int) -> tuple[Tensor, Tensor]:
+    def share(self, part: Part, fraction: float, seed: int, cut: Cut) -> tuple[Tensor, Tensor]:
         """Take a fraction of a part → positions of the rest and of the fraction."""
-        return stratified(self.strata(part), fraction, seed, units(part))
+        return stratified(self.strata(part), fraction, seed, units(part), cut)
 
     def strata(self, part: Part) -> Tensor:
         """Return the classes [n] that keep their shares; one for all in regression."""
@@ -149,6 +149,9 @@ class Division:
             )
         if len(val) and self.official and self.validation != VALIDATION:
             yield f"dataset.validation={self.validation:g} has no effect: the data set has a validation part of its own"
+        if self.test_share != TEST_SHARE and (self.own_parts > 1 or self.leave_out is not None):
+            other = "of its own" if self.leave_out is None else "of the groups that are left out"
+            yield f"dataset.test_share={self.test_share:g} has no effect: the data set has a test part {other}"
         share, whole = self.validation if self.fold is None else 1 / self.fold[1], len(train) + len(val)
         if len(val) and not self.official and abs(len(val) - share * whole) > 1 + share * whole / 3:
             classes = ", and classes keep samples for training" if self.fold is None else ""
