@@ -4,11 +4,16 @@ import signal
 import sys
 import time
 from argparse import ArgumentParser
+from collections.abc import Callable
+from functools import partial
+from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 from bare_clone import use_source
 
-WAV = "wav"
+FURTHER = {"wav": "wav_mutants", "hdf5": "container_mutants", "zip": "container_mutants"}
+"""Formats that are no event files → the module of their mutants."""
 SECONDS = 5.0
 """The longest that one file may take."""
 
@@ -17,20 +22,27 @@ def hang(*_: object) -> None:
     raise TimeoutError(f"longer than {SECONDS:.0f} s")
 
 
+def readers(name: str) -> tuple[Callable[[int], bytes], Callable[[bytes, int], Any]]:
+    """Return what makes the numbered mutant of a format, and what reads it."""
+    if name in FURTHER:
+        module = import_module(FURTHER[name])
+        return getattr(module, f"{name}_mutant"), getattr(module, f"{name}_outcome")
+    import event_mutants
+
+    return partial(event_mutants.mutant, name), partial(event_mutants.outcome, name)
+
+
 def fuzz(name: str, count: int) -> str:
     """Read so many mutants of a format's sample, and return a line of figures."""
-    import event_mutants
-    import wav_mutants
-
+    mutant, outcome = readers(name)
     refused = memory = 0
     slowest = 0.0
     for number in range(count):
-        content = wav_mutants.wav_mutant(number) if name == WAV else event_mutants.mutant(name, number)
+        content = mutant(number)
         start = time.perf_counter()
         signal.setitimer(signal.ITIMER_REAL, SECONDS)
         try:
-            wav = name == WAV
-            result = wav_mutants.wav_outcome(content) if wav else event_mutants.outcome(name, content, number)
+            result = outcome(content, number)
         except BaseException:
             print(f"{name}: mutant {number} of {len(content)} bytes:", file=sys.stderr)
             raise
@@ -47,13 +59,13 @@ if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
     from event_mutants import SAMPLES
 
-    formats = (*SAMPLES, WAV)
+    known = (*SAMPLES, *FURTHER)
     parser = ArgumentParser(description=__doc__)
-    parser.add_argument("formats", nargs="*", metavar="FORMAT", help=f"of {', '.join(formats)}; all by default")
+    parser.add_argument("formats", nargs="*", metavar="FORMAT", help=f"of {', '.join(known)}; all by default")
     parser.add_argument("--n", type=int, default=10_000, help="mutants of each")
     chosen = parser.parse_args()
-    if unknown := set(chosen.formats) - set(formats):
+    if unknown := set(chosen.formats) - set(known):
         parser.error(f"no such format: {', '.join(sorted(unknown))}")
     signal.signal(signal.SIGALRM, hang)
-    for each in chosen.formats or formats:
+    for each in chosen.formats or known:
         print(fuzz(each, chosen.n), flush=True)

@@ -23,7 +23,7 @@ def test_mutants_are_counted() -> None:
 
 
 @pytest.mark.parametrize(
-    ("script", "argument"), [("fuzz.py", "hdf5"), ("reading_speed.py", "evt3"), ("framing_speed.py", "time")]
+    ("script", "argument"), [("fuzz.py", "pickle"), ("reading_speed.py", "evt3"), ("framing_speed.py", "time")]
 )
 def test_other_arguments_are_refused(script: str, argument: str) -> None:
     done = start(script, argument)

@@ -108,6 +108,18 @@ def test_what_is_no_archive_and_what_is_too_large_is_refused(tmp_path, monkeypat
         files_inside(path, ".bin")
 
 
+def test_a_file_that_the_archive_cannot_hold_is_refused(tmp_path) -> None:
+    path = archived(tmp_path / "a.zip", {"a.bin": b"abc"}, zipfile.ZIP_STORED)
+    content = bytearray(path.read_bytes())
+    at = content.rindex(b"PK\x01\x02") + 20
+    content[at : at + 4] = (1 << 25).to_bytes(4, "little")
+    path.write_bytes(content)
+    with pytest.raises(
+        DataError, match=rf"a.zip: byte \d+: a.bin: {1 << 25} bytes, but the archive has {len(content)}"
+    ):
+        files_inside(path, ".bin")
+
+
 def test_a_folder_that_cannot_be_read_is_told_of(tmp_path, monkeypatch) -> None:
     def walk(folder: Path, onerror) -> list[None]:
         onerror(PermissionError(13, "Permission denied", str(folder)))

@@ -134,8 +134,9 @@ def files_in_archive(archive: Path) -> Iterator[tuple[str, ZippedFile]]:
     Raises DataError if it is no such archive, or one of its files cannot be read or is larger than LARGEST.
     """
     try:
+        length = archive.stat().st_size
         with zipfile.ZipFile(archive) as directory:
-            entries = [entry for entry in directory.infolist() if not entry.is_dir()]
+            entries = [entry for entry in directory.infolist() if not entry.filename.endswith("/")]
     except (OSError, ValueError, NotImplementedError, zipfile.BadZipFile, struct.error) as error:
         raise DataError(f"{archive}: no ZIP archive that can be read: {error}") from error
     for entry in entries:
@@ -150,6 +151,8 @@ def files_in_archive(archive: Path) -> Iterator[tuple[str, ZippedFile]]:
         )
         if entry.flag_bits & 1 or entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
             raise file.damaged("encrypted, or compressed in another way than by deflate")
+        if not 0 <= entry.header_offset <= length - entry.compress_size:
+            raise file.damaged(f"{entry.compress_size} bytes, but the archive has {length}")
         if max(entry.file_size, entry.compress_size) > LARGEST:
             raise file.damaged(f"{entry.file_size} bytes, at most {LARGEST} expected")
         yield entry.filename, file
