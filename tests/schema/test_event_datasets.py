@@ -8,8 +8,8 @@ from cases import check_each
 from pydantic import ValidationError
 
 from membrane.config.admission import admitted_class
-from membrane.schema.dataset import Dataset
-from membrane.schema.event_datasets import EVENT_DATASETS, NMNIST
+from membrane.schema.dataset import Dataset, trained_on_test_part
+from membrane.schema.event_datasets import CIFAR10DVS, EVENT_DATASETS, NMNIST
 
 
 def nmnist(**settings: Any) -> NMNIST:
@@ -49,3 +49,12 @@ def test_the_sensor_is_that_of_the_class_and_every_setting_too() -> None:
         assert own == {field.name for field in fields(built_class)}
 
     check_each(EVENT_DATASETS, check_dataset)
+
+
+def test_weights_know_the_test_part_of_another_partition() -> None:
+    settings = {"_target_": CIFAR10DVS.public, "name": "n", "classes": 10}
+    former = CIFAR10DVS.model_validate(settings).model_dump(by_alias=True)
+    assert trained_on_test_part(CIFAR10DVS.model_validate({**settings, "downsample": 2}), former) == ""
+    line = "dataset.partition=tebn tests on samples that the weights were trained on"
+    line += ", with dataset.partition=spikingjelly"
+    assert trained_on_test_part(CIFAR10DVS.model_validate({**settings, "partition": "tebn"}), former) == line
