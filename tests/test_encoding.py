@@ -14,7 +14,7 @@ SOURCES = [*(ROOT / "src").rglob("*.py"), *(ROOT / "scripts").rglob("*.py"), ROO
 TEXT_METHODS = {"read_text", "write_text"}
 PIPES = {"run", "Popen", "check_output"}
 OPENERS = {"open", "fdopen", "NamedTemporaryFile"}
-NO_TEXT = {"os.open", "Study.open", "tarfile.open", "Image.open"}
+NO_TEXT = {"os.open", "Study.open", "tarfile.open", "archive.open", "Image.open"}
 
 
 def unencoded_calls(source: str) -> Iterator[int]:

@@ -75,7 +75,7 @@ def read_numbers(path: Path, shape: tuple[int, ...]) -> NDArray[np.float64]:
     size = int(np.prod(shape))
     limit = 24 * size  # bytes; a number takes 17 at most, and a file that unpacks to more is none of the originals
     try:
-        with lzma.open(path) if path.suffix == ".xz" else path.open("rb") as file:
+        with lzma.open(path, mode="rb") if path.suffix == ".xz" else path.open("rb") as file:
             content = file.read(limit + 1)
         numbers = np.array(content.split(), np.float64) if len(content) <= limit else np.empty(0)
     except (OSError, ValueError, EOFError, lzma.LZMAError) as error:
