@@ -44,6 +44,17 @@ def test_what_cannot_be_recorded_is_refused(parameters: dict[str, float], messag
         DigitsEvents(**parameters)  # type: ignore[arg-type]
 
 
-def test_counts_beyond_8_bits_are_refused() -> None:
-    with pytest.raises(ConfigError, match="exceed 8 bits: raise threshold or timesteps"):
-        DigitsEvents(size=1, background=900.0, threshold=0.02).load(NOWHERE, timesteps=1)
+def test_counts_beyond_8_bits_take_more() -> None:
+    train, _ = DigitsEvents(size=1, background=900.0, threshold=0.02).load(NOWHERE, timesteps=1)
+    assert train.x.dtype == torch.uint16
+    assert int(train.x.long().max()) > 255
+
+
+def test_a_recording_gives_several_samples_with_its_number() -> None:
+    once, _ = DigitsEvents(frames=8).load(NOWHERE, timesteps=8)
+    parts = DigitsEvents(frames=8, samples="all").load(NOWHERE, timesteps=3)
+    for part, static in zip(parts, Digits().load(NOWHERE, timesteps=1), strict=True):
+        assert torch.equal(part.recording, static.recording.repeat_interleave(2))
+        assert torch.equal(part.y, static.y.repeat_interleave(2))
+        assert part.lengths is None
+    assert torch.equal(parts[0].x.reshape(-1, 6, 2, 16, 16), once.x[:, :6])

@@ -8,8 +8,8 @@ from cases import check_each
 from pydantic import ValidationError
 
 from membrane.data import saccades
-from membrane.schema.dataset import DATASETS, Dataset, Digits, DigitsEvents, trained_on_test_part, trained_on_test_share
-from membrane.schema.event_datasets import CIFAR10DVS, EVENT_DATASETS
+from membrane.schema.dataset import DATASETS, Dataset, Digits, trained_on_test_part, trained_on_test_share
+from membrane.schema.event_datasets import CIFAR10DVS, EVENT_DATASETS, DigitsEvents
 
 FACTS = {"_target_": "x.Y", "name": "d", "shape": [1, 8, 8], "classes": 10}
 
@@ -27,7 +27,7 @@ def test_facts_have_the_defaults_of_classification_without_time() -> None:
 
 
 def test_a_constructor_is_given_its_own_settings_and_no_fact() -> None:
-    events = DigitsEvents.model_validate({**FACTS, "timesteps_in_data": True, "split_seed": 3, "size": 20})
+    events = DigitsEvents.model_validate({**FACTS, "shape": [2, 20, 20], "split_seed": 3, "size": 20})
     assert set(events.parameters()) == set(DigitsEvents.model_fields) - set(Dataset.model_fields)
     own = {name: each.default for name, each in inspect.signature(saccades.DigitsEvents).parameters.items()}
     assert events.parameters() == {**{name: own[name] for name in events.parameters()}, "size": 20}
@@ -129,9 +129,9 @@ def test_another_partition_or_share_would_test_on_what_was_trained_on() -> None:
 def test_settings_of_event_recordings_at_the_edge() -> None:
     def check_edge(case: tuple[str, Any, Any]) -> None:
         setting, edge, beyond = case
-        assert getattr(DigitsEvents.model_validate({**FACTS, setting: edge}), setting) == edge
+        assert getattr(DigitsEvents.model_validate({**FACTS, "shape": [], setting: edge}), setting) == edge
         with pytest.raises(ValidationError, match=setting):
-            DigitsEvents.model_validate({**FACTS, setting: beyond})
+            DigitsEvents.model_validate({**FACTS, "shape": [], setting: beyond})
 
     tiny = 1e-9
     edges = [(name, 0.0, -tiny) for name in ("amplitude", "fixation", "mismatch", "background")]
@@ -139,6 +139,6 @@ def test_settings_of_event_recordings_at_the_edge() -> None:
 
 
 def test_every_data_set_has_a_name_and_a_class_of_its_own() -> None:
-    every = (*DATASETS, *EVENT_DATASETS)
+    every = (Digits, DigitsEvents, *DATASETS, *EVENT_DATASETS)
     assert len({each.choice for each in every}) == len({each.public for each in every}) == len(every)
     assert all(each.choice and each.public.startswith("membrane.data.") for each in every)

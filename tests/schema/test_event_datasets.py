@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from membrane.config.admission import admitted_class
 from membrane.schema.dataset import Dataset, trained_on_test_part
-from membrane.schema.event_datasets import CIFAR10DVS, EVENT_DATASETS, NMNIST
+from membrane.schema.event_datasets import CIFAR10DVS, EVENT_DATASETS, NMNIST, SHD, DigitsEvents
 
 
 def nmnist(**settings: Any) -> NMNIST:
@@ -30,7 +30,7 @@ def test_the_shape_is_the_sensors_divided_and_rounded_up() -> None:
 
 
 def test_another_shape_and_no_factor_are_refused() -> None:
-    line = r"shape follows from downsample=2: leave dataset.shape out, it is \[2, 17, 17\]"
+    line = r"shape=\[2, 16, 16\]: it follows from the settings, \[2, 17, 17\]: leave it out"
     with pytest.raises(ValidationError, match=line):
         nmnist(downsample=2, shape=[2, 16, 16])
     for factor in (0, -1, 2.0, True, "2"):
@@ -58,3 +58,29 @@ def test_weights_know_the_test_part_of_another_partition() -> None:
     line = "dataset.partition=tebn tests on samples that the weights were trained on"
     line += ", with dataset.partition=spikingjelly"
     assert trained_on_test_part(CIFAR10DVS.model_validate({**settings, "partition": "tebn"}), former) == line
+
+
+def test_settings_of_frames_decide_the_shape_and_the_timesteps() -> None:
+    assert nmnist(values="signed", downsample=2).shape == [1, 17, 17]
+    saved = nmnist(values="signed").model_dump(by_alias=True)
+    assert NMNIST.model_validate(saved).shape == [1, 34, 34]
+    assert (nmnist(frames=40, samples="all").most_timesteps, nmnist(duration=9).most_timesteps) == (40, None)
+    assert DigitsEvents.model_validate({"_target_": "x.Y", "name": "n", "classes": 10, "size": 20}).shape == [2, 20, 20]
+
+
+def test_settings_of_frames_that_do_not_go_together_are_refused() -> None:
+    def check_refused(case: tuple[dict[str, Any], str]) -> None:
+        with pytest.raises(ValidationError, match=case[1]):
+            nmnist(**case[0])
+
+    check_each(
+        [
+            ({"duration": 10, "frames": 4}, "duration=10 decides how many frames there are: leave frames out"),
+            ({"duration": 1.5}, "duration"),
+            ({"refractory": 10**10}, "refractory"),
+            ({"hot_pixels": 0.0}, "hot_pixels"),
+        ],
+        check_refused,
+    )
+    with pytest.raises(ValidationError, match="values=signed is ON minus OFF, these events have no polarity"):
+        SHD.model_validate({"_target_": "x.Y", "name": "n", "classes": 20, "values": "signed"})

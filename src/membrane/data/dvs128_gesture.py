@@ -5,9 +5,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
-import numpy as np
-
 from membrane.data.events.event_set import CameraSet, Inventory
+from membrane.data.events.framing import joined
 from membrane.data.events.recording import Events
 from membrane.data.origins import ORIGINS
 from membrane.data.store.conversion import Columns
@@ -85,13 +84,19 @@ class DVS128Gesture(CameraSet):
     def columns(self, item: Any, timesteps: int) -> Columns:
         """Return the columns of the gestures in a `Trial`. Raises DataError if its file is damaged."""
         events = self.events(item.file)
-        x = [self.images(between(events, each), self.sensor, timesteps) for each in item.gestures]
-        return {
-            "x": np.stack(x),
-            "y": np.array([gesture.label for gesture in item.gestures]),
-            "group": np.full(len(x), item.user),
-            "recording": item.first + np.arange(len(x)),
-        }
+        return joined(
+            [
+                self.camera_columns(
+                    between(events, gesture),
+                    self.sensor,
+                    timesteps,
+                    y=gesture.label,
+                    group=item.user,
+                    recording=item.first + number,
+                )
+                for number, gesture in enumerate(item.gestures)
+            ]
+        )
 
 
 def listed_trials(path: Path) -> Iterator[Trial]:

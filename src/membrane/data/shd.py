@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from membrane.data.events.event_set import EventSet, Inventory
+from membrane.data.events.framing import joined
 from membrane.data.origins import ORIGINS, Origin
 from membrane.data.store.conversion import Columns
 from membrane.data.store.hdf5 import hdf5_column, opened_hdf5
@@ -64,11 +65,14 @@ class HeidelbergSet(EventSet):
         for at in wrong[:1]:
             number, label = columns["recording"][at], columns["y"][at]
             raise DataError(f"{item.file}: recording {number} has label {label}, 0 to {self.class_count - 1} expected")
-        counts = [np.empty((0, timesteps, 1, -(-CHANNELS // self.downsample)), np.uint8)]
+        recordings: list[Columns] = []
         for at, number in enumerate(columns["recording"]):
             t, channel = ordered_spikes(times[at], units[at], f"{item.file}: recording {number}")
-            counts.append(self.spike_trains(t, channel, CHANNELS, timesteps)[None])
-        return {"x": np.concatenate(counts), **columns}
+            of_recording = {column: int(values[at]) for column, values in columns.items()}
+            recordings.append(self.channel_columns(t, channel, CHANNELS, timesteps, **of_recording))
+        if not recordings:
+            return {"x": np.empty((0, timesteps, *self.shape([1, CHANNELS])), np.uint8), **columns}
+        return joined(recordings)
 
     def read_piece(self, piece: Piece) -> tuple[Columns, Ragged, Ragged]:
         """Return the columns of a piece [n] but x, and the times in s and the channels of each recording's spikes [n].

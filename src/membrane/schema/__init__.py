@@ -8,10 +8,10 @@ from typing import Any, Literal
 from pydantic import Field, PositiveInt, SerializeAsAny, field_validator
 
 from membrane.schema.augmentation import AUGMENTATIONS, Augmentation
-from membrane.schema.dataset import DATASETS, Dataset
+from membrane.schema.dataset import DATASETS, Dataset, Digits
 from membrane.schema.duration import duration_seconds
 from membrane.schema.encoder import ENCODERS, Encoder
-from membrane.schema.event_datasets import EVENT_DATASETS
+from membrane.schema.event_datasets import EVENT_DATASETS, DigitsEvents
 from membrane.schema.image_datasets import IMAGE_DATASETS
 from membrane.schema.model import MODELS, Model
 from membrane.schema.neuron import NEURONS, Neuron
@@ -41,7 +41,7 @@ from membrane.schema.zoo import ZOO
 __all__ = ["GROUPS", "MANY", "Config", "Debug", "Node", "Paths", "Settings", "Trusted"]
 
 GROUPS: dict[str, tuple[type[Node], tuple[type[Node], ...]]] = {
-    "dataset": (Dataset, (*DATASETS, *IMAGE_DATASETS, *EVENT_DATASETS, *SOUND_DATASETS)),
+    "dataset": (Dataset, (Digits, DigitsEvents, *DATASETS, *IMAGE_DATASETS, *EVENT_DATASETS, *SOUND_DATASETS)),
     "model": (Model, (*MODELS, *ZOO)),
     "neuron": (Neuron, (*NEURONS, *VARIANTS)),
     "surrogate": (Surrogate, SURROGATES),

@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Literal
 from pydantic import Field, PositiveInt, field_validator
 
 from membrane.errors import ConfigError
-from membrane.schema.node import LATER, UNSHAPING, Count, Node, NotNegative, Positive
+from membrane.schema.node import LATER, UNSHAPING, Count, Node, Positive
 
 VALIDATION_SHARE = 0.15
 TEST_SHARE = 0.2
@@ -130,19 +130,6 @@ class Digits(Dataset):
     public = "membrane.data.digits.Digits"
 
 
-class DigitsEvents(Dataset):
-    choice = "digits_events"
-    public = "membrane.data.saccades.DigitsEvents"
-    split: Literal["time", "number", "time_spikingjelly", "number_spikingjelly"] = "time"
-    size: PositiveInt = 16
-    amplitude: NotNegative = 3.0
-    fixation: NotNegative = 0.75
-    threshold: Positive = 0.6
-    mismatch: NotNegative = 0.1
-    background: NotNegative = 0.5
-    noise_seed: Count = 0
-
-
 class MNIST(Dataset):
     choice = "mnist"
     public = "membrane.data.idx.MNIST"
@@ -178,4 +165,5 @@ class Arrays(Dataset):
         return {**own, "timesteps_in_data": self.timesteps_in_data, "task": self.task}
 
 
-DATASETS = (Digits, DigitsEvents, MNIST, FashionMNIST, Diabetes, UCIHAR, Arrays)
+DATASETS = (MNIST, FashionMNIST, Diabetes, UCIHAR, Arrays)
+"""Those of this module but the bundled digits, which come first of all."""

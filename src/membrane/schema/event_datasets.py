@@ -1,38 +1,77 @@
 """Data sets of event recordings: how their events become frames."""
 
-from typing import Any, Literal
+from typing import Literal, Self
 
 from pydantic import Field, PositiveInt, model_validator
 
+from membrane.data.events.layout import LONGEST_REFRACTORY, FrameLayout, SampleChoice, Split, Values
 from membrane.schema.dataset import Dataset
+from membrane.schema.node import LATER, Count, NotNegative, Positive
 
 Shape = list[PositiveInt]
 
 
 class EventDataset(Dataset):
-    """A data set that is framed by us, so that ``timesteps`` may be any number.
+    """A data set that is framed by us, so that ``timesteps`` may be any number; `FrameLayout` explains the settings.
 
-    ``split`` says how events are put into T frames, and ``downsample`` how many pixels a side (channels, in 1-D) are
-    counted together; ``shape`` follows from it, and is that of the sensor by default.
+    ``shape`` follows from them, and is that of the sensor by default.
     """
 
-    shape: Shape = Field(default=[], min_length=2, max_length=3)
+    shape: Shape = Field(default=[], max_length=3)
     timesteps_in_data: bool = True
-    split: Literal["time", "number", "time_spikingjelly", "number_spikingjelly"] = "time"
+    split: Split = "time"
     downsample: PositiveInt = 1
+    duration: PositiveInt | None = LATER(default=None)
+    frames: PositiveInt | None = LATER(default=None)
+    samples: SampleChoice = LATER(default="first")
+    stride: PositiveInt | None = LATER(default=None)
+    values: Values = LATER(default="counts")
+    hot_pixels: Positive | None = LATER(default=None)
+    refractory: int | None = LATER(default=None, ge=1, le=LONGEST_REFRACTORY)
 
-    @model_validator(mode="before")
-    @classmethod
-    def shape_follows_from_downsample(cls, values: Any) -> Any:
-        """Fill in the shape of a frame. Reject any other than that and the sensor's."""
-        factor = values.get("downsample", 1) if isinstance(values, dict) else None
-        if type(factor) is not int or factor < 1:
-            return values  # refused as a setting of another type
-        channels, *sides = sensor = cls.model_fields["shape"].default
-        shape = [channels, *(-(-side // factor) for side in sides)]
-        if values.get("shape", sensor) not in (sensor, shape):
-            raise ValueError(f"shape follows from downsample={factor}: leave dataset.shape out, it is {shape}")
-        return {**values, "shape": shape}
+    @model_validator(mode="after")
+    def shape_follows_from_settings(self) -> Self:
+        """Fill in the shape of a frame. Reject any other than that and the sensor's, and settings that do not fit."""
+        sensor = self.sensor_shape
+        shape = self.layout.shape(sensor)
+        if self.shape not in ([], sensor, shape):
+            raise ValueError(f"shape={self.shape}: it follows from the settings, {shape}: leave it out")
+        object.__setattr__(self, "shape", shape)  # frozen, and not whole before
+        return self
+
+    @property
+    def sensor_shape(self) -> list[int]:
+        """The shape of a frame of all pixels."""
+        shape: list[int] = type(self).model_fields["shape"].default
+        return shape
+
+    @property
+    def layout(self) -> FrameLayout:
+        """The settings as the data set takes them."""
+        return FrameLayout(**{name: getattr(self, name) for name in FrameLayout.__dataclass_fields__})
+
+    @property
+    def most_timesteps(self) -> int | None:
+        """The number of frames, where it is set."""
+        return self.frames
+
+
+class DigitsEvents(EventDataset):
+    choice = "digits_events"
+    public = "membrane.data.saccades.DigitsEvents"
+    downsample: PositiveInt = LATER(default=1)
+    size: PositiveInt = 16
+    amplitude: NotNegative = 3.0
+    fixation: NotNegative = 0.75
+    threshold: Positive = 0.6
+    mismatch: NotNegative = 0.1
+    background: NotNegative = 0.5
+    noise_seed: Count = 0
+
+    @property
+    def sensor_shape(self) -> list[int]:
+        """The shape of a frame of all pixels."""
+        return [2, self.size, self.size]
 
 
 class CameraDataset(EventDataset):

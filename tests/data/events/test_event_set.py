@@ -90,6 +90,21 @@ def test_settings_and_timesteps_have_arrays_of_their_own_and_a_second_start_read
     np.testing.assert_array_equal(whole.reshape(2, 5, 2, 15, 2, 17, 2).sum((4, 6)), coarse)
 
 
+def test_samples_of_one_recording_have_its_number_and_label(tmp_path) -> None:
+    settings = Pets(duration=6000, samples="all")
+    train, test = settings.load(written(tmp_path), 3)
+    for part, names in ((train, ["train/cat/2", "train/dog/1"]), (test, ["test/cat/3", "test/cat/4"])):
+        for number, name in enumerate(names):
+            expected = settings.camera_columns(EVENTS[f"{name}.bin"], (34, 30), 3)
+            rows = part.recording == number
+            np.testing.assert_array_equal(part.x[rows], expected["x"])
+            assert part.lengths is not None
+            assert part.lengths[rows].tolist() == expected["lengths"].tolist()
+            assert set(part.y[rows].tolist()) == {CLASSES.index(name.split("/")[1])}
+    assert train.recording.tolist() == [0, 0, 1, 1]
+    assert test.recording.tolist() == [0, 0, 1]  # the last has no events: one empty frame
+
+
 def test_a_new_version_and_changed_files_are_converted_anew(tmp_path, monkeypatch) -> None:
     built = []
     real = cache.build_entry

@@ -7,8 +7,6 @@ from functools import cache, partial
 from pathlib import Path, PurePosixPath
 from typing import Any, ClassVar, NamedTuple
 
-import numpy as np
-
 from membrane.data.events.formats.source import EventFile
 from membrane.data.events.framing import Framing
 from membrane.data.events.reading import Backwards, decode_events
@@ -41,7 +39,7 @@ class Inventory(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class EventSet(Framing, ABC):
-    """Recordings as frames of counts, x [n,T,C,…]; T re-bins them. A data set says where they are and how one is read.
+    """Recordings as frames, x [n,T,C,…]; T re-bins them. A data set says where they are and how one is read.
 
     Raises ConfigError as `Framing`.
     """
@@ -92,7 +90,7 @@ class Recording(NamedTuple):
 class CameraSet(EventSet):
     """Recordings of an event camera as frames, x [n,T,2,H,W].
 
-    Arguments (`Framing` explains the others):
+    Arguments (`FrameLayout` explains the others):
         backwards: what happens where time runs backwards in a file: it is refused, the default, its events are sorted
             (``sort``), or left in its order (``keep``), as in SpikingJelly.
     """
@@ -104,8 +102,7 @@ class CameraSet(EventSet):
 
     def columns(self, item: Any, timesteps: int) -> Columns:
         """Return the columns of a `Recording`. Raises DataError if its file is damaged."""
-        x = self.images(self.events(item.file), self.sensor, timesteps)
-        return {"x": x[None], "y": np.array([item.label])}
+        return self.camera_columns(self.events(item.file), self.sensor, timesteps, y=item.label)
 
     def events(self, file: OriginalFile) -> Events:
         """Return the events of a file. Raises DataError if it is damaged."""

@@ -1,14 +1,13 @@
 """Events to a fixed number of frames."""
 
-from typing import Literal, get_args
+from typing import get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
+from membrane.data.events.layout import Split as Split
 from membrane.data.events.recording import Events as Events
 from membrane.errors import ConfigError
-
-Split = Literal["time", "number", "time_spikingjelly", "number_spikingjelly"]
 
 
 def frames(events: Events, timesteps: int, height: int, width: int, split: Split) -> NDArray[np.int64]:
@@ -24,19 +23,24 @@ def frames(events: Events, timesteps: int, height: int, width: int, split: Split
     The last two are SpikingJelly's ``split_by='time'`` and ``'number'``, which many papers on event data use. Of 800
     events in ten frames they put 3 % by number, and hardly any by time, into another frame than the first two.
     (SpikingJelly's time slices are for events in order of time, and its SHD and SSC do not round Δt/T.) A slice, or the
-    whole recording, may be empty: its counts are zero. Raises ConfigError as `check_binning`, ValueError for events off
-    the sensor.
+    whole recording, may be empty: its counts are zero. Raises ConfigError for another split and
+    for T < 1, ValueError for events off the sensor.
     """
-    check_binning(timesteps, split)
+    check_timesteps(timesteps)
+    check_split(split)
     if split != "number_spikingjelly":
         events = time_ordered(events)
     return counts(events, slice_bounds(events.t, timesteps, split), height, width)
 
 
-def check_binning(timesteps: int, split: str) -> None:
-    """Raise ConfigError unless T is at least 1 and the split is a known one."""
+def check_timesteps(timesteps: int) -> None:
+    """Raise ConfigError unless T is at least 1."""
     if timesteps < 1:
         raise ConfigError(f"timesteps must be at least 1, not {timesteps}")
+
+
+def check_split(split: str) -> None:
+    """Raise ConfigError unless the split is a known one."""
     if split not in get_args(Split):
         raise ConfigError(f"split must be one of {', '.join(get_args(Split))}, not {split!r}")
 
@@ -64,6 +68,18 @@ def slice_bounds(t: NDArray[np.integer], timesteps: int, split: Split) -> list[i
         return [0, *positions(t, [k * (span // timesteps) for k in steps]), n]
     # +1 puts the last event into the last slice
     return [0, *positions(t, [-(-k * (span + 1) // timesteps) for k in steps]), n]
+
+
+def duration_bounds(t: NDArray[np.integer], duration: int, at_most: int) -> list[int]:
+    """Return the positions in timestamps t [n], in order, at which frames of so many µs begin and the last one ends.
+
+    Frame k is of the events from k to k + 1 durations after the first; the last event of a recording is in its last
+    frame. There are ``at_most`` so many frames, and none without events → F+1 numbers.
+    """
+    if not len(t):
+        return [0]
+    count = min(at_most, (int(t[-1]) - int(t[0])) // duration + 1)
+    return [0, *positions(t, [k * duration for k in range(1, count + 1)])]
 
 
 def positions(t: NDArray[np.integer], elapsed: list[int]) -> list[int]:
