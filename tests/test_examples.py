@@ -5,7 +5,7 @@ from importlib import import_module
 
 import pytest
 
-MODULES = ("framework", "readout", "losses", "data.samples", "data.feed.batch")
+MODULES = ("framework", "readout", "losses", "data.samples", "data.feed.batch", "data.events.labels")
 
 
 @pytest.mark.parametrize("name", MODULES)
