@@ -150,7 +150,7 @@ def test_every_data_set_runs_under_the_frameworks_that_fit(tmp_path, dataset: st
 @pytest.mark.parametrize("framework", ["singlestep_tid", "multistep_tid"])
 def test_every_encoder_lets_static_data_run_under_the_frameworks_with_timesteps_in_the_data(framework: str) -> None:
     for encoder in CHOICES["encoder"]:
-        data = ["dataset=uci_har", "timesteps=8"] if encoder == "delta" else ["dataset=digits"]
+        data = ["dataset=uci_har", "timesteps=8"] if encoder in ("chunks", "delta") else ["dataset=digits"]
         framework = framework.removesuffix("_tid") if encoder == "none" else framework
         config = configured(f"framework={framework}", f"encoder={encoder}", *data)
         assert (config.encoder and config.encoder.name_of_choice) == (None if encoder == "none" else encoder)

@@ -49,6 +49,22 @@ REFUSED = [
         "encoder=delta encodes the changes of a signal, dataset digits is 2-D (shape [1, 8, 8]): use encoder=rate",
     ),
     (
+        [*DIGITS, "encoder=chunks"],
+        "encoder=chunks cuts a signal into timesteps, dataset digits is 2-D (shape [1, 8, 8]): use encoder=rate",
+    ),
+    (
+        ["dataset=uci_har", "framework=multistep_tid", "encoder=chunks", "timesteps=5"],
+        "encoder=chunks cuts 128 samples into timesteps=5 equal chunks: use timesteps=4 or 8",
+    ),
+    (
+        ["dataset=uci_har", "framework=multistep_tid", "encoder=chunks", "encoder.window=120", "timesteps=10"],
+        "dataset uci_har has 128 samples, too few for timesteps=10 windows of 120: use encoder.window=119 or less",
+    ),
+    (
+        ["dataset=uci_har", "framework=multistep_tid", "encoder=chunks", "encoder.window=1", "timesteps=129"],
+        "dataset uci_har has 128 samples, too few for timesteps=129 windows: use timesteps=128 or fewer",
+    ),
+    (
         ["dataset=uci_har", "framework=multistep_tid", "encoder=delta", "timesteps=5"],
         "encoder=delta cuts 128 samples into timesteps=5 equal chunks: use timesteps=4 or 8",
     ),

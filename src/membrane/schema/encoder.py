@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, PositiveInt, field_validator
 
 from membrane.schema.node import Node, Positive
 
@@ -47,7 +47,19 @@ class Phase(BoundedEncoder):
     weighted: bool = Field(default=False, description="multiply spikes by 1/2, 1/4, 1/8 and so on, as the paper does")
 
 
-class Delta(Encoder):
+class SignalEncoder(Encoder):
+    """Takes signals [C,S], of which S is time, and cuts them into timesteps."""
+
+
+class Chunks(SignalEncoder):
+    choice = "chunks"
+    public = "membrane.encoders.chunks.Chunks"
+    window: PositiveInt | None = Field(
+        default=None, description="samples of a timestep, so that they may overlap; by default they follow each other"
+    )
+
+
+class Delta(SignalEncoder):
     choice = "delta"
     public = "membrane.encoders.delta.Delta"
     threshold: Positive = Field(default=0.1, description="the change that makes a spike, in units of the data")
@@ -56,4 +68,4 @@ class Delta(Encoder):
     )
 
 
-ENCODERS = (Rate, Latency, Phase, Delta)
+ENCODERS = (Rate, Latency, Phase, Delta, Chunks)

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from membrane.schema import Config
 from membrane.schema.augmentation import Normalise
-from membrane.schema.encoder import BoundedEncoder, Delta, Latency
+from membrane.schema.encoder import BoundedEncoder, Chunks, Delta, Latency, SignalEncoder
 
 
 def refuse_encoder_of_timesteps(config: Config) -> str | None:
@@ -67,25 +67,42 @@ def refuse_latency_of_one_timestep(config: Config) -> str | None:
     return "encoder=latency tells values apart by when they spike, which needs timesteps=2 at least"
 
 
-def refuse_delta_of_images(config: Config) -> str | None:
-    """Refuse to encode changes in time of data that have no axis of time."""
-    dataset = config.dataset
-    if not isinstance(config.encoder, Delta) or len(dataset.shape) == 2:
+def refuse_signal_encoder_of_images(config: Config) -> str | None:
+    """Refuse to cut data into timesteps that have no axis of time."""
+    encoder, dataset = config.encoder, config.dataset
+    if not isinstance(encoder, SignalEncoder) or len(dataset.shape) == 2:
         return None
     data = f"dataset {dataset.name} is 2-D (shape {dataset.shape})"
-    return f"encoder=delta encodes the changes of a signal, {data}: use encoder=rate"
+    does = "encodes the changes of a signal" if isinstance(encoder, Delta) else "cuts a signal into timesteps"
+    return f"encoder={encoder.choice} {does}, {data}: use encoder=rate"
 
 
 def refuse_unequal_chunks(config: Config) -> str | None:
     """Refuse timesteps into which a signal cannot be cut."""
-    timesteps, samples = config.timesteps, config.dataset.shape[-1]
-    if not isinstance(config.encoder, Delta) or samples % timesteps == 0:
+    encoder, timesteps, samples = config.encoder, config.timesteps, config.dataset.shape[-1]
+    windows = isinstance(encoder, Chunks) and encoder.window is not None
+    if not isinstance(encoder, SignalEncoder) or windows or samples % timesteps == 0:
         return None
     divisors = [each for each in range(1, samples + 1) if samples % each == 0]
     below = max(each for each in divisors if each < timesteps)
     above = [each for each in divisors if each > timesteps][:1]
     way_out = " or ".join(str(each) for each in (below, *above))
-    return f"encoder=delta cuts {samples} samples into timesteps={timesteps} equal chunks: use timesteps={way_out}"
+    cuts = f"encoder={encoder.choice} cuts {samples} samples into timesteps={timesteps} equal chunks"
+    return f"{cuts}: use timesteps={way_out}"
+
+
+def refuse_more_windows_than_samples(config: Config) -> str | None:
+    """Refuse windows that are longer than a signal, or of which two would be the same."""
+    encoder, timesteps, samples = config.encoder, config.timesteps, config.dataset.shape[-1]
+    if not isinstance(encoder, Chunks) or encoder.window is None or samples >= encoder.window + timesteps - 1:
+        return None
+    dataset = f"dataset {config.dataset.name} has {samples} samples"
+    if samples < timesteps:
+        return f"{dataset}, too few for timesteps={timesteps} windows: use timesteps={samples} or fewer"
+    most = samples - timesteps + 1
+    return (
+        f"{dataset}, too few for timesteps={timesteps} windows of {encoder.window}: use encoder.window={most} or less"
+    )
 
 
 TIMESTEPS_RULES: tuple[Callable[[Config], str | None], ...] = (
@@ -95,7 +112,8 @@ TIMESTEPS_RULES: tuple[Callable[[Config], str | None], ...] = (
     refuse_more_timesteps_than_frames,
     refuse_bounds_of_normalised,
     refuse_latency_of_one_timestep,
-    refuse_delta_of_images,
+    refuse_signal_encoder_of_images,
     refuse_unequal_chunks,
+    refuse_more_windows_than_samples,
 )
 """These rules, in the order in which they are asked."""
