@@ -81,7 +81,17 @@ def test_commands_answer_in_an_ascii_locale(words: tuple[str, ...]) -> None:
 
 def test_a_run_ends_well_in_an_ascii_locale(tmp_path: Path) -> None:
     ended = in_c_locale(
-        "train", "epochs=1", "model=smlp", "model.norm=batch", "logger=csv", f"paths.runs={tmp_path}", "figures=false"
+        "train",
+        "epochs=1",
+        "model=smlp",
+        "model.norm=batch",
+        "logger=csv",
+        f"paths.runs={tmp_path}",
+        "figures=false",
+        "model.units=[16]",
+        "timesteps=2",
+        "batch_size=256",
+        "threads=1",
     )
     assert ended.returncode == 0, ended.stderr.decode()
     assert b"test" in ended.stdout  # the table of scores, with its ±

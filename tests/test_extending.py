@@ -48,7 +48,8 @@ def page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 def train(module: str, *arguments: str) -> int:
     """Run the page's command for a module, without a tracker unless it names one; return the exit code."""
     logger = [] if module == "my_logger" else ["logger=csv"]
-    return main(["train", *COMMANDS[module], *logger, *QUICK, *arguments])
+    steps = [] if module == "my_data" else ["batch_size=256"]  # its data set is small, and has to be learned
+    return main(["train", *COMMANDS[module], *logger, *QUICK, *steps, *arguments])
 
 
 def the_run() -> Path:

@@ -4,8 +4,10 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,6 +16,7 @@ from membrane.cli.main import COMMANDS, main
 from membrane.errors import ConfigError, DataError, RunFailed, Stopped
 from membrane.files.lock import Occupied
 from membrane.tracking.output import SurvivingOutput
+from membrane.training import run
 
 ENDINGS: list[tuple[BaseException, int, str]] = [
     (ConfigError("x=1: must be 2"), 2, "membrane: x=1: must be 2\n"),
@@ -112,20 +115,35 @@ def test_what_ends_the_process_by_itself_keeps_its_code(
     assert capsys.readouterr().err == line
 
 
-def test_a_run_goes_on_when_nobody_reads_its_output_any_more(tmp_path: Path) -> None:
-    typed = ["train", "model=smlp", "epochs=2", "logger=csv", "figures=false", f"paths.runs={tmp_path}"]
-    program = subprocess.Popen(
-        [sys.executable, "-m", "membrane", *typed], stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    )
+def test_a_run_goes_on_when_nobody_reads_its_output_any_more(
+    small: Callable[..., int], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    reading, writing = os.pipe()
+    train = run.train
+
+    def train_unread(*arguments: Any) -> None:
+        os.close(reading)  # as `| head -1` does after the first lines
+        train(*arguments)
+
+    monkeypatch.setattr(run, "train", train_unread)
+    stream = os.fdopen(writing, "w", buffering=1)
+    monkeypatch.setattr(sys, "stdout", stream)
+    assert small("epochs=2") == 0
+    stream.close()
+    assert capsys.readouterr().err == ""
+    [result] = Path("runs").glob("digits/*/seed0/result.json")
+    assert json.loads(result.read_text())["epochs"] == 2
+
+
+def test_training_ends_its_process_well_when_nobody_reads_its_output_any_more() -> None:
+    shows = [sys.executable, "-m", "membrane", "train", "--cfg", "job"]
+    program = subprocess.Popen(shows, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     assert program.stdout is not None
     assert program.stderr is not None
-    assert program.stdout.readline()  # as `| head -1` does
     program.stdout.close()
     assert program.stderr.read() == b""
     program.stderr.close()
     assert program.wait() == 0
-    [result] = tmp_path.glob("*/*/seed0/result.json")
-    assert json.loads(result.read_text())["epochs"] == 2
 
 
 def test_a_closed_pipe_is_written_to_without_an_error() -> None:

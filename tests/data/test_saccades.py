@@ -1,19 +1,37 @@
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
 from membrane.data.digits import Digits, load_images
+from membrane.data.events.camera import Camera
+from membrane.data.events.frames import Events
 from membrane.data.saccades import DigitsEvents
 from membrane.errors import ConfigError
 
 NOWHERE = Path("does/not/exist")
 
 
+@pytest.fixture(scope="module")
+def recordings() -> Iterator[list[Events]]:
+    """Return the recordings of all digits, made once for all data sets of the module."""
+    camera, images, record = DigitsEvents().camera, load_images()[0], Camera.record
+    recorded = record(camera, images)
+
+    def recorded_once(self: Camera, others: Any) -> list[Events]:
+        return recorded if self == camera and np.array_equal(others, images) else record(self, others)
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(Camera, "record", recorded_once)
+        yield recorded
+
+
 @pytest.mark.parametrize("split", ["time", "number", "time_spikingjelly", "number_spikingjelly"])
-def test_data_set_is_that_of_digits(split: str) -> None:
+def test_data_set_is_that_of_digits(split: str, recordings: list[Events]) -> None:
     data = DigitsEvents(split=split)  # type: ignore[arg-type]
-    recordings = data.camera.record(load_images()[0])
     parts = data.load(NOWHERE, timesteps=4)
     again = data.load(NOWHERE, timesteps=3)
     for part, other, static in zip(parts, again, Digits().load(NOWHERE, timesteps=4), strict=True):

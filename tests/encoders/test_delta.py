@@ -54,7 +54,7 @@ def test_with_as_many_timesteps_as_samples_each_sample_is_one() -> None:
     assert spikes.flatten().tolist() == CHANGES
 
 
-@given(st.lists(st.floats(-4, 4, width=16), min_size=1, max_size=30), st.sampled_from([0.25, 1.0, 2.5]))
+@given(st.lists(st.floats(-4, 4, width=16), min_size=1, max_size=30), st.sampled_from([0.25, 1.0, 2.0]))
 def test_changes_are_those_of_a_plain_loop(signal: list[float], threshold: float) -> None:
     x = torch.tensor([[signal], [signal[::-1]]], dtype=torch.float64)
     spikes = encoded(x, 1, threshold=threshold, polarity="signed")

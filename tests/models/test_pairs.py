@@ -60,7 +60,8 @@ def bases() -> dict[str, dict[str, Any]]:
 
 def learner(bases: dict[str, dict[str, Any]], framework: str, model: str, neuron: str) -> Any:
     """The pair under a framework, in float64: a potential at its threshold must not be a matter of rounding."""
-    nodes = {"model": stated_settings("model", model), "neuron": stated_settings("neuron", neuron)}
+    narrow = {"channels": 16} if model == "ms_resnet" else {}
+    nodes = {"model": stated_settings("model", model) | narrow, "neuron": stated_settings("neuron", neuron)}
     return build_learner(check({**copy.deepcopy(bases[framework]), **nodes})).double().eval()
 
 

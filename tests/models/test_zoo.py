@@ -274,6 +274,7 @@ def test_what_cannot_be_built_is_refused_in_one_line(raw: Raw, name: str, wrong:
         ("spikformer", {"patch_size": 8}),
         ("qkformer", {"qka_type": "pixel"}),
         ("sdt", {"depths": 0}),
+        *((kind.choice, {"classes": 0}) for kind in ZOO),
     ],
 )
 def test_the_classes_refuse_it_too(name: str, wrong: dict[str, Any]) -> None:

@@ -215,16 +215,21 @@ def test_the_same_run_twice_gets_one_process_and_nothing_is_checked_twice(
     assert re.search("^2/2 .* name=x: the same run as 1/2 ", printed, re.MULTILINE)
 
 
-def start_real_sweep(tmp_path: Path, *overrides: str) -> subprocess.Popen[str]:
-    """Start a sweep of a user's own model from the command line."""
+def write_user_module(tmp_path: Path) -> list[str]:
+    """Write a user's own model, and return the arguments by which a sweep takes it."""
     (tmp_path / "their_package.py").write_text(USER_MODULE)
     (tmp_path / "mine" / "model").mkdir(parents=True, exist_ok=True)
     (tmp_path / "mine" / "model" / "net.yaml").write_text("_target_: their_package.Net\nnumber: 0\n")
-    command = [sys.executable, str(ROOT / "train.py"), "--config-dir", "mine", "model=net", "trust=[their_package.Net]"]
-    small = ["logger=csv", "epochs=1", "timesteps=2", "threads=1", "figures=false", "-m", "hydra/launcher=processes"]
+    theirs = ["--config-dir", "mine", "model=net", "trust=[their_package.Net]", "-m", "hydra/launcher=processes"]
+    return [*theirs, "logger=csv", "epochs=1", "timesteps=2", "threads=1", "figures=false"]
+
+
+def start_real_sweep(tmp_path: Path, *overrides: str) -> subprocess.Popen[str]:
+    """Start a sweep of a user's own model from the command line."""
+    arguments = write_user_module(tmp_path)
     environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
     return subprocess.Popen(
-        [*command, *small, *overrides],
+        [sys.executable, str(ROOT / "train.py"), *arguments, *overrides],
         cwd=tmp_path,
         env=environment,
         stdout=subprocess.PIPE,
@@ -233,12 +238,19 @@ def start_real_sweep(tmp_path: Path, *overrides: str) -> subprocess.Popen[str]:
     )
 
 
-def test_a_real_run(tmp_path: Path) -> None:
+def test_a_real_run(
+    tmp_path: Path,
+    membrane: Callable[..., int],
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
     """Whatever is odd in an override reaches the run as it was typed."""
     odd = "da ta;$(touch TOUCHED) {}*é"
-    sweep = start_real_sweep(tmp_path, f"paths.data='{odd}'")
-    out, err = sweep.communicate(timeout=600)
-    assert (sweep.returncode, err) == (0, "")
+    arguments = write_user_module(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    assert membrane(*arguments, f"paths.data='{odd}'") == 0
+    out, err = capfd.readouterr()
+    assert err == ""
     assert out.splitlines()[-1] == "sweep: 1 finished, 0 failed"
     [result] = tmp_path.glob("runs/*/*/*/result.json")
     assert f"data: {odd}\n" in (result.parent / "config.yaml").read_text()

@@ -11,6 +11,7 @@ import lightning as L
 import pytest
 import torch
 from configurations import configured
+from fits import fit
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from spikingjelly.activation_based import neuron, surrogate
@@ -30,7 +31,6 @@ from membrane.metrics import Classification
 from membrane.randomness import generator
 from membrane.readout import Mean
 from membrane.runs.stopping import Stop
-from membrane.training import run as training
 from membrane.training.assembly import build_learner
 
 TOLERANCE = 1e-6
@@ -109,7 +109,9 @@ class Drawn:
         return self.samples, self.samples.take(torch.arange(1))
 
 
-def fit(data: Drawn, batch_size: int, accumulate: int, pieces: int, **changes: Any) -> tuple[nn.Module, list[Step]]:
+def fit_drawn(
+    data: Drawn, batch_size: int, accumulate: int, pieces: int, **changes: Any
+) -> tuple[nn.Module, list[Step]]:
     """Two epochs; returns the model and its steps."""
     learner = Learner(
         model=Spiking(),
@@ -163,7 +165,7 @@ def expected_gradients(model: nn.Module, data: Drawn, parameters: list[Tensor], 
 def test_every_step_is_that_of_one_batch(n: int, batch_size: int, accumulate: int, pieces: int) -> None:
     pieces = min(pieces, batch_size)
     data = Drawn(n)
-    model, steps = fit(data, batch_size, accumulate, pieces)
+    model, steps = fit_drawn(data, batch_size, accumulate, pieces)
     expected = [group for epoch in (0, 1) for group in groups(n, batch_size * accumulate, 3, epoch)]
     assert len(steps) == len(expected) == 2 * math.ceil(n / (batch_size * accumulate))
     for (parameters, gradients), samples in zip(steps, expected, strict=True):
@@ -171,7 +173,7 @@ def test_every_step_is_that_of_one_batch(n: int, batch_size: int, accumulate: in
 
 
 def test_batches_that_the_trainer_leaves_out_are_in_no_step() -> None:
-    model, steps = fit(data := Drawn(40), 4, 2, 1, limit_train_batches=5)
+    model, steps = fit_drawn(data := Drawn(40), 4, 2, 1, limit_train_batches=5)
     expected = [group for epoch in (0, 1) for group in groups(40, 8, 3, epoch, most=20)]
     assert [len(group) for group in expected] == [8, 8, 4] * 2
     assert len(steps) == 6
@@ -206,15 +208,15 @@ def differences(steps: list[Step], arguments: tuple[str, ...], most: int | None 
     size = config.batch_size * config.trainer.accumulate
     taken = [group for epoch in range(config.epochs) for group in groups(len(x), size, config.seed, epoch, most)]
     assert len(steps) == len(taken)
-    found = []
+    errors = []
     for (parameters, gradients), samples in zip(steps, taken, strict=True):
         step = partial(step_loss, learner, x[samples], train.y[samples])
         expected = gradients_at(learner.model, parameters, step)
         if clip is not None:
             norm = torch.stack([each.norm() for each in expected]).norm()
             expected = [each * min(1.0, clip / (norm.item() + 1e-6)) for each in expected]
-        found.append(difference(gradients, expected))
-    return found
+        errors.append(difference(gradients, expected))
+    return errors
 
 
 def step_loss(learner: Learner, x: Tensor, y: Tensor, model: nn.Module) -> Tensor:
@@ -233,20 +235,16 @@ def step_loss(learner: Learner, x: Tensor, y: Tensor, model: nn.Module) -> Tenso
         (*SIZES[1], "trainer.workers=2"),
     ],
 )
-def test_every_step_of_a_run_is_that_of_one_batch(membrane: Callable[..., int], changes: tuple[str, ...]) -> None:
+def test_every_step_of_a_run_is_that_of_one_batch(tmp_path: Path, changes: tuple[str, ...]) -> None:
     with recorded_steps() as steps:
-        assert membrane(*LEAST, *changes) == 0
+        fit(tmp_path, *LEAST, *changes)
     assert max(differences(steps, (*LEAST, *changes))) < TOLERANCE
 
 
 @pytest.mark.parametrize("changes", [("batch_size=300",), SIZES[1]])
-def test_so_is_every_step_in_pieces(
-    membrane: Callable[..., int], monkeypatch: pytest.MonkeyPatch, changes: tuple[str, ...]
-) -> None:
-    whole = training.fit_and_test
-    monkeypatch.setattr(training, "fit_and_test", lambda *run: whole(*run[:-1], 7))
+def test_so_is_every_step_in_pieces(tmp_path: Path, changes: tuple[str, ...]) -> None:
     with recorded_steps() as steps:
-        assert membrane(*LEAST, *changes) == 0
+        fit(tmp_path, *LEAST, *changes, pieces=7)
     assert max(differences(steps, (*LEAST, *changes))) < TOLERANCE
 
 
@@ -271,18 +269,18 @@ def test_so_is_every_step_of_a_run_that_was_stopped_within_an_epoch(
     assert max(differences(steps, arguments)) < TOLERANCE
 
 
-def test_so_is_every_step_of_a_debug_run(membrane: Callable[..., int]) -> None:
+def test_so_is_every_step_of_a_debug_run(tmp_path: Path) -> None:
     arguments = (*LEAST, "batch_size=100", "trainer.accumulate=2", "debug=fast", "debug.batches=5", "epochs=2")
     with recorded_steps() as steps:
-        assert membrane(*arguments) == 0
+        fit(tmp_path, *arguments)
     assert len(steps) == 6
     assert max(differences(steps, arguments, most=500)) < TOLERANCE
 
 
-def test_overfitting_accumulates_a_last_group_too(membrane: Callable[..., int]) -> None:
+def test_overfitting_accumulates_a_last_group_too(tmp_path: Path) -> None:
     arguments = (*LEAST, "batch_size=100", "trainer.accumulate=2", "debug=overfit", "debug.overfit=3", "epochs=2")
     with recorded_steps() as steps:
-        assert membrane(*arguments) == 0
+        fit(tmp_path, *arguments)
     # the same samples in both epochs, in another order: their gradients are those of batches of 200 and 100
     assert len(steps) == 4
     config = configured(*arguments)

@@ -1,6 +1,7 @@
 """A run that was stopped gets its numbers: from its checkpoints as they are, or as a result that says so."""
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -30,12 +31,19 @@ def stopped(small: Run, stop_at: Callable[[int], None]) -> Callable[..., Path]:
     return run
 
 
+@pytest.fixture
+def in_third_epoch(stopped_runs: Path, membrane: Run) -> Path:
+    """Return the folder of a run of five epochs, in the working directory, that was stopped in the third."""
+    shutil.copytree(stopped_runs, "runs")
+    return only("digits/*/seed0")
+
+
 def result_of(run: Path) -> dict[str, Any]:
     return json.loads((run / "result.json").read_text())
 
 
-def test_a_stopped_run_is_ended_by_the_same_command_with_finish(stopped: Callable[..., Path], small: Run) -> None:
-    run = stopped(24 * 2 + 10)  # in the third epoch; the last step of an epoch looks after validation
+def test_a_stopped_run_is_ended_by_the_same_command_with_finish(in_third_epoch: Path, small: Run) -> None:
+    run = in_third_epoch
     last = checkpoints.read_checkpoint(run / "checkpoints" / "last.ckpt")
     assert small(f"epochs={EPOCHS}", "finish=true", "save_outputs=readout") == 0
     result = result_of(run)
@@ -55,9 +63,9 @@ def test_a_stopped_run_is_ended_by_the_same_command_with_finish(stopped: Callabl
 
 
 def test_what_was_ended_is_finished_evaluates_and_can_be_extended(
-    stopped: Callable[..., Path], small: Run, membrane: Run, capsys: pytest.CaptureFixture[str]
+    in_third_epoch: Path, small: Run, membrane: Run, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    run = stopped(24 * 2 + 10)
+    run = in_third_epoch
     assert small(f"epochs={EPOCHS}", "finish=true") == 0
     capsys.readouterr()
     assert small(f"epochs={EPOCHS}") == 0
@@ -90,8 +98,8 @@ def test_a_run_without_selection_is_ended_by_its_last_step(stopped: Callable[...
     assert result["metrics"]["test/acc"] == result["metrics"]["test_last/acc"]
 
 
-def test_a_damaged_last_checkpoint_is_replaced_by_the_one_before(stopped: Callable[..., Path], small: Run) -> None:
-    run = stopped(24 * 2 + 10)
+def test_a_damaged_last_checkpoint_is_replaced_by_the_one_before(in_third_epoch: Path, small: Run) -> None:
+    run = in_third_epoch
     with (run / "checkpoints" / "last.ckpt").open("r+b") as file:
         file.truncate(1000)
     assert small(f"epochs={EPOCHS}", "finish=true") == 0
@@ -135,9 +143,9 @@ def test_where_there_is_nothing_to_end_a_line_says_so(
 
 
 def test_an_unfinished_run_is_evaluated_and_told_to_be_one(
-    stopped: Callable[..., Path], small: Run, capsys: pytest.CaptureFixture[str]
+    in_third_epoch: Path, small: Run, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    run = stopped(24 * 2 + 10)
+    run = in_third_epoch
     step = checkpoints.read_checkpoint(run / "checkpoints" / "last.ckpt")["global_step"]
     capsys.readouterr()
     assert evaluate([str(run), "checkpoint=best,last"]) == 0
@@ -158,9 +166,9 @@ def test_an_unfinished_run_is_evaluated_and_told_to_be_one(
 
 
 def test_a_checkpoint_file_is_evaluated_wherever_it_lies(
-    stopped: Callable[..., Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    in_third_epoch: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    run = stopped(24 * 2 + 10)
+    run = in_third_epoch
     for name in ("best.ckpt", "previous.ckpt"):
         assert evaluate([str(run / "checkpoints" / name)]) == 0
     assert len(list((run / "evaluations").iterdir())) == 2

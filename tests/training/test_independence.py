@@ -16,7 +16,9 @@ FIRST = ("model=scnn", "model.filters=[4]", "model.dropouts=[0.2]", "neuron=plif
 SECOND = ("framework=singlestep_tid", "model=smlp", "model.units=[8]", "surrogate=atan", "callbacks=[ema]", "seed=3")
 FRESH = """
 import json, os, sys
-import membrane.training.run  # imported once: each run begins in a process that has done nothing else
+from membrane.training.imports import quick_imports
+with quick_imports():  # once, as the program does: each run begins in a process that has done nothing else
+    import membrane.training.run
 from membrane.cli.main import main
 for arguments in json.loads(sys.argv[1]):
     child = os.fork()
@@ -24,7 +26,15 @@ for arguments in json.loads(sys.argv[1]):
         os._exit(main(["train", *arguments]))
     assert os.waitpid(child, 0)[1] == 0
 """
-LEAST = ("logger=csv", "epochs=1", "timesteps=2", "threads=1", "trainer.progress=false", "figures=false")
+LEAST = (
+    "logger=csv",
+    "epochs=1",
+    "timesteps=2",
+    "threads=1",
+    "trainer.progress=false",
+    "figures=false",
+    "batch_size=256",
+)
 
 
 def drawn() -> tuple[float, float, float]:

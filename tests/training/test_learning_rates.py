@@ -1,14 +1,14 @@
-"""The learning rate of every step of a whole run, by metrics.csv, against the closed formula of its schedule."""
+"""The learning rate of every step of a fit, by metrics.csv, against the closed formula of its schedule."""
 
 import math
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
-from run_paths import only
+from fits import fit
 
 from membrane.runs.table import read_rows
 
-Run = Callable[..., int]
 LR, EPOCHS, STEPS = 0.1, 4, 3
 """1221 training samples in batches of 407 make three steps an epoch."""
 SCHEDULES: dict[str, tuple[tuple[str, ...], Callable[[int, int], float]]] = {
@@ -31,11 +31,11 @@ def expected_rates(schedule: Callable[[int, int], float], by: str, warmup: int, 
     return rates
 
 
-def recorded_rates(small: Run, *arguments: str) -> list[float]:
-    """Run, and return the rate of every step, which the rows of training and of epochs must agree on."""
+def recorded_rates(folder: Path, *arguments: str) -> list[float]:
+    """Fit, and return the rate of every step, which the rows of training and of epochs must agree on."""
     settings = ("optimizer=sgd", f"optimizer.lr={LR}", f"epochs={EPOCHS}", "batch_size=407", "log_every=1")
-    assert small(*settings, *arguments) == 0
-    rows = read_rows(only("digits/*/seed0") / "metrics.csv")
+    fit(folder, *settings, *arguments)
+    rows = read_rows(folder / "run" / "metrics.csv")
     rates = {int(row["step"]): row["lr"] for row in rows if "train/loss" in row}
     after = {int(row["step"]): row["lr"] for row in rows if "val/loss" in row}
     assert after == {step: rates[step] for step in after}
@@ -48,11 +48,11 @@ def recorded_rates(small: Run, *arguments: str) -> list[float]:
 @pytest.mark.parametrize("warmup", [0, 1, 4, 6])
 @pytest.mark.parametrize("by", ["step", "epoch"])
 @pytest.mark.parametrize("schedule", SCHEDULES)
-def test_each_step_has_the_rate_of_the_formula(schedule: str, by: str, warmup: int, small: Run) -> None:
+def test_each_step_has_the_rate_of_the_formula(schedule: str, by: str, warmup: int, tmp_path: Path) -> None:
     """A warm-up as long as the run (4 epochs), or longer, is a rise and nothing else."""
     settings, formula = SCHEDULES[schedule]
     chosen = (f"scheduler={schedule}", f"scheduler.interval={by}", f"scheduler.warmup={warmup}", *settings)
-    rates = recorded_rates(small, *chosen)
+    rates = recorded_rates(tmp_path, *chosen)
     assert rates == pytest.approx(expected_rates(formula, by, warmup), rel=1e-6, abs=1e-9)
     if warmup >= EPOCHS:
         assert rates == sorted(rates)
@@ -62,31 +62,31 @@ def test_each_step_has_the_rate_of_the_formula(schedule: str, by: str, warmup: i
 @pytest.mark.parametrize(
     ("by", "warmup", "milestones"), [("step", 1, [4, 7]), ("epoch", 0, [1, 3]), ("epoch", 2, [1, 3])]
 )
-def test_milestones_are_those_of_the_whole_run(by: str, warmup: int, milestones: list[int], small: Run) -> None:
+def test_milestones_are_those_of_the_whole_run(by: str, warmup: int, milestones: list[int], tmp_path: Path) -> None:
     chosen = ("scheduler=multistep", f"scheduler.interval={by}", f"scheduler.warmup={warmup}", "scheduler.gamma=0.5")
-    rates = recorded_rates(small, *chosen, f"scheduler.milestones={milestones}")
+    rates = recorded_rates(tmp_path, *chosen, f"scheduler.milestones={milestones}")
     rise = warmup * (STEPS if by == "step" else 1)
     formula = lambda at, length: LR * 0.5 ** sum(milestone <= at + rise for milestone in milestones)  # noqa: E731
     assert rates == pytest.approx(expected_rates(formula, by, warmup), rel=1e-6)
 
 
-def test_accumulation_and_a_dropped_batch_shorten_the_schedule(small: Run) -> None:
+def test_accumulation_and_a_dropped_batch_shorten_the_schedule(tmp_path: Path) -> None:
     """In batches of 244 there are five whole ones and one of a single sample: three steps of two, the last of one."""
     chosen = ("scheduler=cosine", "scheduler.interval=step", "batch_size=244", "trainer.accumulate=2")
-    rates = recorded_rates(small, *chosen, "trainer.last_batch=drop")
+    rates = recorded_rates(tmp_path, *chosen, "trainer.last_batch=drop")
     formula = lambda at, length: LR * (1 + math.cos(math.pi * at / length)) / 2  # noqa: E731
     assert rates == pytest.approx(expected_rates(formula, "step", 0), rel=1e-6, abs=1e-9)
 
 
-def test_a_fraction_of_an_epoch_warms_up_by_step(small: Run) -> None:
-    rates = recorded_rates(small, "scheduler.interval=step", "scheduler.warmup=0.67")
+def test_a_fraction_of_an_epoch_warms_up_by_step(tmp_path: Path) -> None:
+    rates = recorded_rates(tmp_path, "scheduler.interval=step", "scheduler.warmup=0.67")
     assert rates == pytest.approx([LR / 3, 2 * LR / 3, *[LR] * (EPOCHS * STEPS - 2)], rel=1e-6)
 
 
 @pytest.mark.parametrize("share", [0.3, 0.0, 1 / 12, 0.25])
-def test_a_cycle_rises_and_falls_over_all_steps(share: float, small: Run) -> None:
+def test_a_cycle_rises_and_falls_over_all_steps(share: float, tmp_path: Path) -> None:
     """From max_lr/25 to max_lr at the step share·steps − 1, then to max_lr/250000 at the last, both along a cosine."""
-    rates = recorded_rates(small, "scheduler=one_cycle", "scheduler.max_lr=0.5", f"scheduler.pct_start={share}")
+    rates = recorded_rates(tmp_path, "scheduler=one_cycle", "scheduler.max_lr=0.5", f"scheduler.pct_start={share}")
     low, high, end, total = 0.5 / 25, 0.5, 0.5 / 25 / 1e4, EPOCHS * STEPS
     top = share * total - 1
 

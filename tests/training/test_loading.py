@@ -1,12 +1,15 @@
 """A loaded learner takes x as the data set stores it, or as floats that were scaled, and predicts what the run did."""
 
+import shutil
 from collections.abc import Callable
+from contextlib import chdir
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from commands import train
 from run_paths import only
 
 import membrane as package
@@ -20,6 +23,7 @@ from membrane.training import checkpoints
 from membrane.training.loading import load
 
 Run = Callable[..., int]
+CopyOfRun = Callable[[str], Path]
 STRIPES = """
 import torch
 from membrane.data.samples import Samples
@@ -43,6 +47,31 @@ OWN = (
 )
 
 
+@pytest.fixture(scope="module")
+def finished_runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder with finished runs on normalised digits and on their events; not to be changed."""
+    folder = tmp_path_factory.mktemp("finished")
+    small = ("logger=csv", "model=smlp", "model.units=[16]", "timesteps=2", "threads=1", "epochs=1", "figures=false")
+    with chdir(folder):
+        assert train([*small, "augmentation=[normalise]"]) == 0
+        assert train([*small, "framework=multistep_tid"]) == 0
+    return folder / "runs"
+
+
+@pytest.fixture
+def copy_of_run(finished_runs: Path, tmp_path: Path) -> CopyOfRun:
+    """Return a function that copies the finished run on a data set, and returns its folder."""
+    [digits], [events] = (list(finished_runs.glob(f"{name}/*/seed0")) for name in ("digits", "digits_events"))
+    runs = {"digits": digits, "digits_events": events}
+    return lambda name: Path(shutil.copytree(runs[name], tmp_path / name))
+
+
+@pytest.fixture(scope="module")
+def events_of_test() -> torch.Tensor:
+    """Return the digits' test set as events."""
+    return DigitsEvents().load(Path(), 2)[1].x
+
+
 def predict(learner: Learner, x: torch.Tensor) -> np.ndarray[Any, Any]:
     with torch.no_grad():
         return learner(x).numpy()
@@ -64,9 +93,8 @@ def forget_scale(run: Path) -> None:
 
 
 @pytest.mark.parametrize("earlier", [False, True])
-def test_whole_numbers_and_scaled_floats_are_the_same_digits(small: Run, earlier: bool) -> None:
-    assert small("augmentation=[normalise]") == 0
-    run, (_, test) = only("*/*/seed0"), Digits().load(Path(), 2)
+def test_whole_numbers_and_scaled_floats_are_the_same_digits(copy_of_run: CopyOfRun, earlier: bool) -> None:
+    run, (_, test) = copy_of_run("digits"), Digits().load(Path(), 2)
     if earlier:
         forget_scale(run)
     learner = package.load(run)
@@ -79,13 +107,12 @@ def test_whole_numbers_and_scaled_floats_are_the_same_digits(small: Run, earlier
 
 
 @pytest.mark.parametrize("earlier", [False, True])
-def test_counts_of_events_are_not_scaled(small: Run, earlier: bool) -> None:
-    assert small("framework=multistep_tid") == 0
-    run, (_, test) = only("*/*/seed0"), DigitsEvents().load(Path(), 2)
+def test_counts_of_events_are_not_scaled(copy_of_run: CopyOfRun, earlier: bool, events_of_test: torch.Tensor) -> None:
+    run = copy_of_run("digits_events")
     if earlier:
         forget_scale(run)
     learner = package.load(run)
-    for x in (test.x, test.x.float()):
+    for x in (events_of_test, events_of_test.float()):
         np.testing.assert_allclose(predict(learner, x), saved_outputs(run), rtol=1e-5, atol=1e-6)
 
 
@@ -115,9 +142,8 @@ def test_the_scale_of_a_users_data_travels_with_the_checkpoint(
 
 
 @pytest.mark.parametrize("scale", ["1/16", float("nan"), [0.5], torch.tensor(0.5)])
-def test_a_scale_that_is_no_number_is_refused(small: Run, scale: Any) -> None:
-    assert small() == 0
-    path = only("*/*/seed0") / "checkpoints" / "best.ckpt"
+def test_a_scale_that_is_no_number_is_refused(copy_of_run: CopyOfRun, scale: Any) -> None:
+    path = copy_of_run("digits") / "checkpoints" / "best.ckpt"
     checkpoints.write_checkpoint({**checkpoints.read_checkpoint(path), "scale": scale}, path)
     with pytest.raises(DataError, match=r"^the checkpoint's scale is .*, not a finite number$"):
         load(path)
@@ -129,9 +155,8 @@ def test_the_scale_that_a_data_set_is_known_by_is_that_of_its_samples() -> None:
     assert FashionMNIST.scale == 1 / 255
 
 
-def test_lengths_of_nothing_are_refused(small: Run) -> None:
-    assert small("framework=multistep_tid") == 0
-    learner = package.load(only("*/*/seed0"))
+def test_lengths_of_nothing_are_refused(copy_of_run: CopyOfRun) -> None:
+    learner = package.load(copy_of_run("digits_events"))
     x = torch.zeros(3, 2, 2, 16, 16, dtype=torch.uint8)
     with pytest.raises(ValueError, match=r"^lengths must be at least 1, sample 1 has 0$"):
         learner(x, torch.tensor([2, 0, 1]))

@@ -128,7 +128,7 @@ def test_the_highest_correlation_can_select(small: Run) -> None:
 
 
 def test_overfitting_one_batch_reaches_almost_no_loss(small: Run) -> None:
-    learns = ("model.units=[128]", "optimizer.lr=0.01", "epochs=100", "batch_size=16", "augmentation=[normalise]")
+    learns = ("model.units=[128]", "optimizer.lr=0.02", "epochs=60", "batch_size=16", "augmentation=[normalise]")
     assert small("dataset=diabetes", "debug=overfit", "timesteps=4", *learns) == 0
     losses = [
         row["train/loss"] for row in read_rows(only(".debug/diabetes/*/seed0") / "metrics.csv") if "train/loss" in row

@@ -148,7 +148,7 @@ def test_a_run_ends_with_what_can_be_done_next(small: Run, capsys: pytest.Captur
     assert evaluate == f"next:   membrane evaluate {only('digits/*/seed3')}"
     assert seeds.strip().startswith("membrane train sweep=seeds logger=csv epochs=1 model=smlp ")
     assert "seed=3" not in seeds
-    assert small("-m", "seed=4,5") == 0
+    assert small("-m", "seed=4") == 0
     assert "for the spread over five seeds" not in capsys.readouterr().out
 
 
@@ -217,7 +217,8 @@ def test_dropout_changes_no_order_and_no_augmentation(monkeypatch: pytest.Monkey
         return batch
 
     monkeypatch.setattr(Learner, "augmented", spy)
-    arguments = ("logger=csv", "threads=1", "timesteps=2", "model.filters=[4]", "augmentation=[shift]", "debug=fast")
+    few = ("logger=csv", "threads=1", "timesteps=2", "model.filters=[4]", "debug=fast", "figures=false")
+    arguments = (*few, "augmentation=[shift]")
     assert membrane(*arguments) == 0
     without, seen[:] = list(seen), []
     assert membrane(*arguments, "model.dropouts=0.5") == 0
@@ -266,19 +267,17 @@ def test_shuffled_labels_score_chance(monkeypatch: pytest.MonkeyPatch, small: Ru
 
 
 def test_a_debug_run_takes_the_whole_path_and_leaves_no_result(membrane: Run) -> None:
-    assert membrane("debug=fast", "threads=1") == 0
+    assert membrane("debug=fast", "threads=1", "timesteps=2", "model=smlp") == 0
     run = only(".debug/digits/*/seed0")
     assert (run / "figures" / "raster.png").exists()
     assert not (run / "result.json").exists()
     assert [int(row["step"]) for row in read_rows(run / "metrics.csv")] == [2, 2]
-    assert membrane("debug=fast", "threads=1") == 0
+    assert membrane("debug=fast", "threads=1", "timesteps=2", "model=smlp") == 0
 
 
-def test_overfitting_one_batch_reaches_almost_no_loss(membrane: Run) -> None:
-    assert (
-        membrane("debug=overfit", "threads=1", "batch_size=32", "optimizer.lr=0.01", "model=smlp", "model.units=[64]")
-        == 0
-    )
+def test_overfitting_one_batch_reaches_almost_no_loss(small: Run) -> None:
+    learns = ("model.units=[64]", "timesteps=4", "batch_size=32", "optimizer.lr=0.02", "epochs=50")
+    assert small("debug=overfit", *learns) == 0
     run = only(".debug/digits/*/seed0")
     losses = [row["train/loss"] for row in read_rows(run / "metrics.csv") if "train/loss" in row]
     assert losses[0] > 1.5
@@ -311,6 +310,8 @@ def test_accumulated_small_batches_make_the_same_step_as_a_large_one(membrane: R
         "model.units=[16]",
         "optimizer=sgd",
         "scheduler=constant",
+        "timesteps=2",
+        "figures=false",
     )
     assert membrane(*common, "batch_size=1000", "debug=overfit", "name=large", "epochs=1") == 0
     large = weights(only(".debug/large/*/seed0"))
@@ -367,9 +368,9 @@ def test_one_failure_does_not_end_a_sweep(monkeypatch: pytest.MonkeyPatch, small
 
 
 def test_a_sweep_is_skipped_whole_the_second_time(small: Run) -> None:
-    arguments = ("-m", "framework=singlestep,multistep", "neuron=lif,if")
+    arguments = ("-m", "framework=singlestep,multistep")
     assert small(*arguments) == 0
-    assert len(list(Path("runs").glob("digits/*/seed0/result.json"))) == 4
+    assert len(list(Path("runs").glob("digits/*/seed0/result.json"))) == 2
     before = everything(Path("runs/digits"))
     assert small(*arguments) == 0
     assert everything(Path("runs/digits")) == before

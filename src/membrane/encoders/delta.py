@@ -36,7 +36,7 @@ class Delta(Encoder):
 
     def encode(self, x: Tensor, parameters: dict[str, Tensor]) -> Tensor:
         """Encode x [N,C,S] → spikes [N,T,C′,S/T]."""
-        changes = signed_changes(x, self.threshold)
+        changes = signed_changes(x / self.threshold)
         if self.polarity == "channels":
             changes = torch.cat([changes, -changes], dim=1)
         spikes = changes if self.polarity == "signed" else changes.clamp(min=0)
@@ -55,13 +55,12 @@ class Delta(Encoder):
         return f"threshold={self.threshold}, polarity={self.polarity}"
 
 
-def signed_changes(x: Tensor, threshold: float) -> Tensor:
-    """Follow x [N,C,S] by one step of the threshold a sample at most → 1 up, −1 down, 0 none, [N,C,S]."""
-    followed = x[..., 0]
+def signed_changes(x: Tensor) -> Tensor:
+    """Follow x [N,C,S], in units of the threshold, by one at most a sample → 1 up, −1 down, 0 none, [N,C,S]."""
+    followed, *samples = x.movedim(-1, 0).contiguous().unbind()
     steps = [torch.zeros_like(followed)]
-    for sample in x.unbind(-1)[1:]:
-        distance = sample - followed
-        step = distance.sign() * (distance.abs() >= threshold)
-        followed = followed + threshold * step
+    for sample in samples:
+        step = (sample - followed).trunc().clamp(-1, 1)
+        followed = followed + step
         steps.append(step)
     return torch.stack(steps, dim=-1)
