@@ -155,6 +155,8 @@ class Arrays(Dataset):
 
     choice = "arrays"
     public = "membrane.data.arrays.Arrays"
+    shape: list[PositiveInt] = Field(default=[], max_length=3)
+    classes: Count = 0
     path: str = UNSHAPING()
     scale: Positive = 1.0
     sha256: str | None = Field(default=None, pattern="^[0-9a-f]{64}$")
