@@ -94,7 +94,7 @@ def labels_of(files: dict[str, Path], read: dict[str, Series], task: str) -> dic
     if task == "regression":
         return {
             f"y_{part}": ArrayInMemory(
-                files[part], np.array([[as_number(files[part], n, label)] for n, label in labelled_lines(each)])
+                files[part], np.array([[finite_number(files[part], n, label)] for n, label in labelled_lines(each)])
             )
             for part, each in read.items()
         }
@@ -162,7 +162,7 @@ def read_csv(path: Path, lines: list[tuple[int, str]]) -> Series:
                 f"{path}: line {line} has {len(values)} fields: a label and the values of a series expected"
             )
         labels.append(values.pop(column))
-        channels.append([[as_number(path, line, value) for value in values]])
+        channels.append([[finite_number(path, line, value) for value in values]])
     return Series(channels, labels, [line for line, _ in fields])
 
 
@@ -180,7 +180,7 @@ def read_ts(path: Path, lines: list[tuple[int, str]]) -> Series:
         if not parts:
             raise DataError(f"{path}: line {line} has no label: channels and a label, apart by colons, expected")
         labels.append(label.strip())
-        channels.append([[as_number(path, line, value) for value in part.split(",")] for part in parts])
+        channels.append([[finite_number(path, line, value) for value in part.split(",")] for part in parts])
     return Series(channels, labels, [line for line, _ in lines[begin + 1 :]])
 
 
@@ -193,7 +193,7 @@ def is_number(text: str) -> bool:
     return True
 
 
-def as_number(path: Path, line: int, text: str) -> float:
+def finite_number(path: Path, line: int, text: str) -> float:
     """Return a field as a number. Raises DataError, with the line, if it is none or not finite."""
     if not is_number(text) or not np.isfinite(value := float(text)):
         missing = "; missing values are not filled in" if text.strip() in ("", "?", "NaN", "nan") else ""
