@@ -107,7 +107,7 @@ def test_the_data_are_where_the_command_or_the_environment_says_now(run: Path, m
         return changed_config(shared_composer(), read_subject(run).config, changes).paths.data
 
     monkeypatch.delenv("MEMBRANE_DATA", raising=False)
-    assert data() == "data"
+    assert data() == read_subject(run).config.paths.data
     monkeypatch.setenv("MEMBRANE_DATA", "/data/of/the/lab")
     assert data() == "/data/of/the/lab"
     assert data("paths.data=/mine") == "/mine"
