@@ -55,6 +55,11 @@ def test_other_timesteps_than_the_files_are_refused(file) -> None:
         checked(file, *lines, "timesteps=3")
 
 
+def test_arrays_without_timesteps_are_told_what_gives_them(file) -> None:
+    with pytest.raises(ConfigError, match=r"use framework=multistep or dataset\.timesteps_in_data=true, or encoder="):
+        checked(file, "framework=multistep_tid")
+
+
 def test_a_run_is_known_by_the_content_and_not_by_the_place(file, tmp_path) -> None:
     (tmp_path / "elsewhere").mkdir()
     copy = write(tmp_path / "elsewhere" / "my.npz")

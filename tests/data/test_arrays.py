@@ -129,6 +129,7 @@ def test_padding_changes_nothing_that_is_read_out(tmp_path) -> None:
         ({"x_train": np.zeros((1, 5, 2))}, "y_train is missing"),
         (small(x_val=np.zeros(1)), "y_val is missing"),
         (small(length_val=np.zeros(1)), "x_val is missing"),
+        (small(length_train=np.ones(4)), "length_test is missing, other parts have lengths"),
         (
             {"x_train": np.zeros(1), "y_train": np.zeros(1), "x_val": np.zeros(1), "y_val": np.zeros(1)},
             "there is x_val and no x_test: call it x_test",

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from configurations import configured
@@ -66,6 +67,24 @@ def test_a_run_says_what_it_trains_on_and_where_it_lies(lines: Callable[..., lis
     begun = lines("protocol=last", "precision=bf16-mixed", "trainer.channels_last=true", "paths.run=there")
     assert begun[0].startswith("data: digits (1437 train, 360 test), protocol last, split ")
     assert begun[2] == "precision: bf16-mixed, channels last"
+
+
+@pytest.mark.parametrize(
+    ("shape", "timed", "line"),
+    [
+        ((12, 16, 16, 3), False, "data: each sample is [C,H,W] = [3, 16, 16], 2 classes"),
+        ((12, 6, 5, 2), True, "data: each sample is [T,C,S] = [6, 2, 5], 2 classes"),
+        ((12, 3, 16, 16), False, "data: each sample is [C,H,W] = [16, 3, 16], 2 classes; if x has its channels first"),
+        ((12, 28, 28), False, "data: each sample is [C,S] = [28, 28], 2 classes; if x are images without an axis"),
+    ],
+)
+def test_the_axes_of_own_arrays_are_named(tmp_path, lines, shape: tuple[int, ...], timed: bool, line: str) -> None:
+    x, y = np.zeros(shape, np.float32), np.arange(12) % 2
+    np.savez(tmp_path / "my.npz", x_train=x, y_train=y, x_test=x, y_test=y)
+    typed = ["framework=multistep_tid", "dataset.timesteps_in_data=true", "timesteps=6"] if timed else []
+    begun = lines("dataset=arrays", f"dataset.path={tmp_path}/my.npz", "model=smlp", *typed)
+    (about,) = [each for each in begun if each.startswith("data: each")]
+    assert about == line if "; if" not in line else about.startswith(line)
 
 
 def test_only_multi_step_with_spikes_is_told_of_its_batch_norm(lines: Callable[..., list[str]]) -> None:

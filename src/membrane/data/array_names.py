@@ -33,7 +33,8 @@ def dataset_entries(
 ) -> dict[str, dict[str, Entry]]:
     """Return part → column → array, of the parts that are there; ``classes`` is a part of its own.
 
-    Raises DataError for an array of another name, or where x or y of a part, or the training part, is missing.
+    Raises DataError for an array of another name, where x or y of a part, or the training part, is missing, or where
+    some parts have lengths and others not.
     """
     if path.suffix.lower() in SUFFIXES:
         read: Mapping[str, Entry] = series_arrays(path, timesteps_in_data=timesteps_in_data, task=task)
@@ -51,6 +52,12 @@ def dataset_entries(
     for part in {"train": None, **parts}:
         if part != "classes" and (missing := {"x", "y"} - parts.get(part, {}).keys()):
             raise DataError(f"{path}: {min(missing)}_{part} is missing; names are {NAMES}")
+    lengths = {part: "lengths" in columns for part, columns in parts.items() if part != "classes"}
+    if len(set(lengths.values())) > 1:
+        without = min(part for part, has_lengths in lengths.items() if not has_lengths)
+        raise DataError(
+            f"{path}: length_{without} is missing, other parts have lengths: it is T where nothing is padded"
+        )
     if "val" in parts and "test" not in parts:
         raise DataError(f"{path}: there is x_val and no x_test: call it x_test, a share of x_train is for validation")
     return {part: parts[part] for part in (*PARTS, "classes") if part in parts}

@@ -155,6 +155,7 @@ class Arrays(Dataset):
 
     choice = "arrays"
     public = "membrane.data.arrays.Arrays"
+    way_to_timesteps = "dataset.timesteps_in_data=true"
     shape: list[PositiveInt] = Field(default=[], max_length=3)
     classes: Count = 0
     path: str = UNSHAPING()

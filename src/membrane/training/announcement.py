@@ -1,6 +1,7 @@
 """The log lines and the provenance with which a run begins."""
 
 import logging
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -18,6 +19,7 @@ from membrane.runs import provenance
 from membrane.runs.folder import RunFolder
 from membrane.runs.processor import processor_name
 from membrane.schema import Config, Trusted
+from membrane.schema.dataset import Arrays
 from membrane.schema.neuron import Neuron
 from membrane.schema.surrogate import Surrogate
 from membrane.training.assembly import framework_shape
@@ -29,6 +31,8 @@ log = logging.getLogger(__name__)
 
 MACHINE = ("processor", "device", "kernels")
 """Keys of provenance.json, beside code and versions, that can change the last bits of a result."""
+FEW_CHANNELS = 4
+"""Channels that images, such as of red, green, blue and depth, commonly have at most."""
 
 
 def write_provenance(
@@ -91,6 +95,7 @@ def announce(folder: RunFolder, config: Config, data: DataModule, learner: Learn
     sizes = ", ".join(f"{len(part)} {name}" for name, part in data.parts.items() if len(part))
     divided = f"protocol {config.protocol}{data.division.title()}, split {data.split_hash[:12]}"
     log.info("data: %s (%s), %s", config.dataset.name, sizes, divided)
+    announce_axes(config)
     for line in data.division.notes():
         log.info("data: %s", line)
     for line in data.division.warnings():
@@ -118,6 +123,32 @@ def announce(folder: RunFolder, config: Config, data: DataModule, learner: Learn
         log.warning("%s", line)
     log.info("epochs: 0 to %d, as in metrics.csv and the figures", config.epochs - 1)
     log.info("folder: %s", folder.path)
+
+
+def announce_axes(config: Config) -> None:
+    """Log the shape of arrays of the user's, its axes' names and the number of classes; nothing of other data sets."""
+    if not isinstance(config.dataset, Arrays):
+        return
+    shape, axes = config.dataset.shape, "C,H,W" if len(config.dataset.shape) == 3 else "C,S"
+    doubt = axes_doubt(shape)
+    if config.dataset.timesteps_in_data:
+        shape, axes = [config.timesteps, *shape], f"T,{axes}"
+    count = f"{config.dataset.classes} {'classes' if config.dataset.task == 'classification' else 'targets'}"
+    level = logging.WARNING if doubt else logging.INFO
+    log.log(level, "data: each sample is [%s] = %s, %s%s", axes, list(shape), count, doubt)
+
+
+def axes_doubt(shape: Sequence[int]) -> str:
+    """Return the end of a line on a shape [C,…] that another order of axes would explain better; empty if it is usual.
+
+    The channels of images are few, and a signal of as many channels as steps may be an image without them.
+    """
+    channels, *size = shape
+    if len(size) == 2 and size[0] <= FEW_CHANNELS < channels:
+        return "; if x has its channels first, numpy.moveaxis(x, -3, -1) is what is expected"
+    if size == [channels] and channels > FEW_CHANNELS:
+        return "; if x are images without an axis for channels, x[..., None] is what is expected"
+    return ""
 
 
 def has_neuron(config: Config, model: nn.Module) -> bool:

@@ -54,7 +54,10 @@ WRONG: list[tuple[dict[str, Any], str]] = [
         {"group": np.array(["anna"] * 9)},
         "is an array of <U4, must be a tensor or an array of numbers: numpy.unique(group, return_inverse=True)[1]",
     ),
-    ({"lengths": N + 1}, "lengths count timesteps, which the data has not: dataset.timesteps_in_data=true"),
+    (
+        {"lengths": N + 1},
+        "lengths count timesteps, which the data has not: framework=multistep_tid dataset.timesteps_in_data=true",
+    ),
     ({"scale": float("nan")}, "scale is nan, must be finite and above 0"),
     ({"scale": 0.0}, "scale is 0.0, must be finite and above 0"),
     ({"scale": -1.0}, "scale is -1.0, must be finite and above 0"),
@@ -150,7 +153,7 @@ def test_lengths_and_timesteps() -> None:
         ({"lengths": N[:2] + 1}, "test part: x has 9 samples, lengths has 2: sample 2 has no lengths"),
         (
             {"x": torch.rand(9, 7, 1, 3)},
-            "are [7, 1, 3], the configuration says [4, 1, 3]: load(root, timesteps) was asked for 4 timesteps",
+            "[4, 1, 3]: load(root, timesteps) was asked for 4 timesteps; timesteps=7 takes them all",
         ),
         ({"x": torch.rand(9, T, 3, 1)}, "membrane.data.channels_first(x, timesteps=True)"),
     ]

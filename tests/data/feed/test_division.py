@@ -162,6 +162,13 @@ def test_a_class_that_training_does_not_have_is_warned() -> None:
     assert not list(divided(there, part(6, y=torch.zeros(6).long()), protocol="last").warnings())
 
 
+def test_labels_that_do_not_begin_at_0_are_warned() -> None:
+    y = torch.arange(60) % 2
+    from_1 = divided(part(60, y=y + 1), part(6, y=y[:6] + 1), protocol="last")
+    assert list(from_1.warnings()) == ["the smallest label is 1, and labels count from 0: class 0 has no sample"]
+    assert not list(divided(part(60, y=y), part(6, y=y[:6] + 1), protocol="last").warnings())[1:]
+
+
 def test_the_test_part_that_is_cut_is_in_the_hash() -> None:
     loaded = speakers(90, 36)
     hashes = {divided(*loaded, protocol="last", leave_out=numbers).split_hash for numbers in ([0], [1], [0, 1])}

@@ -120,7 +120,9 @@ def check_shape(name: str, x: Tensor, facts: Facts) -> None:
         return
     way_out = ""
     if lead and shape[1:] == facts.shape[1:]:
-        way_out = f": load(root, timesteps) was asked for {facts.timesteps} timesteps"
+        way_out = (
+            f": load(root, timesteps) was asked for {facts.timesteps} timesteps; timesteps={shape[0]} takes them all"
+        )
     elif [*shape[:lead], *shape[-1:], *shape[lead:-1]] == facts.shape:
         way_out = f": membrane.data.channels_first(x, timesteps={bool(lead)})"
     raise DataError(f"{name} samples are {shape}, the configuration says {facts.shape}{way_out}")
@@ -194,7 +196,8 @@ def check_valid_timesteps(name: str, lengths: Tensor | None, timesteps: int | No
     if lengths is None:
         return
     if timesteps is None:
-        raise DataError(f"{name} part: lengths count timesteps, which the data has not: dataset.timesteps_in_data=true")
+        way_out = "framework=multistep_tid dataset.timesteps_in_data=true"
+        raise DataError(f"{name} part: lengths count timesteps, which the data has not: {way_out}")
     for at in (int(lengths.long().argmin()), int(lengths.long().argmax())):
         if not 1 <= int(lengths[at]) <= timesteps:
             raise DataError(f"{name} part: sample {at} has length {int(lengths[at])}, must be 1…{timesteps} timesteps")

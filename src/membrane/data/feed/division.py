@@ -159,9 +159,8 @@ class Division:
                 f"{len(val) / whole:.0%} of the training samples validate, not {share:.0%}: "
                 f"recordings and groups are not divided{classes}"
             )
-        for name, part in (("validation", val), ("test", test)) if self.classification else ():
-            if line := unlearned_classes_line(np.setdiff1d(part.y.numpy(), train.y.numpy()).tolist()):
-                yield f"the {name} part has {line}"
+        if self.classification:
+            yield from warnings_of_labels(train.y, val.y, test.y)
         for name, part, others in (("validation", val, [train]), ("test", test, [train, val])):
             if shared := shared_groups(part, *others):
                 unseen = "; dataset.leave_out=NUMBER tests on a group that is not" if name == "test" else ""
@@ -177,6 +176,15 @@ class Division:
 def units(part: Part) -> Tensor | None:
     """Number the sets of samples that stay together [n]; None if each is on its own."""
     return indivisible(*(column for column in (part.recording, part.group) if column is not None))
+
+
+def warnings_of_labels(train: Tensor, val: Tensor, test: Tensor) -> Iterator[str]:
+    """Yield a line if the parts' labels y [n] do not begin at 0, and for each part with labels that training lacks."""
+    if (least := int(torch.cat([train, val, test]).min())) > 0:
+        yield f"the smallest label is {least}, and labels count from 0: class 0 has no sample"
+    for name, y in (("validation", val), ("test", test)):
+        if line := unlearned_classes_line(np.setdiff1d(y.numpy(), train.numpy()).tolist()):
+            yield f"the {name} part has {line}"
 
 
 def unlearned_classes_line(classes: Sequence[int]) -> str:

@@ -22,7 +22,7 @@ def require_groups(loaded: Sequence[Samples], numbers: Sequence[int]) -> None:
         if part.group is None:
             raise ConfigError(
                 f"{typed} leaves out a group, such as a subject or speaker, but the {name} part has none: "
-                "leave it out; dataset.fold=1/5 is for data without groups"
+                "dataset.fold=1/5 is for data without groups"
             )
     there = np.unique(torch.cat([part.group for part in loaded if part.group is not None]).numpy()).tolist()
     if missing := sorted(set(numbers) - set(there)):
