@@ -10,8 +10,9 @@ from torch import nn
 
 from membrane.augment.pipeline import Pipeline
 from membrane.data.feed.batch import Batch
+from membrane.errors import ConfigError
 from membrane.framework import MultiStep
-from membrane.learner import Learner
+from membrane.learner import FiniteLoss, Learner
 from membrane.losses import CrossEntropy
 from membrane.metrics import Classification, Regression, TrainingMetrics
 from membrane.randomness import generator
@@ -158,3 +159,8 @@ def test_a_step_draws_what_its_stream_gives() -> None:
     made.training_step(BATCHES[0], 7)
     expected = torch.rand(1, generator=generator(made.seed, "model", 5, 7)).item()
     assert model.drawn == [expected]
+
+
+def test_a_loss_that_is_not_one_number_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"^the loss is \[3\] of a batch of 3, must be one number: its mean\(\)"):
+        FiniteLoss().watch(torch.ones(3), 0, 0, torch.arange(3))

@@ -15,7 +15,7 @@ from torch.optim import Optimizer
 from membrane.augment.pipeline import Pipeline
 from membrane.data.feed.batch import Batch
 from membrane.encoders.encoding import Encoding
-from membrane.errors import NotFinite
+from membrane.errors import ConfigError, NotFinite
 from membrane.framework import Framework, Outputs, check_lengths, require_tensor
 from membrane.metrics import Measures, TrainingMetrics
 from membrane.randomness import reseed
@@ -237,7 +237,14 @@ class FiniteLoss:
         self.pending: deque[tuple[Tensor, Any, int, int, Tensor]] = deque()
 
     def watch(self, loss: Tensor, epoch: int, batch: int, index: Tensor) -> None:
-        """Note the loss [] of a batch with samples ``index`` [N]. Raises NotFinite for the first that is not finite."""
+        """Note the loss [] of a batch with samples ``index`` [N].
+
+        Raises NotFinite for the first that is not finite, ConfigError if it is not one number.
+        """
+        if loss.numel() != 1:
+            raise ConfigError(
+                f"the loss is {list(loss.shape)} of a batch of {len(index)}, must be one number: its mean()"
+            )
         value, copied = loss.detach(), None
         if value.is_cuda:
             value = value.to("cpu", non_blocking=True)

@@ -149,10 +149,12 @@ def test_what_a_new_run_alone_can_choose_is_refused(run: Path, capsys: pytest.Ca
 def test_a_refused_override_and_a_missing_run_are_one_line(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert evaluate([str(run), "timesteps=0"]) == 2
     assert evaluate(["nowhere"]) == 2
+    assert evaluate([str(run.parent)]) == 2
     lines = capsys.readouterr().err.splitlines()
-    assert len(lines) == 2
+    assert len(lines) == 3
     assert "timesteps" in lines[0]
     assert "nowhere: no finished run" in lines[1]
+    assert lines[2].endswith(f"nor one that has begun; did you mean {run}?")
 
 
 def test_a_loaded_model_predicts_what_the_run_saved(run: Path) -> None:

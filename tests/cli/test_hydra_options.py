@@ -16,8 +16,8 @@ INFO = "--info shows defaults, defaults-tree, plugins or searchpath; --cfg all t
 UNPICKLES = "--experimental-rerun unpickles what it is given; start the run again with its overrides instead"
 FIXED = "--config-name and --config-path are fixed to conf/train.yaml; add files with --config-dir"
 REFUSED = [
-    (["--nope"], "--nope: no such option; see --help"),
-    (["seed=3", "--nope", "--never"], "--nope: no such option; see --help"),
+    (["--nope"], "--nope: no such option; settings have no dashes, as epochs=5; see --help"),
+    (["seed=3", "--nope", "--never"], "--nope: no such option; settings have no dashes, as epochs=5; see --help"),
     (["--cfg", "nope"], r"argument --cfg/-c: invalid choice: 'nope' .*; see --help"),
     (["--package", "model"], CFG_ONLY),
     (["--resolve"], CFG_ONLY),

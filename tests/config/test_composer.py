@@ -57,7 +57,7 @@ MISTAKES: list[tuple[list[str], str]] = [
     (["hydra/launcher=nope"], r"hydra/launcher=nope: no such choice; valid: basic"),
     (["hydra.job.env_copy=[NO_SUCH_VARIABLE]"], r"KeyError: 'NO_SUCH_VARIABLE'"),
     (["max_time=15"], r"max_time: expected a time such as 45s, 10m or 1h30m, got '15'"),
-    (["--nope"], r"--nope: no such option; see --help"),
+    (["--nope"], r"--nope: no such option; settings have no dashes, as epochs=5; see --help"),
     (["--cfg", "nope"], r"argument --cfg/-c: invalid choice: 'nope'"),
     (["--config-dir", "nope"], r"--config-dir: nope is not a folder"),
     (["--resolve"], r"--package and --resolve go only with --cfg"),

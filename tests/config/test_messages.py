@@ -122,6 +122,14 @@ def test_choices_are_listed_in_order() -> None:
     assert unknown_choice("g", "x", []) == none
 
 
+def test_a_file_in_the_place_of_a_data_set_is_told_how_it_is_read() -> None:
+    way_out = "no such choice; write dataset=arrays dataset.path="
+    assert unknown_choice("dataset", "my.npz", ["digits"]) == f"dataset=my.npz: {way_out}my.npz"
+    assert unknown_choice("dataset//tmp/a", "b.CSV", ["digits"]) == f"dataset=/tmp/a/b.CSV: {way_out}/tmp/a/b.CSV"
+    assert "valid: digits" in unknown_choice("dataset", "npz", ["digits"])
+    assert "valid: smlp" in unknown_choice("model", "my.npz", ["smlp"])
+
+
 def test_a_path_is_written_as_it_is_typed() -> None:
     assert path_text(["optimizer", "betas", 0]) == "optimizer.betas[0]"
     assert path_text(["a", 1, "b"]) == "a[1].b"

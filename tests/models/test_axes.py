@@ -158,7 +158,8 @@ def test_the_command_line_reaches_the_layers_and_a_refusal_comes_before_training
     model = build_model(configured("model=scnn", "model.kernel_sizes=[[3,5],3]", "model.prepool=[2,1]"))
     assert model.get_submodule("conv1").weight.shape == (32, 1, 3, 5)
     refused = rehearsed(configured("model=scnn", "model.prepool=[2,9]"))
-    assert str(refused) == "prepool has a window of 2×9 but its input is only 8×8"
+    line = "prepool has a window of 2×9 but its input is only 8×8"
+    assert str(refused) == f"{line}: make it smaller, or use model=smlp, which takes any size"
 
 
 def test_a_stride_of_one_along_both_axes_is_none() -> None:

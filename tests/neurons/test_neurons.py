@@ -71,6 +71,17 @@ def test_the_anns_activation_takes_no_surrogate() -> None:
         make_neuron(nn.ReLU, surrogate.ATan)
 
 
+def test_a_neuron_that_passes_no_surrogate_to_its_base_is_told_how() -> None:
+    class WithoutSettings(neuron.SimpleBaseNode):
+        def __init__(self, tau: float = 2.0) -> None:
+            super().__init__()
+
+    with pytest.raises(
+        ConfigError, match=r"^WithoutSettings's constructor takes no surrogate_function: add \*\*settings"
+    ):
+        make_neuron(WithoutSettings, surrogate.ATan)
+
+
 @pytest.mark.parametrize(
     ("kind", "said", "message"),
     [

@@ -26,6 +26,11 @@ class ChargeLIF(neuron.LIFNode):
         self.v = self.v + 3 * x
 
 
+class OldLIF(neuron.BaseNode):
+    def neuronal_charge(self, x: Tensor) -> None:
+        self.v = self.v + (x - self.v) / 2
+
+
 class FireIF(neuron.IFNode):
     def neuronal_fire(self) -> Tensor:
         return self.surrogate_function(self.v - 1.5 * self.v_threshold)
@@ -352,6 +357,11 @@ def test_a_forward_that_sets_a_step_mode_is_refused(framework: str) -> None:
 def test_a_model_that_owns_time_with_a_layer_in_single_step_mode_is_refused(framework: str) -> None:
     with pytest.raises(ConfigError, match=r"^layers\.0 \(Flatten\): step_mode is 's' in a model that runs all of its"):
         learner(OwnTime, f"framework={framework}")
+
+
+def test_a_neuron_on_the_base_of_older_versions_is_refused() -> None:
+    with pytest.raises(ConfigError, match=rf"^OldLIF must implement single_step_\w+, or inherit from {SIMPLE}, which"):
+        learner(OldLIF)
 
 
 def test_a_model_that_fails_is_left_to_the_run_and_a_line_says_that_it_was_not_checked(

@@ -110,7 +110,9 @@ def read_subject(path: Path) -> Subject:
         if "=" in str(path):
             key, _, run = str(path).partition("=")
             raise ConfigError(f"RUN comes first: membrane evaluate {run if key in RUN_ELSEWHERE else f'RUN {path}'}")
-        raise ConfigError(f"{path}: no finished run (no {RESULT}), nor one that has begun")
+        below = sorted(config.parent for config in path.glob(f"*/{CONFIG}"))
+        nearest = f"; did you mean {below[0]}?" if below else ""
+        raise ConfigError(f"{path}: no finished run (no {RESULT}), nor one that has begun{nearest}")
     with quick_imports():
         from membrane.training.checkpoints import read_checkpoint
         from membrane.training.loading import unresolved

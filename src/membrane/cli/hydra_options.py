@@ -26,7 +26,7 @@ def hydra_options(arguments: Sequence[str]) -> Namespace:
     except Exception as error:
         raise ConfigError(f"{error}; see --help") from None
     if unknown:
-        raise ConfigError(f"{unknown[0]}: no such option; see --help")
+        raise ConfigError(f"{unknown[0]}: no such option; settings have no dashes, as epochs=5; see --help")
     refuse_options(options)
     return options
 

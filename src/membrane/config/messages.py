@@ -20,6 +20,9 @@ EXPECTED = {
 }
 """Pydantic's commonest errors → what a person should have typed."""
 
+OWN_FILES = (".npz", ".csv", ".tsv", ".ts")
+"""Ends of the names of files that ``dataset=arrays`` reads."""
+
 
 def nearest(name: str, names: Iterable[str], group: str = "") -> str:
     """Return `; did you mean …?` for the middle of a line if a name is near, else nothing."""
@@ -41,6 +44,9 @@ def unknown_choice(group: str, name: str, choices: Iterable[str]) -> str:
     """Return one line on a choice that a group does not have: another template's name for it, or those that it has."""
     if f"{group}={name}" in CHOICES:
         return f"{group}={name}: no such choice; {CHOICES[f'{group}={name}']}"
+    if f"{group}/".startswith("dataset/") and name.lower().endswith(OWN_FILES):
+        path = f"{group}/{name}".removeprefix("dataset/")
+        return f"dataset={path}: no such choice; write dataset=arrays dataset.path={path}"
     valid = sorted(choices)
     if not valid:
         return f"{group}={name}: no such choice; conf/{group} has none, --config-dir DIR adds yours"

@@ -57,7 +57,8 @@ def window_positions(name: str, size: Sequence[int], kernel: Extent, stride: Ext
     if any(length < window for length, window in zip(padded, kernels, strict=True)):
         with_padding = f" with a padding of {extent_text(padding)}" if any(paddings) else ""
         needs = f"{name} has a window of {extent_text(kernel)}"
-        raise ConfigError(f"{needs} but its input is only {extent_text(size)}{with_padding}")
+        way_out = "make it smaller, or use model=smlp, which takes any size"
+        raise ConfigError(f"{needs} but its input is only {extent_text(size)}{with_padding}: {way_out}")
     return [(length - window) // by + 1 for length, window, by in zip(padded, kernels, strides, strict=True)]
 
 

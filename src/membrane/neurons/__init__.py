@@ -24,6 +24,12 @@ def is_neuron(module: nn.Module) -> bool:
     return any(f"{base.__module__}.".startswith(HOMES) for base in type(module).__mro__)
 
 
+def is_own_neuron(neuron_class: Callable[..., nn.Module]) -> bool:
+    """Return whether a class is the user's own and inherits from a neuron of SpikingJelly's or ours."""
+    own, *bases = [f"{base.__module__}." for base in getattr(neuron_class, "__mro__", (neuron_class,))]
+    return own.partition(".")[0] not in KNOWN_PACKAGES and any(base.startswith(HOMES) for base in bases)
+
+
 def is_snn(model: nn.Module) -> bool:
     """Return whether a model has a neuron. If not, it is an ANN, for which repeating an input in time is a waste."""
     return any(is_neuron(module) for module in model.modules())
@@ -229,6 +235,9 @@ def surrogate_argument(
             raise ConfigError(f"{class_name(neuron_class)} needs a surrogate gradient, such as surrogate=atan")
         return {}
     if "surrogate_function" not in accepted and not takes_any(accepted):
+        if is_own_neuron(neuron_class):
+            way_out = "add **settings and pass them on to the base, or leave it out, ~surrogate, for the base's own"
+            raise ConfigError(f"{class_name(neuron_class)}'s constructor takes no surrogate_function: {way_out}")
         raise ConfigError(f"{class_name(neuron_class)} has no surrogate gradient: leave it out with ~surrogate")
     if isinstance(surrogate, nn.Module):
         raise TypeError(f"surrogate must build one, a class for example: {surrogate} would be shared by all neurons")

@@ -24,8 +24,9 @@ def load(path: str | Path, trust: Sequence[str] = ()) -> "Learner":
     """Load the Learner of a run folder (its best checkpoint, else its last) or of a checkpoint file, in eval mode.
 
     ``learner(x)`` returns predictions [N,K] for x [N,…] or [N,T,…], in the data set's whole numbers or as floats that
-    were scaled already. Raises DataError if there is no checkpoint of membrane's, ConfigError if its configuration
-    names a class that is neither membrane's nor in ``trust``.
+    were scaled already; ``learner(x, lengths)`` reads [N] valid timesteps alone. Raises DataError if there is no
+    checkpoint of membrane's, ConfigError if its configuration names a class that is neither membrane's nor in
+    ``trust``.
     """
     file = checkpoint_of(path)
     checkpoint = checkpoints.read_checkpoint(file)

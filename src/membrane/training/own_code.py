@@ -71,6 +71,9 @@ def refuse_unused_code(model: nn.Module, framework: Framework, x: Tensor) -> Non
             probe.run(framework, x, training)
         unsteady = probe.unsteady_module(framework, LARGE * x)
     except Exception as error:  # of the user's code
+        if isinstance(error, NotImplementedError) and STEPS["s"][1] in str(error):  # BaseNode's, of older code
+            inherit = f"inherit from {BASE}, which calls {', '.join(EQUATIONS)}"
+            raise ConfigError(f"{one_line(error).rstrip('.')}, or {inherit}") from None
         log.warning("own modules were not checked for methods that never run: %s", one_line(error))
         return
     probe.refuse_step_modes()
