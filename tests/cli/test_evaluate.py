@@ -7,15 +7,18 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from commands import evaluate, train
-from configurations import shared_composer
+from configurations import configured, shared_composer
+from omegaconf import OmegaConf
 
 import membrane as package
 from membrane.cli.evaluate import changed_config, read_subject
 from membrane.errors import ConfigError, DataError
 from membrane.files.digest import sha256
+from membrane.runs.fingerprint import fingerprint
 from membrane.schema import Config
 from membrane.training import checkpoints
 
@@ -134,6 +137,30 @@ def test_another_data_set_is_what_the_model_is_measured_on(run: Path, tmp_path: 
     assert found["config"]["dataset"]["_target_"] == "their_digits.Turned"
     correct = found["metrics"]["test/acc"] * 1437
     assert correct == pytest.approx(round(correct), abs=1e-3)
+
+
+def test_other_arrays_have_their_own_timesteps_and_digest_and_the_runs_classes(tmp_path: Path) -> None:
+    def saved(name: str, timesteps: int, classes: int) -> str:
+        y = np.arange(6) % classes
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        np.savez(tmp_path / name, x_train=np.ones((6, timesteps, 5, 2)), y_train=y)
+        return f"dataset.path={tmp_path / name}"
+
+    trained, same = saved("mine.npz", 4, 3), saved("copy/mine.npz", 4, 3)
+    tid = ("framework=multistep_tid", "model=smlp")
+    run = configured("dataset=arrays", trained, "dataset.timesteps_in_data=true", *tid).model_dump(by_alias=True)
+    run.pop("trust")
+
+    def config(*changes: str) -> Config:
+        return changed_config(shared_composer(), OmegaConf.create(run), changes)
+
+    mine, other = config(), config(saved("other.npz", 7, 2))
+    assert (other.timesteps, other.dataset.classes) == (7, 3)
+    assert other.dataset.parameters() == {**mine.dataset.parameters(), "path": str(tmp_path / "other.npz")}
+    assert fingerprint(config(same)) == fingerprint(mine) != fingerprint(other)
+    assert fingerprint(config(saved("third.npz", 4, 2))) != fingerprint(mine)
+    with pytest.raises(ConfigError, match=r"timesteps=4, but .* has 7"):
+        config(f"dataset.path={tmp_path / 'other.npz'}", "timesteps=4")
 
 
 def test_what_a_new_run_alone_can_choose_is_refused(run: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -3,7 +3,7 @@
 import itertools
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from membrane.report.terminal import console
 from membrane.runs.folder import checkpoint_of, named_checkpoint
 from membrane.runs.saved import CONFIG, RESULT, read_config, read_provenance, read_result
 from membrane.schema import Config
-from membrane.schema.dataset import trained_on_test_part
+from membrane.schema.dataset import Arrays, trained_on_test_part
 from membrane.schema.secrets import masked_override
 from membrane.tracking.log import log_to_terminal
 from membrane.training.imports import quick_imports
@@ -189,7 +189,21 @@ def changed_config(composer: Composer, saved: DictConfig, changes: Sequence[str]
             OmegaConf.update(config, key, composer.choice(override), merge=False, force_add=True)
         else:
             OmegaConf.update(config, key, value, merge=False, force_add=True)
+    forget_facts(config, {override.key_or_group for override in parsed})
     return config_of(OmegaConf.to_container(config), trust)
+
+
+def forget_facts(config: DictConfig, keys: Set[str]) -> None:
+    """Remove T and the digest of the run's own arrays where the overrides' keys name another file, which says its own.
+
+    Classes and scale stay those that the model was trained with.
+    """
+    if "dataset.path" not in keys or config.dataset.get("_target_") != Arrays.public:
+        return
+    if "dataset.sha256" not in keys:
+        config.dataset.pop("sha256", None)
+    if "timesteps" not in keys and config.dataset.get("timesteps_in_data"):
+        config.pop("timesteps", None)
 
 
 def print_metrics(changes: Sequence[str], metrics: dict[str, float]) -> None:
