@@ -50,10 +50,13 @@ def test_each_axis_has_a_window_of_its_own() -> None:
         window_positions("conv7", size, (1, 8), 1, (0, 1))
 
 
+WAY_OUT = "make it smaller, or use model=smlp, which takes any size"
+
+
 @pytest.mark.parametrize(
     ("window", "message"),
     [
-        ((5, 1, 1), "conv1 has a window of 5 but its input is only 2×4 with a padding of 1"),
+        ((5, 1, 1), f"conv1 has a window of 5 but its input is only 2×4 with a padding of 1: {WAY_OUT}"),
         ((0, 1, 0), "conv1's kernel must be a whole number of at least 1, got 0"),
         ((1, 0, 0), "conv1's stride must be a whole number of at least 1, got 0"),
         ((1, 1, -1), "conv1's padding must be a whole number of at least 0, got -1"),

@@ -104,7 +104,7 @@ def test_an_allowed_pair_is_one_function_under_all_its_frameworks(
         if not both:
             continue
         reference = learner(bases, both[0], model, neuron)
-        shape = bases[both[0]]["dataset"]["shape"]
+        shape = check(copy.deepcopy(bases[both[0]])).dataset.shape
         with scoped(0, "model"):
             enliven(reference.model, warm_up, data(shape))
             x = data([T, *shape] if kind else shape)
