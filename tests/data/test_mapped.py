@@ -73,7 +73,11 @@ def test_the_advice_covers_the_entries_and_stays_inside_the_file(array, monkeypa
 
     pages = MappedPages(File(), 128, MIB, 48)
     pages.fetch(np.array([47, 0]))
+    pages.count(2 * 256)
+    assert calls == []  # 48 MiB may stay
+    pages.read = 0
     monkeypatch.setattr(mapped, "RESIDENT", 3 * MIB)
+    pages.fetch(np.array([47, 0]))
     pages.count(2)
     assert calls == [(mmap.MADV_WILLNEED, 47 * MIB, 128 + MIB), (mmap.MADV_WILLNEED, 0, 128 + MIB)]
     pages.count(1)

@@ -33,4 +33,4 @@ def test_a_neuron_that_sees_the_future_takes_no_padding(neuron: list[str]) -> No
     "neuron", [["neuron=lif"], ["neuron=glif"], ["neuron=sliding_psn"], ["neuron=masked_psn", "neuron.lambda_init=1"]]
 )
 def test_a_neuron_that_does_not_takes_it(neuron: list[str]) -> None:
-    refuse_padding(configured(TID, *neuron), data(1, 2))
+    assert refuse_padding(configured(TID, *neuron), data(1, 2)) is None

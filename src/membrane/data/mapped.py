@@ -14,7 +14,8 @@ class MappedPages:
     """The pages of an array [n,…] in a file, of which about RESIDENT bytes count as this process's memory.
 
     Without it every page that was ever read counts, until the whole file does. Pages that are given back stay in the
-    system's cache as long as there is room, so that reading them again is no reading from the disk.
+    system's cache as long as there is room, so that reading them again is no reading from the disk. An array of no more
+    than RESIDENT bytes is left alone: asking for its pages would cost every step more than it saves.
 
     Arguments:
         file: the mapping that the array lies in.
@@ -42,15 +43,21 @@ class MappedPages:
 
     def fetch(self, rows: NDArray[np.int64]) -> None:
         """Let the system read these entries from the disk, without waiting for it."""
+        if not self.is_large():
+            return
         for row in rows.tolist():
             self.advise(mmap.MADV_WILLNEED, self.start + row * self.row, self.row)
 
     def count(self, rows: int) -> None:
         """Take note that so many entries were read, and give the pages back if it was enough."""
         self.read += rows * self.row
-        if self.read >= RESIDENT:
+        if self.is_large() and self.read >= RESIDENT:
             self.read = 0
             self.advise(mmap.MADV_DONTNEED, self.start, self.row * self.rows)
+
+    def is_large(self) -> bool:
+        """Return whether the array has more bytes than may stay in memory."""
+        return self.row * self.rows > RESIDENT
 
     def advise(self, advice: int, start: int, length: int) -> None:
         """Advise the system about the pages that bytes from ``start`` lie in."""
