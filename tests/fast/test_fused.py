@@ -1,11 +1,8 @@
 """Fused neurons against SpikingJelly's way through time: spikes and state equal in all bits, gradients to rounding."""
 
 import copy
-import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import partial
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -423,69 +420,3 @@ def test_a_model_is_fused_where_the_configuration_says_so(raw: dict[str, Any], w
         checked({**raw, "neuron": {"_target_": "torch.nn.ReLU"}, "trainer": {**raw["trainer"], "fused": wanted}})
     )
     assert "multi_step_forward" not in vars(next(iter(neuron_layers(twin.model).values())))
-
-
-@pytest.fixture
-def fresh(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], kernels.Kernel | None]:
-    """The kernel of one form, as another process with an empty cache would get it."""
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    wanted = kernels.Form("integrate", True, False, False, False, "ATan", torch.float32)
-    return partial(kernels.kernel_for.__wrapped__, wanted)
-
-
-def test_a_kernel_is_compiled_once(
-    fresh: Callable[[], kernels.Kernel | None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    assert fresh() is not None
-    [library] = (tmp_path / "membrane" / "kernels").iterdir()
-    assert library.parent.stat().st_mode & 0o077 == 0
-    before = library.stat().st_mtime_ns
-    monkeypatch.setenv("PATH", "")  # no compiler any more
-    assert fresh() is not None
-    assert library.stat().st_mtime_ns == before
-
-
-def test_a_broken_kernel_is_compiled_again(
-    fresh: Callable[[], kernels.Kernel | None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    assert fresh() is not None
-    [whole] = (tmp_path / "membrane" / "kernels").iterdir()
-    monkeypatch.setenv(
-        "XDG_CACHE_HOME", str(tmp_path / "other")
-    )  # what is loaded once is loaded, whatever is there now
-    broken = tmp_path / "other" / "membrane" / "kernels" / whole.name
-    broken.parent.mkdir(parents=True)
-    broken.write_bytes(whole.read_bytes()[:100])
-    assert fresh() is not None
-    assert broken.stat().st_size == whole.stat().st_size
-
-
-def test_without_a_compiler(
-    fresh: Callable[[], kernels.Kernel | None], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    monkeypatch.setenv("PATH", "")
-    with caplog.at_level(logging.WARNING):
-        assert fresh() is None
-    [record] = caplog.records
-    assert record.getMessage() == ("neurons run without their compiled kernel, slower: there is no C compiler (gcc)")
-
-
-def test_a_compiler_that_fails(
-    fresh: Callable[[], kernels.Kernel | None],
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    caplog: pytest.LogCaptureFixture,
-) -> None:
-    monkeypatch.setattr(kernels, "OPTIONS", ["-no-such-option"])
-    with caplog.at_level(logging.WARNING):
-        assert fresh() is None
-    assert "no-such-option" in caplog.text
-    assert not list((tmp_path / "membrane" / "kernels").iterdir())
-
-
-def test_without_a_place_to_keep_it(
-    fresh: Callable[[], kernels.Kernel | None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
-    (tmp_path / "file").write_text("no folder")
-    assert fresh() is not None

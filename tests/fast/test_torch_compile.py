@@ -3,6 +3,8 @@
 import copy
 import json
 import logging
+import os
+import tempfile
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -14,7 +16,7 @@ from configurations import configured
 from torch import Tensor, nn
 
 from membrane.errors import ConfigError
-from membrane.fast.torch_compile import compile_training
+from membrane.fast.torch_compile import compile_training, set_compiler_cache
 from membrane.framework import MultiStep, SingleStep
 from membrane.training import assembly, optimizers
 
@@ -208,3 +210,52 @@ def test_each_run_says_whether_linear_layers_multiply_in_tf32(small: Callable[..
     for said, expected in (("trainer.tf32=true", True), ("seed=1", False)):
         assert small(said) == 0
         assert torch.backends.cuda.matmul.allow_tf32 is expected
+
+
+@pytest.fixture
+def compiler_caches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty cache folder, and an environment that names none of the compiler's."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    for name in ("TORCHINDUCTOR_CACHE_DIR", "TRITON_CACHE_DIR"):
+        monkeypatch.setenv(name, "set, so that it is restored")
+        monkeypatch.delenv(name)
+    return tmp_path.resolve() / "membrane" / "torch"
+
+
+def test_torch_keeps_compiled_code_in_a_folder_of_the_persons_own(compiler_caches: Path) -> None:
+    from torch._inductor.runtime.cache_dir_utils import cache_dir, default_cache_dir, triton_cache_dir
+
+    model = network(*SMALL["smlp"])
+    compile_training(model, backend=Counting())
+    MultiStep(2)(model.train(), torch.rand(2, *DIGITS))
+    assert Path(cache_dir()) == compiler_caches
+    assert Path(triton_cache_dir(0)) == compiler_caches / "triton"
+    assert compiler_caches.stat().st_mode & 0o777 == 0o700
+    assert Path(default_cache_dir()).parent == Path(tempfile.gettempdir())  # else ours is no longer needed
+
+
+def test_a_compilers_folder_that_the_environment_names_is_left(
+    compiler_caches: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", "mine")
+    set_compiler_cache()
+    assert os.environ["TORCHINDUCTOR_CACHE_DIR"] == "mine"
+    assert not compiler_caches.exists()
+
+
+def test_where_nothing_can_be_kept_the_compiler_has_a_folder_for_this_process(
+    compiler_caches: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compiler_caches.parent.mkdir()
+    compiler_caches.parent.chmod(0o777)
+    removed: list[Any] = []
+    monkeypatch.setattr("atexit.register", lambda function, folder, **options: removed.append(folder))
+    set_compiler_cache()
+    folder = Path(os.environ["TORCHINDUCTOR_CACHE_DIR"])
+    assert removed == [folder]
+    assert folder.stat().st_mode & 0o777 == 0o700
+    folder.rmdir()
+    del os.environ["TORCHINDUCTOR_CACHE_DIR"]
+    monkeypatch.setattr("tempfile.tempdir", str(compiler_caches.parent))
+    with pytest.raises(ConfigError, match=r"^trainer.compile: others may write into .*: let TMPDIR name a folder"):
+        set_compiler_cache()

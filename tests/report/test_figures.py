@@ -66,6 +66,14 @@ def test_a_run_gets_four_pictures_with_ink_in_every_panel(run: Path) -> None:
         np.testing.assert_allclose(written[6:-6, 6:-6], cut)
 
 
+def test_a_matplotlibrc_of_the_working_folder_changes_no_figure_and_runs_no_latex(run: Path) -> None:
+    spikes = {"a.spikes": np.eye(4, 9)}
+    before = [path.read_bytes() for path in figures.draw_figures(run, spikes)]
+    with matplotlib.rc_context({"text.usetex": True, "text.latex.preamble": r"\input{x}", "font.size": 30}):
+        assert [path.read_bytes() for path in figures.draw_figures(run, spikes)] == before
+        assert matplotlib.rcParams["font.size"] == 30
+
+
 def test_classes_are_called_by_their_names(run: Path) -> None:
     outputs = run / "outputs" / "test.npz"
     with np.load(outputs) as arrays:

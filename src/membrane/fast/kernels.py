@@ -6,24 +6,19 @@ ten seconds with a warm cache. Without a compiler the neurons run as in `eager`.
 """
 
 import ctypes
-import hashlib
 import logging
 import math
-import os
-import shutil
 import subprocess
-import sys
-import tempfile
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
 import torch
-from platformdirs import user_cache_path
 from torch import Tensor
 
 from membrane.fast.dynamics import Dynamics, State
 from membrane.fast.layout import empty_rows, empty_step
+from membrane.fast.library import load_library
 from membrane.fast.surrogate_gradients import C_DERIVATIVES
 
 log = logging.getLogger(__name__)
@@ -33,7 +28,6 @@ SOURCE = Path(__file__).with_name("kernel.c")
 ROUNDING = ["-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math"]
 OPTIONS = ["-std=c11", "-O3", *ROUNDING, "-fopenmp", "-fPIC", "-shared"]
 WIDE = {"AVX2": ["-mavx2"], "AVX512": ["-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl"]}
-SECONDS = 120  # for the compiler
 
 FEW, SHORT, LONG = 4, 64, 2048
 """Neurons that a thread takes through all timesteps at a time. Up to FEW timesteps it is SHORT, which fits into the
@@ -202,62 +196,8 @@ def kernel_for(form: Form) -> Kernel | None:
         return None
     definitions = [*OPTIONS, *WIDE.get(torch.backends.cpu.get_cpu_capability(), []), *form.definitions()]
     try:
-        return load_kernel(definitions)
+        return load_library(SOURCE, definitions, Kernel)
     except (OSError, subprocess.SubprocessError) as error:
         reason = getattr(error, "stderr", None) or str(error) or type(error).__name__
         log.warning("neurons run without their compiled kernel, slower: %s", str(reason).strip().splitlines()[0])
         return None
-
-
-def load_kernel(definitions: list[str]) -> Kernel:
-    """Load the kernel for these options from the cache, compiled if it is not there.
-
-    Raises OSError or SubprocessError if it cannot be compiled or loaded.
-    """
-    digest = hashlib.sha256(
-        "\0".join([SOURCE.read_text(encoding="utf-8"), sys.platform, *definitions]).encode()
-    ).hexdigest()[:16]
-    folder = cache_folder()
-    if folder is None:
-        with tempfile.TemporaryDirectory() as temporary:
-            return Kernel(compile_library(definitions, Path(temporary) / f"{digest}.so"))
-    library = folder / f"{digest}.so"
-    if library.exists():
-        try:
-            return Kernel(library)
-        except (OSError, AttributeError):
-            log.info("%s cannot be loaded: compiled again", library)
-    return Kernel(compile_library(definitions, library))
-
-
-def cache_folder() -> Path | None:
-    """Return the folder of compiled kernels in the person's cache folder; None if it cannot be written."""
-    folder = user_cache_path("membrane", appauthor=False) / "kernels"
-    try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    except OSError:
-        return None
-    return folder if os.access(folder, os.W_OK) else None
-
-
-def compile_library(definitions: list[str], library: Path) -> Path:
-    """Compile to ``library`` and put it there as a whole, as other processes may be compiling it too."""
-    compiler = shutil.which("gcc") or shutil.which("cc")
-    if compiler is None or sys.platform != "linux":  # elsewhere OpenMP would come as a second pool of threads
-        raise FileNotFoundError("there is no C compiler (gcc)")
-    handle, name = tempfile.mkstemp(suffix=".so", dir=library.parent)
-    os.close(handle)
-    beside = Path(name)
-    try:
-        subprocess.run(
-            [compiler, *definitions, str(SOURCE), "-o", name, "-lm"],
-            check=True,
-            capture_output=True,
-            encoding="utf-8",
-            errors="replace",
-            timeout=SECONDS,
-        )
-        beside.replace(library)
-    finally:
-        beside.unlink(missing_ok=True)
-    return library

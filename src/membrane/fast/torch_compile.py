@@ -4,8 +4,13 @@ Meant for a GPU, where the operations between convolutions and neurons become fe
 minute, and the result, which cannot contain the fused neurons of `fused`, is no faster than these.
 """
 
+import atexit
 import logging
+import os
+import shutil
+import tempfile
 from collections.abc import Callable
+from pathlib import Path
 from types import MethodType
 from typing import Any
 
@@ -13,6 +18,8 @@ import torch
 from torch import Tensor, nn
 
 from membrane.errors import ConfigError
+from membrane.fast.library import cache_folder
+from membrane.files.owned import trusted_path
 
 log = logging.getLogger(__name__)
 
@@ -39,6 +46,7 @@ def compile_training(model: nn.Module, backend: str | Callable[..., Any] = "indu
             return original(self, x)
         if compiled is None:
             log.info("compiling the model: its first steps take a minute")
+            set_compiler_cache()
             torch.compiler.reset()  # what an earlier run compiled counts towards torch's limit
             compiled = torch.compile(original, dynamic=False, backend=backend)
         with torch.compiler.config.patch(fail_on_recompile_limit_hit=True):  # type: ignore[attr-defined]
@@ -51,6 +59,25 @@ def compile_training(model: nn.Module, backend: str | Callable[..., Any] = "indu
                 ) from None
 
     model.forward = MethodType(forward, model)
+
+
+def set_compiler_cache() -> None:
+    """Let torch's compiler keep what it loads again as code in a folder that is the person's alone.
+
+    By itself it takes one in the temporary folder, of a name that other users know. A folder that the environment
+    names is left. Raises ConfigError if no folder is safe.
+    """
+    if "TORCHINDUCTOR_CACHE_DIR" in os.environ:
+        return
+    folder = cache_folder("torch")
+    if folder is None:
+        try:
+            folder = Path(tempfile.mkdtemp(prefix="membrane-", dir=trusted_path(Path(tempfile.gettempdir()))))
+        except OSError as error:
+            raise ConfigError(f"trainer.compile: {error}: let TMPDIR name a folder that is yours alone") from None
+        atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    os.environ["TORCHINDUCTOR_CACHE_DIR"] = str(folder)
+    os.environ.setdefault("TRITON_CACHE_DIR", str(folder / "triton"))
 
 
 def has_hooks(model: nn.Module) -> bool:

@@ -31,17 +31,21 @@ def draw_figures(
 
     Spikes are [T,neurons] by layer; ``best`` is the epoch whose checkpoint was kept, and the score that selected it.
     """
+    import matplotlib as mpl
+
     paths = []
-    for name, draw in drawings(folder, spikes, task, best).items():
-        path = folder / "figures" / f"{name}.png"
-        try:
-            figure = draw()
-        except NothingToDraw as reason:
-            log.info("no figure %s: %s", name, reason)
-            continue
-        path.parent.mkdir(exist_ok=True)
-        write_png(figure, path)
-        paths.append(path)
+    with mpl.rc_context():
+        mpl.rcdefaults()  # a matplotlibrc in the working folder has been read: it may ask for LaTeX
+        for name, draw in drawings(folder, spikes, task, best).items():
+            path = folder / "figures" / f"{name}.png"
+            try:
+                figure = draw()
+            except NothingToDraw as reason:
+                log.info("no figure %s: %s", name, reason)
+                continue
+            path.parent.mkdir(exist_ok=True)
+            write_png(figure, path)
+            paths.append(path)
     return paths
 
 
