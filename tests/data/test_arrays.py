@@ -181,6 +181,12 @@ def test_targets_are_counted(tmp_path) -> None:
         ({"classes": np.arange(3)}, "classification", False, "must be K names, as text"),
         ({"classes": np.array([["a"]])}, "classification", False, "must be K names, as text"),
         ({"x_train": np.zeros((4, 5))}, "classification", False, r"is \[4, 5\], must be \[n,S,C\] or \[n,H,W,C\]"),
+        (
+            {"length_train": np.ones(4, int), "length_test": np.ones(2, int)},
+            "classification",
+            False,
+            "lengths count timesteps, which the data has not: framework=multistep_tid dataset.timesteps_in_data=true",
+        ),
         ({}, "classification", True, r"must be \[n,T,S,C\] or .*; or say dataset.timesteps_in_data=false"),
         (
             {"x_train": np.zeros((4, 3, 5, 6, 2))},

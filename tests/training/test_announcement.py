@@ -3,7 +3,8 @@
 import logging
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -15,7 +16,12 @@ from torch import nn
 from membrane.errors import DataError
 from membrane.runs import provenance
 from membrane.runs.folder import RunFolder
-from membrane.training.announcement import announce, compare_provenance, write_provenance
+from membrane.training.announcement import (
+    announce,
+    refuse_other_data,
+    warn_of_other_conditions,
+    write_provenance,
+)
 from membrane.training.assembly import build_data, build_learner
 
 LEAST = ("model=smlp", "timesteps=2")
@@ -149,18 +155,23 @@ def recorded() -> dict[str, Any]:
 def test_a_resumed_run_is_warned_of_what_else_has_changed(
     recorded: dict[str, Any], caplog: pytest.LogCaptureFixture
 ) -> None:
-    compare_provenance(recorded, recorded)
+    warn_of_other_conditions(recorded, recorded)
     assert caplog.messages == []
-    compare_provenance({**recorded, "code_digest": "0" * 64, "kernels": "theirs", "device": "cuda"}, recorded)
+    warn_of_other_conditions({**recorded, "code_digest": "0" * 64, "kernels": "theirs", "device": "cuda"}, recorded)
     changes = f"code {'0' * 12} → {recorded['code_digest'][:12]}, device cuda → cpu, kernels theirs → ours"
     assert caplog.messages == [f"resumed under other conditions ({changes}): the result is no longer that of one code"]
 
 
 @pytest.mark.parametrize("name", list(HASHES))
-def test_a_run_goes_on_with_its_data_only(recorded: dict[str, Any], name: str) -> None:
-    with pytest.raises(DataError, match=rf"\({name} {'0' * 12} → {recorded[name][:12]}\); rerun=true"):
-        compare_provenance({**recorded, name: "0" * 64}, recorded)
-    compare_provenance({key: value for key, value in recorded.items() if key != name}, recorded)
+def test_a_run_goes_on_with_its_data_only(tmp_path: Path, name: str) -> None:
+    folder, data = RunFolder(configured(f"paths.run={tmp_path}/run")), cast("Any", SimpleNamespace(**HASHES))
+    (tmp_path / "run").mkdir()
+    for earlier in (HASHES, {key: value for key, value in HASHES.items() if key != name}):
+        folder.write("provenance.json", earlier)
+        refuse_other_data(folder, data)
+    folder.write("provenance.json", {**HASHES, name: "0" * 64})
+    with pytest.raises(DataError, match=rf"\({name} {'0' * 12} → {HASHES[name][:12]}\); rerun=true"):
+        refuse_other_data(folder, data)
 
 
 def test_provenance_keeps_what_every_earlier_start_wrote(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -12,6 +12,7 @@ from commands import evaluate
 
 from membrane.data.digits import Digits
 from membrane.data.samples import Samples
+from membrane.errors import ConfigError
 
 Run = Callable[..., int]
 
@@ -74,9 +75,34 @@ def test_what_the_data_does_not_have_ends_a_run_before_it_trains(
         ("dataset.leave_out=7", "dataset.leave_out=7: there is no group 7; the data set has 0, 1, 2, 3, 4"),
         ("dataset.fold=1/6", "6 folds need 6 recordings or groups, which are not divided, the training data has 5"),
     ):
-        assert small(typed) == 1
-        assert f"failed: {line}" in capsys.readouterr().out
-    assert not list(Path("runs").glob("digits/*/*/checkpoints"))
+        assert small(typed) == 2
+        assert f"membrane: {line}" in capsys.readouterr().err
+    assert not list(Path("runs").glob("digits/*/seed*"))
+
+
+@pytest.mark.usefixtures("writers")
+def test_a_rerun_that_the_data_refuses_leaves_the_former_run_where_it_was(
+    small: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert small() == 0
+    run = only("digits/*/seed0")
+    result = (run / "result.json").read_bytes()
+
+    def refused(*_: object) -> None:
+        raise ConfigError("the data has not what it takes")
+
+    monkeypatch.setattr("membrane.training.run.refuse_padding", refused)
+    assert small("rerun=true") == 2
+    assert (run / "result.json").read_bytes() == result
+    assert not list(Path("runs").glob("digits/*/seed0.*"))
+
+
+@pytest.mark.usefixtures("writers")
+def test_a_job_of_a_sweep_that_the_data_refuses_fails_alone(small: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    assert small("-m", "dataset.leave_out=7,4") == 1
+    printed = capsys.readouterr().out
+    assert "membrane: dataset.leave_out=7: there is no group 7" in printed
+    assert "sweep: 1 finished, 1 failed" in printed
 
 
 def test_a_fold_is_recorded_and_has_a_fingerprint_of_its_own(small: Run, capsys: pytest.CaptureFixture[str]) -> None:

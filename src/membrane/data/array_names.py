@@ -82,9 +82,12 @@ def array_facts(path: Path, *, timesteps_in_data: bool, task: str) -> dict[str, 
 
     The scale is 1, but 1/255 for images and signals in unsigned bytes. In classification the classes are as many as
     names, or one more than the largest label; in regression they are the number of targets. Raises DataError where x or
-    y cannot be such.
+    y cannot be such, or where there are lengths but no timesteps.
     """
     parts = dataset_entries(path, timesteps_in_data=timesteps_in_data, task=task)
+    if "lengths" in parts["train"] and not timesteps_in_data:
+        way_out = "framework=multistep_tid dataset.timesteps_in_data=true"
+        raise DataError(f"{path}: lengths count timesteps, which the data has not: {way_out}")
     shape = parts["train"]["x"].shape
     dimensions, form = (4, 5), "[n,T,S,C] or [n,T,H,W,C]"
     if not timesteps_in_data:

@@ -2,6 +2,7 @@
 
 import logging
 from contextlib import suppress
+from pathlib import Path
 
 from membrane.errors import ConfigError, DataError
 from membrane.runs import provenance
@@ -41,21 +42,34 @@ def require_unfinished(config: Config, folder: RunFolder) -> None:
         raise ConfigError(f"finish=true: {folder.path} {unselected}; without finish=true the run goes on")
 
 
-def prepare(config: Config, folder: RunFolder) -> None:
+def prepare(config: Config, folder: RunFolder) -> Path | None:
     """Leave the folder ready to train in: continue what has a checkpoint, move a rerun's former run aside, or empty it.
 
-    One log line says which. The caller holds the folder.
+    One log line says which. The caller holds the folder. Returns where a former run lies that was moved aside.
     """
+    aside = None
     if config.rerun and not folder.debug and folder.has_content() and not is_interrupted_rerun(folder):
-        log.info("rerun: the earlier run is now %s", folder.move_aside())
+        aside = folder.move_aside()
+        log.info("rerun: the earlier run is now %s", aside)
     elif folder.has_checkpoint() and not folder.debug:
         (folder.path / PRUNE).unlink(missing_ok=True)
-        return
+        return None
     elif folder.clear() and not folder.debug:
         log.info("%s was broken off before its first checkpoint; it starts anew", folder.path)
     folder.path.mkdir(parents=True, exist_ok=True)
     identity = {"fingerprint": folder.fingerprint, "seed": folder.seed, "rerun": config.rerun}
     folder.write("provenance.json", identity)
+    return aside
+
+
+def withdraw(folder: RunFolder, aside: Path | None) -> None:
+    """Undo `prepare` for a run that was refused; ``aside`` is what that returned. What has a checkpoint stays."""
+    if folder.has_checkpoint():
+        return
+    folder.clear()
+    if aside is not None:
+        aside.rename(folder.path)
+        log.info("rerun: the earlier run is %s again", folder.path)
 
 
 def is_interrupted_rerun(folder: RunFolder) -> bool:

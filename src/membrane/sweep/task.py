@@ -44,7 +44,10 @@ class Task:
         self.tally = Tally()
 
     def __call__(self, composed: DictConfig) -> dict[str, Any] | None:
-        """Run a job and return its result, or None if it leaves none. Raises Stopped, which ends the sweep."""
+        """Run a job and return its result, or None if it leaves none.
+
+        Raises Stopped, which ends the sweep, and ConfigError if a single run is refused.
+        """
         from hydra.core.hydra_config import HydraConfig
 
         remove_sweep_file()
@@ -64,6 +67,8 @@ class Task:
             log.info("pruned: %s ends before its last epoch, with a checkpoint", folder.path if folder else "the run")
             return None
         except (Exception, SystemExit) as error:
+            if isinstance(error, ConfigError) and not is_sweep():  # a sweep has its other jobs to run
+                raise
             if isinstance(error, Occupied) and is_sweep():
                 self.tally.elsewhere += 1
             else:  # a single run that is held elsewhere has done nothing of what was asked

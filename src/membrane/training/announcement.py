@@ -69,19 +69,24 @@ def write_provenance(
         "rerun": config.rerun,
     }
     if earlier.get("versions"):
-        compare_provenance(earlier, content)
+        warn_of_other_conditions(earlier, content)
     parts = [*earlier.pop("earlier", []), earlier] if earlier else []
     if parts:
         content["earlier"] = parts
     folder.write("provenance.json", content)
 
 
-def compare_provenance(earlier: dict[str, Any], now: dict[str, Any]) -> None:
-    """Warn if a resumed run uses other code, versions or hardware. Raises DataError if the data changed."""
-    for name in ("data_hash", "split_hash"):
-        if earlier.get(name) not in (None, now[name]):
-            changed = f"{name} {str(earlier[name])[:12]} → {str(now[name])[:12]}"
+def refuse_other_data(folder: RunFolder, data: DataModule) -> None:
+    """Raise DataError if a resumed run's data, or their division, are not those that it began with."""
+    earlier = folder.read("provenance.json") or {}
+    for name, now in (("data_hash", data.data_hash), ("split_hash", data.split_hash)):
+        if earlier.get(name) not in (None, now):
+            changed = f"{name} {str(earlier[name])[:12]} → {now[:12]}"
             raise DataError(f"the data are not those that the run began with ({changed}); rerun=true runs it anew")
+
+
+def warn_of_other_conditions(earlier: dict[str, Any], now: dict[str, Any]) -> None:
+    """Warn if a resumed run uses other code, versions or hardware."""
     changes = provenance.changes_since(earlier)
     changes += [f"{name} {earlier.get(name)} → {now[name]}" for name in MACHINE if earlier.get(name) != now[name]]
     if changes:

@@ -16,7 +16,7 @@ from membrane.errors import ConfigError, DataError, RunFailed, Stopped, located_
 from membrane.learner import Learner
 from membrane.randomness import scoped
 from membrane.runs.folder import RunFolder, checkpoint_of
-from membrane.runs.preparation import finished_already, prepare, require_unfinished
+from membrane.runs.preparation import finished_already, prepare, require_unfinished, withdraw
 from membrane.runs.stopping import Pruned, Stop
 from membrane.schema import Config
 from membrane.tracking.log import log_to_file
@@ -25,7 +25,7 @@ from membrane.tracking.profile import Profiling
 from membrane.tracking.progress import FitProgress
 from membrane.tracking.recorder import Recorder
 from membrane.training import checkpoints, results
-from membrane.training.announcement import announce, write_provenance
+from membrane.training.announcement import announce, refuse_other_data, write_provenance
 from membrane.training.assembly import (
     build_callbacks,
     build_checkpointing,
@@ -54,19 +54,23 @@ Resumed = tuple[Path, dict[str, Any]]
 def run(config: Config, composed: DictConfig, stop: Stop) -> None:
     """Run an experiment in its folder, or go on with it. Raises RunFailed if it fails, Stopped if it was told to end.
 
-    ``composed`` is the configuration before its expressions were resolved: config.yaml is saved from it.
+    ``composed`` is the configuration before its expressions were resolved: config.yaml is saved from it. Raises
+    ConfigError, leaving no folder that was not there, if the data show that the configuration cannot work.
     """
     folder = RunFolder(config)
     with folder.locked():
         if finished_already(config, folder):  # another process finished it meanwhile: what is finished is never cleared
             return
         require_unfinished(config, folder)
-        prepare(config, folder)
+        aside = prepare(config, folder)
         saved_config = published(config, composed)
         (folder.path / "config.yaml").write_text(as_yaml(saved_config), encoding="utf-8")
         try:
             with log_to_file(folder.path / "run.log"), recorded_failure(folder, config.trust):
                 train(config, saved_config, folder, stop)
+        except ConfigError:
+            withdraw(folder, aside)
+            raise
         except Stopped as stopped:
             if stopped.saved or not folder.has_checkpoint():
                 raise
@@ -136,6 +140,8 @@ def learner_and_data(
         log.info("init: %s", start_from(config.init, learner.model))
     data = build_data(config, learner, pieces)
     data.setup()
+    if resumed is not None:
+        refuse_other_data(folder, data)
     refuse_padding(config, data)
     if resumed is None and config.init is not None:
         require_unseen_test_share(checkpoint_of(config.init.path), config.dataset, data.division)
@@ -190,11 +196,15 @@ def fit_so_far(config: Config, resumed: Resumed, recorder: Recorder, keeper: Kee
 def recorded_failure(folder: RunFolder, trust: Sequence[str] = ()) -> Iterator[None]:
     """Turn an error of the block into RunFailed, after writing its traceback to FAILED.json and run.log.
 
-    Its line names where in a file of the user's, whose classes ``trust`` names, it came from.
+    Its line names where in a file of the user's, whose classes ``trust`` names, it came from. A ConfigError passes: a
+    run that was refused has not failed.
     """
     try:
         yield
     except Pruned:
+        raise
+    except ConfigError:
+        logging.getLogger("traceback").exception("the configuration was refused")
         raise
     except Exception as error:
         logging.getLogger("traceback").exception("the run failed")  # to run.log, not to the terminal
@@ -203,7 +213,7 @@ def recorded_failure(folder: RunFolder, trust: Sequence[str] = ()) -> Iterator[N
             folder.write("FAILED.json", {"error": one_line(error), "traceback": traceback.format_exc().splitlines()})
         except OSError as reason:  # the disk is full or gone: what failed must be told all the same
             where = f"FAILED.json could not be written there: {folder.path} ({reason.strerror})"
-        if isinstance(error, ConfigError | DataError):
+        if isinstance(error, DataError):
             log.error("failed: %s", error)
         else:
             packages = {name.partition(".")[0] for name in trust}

@@ -9,12 +9,12 @@ from cases import check_each
 from small_data import T, module, part, put
 
 from membrane.data.samples import Samples
-from membrane.errors import DataError
+from membrane.errors import ConfigError, DataError
 
 
 def refusal(parts: Any, **changes: Any) -> str:
     """The line that refuses them."""
-    with pytest.raises(DataError) as refused:
+    with pytest.raises((ConfigError, DataError)) as refused:
         module(parts, **{"shape": [1, 3], "classes": 2, **changes}).setup()
     assert "\n" not in str(refused.value)
     return str(refused.value)

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from membrane.data.samples import Samples, chunks
-from membrane.errors import DataError
+from membrane.errors import ConfigError, DataError
 
 PARTS = {1: ("training",), 2: ("training", "test"), 3: ("training", "validation", "test")}
 """Number of parts that ``load`` returned → their names, in order."""
@@ -114,16 +114,17 @@ def check_tensor(name: str, column: str, values: Any) -> None:
 
 
 def check_shape(name: str, x: Tensor, facts: Facts) -> None:
-    """Raise DataError unless x is [n,*shape]."""
+    """Raise DataError unless x is [n,*shape]; ConfigError if it has another T than ``timesteps``."""
     shape, lead = list(x.shape[1:]), int(facts.timesteps is not None)
     if shape == facts.shape and x.dim():
         return
     way_out = ""
     if lead and shape[1:] == facts.shape[1:]:
-        way_out = (
-            f": load(root, timesteps) was asked for {facts.timesteps} timesteps; timesteps={shape[0]} takes them all"
+        raise ConfigError(
+            f"{name} samples are {shape}, the configuration says {facts.shape}: load(root, timesteps) was asked for "
+            f"{facts.timesteps} timesteps; timesteps={shape[0]} takes them all"
         )
-    elif [*shape[:lead], *shape[-1:], *shape[lead:-1]] == facts.shape:
+    if [*shape[:lead], *shape[-1:], *shape[lead:-1]] == facts.shape:
         way_out = f": membrane.data.channels_first(x, timesteps={bool(lead)})"
     raise DataError(f"{name} samples are {shape}, the configuration says {facts.shape}{way_out}")
 
@@ -192,12 +193,12 @@ def check_targets(name: str, y: Tensor, targets: int) -> None:
 
 
 def check_valid_timesteps(name: str, lengths: Tensor | None, timesteps: int | None) -> None:
-    """Raise DataError unless lengths [n], where there are any, count timesteps of the data, 1 to T."""
+    """Raise DataError unless lengths [n], where there are any, are 1 to T; ConfigError if the data has no timesteps."""
     if lengths is None:
         return
     if timesteps is None:
         way_out = "framework=multistep_tid dataset.timesteps_in_data=true"
-        raise DataError(f"{name} part: lengths count timesteps, which the data has not: {way_out}")
+        raise ConfigError(f"{name} part: lengths count timesteps, which the data has not: {way_out}")
     for at in (int(lengths.long().argmin()), int(lengths.long().argmax())):
         if not 1 <= int(lengths[at]) <= timesteps:
             raise DataError(f"{name} part: sample {at} has length {int(lengths[at])}, must be 1…{timesteps} timesteps")
