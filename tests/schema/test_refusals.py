@@ -31,6 +31,8 @@ Run = Callable[..., int]
         (["model=ms_resnet", "neuron=sliding_psn", "framework=singlestep"], "use framework=multistep"),
         (["neuron=masked_psn", "neuron.lambda_init=0.5", "framework=singlestep"], "or neuron.lambda_init=1"),
         (["model.recurrent=linear", "neuron=relu"], "use model.recurrent=none or a spiking neuron"),
+        (["model=smlp", "model.synapse_tau=2.0", "neuron=relu"], "leave it out or use a spiking neuron"),
+        (["model=smlp", "model.head_detach_reset=true"], "head_detach_reset is of the neuron behind the head"),
         (["model.recurrent=linear", "neuron=psn"], "use model.recurrent=none or another neuron"),
     ],
 )

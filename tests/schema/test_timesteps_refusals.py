@@ -73,6 +73,18 @@ REFUSED = [
         "encoder=delta cuts 128 samples into timesteps=200 equal chunks: use timesteps=128",
     ),
     (
+        [*DIGITS, "encoder=lines"],
+        "encoder=lines reads the 8 rows of dataset digits one by one: use timesteps=8",
+    ),
+    (
+        ["dataset=uci_har", "framework=multistep_tid", "encoder=lines"],
+        "encoder=lines reads the lines of an image, dataset uci_har is 1-D (shape [9, 128]): use encoder=chunks",
+    ),
+    (
+        [*DIGITS, "encoder=lines", "timesteps=8", "model=spikformer"],
+        "model spikformer is for 2-D data, what it sees of dataset digits is 1-D: use model=scnn or smlp",
+    ),
+    (
         [*DIGITS, "encoder=rate", "encoder.bounds=[1,0]"],
         "encoder.bounds: the lower bound comes first, as [0,1], got [1.0, 0.0]",
     ),
@@ -99,6 +111,7 @@ def test_what_cannot_work_is_refused_with_what_can(typed: list[str], line: str) 
         ],
         ["encoder=delta", "dataset=uci_har", "timesteps=128", "augmentation=[normalise]"],
         ["encoder=latency", "timesteps=2", "neuron=relu"],
+        ["encoder=lines", "encoder.axis=columns", "timesteps=8", "model.dims=1"],
     ],
     ids=" ".join,
 )

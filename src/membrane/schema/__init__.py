@@ -10,7 +10,7 @@ from pydantic import Field, PositiveInt, SerializeAsAny, field_validator
 from membrane.schema.augmentation import AUGMENTATIONS, Augmentation
 from membrane.schema.dataset import DATASETS, Dataset, Digits
 from membrane.schema.duration import duration_seconds
-from membrane.schema.encoder import ENCODERS, Encoder
+from membrane.schema.encoder import ENCODERS, Encoder, Lines
 from membrane.schema.event_datasets import EVENT_DATASETS, DigitsEvents
 from membrane.schema.image_datasets import IMAGE_DATASETS
 from membrane.schema.model import MODELS, Model
@@ -146,6 +146,11 @@ class Config(Settings):
     debug: Debug | None = None
     init: Init | None = LATER(default=None, description="a run or checkpoint whose weights this one starts from")
     extend: Extend | None = LATER(default=None, description="a finished run that this one continues, with more epochs")
+
+    @property
+    def dims(self) -> int:
+        """Return the dimensions of what the model sees: 1 for signals [C,S] and lines of images, 2 for images."""
+        return len(self.dataset.shape) - 1 - isinstance(self.encoder, Lines)
 
     @field_validator("max_time", mode="before")
     @classmethod

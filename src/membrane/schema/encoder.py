@@ -68,4 +68,14 @@ class Delta(SignalEncoder):
     )
 
 
-ENCODERS = (Rate, Latency, Phase, Delta, Chunks)
+class Lines(Encoder):
+    """Reads an image line by line."""
+
+    choice = "lines"
+    public = "membrane.encoders.lines.Lines"
+    axis: Literal["rows", "columns"] = Field(
+        default="rows", description="what a timestep is: a row, from the top, or a column, from the left"
+    )
+
+
+ENCODERS = (Rate, Latency, Phase, Delta, Chunks, Lines)

@@ -36,17 +36,19 @@ def refuse_fold_without_validation(config: Config) -> str | None:
 
 def refuse_rank(config: Config) -> str | None:
     """Refuse a model for images on signals, and the reverse."""
-    model, dataset, dims = config.model, config.dataset, len(config.dataset.shape) - 1
+    model, dataset, dims = config.model, config.dataset, config.dims
     if dims in model.ranks:
         return None
     ranks = " or ".join(f"{rank}-D" for rank in model.ranks)
-    data = f"{dims}-D (shape {dataset.shape})"
-    return f"model {model.name_of_choice} is for {ranks} data, dataset {dataset.name} is {data}: use model=scnn or smlp"
+    data = f"dataset {dataset.name} is {dims}-D (shape {dataset.shape})"
+    if dims != len(dataset.shape) - 1:
+        data = f"what it sees of dataset {dataset.name} is {dims}-D"
+    return f"model {model.name_of_choice} is for {ranks} data, {data}: use model=scnn or smlp"
 
 
 def refuse_dims(config: Config) -> str | None:
     """Refuse ``model.dims`` that are not the data's."""
-    model, dataset, dims = config.model, config.dataset, len(config.dataset.shape) - 1
+    model, dataset, dims = config.model, config.dataset, config.dims
     if model.dims in (None, dims):
         return None
     data = f"{dims}-D (shape {dataset.shape})"
@@ -112,6 +114,13 @@ def refuse_recurrence_of_ann_twin(config: Config) -> str | None:
         return None
     way_out = "use model.recurrent=none or a spiking neuron"
     return f"model.recurrent={recurrent} needs time, the ANN twin has none: {way_out}"
+
+
+def refuse_synapse_of_ann_twin(config: Config) -> str | None:
+    """Refuse synapse filters in the ANN twin."""
+    if config.neuron.spiking or getattr(config.model, "synapse_tau", None) is None:
+        return None
+    return "model.synapse_tau filters spikes over time, the ANN twin has none: leave it out or use a spiking neuron"
 
 
 def refuse_readout_of_ann_twin(config: Config) -> str | None:
@@ -229,6 +238,7 @@ RULES: tuple[Callable[[Config], str | None], ...] = (
     refuse_single_step_of_whole_sequence,
     refuse_recurrence_of_whole_sequence,
     refuse_recurrence_of_ann_twin,
+    refuse_synapse_of_ann_twin,
     *NEURON_RULES,
     refuse_readout_of_ann_twin,
     refuse_regularizer_of_ann_twin,

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from membrane.schema import Config
 from membrane.schema.augmentation import Normalise
-from membrane.schema.encoder import BoundedEncoder, Chunks, Delta, Latency, SignalEncoder
+from membrane.schema.encoder import BoundedEncoder, Chunks, Delta, Latency, Lines, SignalEncoder
 
 
 def refuse_encoder_of_timesteps(config: Config) -> str | None:
@@ -77,6 +77,20 @@ def refuse_signal_encoder_of_images(config: Config) -> str | None:
     return f"encoder={encoder.choice} {does}, {data}: use encoder=rate"
 
 
+def refuse_lines_of_other_data(config: Config) -> str | None:
+    """Refuse to read signals line by line, and images in another number of timesteps than they have lines."""
+    encoder, dataset = config.encoder, config.dataset
+    if not isinstance(encoder, Lines):
+        return None
+    if len(dataset.shape) != 3:
+        data = f"dataset {dataset.name} is 1-D (shape {dataset.shape})"
+        return f"encoder=lines reads the lines of an image, {data}: use encoder=chunks"
+    lines = dataset.shape[1 if encoder.axis == "rows" else 2]
+    if lines == config.timesteps:
+        return None
+    return f"encoder=lines reads the {lines} {encoder.axis} of dataset {dataset.name} one by one: use timesteps={lines}"
+
+
 def refuse_unequal_chunks(config: Config) -> str | None:
     """Refuse timesteps into which a signal cannot be cut."""
     encoder, timesteps, samples = config.encoder, config.timesteps, config.dataset.shape[-1]
@@ -113,6 +127,7 @@ TIMESTEPS_RULES: tuple[Callable[[Config], str | None], ...] = (
     refuse_bounds_of_normalised,
     refuse_latency_of_one_timestep,
     refuse_signal_encoder_of_images,
+    refuse_lines_of_other_data,
     refuse_unequal_chunks,
     refuse_more_windows_than_samples,
 )
