@@ -9,18 +9,21 @@ from torch import nn
 from membrane.models.geometry import channels_and_size, require_at_least
 from membrane.models.norms import make_norm
 from membrane.models.recurrence import make_recurrent
+from membrane.models.synapse import make_synapse
 
 
 class SMLP(nn.Sequential):
     """[N,C,…] or [T,N,C,…] → flatten → [linear → norm → neuron] for each of ``units`` → linear → [N,K] or [T,N,K].
 
-    Linear layers have a bias, before a norm too.
-
     Arguments (`membrane.models` explains ``input_shape``, ``classes``, ``timesteps``, ``neuron`` and ``dims``):
         units: neurons of each hidden layer; one layer of 128 by default.
         norm: one of `norms`; none by default, as a network this shallow trains without.
         recurrent: one of `recurrence`, for every hidden neuron; ``none`` by default.
+        bias: of every linear layer, before a norm too; on by default.
+        synapse_tau: τ in timesteps at the start, above 1, of a `synapse` filter behind every hidden neuron; none by
+            default.
         head_neuron: put a neuron behind the last linear layer, so that the outputs are spikes.
+        head_detach_reset: ``detach_reset`` of that neuron, if it differs from the others'.
     """
 
     def __init__(
@@ -33,7 +36,10 @@ class SMLP(nn.Sequential):
         units: Sequence[int] = (128,),
         norm: str = "none",
         recurrent: str = "none",
+        bias: bool = True,
+        synapse_tau: float | None = None,
         head_neuron: bool = False,
+        head_detach_reset: bool | None = None,
         dims: int | None = None,
     ) -> None:
         super().__init__()
@@ -43,12 +49,18 @@ class SMLP(nn.Sequential):
         inputs = channels * prod(size)
         for number, width in enumerate(units, start=1):
             require_at_least(1, units=width)
-            self.add_module(f"fc{number}", layer.Linear(inputs, width))
+            self.add_module(f"fc{number}", layer.Linear(inputs, width, bias))
             normalise = make_norm(norm, 0, width, timesteps, getattr(neuron, "v_threshold", 1.0))
             if normalise is not None:
                 self.add_module(f"norm{number}", normalise)
             self.add_module(f"neuron{number}", make_recurrent(recurrent, neuron(), 0, width))
+            synapse = make_synapse(synapse_tau)
+            if synapse is not None:
+                self.add_module(f"synapse{number}", synapse)
             inputs = width
-        self.add_module("head", layer.Linear(inputs, classes))
+        self.add_module("head", layer.Linear(inputs, classes, bias))
         if head_neuron:
-            self.add_module("head_neuron", neuron())
+            last = neuron()
+            if head_detach_reset is not None:
+                last.detach_reset = head_detach_reset  # type: ignore[assignment]  # torch types it as a tensor or module
+            self.add_module("head_neuron", last)

@@ -53,7 +53,23 @@ class SMLP(Model):
     units: list[PositiveInt] = Field(default=[128])
     norm: Norm = LATER("none")
     recurrent: Recurrent = LATER("none")
+    bias: bool = LATER(default=True)
+    synapse_tau: float | None = LATER(
+        default=None,
+        gt=1,
+        description="timesteps in which the current of a hidden neuron's spikes decays; it is learned",
+    )
     head_neuron: bool = LATER(default=False)
+    head_detach_reset: bool | None = LATER(
+        default=None, description="detach_reset of the neuron behind the head, if it differs from the others'"
+    )
+
+    @model_validator(mode="after")
+    def detached_reset_has_a_neuron(self) -> Self:
+        """Reject ``head_detach_reset`` without a neuron behind the head."""
+        if self.head_detach_reset is not None and not self.head_neuron:
+            raise ValueError("head_detach_reset is of the neuron behind the head: add model.head_neuron=true")
+        return self
 
     @property
     def spikes_out(self) -> bool:
