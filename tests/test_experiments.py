@@ -11,7 +11,8 @@ from membrane.config.admission import admitted_class
 from membrane.data.samples import Samples
 from membrane.schema import Config
 
-EXPERIMENTS = sorted((Path(__file__).parents[1] / "conf" / "experiment").glob("**/*.yaml"))
+FOLDER = Path(__file__).parents[1] / "conf" / "experiment"
+EXPERIMENTS = sorted(path.relative_to(FOLDER).with_suffix("").as_posix() for path in FOLDER.glob("**/*.yaml"))
 N = 40
 
 
@@ -24,12 +25,12 @@ def random_samples(config: Config) -> Samples:
     return Samples(x, y, group=torch.arange(N) // (N // 4))
 
 
-@pytest.mark.parametrize("path", EXPERIMENTS, ids=lambda path: path.stem)
-def test_an_experiment_trains(path: Path, tmp_path: Path, monkeypatch, capfd) -> None:
-    config = configured(f"experiment={path.stem}")
+@pytest.mark.parametrize("experiment", EXPERIMENTS)
+def test_an_experiment_trains(experiment: str, tmp_path: Path, monkeypatch, capfd) -> None:
+    config = configured(f"experiment={experiment}")
     data = admitted_class(config.dataset.target)
     test = Samples(*(column[: N // 4] for column in (random_samples(config).x, random_samples(config).y)))
     monkeypatch.setattr(data, "load", lambda *_: (random_samples(config), test))
     lines = ["debug=fast", "batch_size=8", "logger=csv", "figures=false", f"paths.runs={tmp_path}"]
-    assert train_command([f"experiment={path.stem}", *lines]) == 0
+    assert train_command([f"experiment={experiment}", *lines]) == 0
     assert "test" in capfd.readouterr().out
