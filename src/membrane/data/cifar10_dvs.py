@@ -7,8 +7,9 @@ from typing import ClassVar, Literal
 
 import numpy as np
 
-from membrane.data.events.event_set import CameraSet, Inventory, Items, Recording, expected_files
+from membrane.data.events.event_set import CameraSet, Inventory, Items, expected_files
 from membrane.data.events.partitions import partitioned
+from membrane.data.store.labelled import LabelledFile
 from membrane.data.store.originals import files_read
 from membrane.errors import DataError
 
@@ -42,7 +43,7 @@ class CIFAR10DVS(CameraSet):
 
         def items() -> Items:
             recordings = [
-                Recording(file, label)
+                LabelledFile(file, label)
                 for label, original in enumerate(originals)
                 for file in expected_files(original, ".aedat", self.count).values()
             ]
@@ -52,7 +53,7 @@ class CIFAR10DVS(CameraSet):
         return Inventory(files_read(originals, ".aedat"), items, OBJECTS)
 
 
-def number_of(recording: Recording) -> int:
+def number_of(recording: LabelledFile) -> int:
     """Return the number at the end of a file's name. Raises DataError if there is none."""
     number = NUMBERED.search(str(recording.file))
     if number is None:

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import numpy as np
 
-from membrane.data.events.event_set import Recording, recordings_by_class
 from membrane.data.image_file import read_picture
 from membrane.data.origins import ORIGINS
 from membrane.data.samples import Samples
 from membrane.data.store.cache import load_cached
 from membrane.data.store.conversion import Columns, converted
+from membrane.data.store.labelled import LabelledFile, files_by_class
 from membrane.data.store.originals import ZippedFile, files_inside
 from membrane.data.store.sources import damaged_file, file_or_folder
 from membrane.errors import DataError
@@ -40,7 +40,7 @@ class EuroSAT:
     def load(self, root: Path, timesteps: int) -> tuple[Samples, ...]:
         """Return (train,), in the order of classes and names. Raises DataError if files are missing or damaged."""
         original = file_or_folder(root, ORIGINS["eurosat"], "EuroSAT.zip")
-        pictures = recordings_by_class(files_inside(original, ".jpg"), CLASSES)
+        pictures = files_by_class(files_inside(original, ".jpg"), CLASSES)
         if len(pictures) != COUNT:
             raise damaged_file(original, f"{len(pictures)} pictures, {COUNT} expected")
         files = sorted({each.file.archive if isinstance(each.file, ZippedFile) else each.file for each in pictures})
@@ -48,7 +48,7 @@ class EuroSAT:
         return load_cached(root, "eurosat", {"version": 1}, files, parts, scale=1 / 255, classes=CLASSES)
 
 
-def picture_columns(picture: Recording) -> Columns:
+def picture_columns(picture: LabelledFile) -> Columns:
     """Return the columns of one picture. Raises DataError unless it has 64×64 pixels."""
     x = read_picture(picture.file)
     if x.shape != (3, 64, 64):

@@ -5,8 +5,9 @@ from functools import partial
 from pathlib import Path
 from typing import ClassVar, Literal
 
-from membrane.data.events.event_set import CameraSet, Inventory, expected_files, recordings_by_class
+from membrane.data.events.event_set import CameraSet, Inventory, expected_files
 from membrane.data.events.partitions import partitioned
+from membrane.data.store.labelled import files_by_class
 from membrane.data.store.originals import files_read
 from membrane.data.store.sources import damaged_file
 
@@ -37,6 +38,6 @@ class NCaltech101(CameraSet):
         classes = sorted({path.parent.name for path in files})
         if len(classes) != self.class_count:
             raise damaged_file(original, f"{len(classes)} folders of classes, {self.class_count} expected")
-        recordings = recordings_by_class(files, classes)
+        recordings = files_by_class(files, classes)
         items = partial(partitioned, recordings, self.partition)
         return Inventory(files_read([original], ".bin"), items, classes)

@@ -3,7 +3,8 @@
 from pathlib import Path
 from typing import ClassVar
 
-from membrane.data.events.event_set import CameraSet, Inventory, Items, expected_files, recordings_by_class
+from membrane.data.events.event_set import CameraSet, Inventory, Items, expected_files
+from membrane.data.store.labelled import files_by_class
 from membrane.data.store.originals import files_read
 
 
@@ -25,6 +26,6 @@ class NCARS(CameraSet):
 
         def items() -> Items:
             files = {part: expected_files(path, ".dat", self.counts[part]) for part, path in originals.items()}
-            return {part: recordings_by_class(every, self.classes) for part, every in files.items()}
+            return {part: files_by_class(every, self.classes) for part, every in files.items()}
 
         return Inventory(files_read(originals.values(), ".dat"), items, self.classes)

@@ -3,7 +3,8 @@
 from pathlib import Path
 from typing import ClassVar
 
-from membrane.data.events.event_set import CameraSet, Inventory, Items, Recording, expected_files, recordings_by_class
+from membrane.data.events.event_set import CameraSet, Inventory, Items, expected_files
+from membrane.data.store.labelled import LabelledFile, files_by_class
 from membrane.data.store.originals import files_read, table_lines
 from membrane.errors import DataError
 
@@ -27,7 +28,7 @@ class NMNIST(CameraSet):
 
         def items() -> Items:
             files = {part: expected_files(path, ".bin", self.counts[part]) for part, path in originals.items()}
-            return {part.lower(): recordings_by_class(every, DIGITS) for part, every in files.items()}
+            return {part.lower(): files_by_class(every, DIGITS) for part, every in files.items()}
 
         return Inventory(files_read(originals.values(), ".bin"), items)
 
@@ -44,7 +45,7 @@ class NMNISTSubset(CameraSet):
         tables = {part: self.find(root, name) for part, name in self.tables.items()}
         labels = {part: labels_of_table(table) for part, table in tables.items()}
         files = [*tables.values(), *(path for each in labels.values() for path in each)]
-        recordings = {part: [Recording(*pair) for pair in each.items()] for part, each in labels.items()}
+        recordings = {part: [LabelledFile(*pair) for pair in each.items()] for part, each in labels.items()}
         return Inventory(files, lambda: recordings)
 
 

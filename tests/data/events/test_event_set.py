@@ -9,11 +9,12 @@ import pytest
 from event_files import dat_bytes, nmnist_bytes, recording
 
 from membrane.data.events import event_set
-from membrane.data.events.event_set import CameraSet, Inventory, Recording, expected_files, recordings_by_class
+from membrane.data.events.event_set import CameraSet, Inventory, expected_files
 from membrane.data.events.frames import frames
 from membrane.data.events.recording import Events
 from membrane.data.origins import ORIGINS, Origin, SourceFile
 from membrane.data.store import cache
+from membrane.data.store.labelled import LabelledFile, files_by_class
 from membrane.data.store.originals import files_read
 from membrane.errors import DataError
 
@@ -30,9 +31,9 @@ class Pets(CameraSet):
     def inventory(self, root: Path) -> Inventory:
         originals = {part: self.find(root, f"{part}.zip") for part in ("train", "test")}
 
-        def items() -> dict[str, list[Recording]]:
+        def items() -> dict[str, list[LabelledFile]]:
             files = {part: expected_files(path, self.suffix, 2) for part, path in originals.items()}
-            return {part: recordings_by_class(every, CLASSES) for part, every in files.items()}
+            return {part: files_by_class(every, CLASSES) for part, every in files.items()}
 
         return Inventory(files_read(originals.values(), self.suffix), items, CLASSES)
 

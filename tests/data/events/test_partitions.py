@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from membrane.data.events.event_set import Recording
 from membrane.data.events.partitions import drawn_from_each_class, partitioned, rest_of_each_class
+from membrane.data.store.labelled import LabelledFile
 from membrane.errors import ConfigError
 
 LABELS = [1] * 10 + [0] * 25 + [2] * 4
@@ -27,7 +27,7 @@ def test_the_drawn_tenth_is_stratified_and_always_the_same() -> None:
 
 
 def test_parts_keep_their_order_and_every_recording_is_in_one() -> None:
-    recordings = [Recording(Path(str(number)), label) for number, label in enumerate(LABELS)]
+    recordings = [LabelledFile(Path(str(number)), label) for number, label in enumerate(LABELS)]
     evens = np.arange(len(LABELS)) % 2 == 0
     for name, test in (("spikingjelly", rest_of_each_class(LABELS)), ("evens", evens)):
         parts = partitioned(recordings, name, evens=evens)

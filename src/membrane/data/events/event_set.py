@@ -17,7 +17,6 @@ from membrane.data.store.cache import load_cached
 from membrane.data.store.conversion import Columns, converted
 from membrane.data.store.originals import OriginalFile, ZippedFile, files_inside
 from membrane.data.store.sources import damaged_file, file_or_folder
-from membrane.errors import DataError
 
 Items = Mapping[str, Sequence[Any]]
 """Part → the items that it consists of, a recording or several of one file each, in order."""
@@ -79,13 +78,6 @@ class EventSet(Framing, ABC):
         return file_or_folder(root, ORIGINS[self.name], archive)
 
 
-class Recording(NamedTuple):
-    """A recording in a file of its own, and its class."""
-
-    file: OriginalFile
-    label: int
-
-
 @dataclass(frozen=True, kw_only=True)
 class CameraSet(EventSet):
     """Recordings of an event camera as frames, x [n,T,2,H,W].
@@ -101,7 +93,7 @@ class CameraSet(EventSet):
     backwards: Backwards = "refuse"
 
     def columns(self, item: Any, timesteps: int) -> Columns:
-        """Return the columns of a `Recording`. Raises DataError if its file is damaged."""
+        """Return the columns of a `LabelledFile`. Raises DataError if its file is damaged."""
         return self.camera_columns(self.events(item.file), self.sensor, timesteps, y=item.label)
 
     def events(self, file: OriginalFile) -> Events:
@@ -119,12 +111,3 @@ def expected_files(original: Path, suffix: str, count: int) -> dict[PurePosixPat
     if len(files) != count:
         raise damaged_file(original, f"{len(files)} recordings ({suffix}), {count} expected")
     return files
-
-
-def recordings_by_class(files: Mapping[PurePosixPath, OriginalFile], classes: Sequence[str]) -> list[Recording]:
-    """Return recordings, each in the folder of its class, in their order. Raises DataError for another folder."""
-    labels = {name: label for label, name in enumerate(classes)}
-    for path, file in files.items():
-        if path.parent.name not in labels:
-            raise DataError(f"{file}: in the folder of no class; {', '.join(classes)} are expected")
-    return [Recording(file, labels[path.parent.name]) for path, file in files.items()]

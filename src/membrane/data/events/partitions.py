@@ -7,8 +7,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from membrane.data.events.event_set import Recording
 from membrane.data.feed.splits import stratified
+from membrane.data.store.labelled import LabelledFile
 from membrane.errors import ConfigError
 
 TRAINING_SHARE = 0.9
@@ -37,7 +37,7 @@ def drawn_from_each_class(labels: Sequence[int]) -> Mask:
     return drawn
 
 
-def partitioned(recordings: Sequence[Recording], partition: str, **others: Mask) -> dict[str, list[Recording]]:
+def partitioned(recordings: Sequence[LabelledFile], partition: str, **others: Mask) -> dict[str, list[LabelledFile]]:
     """Return training and test part of recordings [n], which keep their order.
 
     ``partition`` is ``spikingjelly``, ``random``, or one of ``others``, which say which recordings test [n]. Raises
