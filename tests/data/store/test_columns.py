@@ -36,6 +36,57 @@ def test_other_values_keep_their_type(tmp_path: Path, dtype: str) -> None:
     assert back.tolist() == [[1, -2], [3, 4], [3, 1], [4, -2]]
 
 
+INTEGERS = ("int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "uint64")
+
+
+@st.composite
+def integer_rows(draw: st.DrawFn) -> np.ndarray:
+    """Rows of any integer type, from its whole range."""
+    limits = np.iinfo(dtype := draw(st.sampled_from(INTEGERS)))
+    return np.array(draw(st.lists(st.integers(int(limits.min), int(limits.max)), max_size=4)), dtype=dtype)
+
+
+@given(st.lists(integer_rows(), min_size=1, max_size=5))
+def test_mixed_integer_types_come_back_exactly_or_are_refused(tmp_path_factory, pieces: list[np.ndarray]) -> None:
+    path = tmp_path_factory.mktemp("column") / "x"
+    column = GrowingColumn(path)
+    values = [value for piece in pieces for value in piece.tolist()]
+    try:
+        for piece in pieces:
+            column.append(piece)
+    except ValueError as error:
+        assert "no integer type holds both" in str(error)
+        assert max(values) > np.iinfo(np.uint32).max
+        assert min(values) < 0
+        column.close()
+        return
+    back = opened(path, column.close(), mapped=False)
+    assert back.tolist() == values
+    assert back.dtype.kind in "iu"
+
+
+@pytest.mark.parametrize(
+    ("pieces", "dtype"),
+    [
+        ([np.int8([1, 127]), np.int8([-128])], "int8"),  # one type, as the pieces of a compressed array have
+        ([np.int8([-1]), np.int8([5])], "int8"),
+        ([np.int16([300]), np.int16([-1])], "int16"),
+        ([np.int32([70_000]), np.int32([-1]), np.int32([2**31 - 1])], "int32"),
+        ([np.uint8([200]), np.int8([-1])], "int16"),
+        ([np.uint16([200]), np.int8([-1])], "int16"),
+        ([np.uint64([7]), np.int64([-1])], "int64"),
+        ([np.uint64([2**40]), np.uint8([1])], "uint64"),
+    ],
+)
+def test_negative_numbers_keep_the_one_type_that_they_come_in(tmp_path: Path, pieces: list, dtype: str) -> None:
+    column = GrowingColumn(tmp_path / "x")
+    for piece in pieces:
+        column.append(piece)
+    back = opened(tmp_path / "x", column.close(), mapped=True)
+    assert back.dtype == dtype
+    assert back.tolist() == [value for piece in pieces for value in piece.tolist()]
+
+
 def test_rows_of_another_shape_are_refused(tmp_path: Path) -> None:
     column = GrowingColumn(tmp_path / "x")
     column.append(np.zeros((2, 3)))
