@@ -238,3 +238,10 @@ def test_the_list_needs_no_torch(root: Path) -> None:
     environment = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
     done = subprocess.run([sys.executable, "-c", program], env=environment, check=False, capture_output=True)
     assert done.returncode == 0, done.stderr
+
+
+def test_a_set_is_loaded_where_nothing_can_be_cached(subset: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (subset / ".cache").write_text("in the way")
+    (subset.parent / "own").write_text("in the way")
+    code, out, _ = told(capsys, "nmnist_subset", f"paths.data={subset}")
+    assert (code, out) == (0, "nmnist_subset: 1 + 1 samples, not cached: no folder for it can be written\n")

@@ -70,7 +70,7 @@ def test_the_content_is_read_once_and_known_from_then_on(tmp_path, monkeypatch) 
     path = save(tmp_path / "data", **small())
     first = [part.digest() for part in Arrays(path=str(path)).load(tmp_path, T)]
     monkeypatch.setattr(Samples, "gather", None)
-    monkeypatch.setattr("membrane.data.arrays.check_finite", None)
+    monkeypatch.setattr("membrane.data.arrays.first_not_finite", None)
     again = Arrays(path=str(path)).load(tmp_path, T)
     assert [part.digest() for part in again] == first
     assert len(set(first)) == 2
@@ -86,7 +86,7 @@ def test_a_value_that_is_not_finite_is_refused_each_time(tmp_path, form: str) ->
     arrays["x_test"][1, 2, 0] = np.nan
     path = save(tmp_path / "data", form, **arrays)
     for _ in range(2):
-        with pytest.raises(DataError, match=r"test part: sample 1 has nan in x at \[0, 2\]"):
+        with pytest.raises(DataError, match=r"x_test\[1, 2, 0\] is nan, must be finite"):
             Arrays(path=str(path)).load(tmp_path, T)
 
 
@@ -214,11 +214,55 @@ def test_a_file_is_looked_for_here_and_with_the_data(tmp_path, monkeypatch) -> N
         located("other.npz", tmp_path / "data")
 
 
-def test_without_a_folder_to_write_uncompressed_arrays_are_read_at_each_start(tmp_path, monkeypatch) -> None:
-    path = save(tmp_path / "data", **small())
-    (tmp_path / ".cache").write_text("in the way")
-    monkeypatch.setattr("membrane.data.store.location.own_cache", lambda: tmp_path / ".cache")
-    facts = facts_of_files({"path": str(path)}, tmp_path)
+@pytest.mark.parametrize("form", FORMS)
+def test_no_folder_needs_to_be_written(tmp_path, monkeypatch, form: str) -> None:
+    path = save(tmp_path / "data", form, **small())
+    kept = [part.digest() for part in Arrays(path=str(path)).load(tmp_path, T)]
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / ".cache").write_text("in the way")
+    monkeypatch.setattr("membrane.data.store.location.own_cache", lambda: tmp_path / "other" / ".cache")
+    facts = facts_of_files({"path": str(path)}, tmp_path / "other")
     assert (facts["shape"], len(facts["sha256"])) == ([2, 5], 64)
-    train, test = Arrays(path=str(path)).load(tmp_path, T)
-    assert (train.stored_digest, test.x.shape) == (None, (2, 2, 5))
+    parts = Arrays(path=str(path)).load(tmp_path / "other", T)
+    assert [part.digest() for part in parts] == kept
+    assert parts[1].x.shape == (2, 2, 5)
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("timed", [False, True])
+@pytest.mark.parametrize("cached", [False, True])
+def test_a_value_that_is_not_finite_is_named_by_its_index_in_the_file(
+    tmp_path, monkeypatch, form: str, timed: bool, cached: bool
+) -> None:
+    if not cached:
+        monkeypatch.setattr("membrane.data.arrays.writable_cache", lambda root: None)
+        monkeypatch.setattr("membrane.data.store.cache.writable_cache", lambda root: None)
+    monkeypatch.setattr("membrane.data.array_file.PIECE", 100)  # several pieces
+    x, place = np.zeros((6, 4, 5, 2), np.float32), (4, 3, 1, 0)
+    x[place] = np.nan
+    path = save(tmp_path / "data", form, **small(4, x_train=x[:4], x_test=x, y_test=np.zeros(6, int)))
+    with pytest.raises(DataError, match=rf"^{path}: x_test\[4, 3, 1, 0\] is nan, must be finite$"):
+        Arrays(path=str(path), timesteps_in_data=timed).load(tmp_path, T)
+
+
+def test_a_value_too_large_for_its_scale_is_named_by_its_index_too(tmp_path) -> None:
+    x = np.ones((2, 5, 2), np.float64)
+    x[1, 4, 0] = 1e300
+    path = save(tmp_path, **small(x_train=x, y_train=np.array([0, 1])))
+    with pytest.raises(DataError, match=r"x_train\[1, 4, 0\] is 1e\+300, times scale 2 must be finite in float32$"):
+        Arrays(path=str(path), scale=2.0).load(tmp_path, T)
+
+
+@pytest.mark.parametrize("dtype", ["U3", "S3", "complex64", "longdouble", "datetime64[s]"])
+@pytest.mark.parametrize("form", FORMS)
+def test_what_are_no_real_numbers_is_refused(tmp_path, form: str, dtype: str) -> None:
+    path = save(tmp_path / "data", form, **small(x_test=np.zeros((2, 5, 2), dtype)))
+    with pytest.raises(DataError, match=r"x_test is .* \[2, 5, 2\], must be real numbers of 64 bits at most"):
+        Arrays(path=str(path)).load(tmp_path, T)
+
+
+@pytest.mark.parametrize("shape", [(2, 5), (2, 5, 3), (2, 5, 2, 1)])
+def test_samples_of_another_shape_are_refused(tmp_path, shape: tuple[int, ...]) -> None:
+    path = save(tmp_path, **small(x_test=np.zeros(shape)))
+    with pytest.raises(DataError, match=r"x_test is \[2, 5.*\], x_train \[4, 5, 2\]: they differ beyond n"):
+        Arrays(path=str(path)).load(tmp_path, T)

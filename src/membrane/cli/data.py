@@ -16,6 +16,7 @@ from membrane.config.composer import Composer
 from membrane.config.messages import nearest
 from membrane.data.origins import ORIGINS
 from membrane.data.store.entries import bytes_below, cached_bytes, cached_entries, cached_sets, remove_caches
+from membrane.data.store.location import writable_cache
 from membrane.data.store.sources import damaged_file, verify_originals
 from membrane.errors import ConfigError, DataError
 from membrane.report.terminal import size_text
@@ -94,9 +95,17 @@ def fetch_set(composer: Composer, name: str, overrides: Sequence[str]) -> int:
         code, line = code_and_line(error)
         print(f"membrane: {name}: {line}", file=sys.stderr)
         return code
-    size = cached_bytes(Path(config.paths.data), name)
-    print(f"{name}: {counts} samples, {f'{size_text(size)} cached' if size else 'read as they are, nothing to cache'}")
+    print(f"{name}: {counts} samples, {cache_text(Path(config.paths.data), name)}")
     return 0
+
+
+def cache_text(root: Path, name: str) -> str:
+    """Return what is cached of a data set that was loaded."""
+    if size := cached_bytes(root, name):
+        return f"{size_text(size)} cached"
+    return (
+        "read as they are, nothing to cache" if writable_cache(root) else "not cached: no folder for it can be written"
+    )
 
 
 def set_configuration(composer: Composer, name: str, overrides: Sequence[str]) -> Config:

@@ -33,8 +33,8 @@ def dataset_entries(
 ) -> dict[str, dict[str, Entry]]:
     """Return part → column → array, of the parts that are there; ``classes`` is a part of its own.
 
-    Raises DataError for an array of another name, where x or y of a part, or the training part, is missing, or where
-    some parts have lengths and others not.
+    Raises DataError for an array of another name, where x or y of a part, or the training part, is missing, where some
+    parts have lengths and others not, and as `check_numbers`.
     """
     if path.suffix.lower() in SUFFIXES:
         read: Mapping[str, Entry] = series_arrays(path, timesteps_in_data=timesteps_in_data, task=task)
@@ -52,6 +52,7 @@ def dataset_entries(
     for part in {"train": None, **parts}:
         if part != "classes" and (missing := {"x", "y"} - parts.get(part, {}).keys()):
             raise DataError(f"{path}: {min(missing)}_{part} is missing; names are {NAMES}")
+    check_numbers(path, parts)
     lengths = {part: "lengths" in columns for part, columns in parts.items() if part != "classes"}
     if len(set(lengths.values())) > 1:
         without = min(part for part, has_lengths in lengths.items() if not has_lengths)
@@ -61,6 +62,22 @@ def dataset_entries(
     if "val" in parts and "test" not in parts:
         raise DataError(f"{path}: there is x_val and no x_test: call it x_test, a share of x_train is for validation")
     return {part: parts[part] for part in (*PARTS, "classes") if part in parts}
+
+
+def check_numbers(path: Path, parts: Mapping[str, Mapping[str, Entry]]) -> None:
+    """Raise DataError unless x of each part are real numbers."""
+    for part, each in ((part, parts[part]["x"]) for part in PARTS if part in parts):
+        if each.dtype.kind not in "biuf" or each.dtype.itemsize > 8:
+            numbers = "real numbers of 64 bits at most, as float32 or uint8"
+            raise DataError(f"{path}: x_{part} is {each.dtype} {list(each.shape)}, must be {numbers}")
+
+
+def check_sizes(path: Path, parts: Mapping[str, Mapping[str, Entry]]) -> None:
+    """Raise DataError unless the samples of all parts are as large as those of the training part."""
+    first = parts["train"]["x"].shape
+    for part, shape in ((part, parts[part]["x"].shape) for part in PARTS if part in parts):
+        if shape[1:] != first[1:]:
+            raise DataError(f"{path}: x_{part} is {list(shape)}, x_train {list(first)}: they differ beyond n")
 
 
 def source_files(path: Path) -> list[Path]:
@@ -96,6 +113,7 @@ def array_facts(path: Path, *, timesteps_in_data: bool, task: str) -> dict[str, 
         other = len(shape) in (3, 4, 5)
         way_out = f"; or say dataset.timesteps_in_data={str(not timesteps_in_data).lower()}" if other else ""
         raise DataError(f"{path}: x_train is {list(shape)}, must be {form}, channels last{way_out}")
+    check_sizes(path, parts)
     lead = 2 if timesteps_in_data else 1
     in_bytes = parts["train"]["x"].dtype == np.uint8 and not timesteps_in_data
     facts: dict[str, Any] = {"shape": [shape[-1], *shape[lead:-1]], "scale": 1 / 255 if in_bytes else 1.0}

@@ -1,21 +1,22 @@
 """Your own data: arrays in a .npz or a folder of .npy, series in a .csv or .ts."""
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from membrane.data.array_names import Entry, dataset_entries, located, names_of_classes, source_files
-from membrane.data.axes import channels_first
-from membrane.data.feed.checking import check_finite
-from membrane.data.samples import Samples
+from membrane.data.array_names import Entry, check_sizes, dataset_entries, located, names_of_classes, source_files
+from membrane.data.axes import channels_first, channels_last
+from membrane.data.feed.checking import first_not_finite
+from membrane.data.samples import Samples, as_tensor
 from membrane.data.store.cache import load_cached
 from membrane.data.store.conversion import Columns
 from membrane.data.store.identity import files_identity
 from membrane.data.store.location import writable_cache
+from membrane.errors import DataError
 from membrane.files import durable
 
 
@@ -46,14 +47,12 @@ class Arrays:
         """Return (train,), (train, test) or (train, validation, test). Raises DataError for a damaged file."""
         path = located(self.path, root)
         parts = dataset_entries(path, timesteps_in_data=self.timesteps_in_data, task=self.task)
+        check_sizes(path, parts)
         names = names_of_classes(parts.pop("classes")["classes"]) if "classes" in parts else None
         if any(columns["x"].compressed for columns in parts.values()):
             return self.unpacked(root, path, parts, names)
         loaded = {part: self.samples(columns, names) for part, columns in parts.items()}
-        cache = writable_cache(root)
-        if cache is not None:  # where nothing can be stored, the data are read at each start
-            with suppress(OSError):
-                store_identity(cache / "arrays", path, loaded)
+        self.identify(writable_cache(root), path, loaded)
         return tuple(loaded.values())
 
     def samples(self, columns: Mapping[str, Entry], names: list[str] | None) -> Samples:
@@ -67,32 +66,49 @@ class Arrays:
         self, root: Path, path: Path, parts: Mapping[str, Mapping[str, Entry]], names: list[str] | None
     ) -> tuple[Samples, ...]:
         """Return the samples of compressed arrays from the cache."""
-        rows = {part: (lambda columns=columns: self.rows(columns)) for part, columns in parts.items()}
+        rows = {part: (lambda part=part, columns=columns: self.rows(part, columns)) for part, columns in parts.items()}
         parameters = {"version": 1, "timesteps_in_data": self.timesteps_in_data}
         return load_cached(root, "arrays", parameters, source_files(path), rows, scale=self.scale, classes=names)
 
-    def rows(self, columns: Mapping[str, Entry]) -> Iterator[Columns]:
-        """Yield the columns of some samples of a part at a time."""
+    def rows(self, part: str, columns: Mapping[str, Entry]) -> Iterator[Columns]:
+        """Yield the columns of some samples of a part at a time. Raises DataError for a value that is not finite."""
         small = {column: entry.values() for column, entry in columns.items() if column != "x"}
         start = 0
         for piece in columns["x"].pieces():
             rows = slice(start, start := start + len(piece))
+            self.check_values(columns["x"].path, part, piece, rows.start)
             x = channels_first(piece, self.timesteps_in_data)
             yield {"x": x, **{column: each[rows] for column, each in small.items()}}
 
+    def identify(self, cache: Path | None, path: Path, parts: Mapping[str, Samples]) -> None:
+        """Give samples that are finite the digest of their files in place of their own.
 
-def store_identity(folder: Path, path: Path, parts: Mapping[str, Samples]) -> None:
-    """Give samples that are finite the digest of their files in place of their own, so that no start reads them again.
+        ``cache`` remembers which files are finite, so that no other start reads them; None: every start does. Raises
+        DataError for a value that is not finite.
+        """
+        folder = None if cache is None else cache / "arrays"
+        identity = files_identity(source_files(path), folder and folder / "sources.json")
+        checked = folder and folder / f"{identity[:16]}.json"
+        if checked is None or not checked.is_file():
+            for part, samples in parts.items():
+                x: Any = channels_last(samples.x, self.timesteps_in_data)
+                self.check_values(path, part, x, count_read=samples.count_read)
+            if checked is not None:
+                with suppress(OSError):
+                    durable.write_json(checked, {"finite": True})
+        for part, samples in parts.items():
+            form = f"{identity} {part} {list(samples.x.shape)} {samples.scale!r}"
+            samples.fill(stored_digest=hashlib.sha256(form.encode()).hexdigest())
 
-    ``folder`` remembers which files are finite. Raises DataError for a value that is not finite, OSError if nothing can
-    be stored.
-    """
-    identity = files_identity(source_files(path), folder / "sources.json")
-    checked = folder / f"{identity[:16]}.json"
-    if not checked.is_file():
-        for name, samples in parts.items():
-            check_finite(name, "x", samples.x, samples.scale, samples.count_read)
-        durable.write_json(checked, {"finite": True})
-    for name, samples in parts.items():
-        form = f"{identity} {name} {list(samples.x.shape)} {samples.scale!r}"
-        samples.fill(stored_digest=hashlib.sha256(form.encode()).hexdigest())
+    def check_values(
+        self, path: Path, part: str, x: Any, start: int = 0, count_read: Callable[[int], None] | None = None
+    ) -> None:
+        """Raise DataError for a value of x [n,…,C] that is not finite, by its place in the array of the file.
+
+        ``start`` is that of the first sample.
+        """
+        wrong = first_not_finite(as_tensor(x), self.scale, count_read)
+        if wrong is not None:
+            sample, *entry = wrong.place
+            place = ", ".join(map(str, [start + sample, *entry]))
+            raise DataError(f"{path}: x_{part}[{place}] is {wrong.value}, {wrong.expected}")

@@ -1,5 +1,6 @@
 """The cache: what is converted once is the same ever after, and anything else is converted anew."""
 
+import errno
 import json
 import logging
 import multiprocessing
@@ -18,7 +19,7 @@ from membrane.data.store import location
 from membrane.data.store.cache import load_cached
 from membrane.data.store.conversion import Columns
 from membrane.data.store.entries import remove_caches
-from membrane.data.store.location import data_cache
+from membrane.data.store.location import writable_cache
 from membrane.errors import DataError
 
 
@@ -166,12 +167,95 @@ def test_data_that_cannot_be_written_are_cached_in_the_own_folder(numbers, tmp_p
     own = tmp_path_factory.mktemp("own")
     monkeypatch.setattr(location, "own_cache", lambda: own)
     (numbers.root / ".cache").write_text("a file in the way")
-    assert data_cache(numbers.root).parent == own
+    folder = writable_cache(numbers.root)
+    assert folder is not None
+    assert folder.parent == own
     numbers.load()
     numbers.load()
     assert numbers.conversions == 2
     assert remove_caches(numbers.root) > 0
     assert list(own.rglob("*.x")) == []
+
+
+@pytest.fixture
+def unwritable(numbers: Numbers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """No cache can be written; the folder of temporary files."""
+    monkeypatch.setattr(location, "own_cache", lambda: tmp_path / "own")
+    (tmp_path / "own").write_text("in the way")
+    (tmp_path / "temporary").mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "temporary"))
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "temporary"))
+    return tmp_path / "temporary"
+
+
+def test_without_any_cache_the_arrays_are_temporary(numbers, unwritable, caplog) -> None:
+    kept = [part.digest() for part in numbers.load(t=3)]
+    remove_caches(numbers.root)
+    (numbers.root / ".cache").write_text("in the way")
+    with caplog.at_level(logging.INFO):
+        train, test = numbers.load(t=3)
+    (line,) = caplog.messages
+    assert line.startswith("cache: cannot be written; converting numbers (1 files) to ")
+    assert line.endswith(", for this start alone")
+    assert list(unwritable.iterdir()) == []
+    assert train.pages is not None
+    assert (train.x.tolist(), train.y.tolist()) == ([[0, 0], [1, 1], [1, 1], [2, 2]], [0, 1, 1, 2])
+    assert test.gather(torch.tensor([1, 0])).tolist() == [[3, 3], [3, 3]]
+    assert [train.digest(), test.digest()] == kept
+    numbers.load(t=3)
+    assert numbers.conversions == 6
+
+
+def test_what_breaks_off_leaves_nothing_temporary(numbers, unwritable) -> None:
+    (numbers.root / ".cache").write_text("in the way")
+
+    def broken() -> Iterator[Columns]:
+        yield from numbers.recordings(0)
+        raise DataError("byte 3 is wrong")
+
+    with pytest.raises(DataError, match="byte 3"):
+        load_cached(numbers.root, "numbers", {}, [numbers.source], {"train": broken})
+    assert list(unwritable.iterdir()) == []
+
+
+def test_without_any_folder_at_all_it_says_so(numbers, unwritable) -> None:
+    (numbers.root / ".cache").write_text("in the way")
+    unwritable.rmdir()
+    with pytest.raises(DataError, match=rf"no folder for converted data can be written: none of .*, {unwritable}$"):
+        numbers.load()
+
+
+@pytest.mark.parametrize("temporary", [False, True])
+def test_a_full_disk_is_one_line_and_leaves_nothing(numbers, unwritable, temporary: bool, monkeypatch) -> None:
+    def full(*arguments: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    if temporary:
+        (numbers.root / ".cache").write_text("in the way")
+    monkeypatch.setattr("membrane.data.store.columns.GrowingColumn.append", full)
+    with pytest.raises(DataError, match=r"no room for converted data \(No space left on device\); nothing was kept"):
+        numbers.load()
+    assert list(unwritable.iterdir()) == []
+    assert temporary or list(numbers.root.rglob("*.x")) == []
+
+
+def test_a_cache_that_came_with_read_only_data_is_read(numbers, tmp_path_factory, monkeypatch) -> None:
+    numbers.load(t=3)
+    numbers.root.chmod(0o555)
+    own = tmp_path_factory.mktemp("own")
+    monkeypatch.setattr(location, "own_cache", lambda: own)
+    try:
+        assert writable_cache(numbers.root) != numbers.root / ".cache"
+        numbers.load(t=3)
+        assert numbers.conversions == 2
+        assert list(own.rglob("*.x")) == []
+        (entry,) = entries(numbers.root)
+        os.truncate(entry / "train.x", 7)
+        numbers.load(t=3)
+        assert numbers.conversions == 4
+        assert len(list(own.rglob("*.x"))) == 2
+    finally:
+        numbers.root.chmod(0o755)
 
 
 def test_caches_can_be_removed_at_any_time(numbers) -> None:

@@ -100,3 +100,13 @@ def test_a_folder_without_a_cache_has_none(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setattr(location, "own_cache", lambda: tmp_path / "own")
     assert (cached_sets(tmp_path / "nowhere"), remove_caches(tmp_path / "nowhere")) == ([], 0)
     assert entries.cached_bytes(tmp_path, "a") == 0
+
+
+def test_what_may_not_be_removed_is_named_and_not_counted(root: Path, caplog, monkeypatch) -> None:
+    def refuse(path: Path) -> None:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr("shutil.rmtree", refuse)
+    assert remove_caches(root) == 11 + 13 + 17 + 19
+    assert f"cache: not removed: [Errno 13] Permission denied: '{root / '.cache' / 'b' / KEY}'" in caplog.text
+    assert cached_sets(root) == ["a", "b"]

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from math import isfinite
 from numbers import Real
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -204,26 +204,48 @@ def check_valid_timesteps(name: str, lengths: Tensor | None, timesteps: int | No
             raise DataError(f"{name} part: sample {at} has length {int(lengths[at])}, must be 1…{timesteps} timesteps")
 
 
+class NotFiniteValue(NamedTuple):
+    """A value that is not finite: its place [n,…], and what is expected of it."""
+
+    place: list[int]
+    value: float
+    expected: str
+
+
 def check_finite(
     name: str, column: str, values: Tensor, scale: float = 1.0, count_read: Callable[[int], None] | None = None
 ) -> None:
     """Raise DataError unless values [n,…] times ``scale`` are finite in float32, naming the first that is not.
 
+    ``count_read`` is told the number of samples that were read.
+    """
+    wrong = first_not_finite(values, scale, count_read)
+    if wrong is not None:
+        sample, *entry = wrong.place
+        raise DataError(f"{name} part: sample {sample} has {wrong.value} in {column} at {entry}, {wrong.expected}")
+
+
+def first_not_finite(
+    values: Tensor, scale: float, count_read: Callable[[int], None] | None = None
+) -> NotFiniteValue | None:
+    """Return the first of values [n,…] that times ``scale`` is not finite in float32, None if all are.
+
     Whole numbers are not even looked at unless their type could reach beyond float32. The extremes tell of all others:
     aminmax passes NaN on, and needs no memory. ``count_read`` is told the number of samples that were read.
     """
     if values.dtype == torch.bool or (values.dtype in INTEGERS and torch.iinfo(values.dtype).max * scale < LARGEST):
-        return
+        return None
     start = 0
     for each in chunks(values.detach()):
         if each.numel() and not all(in_float32(end, scale).isfinite() for end in torch.aminmax(comparable(each))):
             sample, *entry = in_float32(each, scale).isfinite().logical_not().nonzero()[0].tolist()
             value = each[(sample, *entry)].item()
             why = "must be finite" if not isfinite(value) else f"times scale {scale:g} must be finite in float32"
-            raise DataError(f"{name} part: sample {start + sample} has {value} in {column} at {entry}, {why}")
+            return NotFiniteValue([start + sample, *entry], value, why)
         start += len(each)
         if count_read is not None:
             count_read(len(each))
+    return None
 
 
 def in_float32(values: Tensor, scale: float) -> Tensor:

@@ -4,6 +4,7 @@ An entry of the cache is a folder whose name is a digest of everything that shap
 contents of the source files. It holds a file a column and ``manifest.json``, and takes its name when it is whole.
 """
 
+import errno
 import hashlib
 import json
 import logging
@@ -13,6 +14,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +26,7 @@ from membrane.data.samples import COLUMNS, Samples
 from membrane.data.store.columns import GrowingColumn, opened
 from membrane.data.store.conversion import Columns
 from membrane.data.store.identity import file_digests
-from membrane.data.store.location import data_cache
+from membrane.data.store.location import own_cache, readable_caches, writable_cache
 from membrane.errors import DataError, one_line
 from membrane.files import durable
 from membrane.files.lock import Occupied, hold_lock
@@ -51,7 +53,8 @@ def load_cached(
 ) -> tuple[Samples, ...]:
     """Return the parts of a data set from the cache, which is filled if it has them not; x is mapped from a file.
 
-    Raises DataError for a source file that cannot be read, and what the parts raise while they are converted.
+    Where no cache can be written, they are converted to a temporary file that nothing is left of at the end. Raises
+    DataError for a source file that cannot be read, if there is no room, and what the parts raise meanwhile.
 
     Arguments:
         root: ``paths.data``.
@@ -62,16 +65,65 @@ def load_cached(
         scale: the factor of x.
         classes: the names of the classes.
     """
-    folder = data_cache(root) / name
-    digests = file_digests(files, folder / "sources.json")
+    folder = writable_cache(root)
+    digests = file_digests(files, None if folder is None else folder / name / "sources.json")
     sources = [[os.path.relpath(path, root), digest] for path, digest in sorted(digests.items())]
     shaping = {"format": FORMAT, "parameters": parameters, "scale": scale, "sources": sources}
-    entry = folder / hashlib.sha256(json.dumps(shaping, sort_keys=True).encode()).hexdigest()[:16]
-    with built_once(entry):
-        if not is_whole(entry):
-            log.info("cache: converting %s (%d files) to %s", name, len(files), entry)
-            build_entry(entry, parts, scale, dict(parameters))
-    return tuple(read_part(entry, part, scale, classes) for part in parts)
+    key = hashlib.sha256(json.dumps(shaping, sort_keys=True).encode()).hexdigest()[:16]
+    build = partial(build_entry, parts=parts, scale=scale, parameters=dict(parameters))
+    with built_entry(root, folder, Path(name, key), build, f"{name} ({len(files)} files)") as entry:
+        return tuple(read_part(entry, part, scale, classes) for part in parts)
+
+
+@contextmanager
+def built_entry(
+    root: Path, folder: Path | None, path: Path, build: Callable[[Path], None], what: str
+) -> Iterator[Path]:
+    """Yield a whole entry, at ``path`` in any cache of the data in ``root``; if there is none, ``build`` makes it.
+
+    It does so in ``folder``, or, if that is None, in a temporary folder, which is removed at the end: what was mapped
+    inside stays.
+    """
+    others = [each / path for each in readable_caches(root) if each != folder]
+    kept = next((each for each in others if each.is_dir() and not entry_flaw(each)), None)
+    if kept is not None:
+        yield kept
+    elif folder is None:
+        with temporary_folder(root) as temporary:
+            log.warning("cache: cannot be written; converting %s to %s, for this start alone", what, temporary)
+            with room_needed(temporary):
+                build(temporary / path.name)
+            yield temporary / path.name
+    else:
+        entry = folder / path
+        with built_once(entry), room_needed(folder):
+            if not is_whole(entry):
+                log.info("cache: converting %s to %s", what, entry)
+                build(entry)
+        yield entry
+
+
+@contextmanager
+def temporary_folder(root: Path) -> Iterator[Path]:
+    """Yield a private folder, removed at the end. Raises DataError if there is none to be had."""
+    try:
+        folder = tempfile.TemporaryDirectory(prefix="membrane-", ignore_cleanup_errors=True)
+    except OSError as error:
+        where = f"{root}, {own_cache()} and {os.environ.get('TMPDIR', 'the folder of temporary files')}"
+        raise DataError(f"no folder for converted data can be written: none of {where}") from error
+    with folder as name:
+        yield Path(name)
+
+
+@contextmanager
+def room_needed(folder: Path) -> Iterator[None]:
+    """Raise DataError if a disk is full inside."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise DataError(f"{folder}: no room for converted data ({error.strerror}); nothing was kept") from error
 
 
 @contextmanager
@@ -95,14 +147,20 @@ def is_whole(entry: Path) -> bool:
     """Return whether the entry is there with all its files in their sizes; a line tells of one that is damaged."""
     if not entry.is_dir():
         return False
+    if flaw := entry_flaw(entry):
+        log.warning("cache: %s is damaged and will be built anew (%s)", entry, flaw)
+    return not flaw
+
+
+def entry_flaw(entry: Path) -> str:
+    """Return what an entry lacks of its files in their sizes; empty for nothing."""
     try:
         for part, description in read_manifest(entry)["parts"].items():
             for column, form in description["columns"].items():
                 opened(entry / f"{part}.{column}", form, mapped=True)
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        log.warning("cache: %s is damaged and will be built anew (%s)", entry, error)
-        return False
-    return True
+        return str(error) or type(error).__name__
+    return ""
 
 
 def entry_damage(entry: Path) -> str:

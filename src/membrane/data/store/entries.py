@@ -7,11 +7,12 @@ which ``.cache`` holds more than this.
 import logging
 import re
 import shutil
+import stat
 from collections.abc import Collection, Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from membrane.data.store.location import cache_folders
+from membrane.data.store.location import cache_folders, readable_caches
 from membrane.files.lock import Occupied, hold_lock
 
 KEY = "[0-9a-f]{16}"
@@ -35,7 +36,7 @@ def cached_entries(root: Path, name: str) -> list[Path]:
 
 def every_entry(root: Path) -> Iterator[Path]:
     """Yield the entries of all data sets."""
-    for folder in cache_folders(root):
+    for folder in readable_caches(root):
         yield from (path.parent for path in folder.glob("*/*/manifest.json") if ENTRY.fullmatch(path.parent.name))
 
 
@@ -45,11 +46,12 @@ def cached_bytes(root: Path, name: str) -> int:
 
 
 def bytes_below(path: Path) -> int:
-    """Return the bytes of a file, or of all files below a folder, without following links."""
-    files = (
-        [path] if path.is_symlink() or not path.is_dir() else [each for each in path.rglob("*") if not each.is_dir()]
-    )
-    return sum(each.lstat().st_size for each in files)
+    """Return the bytes of a file, or of all files below a folder, without following links; 0 if there is none."""
+    total = 0
+    for each in [path] if path.is_symlink() or not path.is_dir() else path.rglob("*"):
+        with suppress(OSError):  # another process may have removed it
+            total += 0 if stat.S_ISDIR((state := each.lstat()).st_mode) else state.st_size
+    return total
 
 
 def remove_caches(root: Path, names: Collection[str] | None = None) -> int:
@@ -86,16 +88,19 @@ def remove_set(folder: Path) -> int:
             with hold_lock(lock, str(folder / key)):
                 freed += sum(map(removed, paths))
                 lock.unlink()
-        except Occupied as error:
+        except (Occupied, OSError) as error:
             log.warning("cache: not removed: %s", error)
     return freed
 
 
 def removed(path: Path) -> int:
-    """Delete a file or folder, and return its bytes."""
+    """Delete a file or folder, and return the bytes that were freed; a line tells of what may not be deleted."""
     size = bytes_below(path)
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path, ignore_errors=True)
-    else:
-        path.unlink(missing_ok=True)
-    return size
+    try:
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
+    except OSError as error:
+        log.warning("cache: not removed: %s", error)
+    return size - bytes_below(path)

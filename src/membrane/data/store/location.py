@@ -5,16 +5,6 @@ import stat
 import tempfile
 from pathlib import Path
 
-from membrane.errors import DataError
-
-
-def data_cache(root: Path) -> Path:
-    """Return the folder of the cache as `writable_cache`. Raises DataError if there is none."""
-    folder = writable_cache(root)
-    if folder is None:
-        raise DataError(f"no folder for converted data can be written, neither in {root} nor in {own_cache()}")
-    return folder
-
 
 def remembered_digests(root: Path, name: str, file: str = "sources.json") -> Path | None:
     """Return where `file_digests` keeps those of a data set's files; None if nothing can be written."""
@@ -46,6 +36,11 @@ def cache_folders(root: Path) -> list[Path]:
     own = own_cache() / hashlib.sha256(str(root.resolve()).encode()).hexdigest()[:12]
     writable = root.is_dir() and root.stat().st_mode & (stat.S_IWUSR | stat.S_IWGRP | stat.S_IWOTH)
     return [root / ".cache", own] if writable else [own]
+
+
+def readable_caches(root: Path) -> list[Path]:
+    """Return the folders of which entries are read: those of `cache_folders`, and one that came with the data."""
+    return list(dict.fromkeys([root / ".cache", *cache_folders(root)]))
 
 
 def own_cache() -> Path:
