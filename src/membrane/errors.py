@@ -52,6 +52,14 @@ def one_line(error: BaseException) -> str:
     return lines[0] if lines else type(error).__name__
 
 
+def printable_text(text: str) -> str:
+    """Return a text as one line for a terminal: white space as spaces, and escaped what it would obey, or not show.
+
+    Those are control characters, escape sequences, marks that reverse the direction of writing, and half surrogates.
+    """
+    return "".join(sign if sign.isprintable() else " " if sign.isspace() else ascii(sign)[1:-1] for sign in text)
+
+
 def located_line(error: BaseException, packages: Collection[str]) -> str:
     """Return ``my_package.py, line 12: ValueError: …``: an error, and its line in a file of these packages."""
     message = f"{type(error).__name__}: {one_line(error)}" if str(error).strip() else type(error).__name__

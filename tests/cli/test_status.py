@@ -2,17 +2,19 @@
 
 import io
 import json
+import os
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 import pytest
 from commands import status as run_status
 from rich.console import Console
-from run_folders import NOW, failed_run, finished_run, record_sweep, unfinished_run
+from run_folders import NOW, failed_run, finished_run, lock_of, record_sweep, unfinished_run
 
 from membrane.cli import status
 from membrane.runs.standing import Run
@@ -46,6 +48,69 @@ def test_a_damaged_file_is_named_and_the_others_are_told(
     expected = {"result.json": "damaged", "FAILED.json": "failed"}.get(name, "stopped")
     assert said.endswith(f"1 finished, 1 {expected}")
     assert code == (0 if expected == "stopped" else 1)
+
+
+RESULTS = (
+    *("Infinity", "[" * 200_000, '{"a": ' * 200_000, "\0", '"text"', "{", "[]"),
+    *(f'{{"metrics": {{"test/acc": 0.9}}, "fit_seconds": 1, "epochs": {each}}}' for each in ("Infinity", "9" * 400)),
+    *(f'{{"metrics": {{"test/acc": {each}}}, "fit_seconds": 1, "epochs": 1}}' for each in ("9" * 400, "[0.9]", "{}")),
+    '{"metrics": {}, "fit_seconds": 1e400, "epochs": 1}',
+)
+
+
+def test_one_damaged_result_hides_no_other_run(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    finished_run(runs / "good" / "f0" / "seed0", **{"test/acc": 0.9417})
+    for n, content in enumerate(RESULTS):
+        finished_run(runs / "a" / f"f{n}" / "seed0")
+        (runs / "a" / f"f{n}" / "seed0" / "result.json").write_text(content)
+    code, said = told(runs, capsys=capsys)
+    assert "acc 94.17 %" in said
+    assert said.endswith(f"1 finished, {len(RESULTS)} damaged")
+    assert code == 1
+    code = run_status([str(runs), "--json"])
+    listed = json.loads(capsys.readouterr().out)
+    assert [each["status"] for each in listed].count("damaged") == len(RESULTS)
+    assert all(len(each["damaged"]) == 1 for each in listed if each["status"] == "damaged")
+    assert code == 1
+
+
+NAMES = ("config.yaml", "metrics.csv", "FAILED.json", "provenance.json", "checkpoints")
+OTHERS: dict[str, Callable[[Path], object]] = {
+    "FIFO": os.mkfifo,
+    "folder": Path.mkdir,
+    "link to itself": lambda path: path.symlink_to(path),
+    "link to a device": lambda path: path.symlink_to("/dev/zero"),
+    "1 TiB of nothing": lambda path: path.touch() or os.truncate(path, 1 << 40),
+}
+
+
+def test_what_is_no_file_of_a_run_is_neither_waited_for_nor_read_whole(
+    runs: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Before, this waited for the first FIFO until it was killed."""
+    finished_run(runs / "good" / "f0" / "seed0", **{"test/acc": 0.9417})
+    for n, (name, (what, put)) in enumerate(product((*NAMES, "result.json"), OTHERS.items())):
+        folder = unfinished_run(runs / f"{what}" / f"{name}{n}" / "seed0")
+        (folder / name).unlink(missing_ok=True)
+        put(folder / name)
+    os.mkfifo(lock_of(unfinished_run(runs / "lock" / "f0" / "seed0")))
+    (runs / "itself").symlink_to(runs / "itself")
+    (runs / ".sweeps" / "x").mkdir(parents=True)
+    os.mkfifo(runs / ".sweeps" / "x" / "jobs.json")
+    code, said = told(runs, capsys=capsys)
+    assert "acc 94.17 %" in said
+    assert said.count("result.json: ") == len(OTHERS)
+    assert "jobs.json: a pipe (FIFO)" in said
+    assert code == 1
+
+
+def test_a_job_that_names_an_impossible_folder_hides_no_other(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    finished_run(runs / "good" / "f0" / "seed0", **{"test/acc": 0.9417})
+    record_sweep(runs, ("a/f0/\0", []), ("\ud800/f0/seed0", []), ("good/f0/seed0", ["seed=0"]))
+    code, said = told(runs, capsys=capsys)
+    assert "acc 94.17 % seed=0" in said
+    assert said.endswith("1 finished, 2 damaged")
+    assert code == 1
 
 
 def test_a_damaged_record_of_a_sweep_is_named(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -111,6 +176,18 @@ def test_what_a_terminal_would_obey_is_not_sent_to_it(runs: Path, capsys: pytest
     _, said = told(runs, capsys=capsys)
     assert "\x1b" not in said
     assert "gone [bold]x[/bold]" in said
+
+
+@pytest.mark.parametrize("sign", ["\x1b[2J", "\x9b2J", "\n", "\r", "\u202e", "\x07", "\u2028"])
+def test_no_name_sends_a_terminal_what_it_would_obey(runs: Path, sign: str, capsys: pytest.CaptureFixture[str]) -> None:
+    finished_run(runs / f"a{sign}b" / "f0" / "seed0")
+    record_sweep(runs, (f"c{sign}d/f0/seed0", [f"name=e{sign}f"]))
+    (runs / ".sweeps" / f"g{sign}h").mkdir()
+    (runs / ".sweeps" / f"g{sign}h" / "jobs.json").write_text("{")
+    run_status([str(runs)])
+    printed = capsys.readouterr().out
+    assert "".join(printed.split("\n")).isprintable()
+    assert not any(line.startswith(("b/", "d/", "h/")) for line in printed.split("\n"))
 
 
 def test_a_long_remark_is_wrapped_whole(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:

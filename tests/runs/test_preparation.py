@@ -162,7 +162,7 @@ def test_only_a_rerun_without_an_end_is_an_interrupted_one(begin: Begin) -> None
     folder.write("provenance.json", {"rerun": True})
     assert is_interrupted_rerun(folder) is True
     for end in ("result.json", "FAILED.json"):
-        folder.write(end, {})
+        folder.write(end, {"metrics": {}})
         assert is_interrupted_rerun(folder) is False
         (folder.path / end).unlink()
     (folder.path / "provenance.json").write_text("damaged")

@@ -16,7 +16,7 @@ from membrane.config.composer import Composer
 from membrane.errors import ConfigError
 from membrane.report.terminal import console
 from membrane.runs.folder import checkpoint_of, named_checkpoint
-from membrane.runs.saved import CONFIG, RESULT, read_config, read_provenance, read_result
+from membrane.runs.saved import CONFIG, RESULT, read_config, read_provenance, read_saved
 from membrane.schema import Config
 from membrane.schema.dataset import Arrays, trained_on_test_part
 from membrane.schema.secrets import masked_override
@@ -73,7 +73,7 @@ class Subject:
             return None
         prefixes = {"last.ckpt": "test_last/", checkpoint_of(self.folder).name: "test/"}
         prefix = prefixes.get(checkpoint.name)
-        metrics: dict[str, float] = self.result["metrics"]
+        metrics: dict[str, float] = self.result.get("metrics", {})
         named = {key: value for key, value in metrics.items() if prefix is not None and key.startswith(prefix)}
         return {f"test/{key.partition('/')[2]}": value for key, value in named.items()} or None
 
@@ -102,8 +102,8 @@ def evaluate_command(arguments: Sequence[str]) -> int:
 def read_subject(path: Path) -> Subject:
     """Return what lies at a path. Raises ConfigError if it is neither a run nor a checkpoint."""
     folder = path.absolute().parent.parent if path.is_file() else path
-    if (folder / CONFIG).is_file() or (folder / RESULT).is_file():
-        result = read_result(folder) if (folder / RESULT).is_file() else None
+    if any(os.path.lexists(folder / name) for name in (CONFIG, RESULT)):  # a link or a FIFO of that name is named
+        result = read_saved(folder / RESULT)
         parent = {key: (result or read_provenance(folder)).get(key) for key in PARENT}
         return Subject(path, read_config(folder), parent, folder, result)
     if not path.is_file():

@@ -12,7 +12,7 @@ from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
 from membrane.cli.answer import CommandParser
-from membrane.errors import ConfigError
+from membrane.errors import ConfigError, printable_text
 from membrane.report.terminal import clock_text, console, rough_duration
 from membrane.runs.standing import Run
 from membrane.runs.survey import Survey, survey
@@ -29,12 +29,14 @@ URGENT = ("running", "failed", "damaged", "stopped", "broken off", "missing", "p
 HEADER = ("run", "status", "epochs", "test", "left")
 ROOM = 30
 """Columns that a remark needs to stand behind the others."""
+LONGEST_REMARK = 2000
+"""Characters of a remark that are shown, at most."""
 LOOKS = 3
 """So many surveys in a row that find nothing running end a watch: a sweep needs a moment between two jobs."""
 
 
 def status_command(arguments: Sequence[str]) -> int:
-    """Show where runs stand and return the exit code: 1 if one of them failed or is damaged."""
+    """Show where runs stand and return the exit code: 1 if one of them failed, is damaged or cannot be read."""
     options = status_parser().parse_args(arguments)
     if not options.runs.is_dir():
         raise ConfigError(f"{options.runs}: no such folder; name one that holds runs")
@@ -44,7 +46,7 @@ def status_command(arguments: Sequence[str]) -> int:
     if options.json:
         print(json.dumps([run_as_json(run) for run in current.runs], indent=2, allow_nan=False))
         for line in current.unread:
-            print(f"membrane: {line}", file=sys.stderr)
+            print(f"membrane: {printable_text(line)}", file=sys.stderr)
     else:
         screen = console()
         screen.print(status_page(current, screen.width))
@@ -69,8 +71,8 @@ def run_as_json(run: Run) -> dict[str, Any]:
 
 
 def survey_exit_code(current: Survey) -> int:
-    """Return 1 if a run failed or is damaged, else 0."""
-    return 1 if current.of("failed", "damaged") else 0
+    """Return 1 if a run failed or is damaged, or something there could not be read, else 0."""
+    return 1 if current.of("failed", "damaged") or current.unread else 0
 
 
 def watch_runs(runs: Path, interval: float = 2.0, onto: "Console | None" = None) -> int:
@@ -99,7 +101,7 @@ def status_page(current: Survey, width: int, room: int | None = None) -> "Render
     from rich.console import Group
     from rich.text import Text
 
-    runs, below = current.runs, [Text(line, style="red") for line in current.unread]
+    runs, below = current.runs, [Text(printable_text(line), style="red") for line in current.unread]
     common = common_overrides(runs)
     above = [Text(line) for line in wrap(printable_text(f"all runs: {' '.join(common)}"), width)] if common else []
     fit = None if room is None else max(room - len(above) - len(below) - 5, 1)
@@ -129,7 +131,13 @@ def runs_table(runs: Sequence[Run], width: int, one_line: bool = False, common: 
     from rich.segment import Segment, Segments
     from rich.style import Style
 
-    rows = [HEADER, *((run.folder, run.status, epochs_text(run), score_cell(run), time_left_text(run)) for run in runs)]
+    rows = [
+        HEADER,
+        *(
+            (printable_text(run.folder), run.status, epochs_text(run), score_cell(run), time_left_text(run))
+            for run in runs
+        ),
+    ]
     widths = [max(map(cell_len, column)) for column in zip(*rows, strict=True)]
     begin = sum(widths) + 2 * len(widths)
     texts = [run_remark(run, common) for run in runs]
@@ -185,12 +193,7 @@ def run_remark(run: Run, common: Sequence[str] = ()) -> str:
     if run.status in ("stopped", "broken off"):
         parts.append("starting it again resumes it" if run.status == "stopped" else "starting it again begins anew")
     parts.append(" ".join(word for word in run.overrides or () if word not in common))
-    return printable_text("; ".join(each for each in parts if each))
-
-
-def printable_text(text: str) -> str:
-    """Return a text with a space for each character that a terminal would obey rather than show."""
-    return "".join(sign if sign.isprintable() else " " for sign in text)
+    return printable_text("; ".join(each for each in parts if each)[:LONGEST_REMARK])
 
 
 def sign_of_life(run: Run) -> str:

@@ -10,7 +10,7 @@ from membrane.errors import ConfigError, DataError
 from membrane.files import durable
 from membrane.files.lock import hold_lock
 from membrane.runs.fingerprint import fingerprint
-from membrane.runs.saved import RESULT, read_json
+from membrane.runs.saved import RESULT, read_saved
 from membrane.schema import Config
 
 PRUNE = "PRUNE"
@@ -55,20 +55,21 @@ class RunFolder:
 
     def read(self, name: str) -> dict[str, Any] | None:
         """Return a JSON file of the folder, or None if it is not there. Raises DataError if it is damaged."""
-        try:
-            return read_json(self.path / name)
-        except FileNotFoundError:
-            return None
-        except ValueError:
-            raise DataError(f"{self.path / name}: damaged, it is not JSON; move the folder away") from None
+        return read_saved(self.path / name)
 
     def write(self, name: str, content: Any) -> None:
         """Write a JSON file of the folder, whole or not at all."""
         durable.write_json(self.path / name, content)
 
     def result(self) -> dict[str, Any] | None:
-        """Return the finished run's result, or None if there is none; debug runs never have one."""
-        return None if self.debug else self.read(RESULT)
+        """Return the finished run's result, or None if there is none; debug runs never have one.
+
+        Raises DataError if it is damaged, or has no metrics.
+        """
+        result = None if self.debug else self.read(RESULT)
+        if result is not None and "metrics" not in result:
+            raise DataError(f"{self.path / RESULT}: damaged (it has no metrics); move the folder away")
+        return result
 
     def locked(self) -> AbstractContextManager[None]:
         """Return a context in which this process alone holds the folder. It raises Occupied if another one does."""

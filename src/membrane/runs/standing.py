@@ -15,19 +15,22 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from membrane.runs.saved import CONFIG, RESULT, read_json
+from membrane.files.capped import TEXT_BYTES, read_capped
+from membrane.files.regular import open_regular
+from membrane.runs.saved import CONFIG, PROVENANCE, RESULT, read_json, why_unreadable
 from membrane.runs.tail import Advance, read_advance
 from membrane.scores import principal_score
 
-PROVENANCE = "provenance.json"
 OF_A_SWEEP = ("-m", "--multirun", "sweep=", "hydra.mode=MULTIRUN")
 """Words that make a command line one of several runs: what it says holds for none of them alone."""
 TELLING = {RESULT, "FAILED.json", "metrics.csv", "checkpoints"}
 """The names in a run's folder whose time of change matters."""
-EPOCHS = re.compile(rb"^epochs: (\d+)\s*$", re.MULTILINE)
+EPOCHS = re.compile(rb"^epochs: (\d{1,12})\s*$", re.MULTILINE)
 HOLDER = re.compile(r"process (\d+) on (\S+)")
+LONGEST_HOLDER = 1000
+"""Characters in a lock, at most."""
 FRAME = re.compile(r'^ *File "(?:.*[/\\])?([^"/\\]+)", line (\d+)', re.MULTILINE)
-UNREADABLE = (OSError, ValueError, KeyError, TypeError, AttributeError)
+UNREADABLE = (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError)
 """Errors of reading a file whose content is not as expected."""
 PATIENCE = 4
 """A run whose last row is older than so many times the longest gap between two of its rows may be silent …"""
@@ -77,28 +80,32 @@ def inspect_run(folder: Path, shown: str, overrides: list[str] | None, now: floa
     """Return where the run in ``folder``, ``shown`` as so, stands at the time ``now``, in seconds since 1970."""
     run = Run(shown, overrides=overrides)
     try:
-        changes, started = times_of_change(folder), 0.0
-        if RESULT not in changes:
-            with damage_noted(run, "lock"):
-                absolute = folder.absolute()  # "." has no name
-                run.process, started = lock_holder(absolute.with_name(f".{absolute.name}.lock"))
-            changes = times_of_change(folder)  # again: it may have finished before its lock was looked at
-    except OSError as error:
+        fill_run(run, folder, now)
+    except UNREADABLE as error:  # one folder, whatever lies in it, hides no other
         run.status = "damaged"
         run.damaged.append(why_unreadable(error))
-        return run
-    if overrides is None and PROVENANCE in changes:
+    return run
+
+
+def fill_run(run: Run, folder: Path, now: float) -> None:
+    """Fill in what a run's folder says. Raises OSError if it cannot be read."""
+    changes, started = times_of_change(folder), 0.0
+    if RESULT not in changes:
+        with damage_noted(run, "lock"):
+            absolute = folder.absolute()  # "." has no name
+            run.process, started = lock_holder(absolute.with_name(f".{absolute.name}.lock"))
+        changes = times_of_change(folder)  # again: it may have finished before its lock was looked at
+    if run.overrides is None and PROVENANCE in changes:
         run.overrides = typed_overrides(folder)
     run.changed = max(changes.values(), default=started)
     if RESULT in changes:
         fill_finished(run, folder)
-        return run
+        return
     advance = fill_training(run, folder, changes)
     if run.process is not None:
         fill_running(run, advance, now - max(changes.get("metrics.csv", 0.0), started))
     elif changes:
         fill_ended(run, folder, changes)
-    return run
 
 
 def typed_overrides(folder: Path) -> list[str] | None:
@@ -119,13 +126,6 @@ def damage_noted(run: Run, name: str) -> Iterator[None]:
         run.damaged.append(f"{name}: {why_unreadable(error)}")
 
 
-def why_unreadable(error: Exception) -> str:
-    """Return why a file could not be read."""
-    if isinstance(error, OSError):
-        return error.strerror or type(error).__name__
-    return f"damaged ({type(error).__name__}: {error})"
-
-
 def times_of_change(folder: Path) -> dict[str, float]:
     """Return the names in a folder, and `.`, with the time of change of those in `TELLING`, 0 for the others.
 
@@ -136,7 +136,7 @@ def times_of_change(folder: Path) -> dict[str, float]:
         times["."] = folder.stat().st_mtime
         for entry in entries:
             with suppress(FileNotFoundError):  # gone since
-                times[entry.name] = entry.stat().st_mtime if entry.name in TELLING else 0.0
+                times[entry.name] = entry.stat(follow_symlinks=False).st_mtime if entry.name in TELLING else 0.0
     return times
 
 
@@ -157,7 +157,7 @@ def fill_training(run: Run, folder: Path, changes: dict[str, float]) -> Advance 
     if CONFIG in changes:
         with damage_noted(run, CONFIG):
             # a top-level setting, as the run wrote it: reading all of the YAML takes a thousand times as long
-            epochs = EPOCHS.search((folder / CONFIG).read_bytes())
+            epochs = EPOCHS.search(read_capped(folder / CONFIG, TEXT_BYTES))
             run.epochs = None if epochs is None else int(epochs[1])
     if "metrics.csv" in changes:
         with damage_noted(run, "metrics.csv"):
@@ -209,11 +209,11 @@ def lock_holder(lock: Path) -> tuple[str | None, float]:
     with the same number, holds it is only known by trying.
     """
     try:
-        file = lock.open(encoding="utf-8")
+        file = open(lock, encoding="utf-8", errors="replace", opener=open_regular)  # noqa: SIM115 closed below
     except FileNotFoundError:
         return None, 0.0
     with file:
-        holder = file.read().strip()
+        holder = file.read(LONGEST_HOLDER).strip()
         since = os.fstat(file.fileno()).st_mtime
         process = HOLDER.fullmatch(holder)
         gone = process is not None and process[2] == socket.gethostname() and not is_alive(int(process[1]))

@@ -8,8 +8,8 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from membrane.runs.saved import RESULT, read_json
-from membrane.runs.standing import UNREADABLE, Run, inspect_run, why_unreadable
+from membrane.runs.saved import RESULT, read_json, why_unreadable
+from membrane.runs.standing import UNREADABLE, Run, inspect_run
 
 MARKS = {RESULT, "FAILED.json", "provenance.json"}
 """A folder with one of these files is a run."""
@@ -74,7 +74,7 @@ def run_folders(root: Path, unread: list[str]) -> Iterator[Path]:
                 continue
             seen.add((status.st_dev, status.st_ino))
             with os.scandir(folder) as entries:
-                inside = {entry.name: entry.is_dir() for entry in entries}
+                inside = {entry.name: is_folder(entry) for entry in entries}
         except FileNotFoundError:  # moved or removed since its name was read
             continue
         except OSError as error:
@@ -83,10 +83,18 @@ def run_folders(root: Path, unread: list[str]) -> Iterator[Path]:
         if MARKS & inside.keys():
             yield Path(folder)
             continue
-        below = [name for name, is_folder in inside.items() if is_folder and not name.startswith(".")]
+        below = [name for name, is_below in inside.items() if is_below and not name.startswith(".")]
         waiting += [
             f"{folder}/{name}" for name in below if "." not in name or not is_moved_aside(Path(folder, name), inside)
         ]
+
+
+def is_folder(entry: os.DirEntry[str]) -> bool:
+    """Return whether an entry is a folder, or a link to one; a link to itself, or to what is closed to us, is none."""
+    try:
+        return entry.is_dir()
+    except OSError:
+        return False
 
 
 def is_moved_aside(folder: Path, beside: dict[str, bool]) -> bool:

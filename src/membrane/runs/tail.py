@@ -7,9 +7,13 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Self
 
+from membrane.files.regular import open_regular
+
 NEEDED = ("epoch", "step", "seconds", "train/loss")
 LONGEST = 1 << 20
 """Bytes in a header, at most."""
+FARTHEST = 1 << 26
+"""Bytes before the end in which a row is looked for, at most."""
 
 
 @dataclass(frozen=True)
@@ -68,6 +72,8 @@ def read_advance(path: Path, paced: bool = True, block: int = 1 << 16) -> Advanc
             last = rows[-1]
             gaps = [after.seconds - row.seconds for row, after in pairwise(rows)]
             return Advance(last.epoch + last.closes, last.seconds, epochs_done(last, closed), max(gaps, default=None))
+        if block >= FARTHEST:
+            raise ValueError(f"no row in its last {FARTHEST >> 20} MiB")
         block *= 8
 
 
@@ -80,7 +86,7 @@ def epochs_done(last: Row, closed: Row | None) -> float | None:
 
 def read_last_rows(path: Path, block: int) -> tuple[list[Row], bool]:
     """Return the whole rows in the last ``block`` bytes, and whether these are all rows there are."""
-    with path.open("rb") as file:
+    with open(path, "rb", opener=open_regular) as file:
         columns = header_columns(file.readline(LONGEST))
         first, end = file.tell(), file.seek(0, 2)
         start = max(first, end - block)

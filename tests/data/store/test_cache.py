@@ -21,6 +21,8 @@ from membrane.data.store.conversion import Columns
 from membrane.data.store.entries import remove_caches
 from membrane.data.store.location import writable_cache
 from membrane.errors import DataError
+from membrane.files import capped
+from membrane.files.regular import open_regular
 
 
 class Numbers:
@@ -58,6 +60,9 @@ def test_a_second_start_converts_nothing_and_opens_no_source(numbers, monkeypatc
     open_file = Path.open
     monkeypatch.setattr(
         Path, "open", lambda path, *how, **more: opened.append(path.name) or open_file(path, *how, **more)
+    )
+    monkeypatch.setattr(
+        capped, "open_regular", lambda path, flags: opened.append(Path(path).name) or open_regular(path, flags)
     )
     again = numbers.load(t=3)
     assert set(opened) == {"sources.json", "manifest.json"}

@@ -29,6 +29,8 @@ from membrane.data.store.identity import file_digests
 from membrane.data.store.location import own_cache, readable_caches, writable_cache
 from membrane.errors import DataError, one_line
 from membrane.files import durable
+from membrane.files.capped import JSON_BYTES, read_capped
+from membrane.files.json_text import parse_json
 from membrane.files.lock import Occupied, hold_lock
 
 FORMAT = 1
@@ -239,7 +241,8 @@ def mapped_samples(
 
 def read_manifest(entry: Path) -> dict[str, Any]:
     """Return the description of an entry. Raises ValueError if it has another format."""
-    manifest: dict[str, Any] = json.loads((entry / "manifest.json").read_text(encoding="utf-8"))
-    if manifest.get("format") != FORMAT:
-        raise ValueError(f"format {manifest.get('format')}, not {FORMAT}")
+    manifest = parse_json(read_capped(entry / "manifest.json", JSON_BYTES))
+    recorded = manifest.get("format") if isinstance(manifest, dict) else None
+    if not isinstance(manifest, dict) or recorded != FORMAT:
+        raise ValueError(f"format {recorded}, not {FORMAT}")
     return manifest

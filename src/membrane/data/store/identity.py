@@ -1,14 +1,15 @@
 """Digests of source files, which are read again only when a file has changed."""
 
 import hashlib
-import json
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
 from membrane.errors import DataError
 from membrane.files import durable
+from membrane.files.capped import JSON_BYTES, read_capped
 from membrane.files.digest import file_digest
+from membrane.files.json_text import parse_json
 
 
 def file_digests(files: Sequence[Path], remembered: Path | None, algorithm: str = "sha256") -> dict[str, str]:
@@ -43,7 +44,7 @@ def files_identity(files: Sequence[Path], remembered: Path | None) -> str:
 def read_digests(remembered: Path) -> dict[str, list[str]]:
     """Return the digests of earlier calls; none if the file is missing or is not what `file_digests` writes."""
     try:
-        content = json.loads(remembered.read_text(encoding="utf-8"))
+        content = parse_json(read_capped(remembered, JSON_BYTES))
     except (OSError, ValueError):
         return {}
     if not isinstance(content, dict):
