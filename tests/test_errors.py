@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from membrane.errors import RESUMABLE, Stopped, located_line, location, one_line
+from membrane.errors import RESUMABLE, Stopped, located_line, location, one_line, printable_text
 
 SOURCE = """
 def inner():
@@ -49,3 +49,9 @@ def test_what_was_saved_can_be_resumed() -> None:
     assert [each.code for each in (saved, earlier, lost)] == [75, 130, 143]
     assert [each.saved for each in (saved, earlier, lost)] == [True, False, False]
     assert [each.earlier for each in (saved, earlier, lost)] == [False, True, False]
+
+
+def test_a_printable_text_is_one_line_without_what_a_terminal_obeys() -> None:
+    assert printable_text("µ ± 94 % – naïve 漢字 🙂") == "µ ± 94 % – naïve 漢字 🙂"
+    assert printable_text("a\nb\tc\r\u2028d") == "a b c  d"
+    assert printable_text("\x1b[31m\x9b\x07\x00\u202e\u200f\ud800") == r"\x1b[31m\x9b\x07\x00\u202e\u200f\ud800"

@@ -20,6 +20,7 @@ from membrane.training import run
 
 ENDINGS: list[tuple[BaseException, int, str]] = [
     (ConfigError("x=1: must be 2"), 2, "membrane: x=1: must be 2\n"),
+    (ConfigError("x=\x1b[2J\n: must be 2"), 2, "membrane: x=\\x1b[2J : must be 2\n"),
     (DataError("a.npz: damaged"), 1, "membrane: a.npz: damaged\n"),
     (Occupied("runs/a is being run"), 1, "membrane: runs/a is being run\n"),
     (RunFailed("3 trials were refused"), 1, "membrane: 3 trials were refused\n"),

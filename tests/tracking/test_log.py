@@ -29,6 +29,17 @@ def test_our_lines_reach_both_and_a_librarys_only_the_file(tmp_path: Path, capsy
         library.removeHandler(own)
 
 
+def test_a_name_sends_the_terminal_nothing_that_it_would_obey(capsys: pytest.CaptureFixture[str]) -> None:
+    with log_to_terminal():
+        log = logging.getLogger("membrane.training.run")
+        log.info("folder: %s", Path("runs/a\x1b[2J\nmembrane: all is well"))
+        log.error("failed: %s\n%s", "name=\u202ex", "Traceback:\n  \x1b]0;title\x07")
+    printed = capsys.readouterr().out
+    assert printed == (
+        "folder: runs/a\\x1b[2J membrane: all is well\nfailed: name=\\u202ex\nTraceback:\n  \\x1b]0;title\\x07\n"
+    )
+
+
 def test_nothing_stays_behind(tmp_path: Path) -> None:
     root, ours = logging.getLogger(), logging.getLogger("membrane")
     before = (list(root.handlers), root.level, list(ours.handlers), ours.level)

@@ -11,7 +11,7 @@ from argparse import ArgumentParser, RawDescriptionHelpFormatter
 from collections.abc import Callable
 from typing import NoReturn
 
-from membrane.errors import ConfigError, DataError, RunFailed, Stopped
+from membrane.errors import ConfigError, DataError, RunFailed, Stopped, printable_text
 from membrane.files.lock import Occupied
 
 OUTPUT_CLOSED = 141
@@ -45,9 +45,9 @@ def answer(command: Callable[[], int]) -> int:
     except (Exception, KeyboardInterrupt, Stopped) as error:
         code, line = code_and_line(error)
         if line:
-            print(f"membrane: {line}", file=sys.stderr)
+            print(f"membrane: {printable_text(line)}", file=sys.stderr)
         elif line is None:
-            traceback.print_exc()
+            print(*map(printable_text, traceback.format_exc().splitlines()), sep="\n", file=sys.stderr)
         return code
 
 

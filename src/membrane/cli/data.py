@@ -18,7 +18,7 @@ from membrane.data.origins import ORIGINS
 from membrane.data.store.entries import bytes_below, cached_bytes, cached_entries, cached_sets, remove_caches
 from membrane.data.store.location import writable_cache
 from membrane.data.store.sources import damaged_file, verify_originals
-from membrane.errors import ConfigError, DataError
+from membrane.errors import ConfigError, DataError, printable_text
 from membrane.report.terminal import size_text
 from membrane.schema import Config
 from membrane.tracking.log import log_to_terminal
@@ -93,7 +93,7 @@ def fetch_set(composer: Composer, name: str, overrides: Sequence[str]) -> int:
         counts = load_set(config)
     except (ConfigError, DataError) as error:
         code, line = code_and_line(error)
-        print(f"membrane: {name}: {line}", file=sys.stderr)
+        print(f"membrane: {name}: {printable_text(str(line))}", file=sys.stderr)
         return code
     print(f"{name}: {counts} samples, {cache_text(Path(config.paths.data), name)}")
     return 0
@@ -156,7 +156,7 @@ def verify_data(root: Path, names: Sequence[str]) -> int:
         ]
         verdicts += [verdict(entry, entry_line(name, entry)) for entry in cached_entries(root, name)]
     if not verdicts:
-        print(f"nothing to compare in {root}: no file of which a digest is known, and no cache")
+        print(f"nothing to compare in {printable_text(str(root))}: no file of which a digest is known, and no cache")
     return max(verdicts, default=0)
 
 
@@ -171,7 +171,7 @@ def entry_line(name: str, entry: Path) -> str:
 def verdict(path: Path, wrong: str) -> int:
     """Print that a file or an entry is right, or a line on what is ``wrong``, and return the exit code."""
     if wrong:
-        print(f"membrane: {wrong}", file=sys.stderr)
+        print(f"membrane: {printable_text(wrong)}", file=sys.stderr)
         return 1
-    print(f"{path}: right ({size_text(bytes_below(path))})")
+    print(f"{printable_text(str(path))}: right ({size_text(bytes_below(path))})")
     return 0

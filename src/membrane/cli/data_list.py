@@ -7,6 +7,7 @@ from membrane.config.choices import Choice, choices
 from membrane.config.composer import conf_folder
 from membrane.data.origins import ORIGINS, Origin
 from membrane.data.store.entries import cached_bytes, cached_sets
+from membrane.errors import printable_text
 from membrane.report.terminal import size_text
 
 EXAMPLES = """\
@@ -59,7 +60,8 @@ def data_overview(root: Path) -> str:
         lines += [f"{row['name']:<{width}}  {facts}; {row['licence']}", f"    {row['what']}", f"    {row['page']}"]
     others = [f"{name} {size_text(cached_bytes(root, name))}" for name in cached_sets(root) if name not in ORIGINS]
     lines += [f"also cached: {', '.join(others)}"] if others else []
-    return "\n".join([*lines, "", f"paths.data is {root}; membrane data NAME fetches and caches a data set"])
+    lines += ["", f"paths.data is {root}; membrane data NAME fetches and caches a data set"]
+    return "\n".join(map(printable_text, lines))
 
 
 def state_text(row: dict[str, Any]) -> str:

@@ -19,7 +19,7 @@ from membrane.config.check import check, resolved
 from membrane.config.composer import PRIMARY, Composer
 from membrane.config.extension import extended
 from membrane.config.redaction import as_yaml, published
-from membrane.errors import ConfigError, one_line
+from membrane.errors import ConfigError, one_line, printable_text
 from membrane.runs.stopping import Stop
 from membrane.schema import Config
 from membrane.schema.secrets import masked_override
@@ -96,7 +96,8 @@ def print_part(config: Any, package: str | None) -> int:
         if not isinstance(config, dict) or key not in config:
             raise ConfigError(f"--package {package}: no such part of the configuration")
         config = config[key]
-    print(as_yaml(config).rstrip() if isinstance(config, dict) else config)
+    text = as_yaml(config).rstrip() if isinstance(config, dict) else str(config)
+    print(*map(printable_text, text.split("\n")), sep="\n")
     return 0
 
 

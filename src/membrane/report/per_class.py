@@ -10,6 +10,7 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
+from membrane.errors import printable_text
 from membrane.report.confusion import MOST_WRITTEN, class_names, confusion_counts
 from membrane.scores import score_text
 
@@ -63,5 +64,5 @@ def class_table(scores: Sequence[ClassScores]) -> Table:
         table.add_column(field.name, justify="right", no_wrap=True)
     for each in scores if few else sorted(scores, key=lambda each: each.f1)[:MOST_WRITTEN]:
         shares = (score_text(name, getattr(each, name)) for name in ("precision", "recall", "f1"))
-        table.add_row(Text(each.name), *shares, str(each.support))
+        table.add_row(Text(printable_text(each.name)), *shares, str(each.support))
     return table

@@ -4,8 +4,10 @@ import logging
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from copy import copy
 from pathlib import Path
 
+from membrane.errors import printable_text
 from membrane.tracking.output import surviving_outputs
 
 LIBRARIES = {"lightning", "lightning_fabric", "wandb", "matplotlib", "optuna", "torch", "fsspec", "PIL", "urllib3"}
@@ -17,8 +19,12 @@ class TerminalHandler(logging.Handler):
     """Prints messages without any prefix to what is standard output at that moment."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Print one line."""
-        print(self.format(record), file=sys.stdout, flush=True)
+        """Print a message, whose lines hold nothing that a terminal would obey; a path in it begins no line."""
+        if isinstance(record.args, tuple):
+            arguments = [printable_text(str(each)) if isinstance(each, Path) else each for each in record.args]
+            record = copy(record)  # other handlers get it too
+            record.args = tuple(arguments)
+        print(*map(printable_text, self.format(record).split("\n")), sep="\n", file=sys.stdout, flush=True)
 
 
 class LogFileHandler(logging.FileHandler):
