@@ -99,7 +99,8 @@ def services(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         return SimpleNamespace(experiment=None, settings=settings)
 
     monkeypatch.setattr("membrane.tracking.loggers.WandbLogger", start)
-    monkeypatch.setattr(wandb, "setup", lambda settings: None)
+    server = SimpleNamespace(settings=SimpleNamespace(base_url="https://api.wandb.ai"))
+    monkeypatch.setattr(wandb, "setup", lambda settings: server)
     monkeypatch.setattr(wandb, "teardown", lambda: calls.append("teardown"))
     monkeypatch.delenv("WANDB_MODE")
     return calls

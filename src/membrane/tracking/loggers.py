@@ -17,6 +17,7 @@ from membrane.errors import ConfigError, one_line
 from membrane.schema import Config, Trusted
 from membrane.schema.training import Logger as LoggerNode
 from membrane.schema.training import TensorBoard, Wandb
+from membrane.tracking.wandb_service import announce_server, without_workspace_settings
 
 log = logging.getLogger(__name__)
 
@@ -84,7 +85,8 @@ def build_tracker(config: Config, saved_config: dict[str, Any], folder: Path, fi
 
     def start() -> Logger | None:
         if isinstance(config.logger, Wandb):
-            return build_wandb_logger(config, config.logger, saved_config, folder, fingerprint, reruns)
+            with without_workspace_settings():
+                return build_wandb_logger(config, config.logger, saved_config, folder, fingerprint, reruns)
         if isinstance(config.logger, TensorBoard):
             return TensorBoardLogger(save_dir=folder, name="tensorboard", version="", default_hp_metric=False)
         if isinstance(config.logger, Trusted):
@@ -113,7 +115,7 @@ def build_wandb_logger(
     """Start Weights & Biases: online if the user is logged in and the service answers, else offline."""
     import wandb
 
-    wandb.setup(wandb.Settings(silent=True))
+    server = wandb.setup(wandb.Settings(silent=True)).settings.base_url
 
     def start(connection: Literal["online", "offline", "disabled"]) -> Logger:
         wandb_logger = WandbLogger(
@@ -140,6 +142,7 @@ def build_wandb_logger(
         log.info("wandb: not logged in, so this run is kept offline; `wandb sync` sends it later")
         return start("offline")
     try:
+        announce_server(server)
         return start("online")
     except Exception as error:  # no connection, no permission, a service that is down: the run is kept offline
         log.warning("wandb: %s; this run is kept offline, `wandb sync` sends it later", one_line(error))
