@@ -34,4 +34,7 @@ def test_file_and_folder_are_on_the_disk_before_the_write_returns(
     flushed = []
     monkeypatch.setattr(os, "fsync", lambda descriptor: flushed.append(Path(f"/proc/self/fd/{descriptor}").readlink()))
     durable.write_whole(tmp_path / "a", lambda file: file.write(b"content"))
-    assert flushed == [tmp_path / ".a.tmp", tmp_path]
+    file, folder = flushed
+    assert folder == tmp_path
+    assert file.parent == tmp_path
+    assert durable.TEMPORARY.fullmatch(file.name)

@@ -1,12 +1,14 @@
 """The lines that reach the terminal, and those that only the log file gets."""
 
 import logging
+import os
 import sys
 import warnings
 from pathlib import Path
 
 import pytest
 
+from membrane.tracking import log
 from membrane.tracking.log import log_to_file, log_to_terminal
 
 
@@ -49,13 +51,16 @@ def test_nothing_stays_behind(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
-def test_a_log_file_on_a_full_disk_is_told_once_and_ends_nothing(capsys: pytest.CaptureFixture[str]) -> None:
-    with log_to_terminal(), log_to_file(Path("/dev/full")):
+def test_a_log_file_on_a_full_disk_is_told_once_and_ends_nothing(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(log, "open_regular", lambda path, flags: os.open("/dev/full", flags))
+    with log_to_terminal(), log_to_file(Path("run.log")):
         logging.getLogger("membrane.training.run").info("training begins")
         logging.getLogger("membrane.training.run").info("training goes on")
     printed = capsys.readouterr()
     assert printed.out == "training begins\ntraining goes on\n"
-    assert printed.err == "membrane: /dev/full cannot be written: [Errno 28] No space left on device\n"
+    assert printed.err == "membrane: run.log cannot be written: [Errno 28] No space left on device\n"
 
 
 def test_a_run_log_holds_no_librarys_notices(tmp_path: Path) -> None:

@@ -205,14 +205,14 @@ def test_a_run_does_not_go_on_with_other_data(membrane: Run, capsys: pytest.Capt
 def test_what_failed_is_told_though_its_file_finds_no_room(
     membrane: Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    beside = durable.write_beside
+    beside = durable.fill_beside
 
-    def full(path: Path, fill: Callable[[Any], object]) -> Path:
-        if path.name in ("last.ckpt", "FAILED.json"):
+    def full(folder: int, name: str, fill: Callable[[Any], object], flushed: bool = True) -> str:
+        if name in ("last.ckpt", "FAILED.json"):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        return beside(path, fill)
+        return beside(folder, name, fill, flushed)
 
-    monkeypatch.setattr(durable, "write_beside", full)
+    monkeypatch.setattr(durable, "fill_beside", full)
     assert membrane(*LEAST) == 1
     run = only("digits/*/seed0")
     printed = capsys.readouterr()

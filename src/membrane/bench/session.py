@@ -119,14 +119,15 @@ def write_session(
     from membrane.files import durable
 
     path = session.out / "_".join([session.device.type, *([session.sweep] if session.sweep else [])])
-    durable.write_whole(path.with_suffix(".md"), lambda file: file.write(text.encode()))
+    real = durable.in_real_folder(path)
+    durable.write_utf8(real.with_suffix(".md"), text)
     content: dict[str, Any] = {"schema": 1, "machine": about, "sweep": session.sweep, "scale": session.scale}
     content |= {"cases": [asdict(case) for case in cases], "whole_run": None if whole is None else asdict(whole)}
-    durable.write_json(path.with_suffix(".json"), content)
+    durable.write_json(real.with_suffix(".json"), content)
     suffixes = [".md", ".json"]
     if drawn := [case for case in cases if case.timings]:
         picture = figure.line_figure(drawn, session.sweep) if session.sweep else figure.bar_figure(drawn)
-        durable.write_whole(path.with_suffix(".png"), lambda file: picture.savefig(file, format="png", dpi=130))
+        durable.write_whole(real.with_suffix(".png"), lambda file: picture.savefig(file, format="png", dpi=130))
         suffixes.append(".png")
     print_beside(f"written: {', '.join(f'{path}{suffix}' for suffix in suffixes)}")
 

@@ -95,7 +95,7 @@ class Arrays:
                 self.check_values(path, part, x, count_read=samples.count_read)
             if checked is not None:
                 with suppress(OSError):
-                    durable.write_json(checked, {"finite": True})
+                    durable.write_json(durable.in_real_folder(checked), {"finite": True})
         for part, samples in parts.items():
             form = f"{identity} {part} {list(samples.x.shape)} {samples.scale!r}"
             samples.fill(stored_digest=hashlib.sha256(form.encode()).hexdigest())

@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from membrane.files.regular import open_regular
+
 HELD = "is being run by"
 """Words of every message that says who holds a lock."""
 ATTEMPTS = 6
@@ -21,9 +23,12 @@ class Occupied(RuntimeError):
 
 @contextmanager
 def hold_lock(lock: Path, what: str) -> Iterator[None]:
-    """Hold a lock file inside. Raises Occupied, naming ``what`` and the holder, if another process holds it."""
+    """Hold a lock file inside. Raises Occupied, naming ``what`` and the holder, if another process holds it.
+
+    Raises Irregular if the lock is a link or no file: the holder's name would be written into another one.
+    """
     lock.parent.mkdir(parents=True, exist_ok=True)
-    with lock.open("a+", encoding="utf-8") as file:
+    with open(lock, "a+", encoding="utf-8", opener=open_regular) as file:
         for attempt in range(1, ATTEMPTS + 1):
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -43,7 +43,6 @@ def draw_figures(
             except NothingToDraw as reason:
                 log.info("no figure %s: %s", name, reason)
                 continue
-            path.parent.mkdir(exist_ok=True)
             write_png(figure, path)
             paths.append(path)
     return paths

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from membrane.files.durable import write_whole
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
@@ -88,7 +90,8 @@ def write_png(figure: "Figure", path: Path) -> None:
     drawn = np.asarray(canvas.buffer_rgba())  # type: ignore[no-untyped-call]
     ink = drawn.view(np.uint32)[..., 0] != np.iinfo(np.uint32).max  # four bytes of 255: white
     rows, columns = (content_slice(np.flatnonzero(ink.any(axis))) for axis in (1, 0))
-    Image.fromarray(drawn[rows, columns, :3]).save(path, dpi=(DPI, DPI), compress_level=3)
+    picture = Image.fromarray(drawn[rows, columns, :3])
+    write_whole(path, lambda file: picture.save(file, format="PNG", dpi=(DPI, DPI), compress_level=3))
 
 
 def content_slice(inked: np.ndarray) -> slice:

@@ -1,5 +1,6 @@
 """A run's folder: where it is (fingerprint and seed), who holds it (lock), and what lies in it."""
 
+import re
 import shutil
 from contextlib import AbstractContextManager
 from glob import escape
@@ -17,7 +18,7 @@ PRUNE = "PRUNE"
 """A file of this name in a run's folder asks the run to write its checkpoint and end after the epoch."""
 CHECKPOINTS = ("best", "last")
 """The checkpoints of a run that are tested, the selected one first."""
-FIRST = ".provenance.json.tmp"
+FIRST = re.compile(r"\.provenance\.json(\.[0-9a-f]{16})?\.tmp")
 """The only file in the folder of a run that died while it wrote its first."""
 
 
@@ -43,7 +44,7 @@ class RunFolder:
             raise ConfigError(f"paths.run={self.path} is not a folder")
         provenance = self.read("provenance.json")
         if provenance is None:
-            if any(path.name != FIRST for path in self.path.iterdir()):
+            if any(not FIRST.fullmatch(path.name) for path in self.path.iterdir()):
                 raise ConfigError(
                     f"paths.run={self.path} holds something else than a run; name an empty or a new folder"
                 )

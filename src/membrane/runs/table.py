@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from membrane.errors import DataError
+from membrane.files import durable
+from membrane.files.regular import open_regular
 
 
 class MetricsTable:
@@ -18,23 +20,26 @@ class MetricsTable:
 
     def create(self) -> None:
         """Write a new file with its columns. Raises FileExistsError if there is one."""
-        with self.path.open("x", encoding="utf-8", newline="") as file:
+        with open(self.path, "x", encoding="utf-8", newline="", opener=open_regular) as file:
             csv.writer(file).writerow(self.columns)
 
     def cut(self, length: int, newer: Sequence[str] = ()) -> None:
         """Cut what was written after the first ``length`` bytes, and go on with the columns that the file has.
 
-        It may lack ``newer`` ones, as an earlier version's does. Raises DataError if the file is another or shorter.
+        The file is written anew: it may have another name (a hard link), as in a copy of the folder. It may lack
+        ``newer`` columns, as an earlier version's does. Raises DataError if the file is another or shorter.
         """
         try:
-            with self.path.open("r+b") as file:
+            with open(self.path, "rb", opener=open_regular) as file:
                 columns = next(csv.reader([file.readline().decode()]), [])
                 if columns != [name for name in self.columns if name in columns or name not in newer]:
                     raise DataError(f"{self.path}: its columns are not this version's; rerun=true runs it anew")
                 if file.seek(0, os.SEEK_END) < length:
                     raise DataError(f"{self.path}: shorter than its checkpoint says; rerun=true runs it anew")
-                file.truncate(length)
+                file.seek(0)
+                rows = file.read(length)
                 self.columns = columns
+            durable.write_whole(self.path, lambda file: file.write(rows))
         except FileNotFoundError:
             raise DataError(f"{self.path}: missing, though there is a checkpoint; rerun=true runs it anew") from None
 
@@ -44,17 +49,17 @@ class MetricsTable:
         if unknown:
             raise ValueError(f"metrics.csv has no column {', '.join(sorted(unknown))}")
         cells = [f"{row[name]:.10g}" if name in row else "" for name in self.columns]
-        with self.path.open("a", encoding="utf-8", newline="") as file:
+        with open(self.path, "a", encoding="utf-8", newline="", opener=open_regular) as file:
             csv.writer(file).writerow(cells)
 
     def flush(self) -> int:
         """Bring all rows to the disk. Return the file's length in bytes."""
-        with self.path.open("rb") as file:
+        with open(self.path, "rb", opener=open_regular) as file:
             os.fsync(file.fileno())
             return file.seek(0, os.SEEK_END)
 
 
 def read_rows(path: Path) -> list[dict[str, float]]:
     """Return the rows of a metrics.csv, each without the cells that are empty."""
-    with path.open(encoding="utf-8", newline="") as file:
+    with open(path, encoding="utf-8", newline="", opener=open_regular) as file:
         return [{name: float(cell) for name, cell in row.items() if cell} for row in csv.DictReader(file)]

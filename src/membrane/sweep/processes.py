@@ -15,6 +15,7 @@ from typing import Annotated, Any
 from pydantic import Field, PositiveInt, field_validator
 
 from membrane.config.check import validated
+from membrane.files.regular import open_regular
 from membrane.runs.stopping import Stop
 from membrane.schema import Settings
 from membrane.schema.duration import duration_seconds
@@ -97,7 +98,7 @@ class ChildProcess:
         if self.timeout is not None:
             self.deadline = time.monotonic() + self.timeout
         try:
-            with self.log.open("wb") as log:
+            with open(self.log, "wb", opener=open_regular) as log:
                 self.process = subprocess.Popen(
                     job_command(self.arguments),
                     stdin=subprocess.DEVNULL,

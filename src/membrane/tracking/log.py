@@ -6,8 +6,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from copy import copy
 from pathlib import Path
+from typing import TextIO
 
 from membrane.errors import printable_text
+from membrane.files.regular import open_regular
 from membrane.tracking.output import surviving_outputs
 
 LIBRARIES = {"lightning", "lightning_fabric", "wandb", "matplotlib", "optuna", "torch", "fsspec", "PIL", "urllib3"}
@@ -27,16 +29,27 @@ class TerminalHandler(logging.Handler):
         print(*map(printable_text, self.format(record).split("\n")), sep="\n", file=sys.stdout, flush=True)
 
 
-class LogFileHandler(logging.FileHandler):
-    """Appends to a run's log file; that it cannot be written, as on a full disk, is reported once and fails nothing."""
+class LogFileHandler(logging.StreamHandler[TextIO]):
+    """Appends to a run's log file; that it cannot be written, as on a full disk, is reported once and fails nothing.
 
-    reported = False
+    Raises Irregular for a link, and for anything else that is no regular file.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.reported = False
+        super().__init__(open(path, "a", encoding="utf-8", opener=open_regular))  # noqa: SIM115 `close` closes it
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802  logging's name
         """Report the first error on standard error."""
         if not self.reported:
             self.reported = True
-            print(f"membrane: {self.baseFilename} cannot be written: {sys.exc_info()[1]}", file=sys.stderr)
+            print(f"membrane: {self.path} cannot be written: {sys.exc_info()[1]}", file=sys.stderr)
+
+    def close(self) -> None:
+        """Close the file."""
+        super().close()
+        self.stream.close()
 
 
 @contextmanager
@@ -63,7 +76,7 @@ def log_to_terminal() -> Iterator[None]:
 def log_to_file(path: Path) -> Iterator[None]:
     """Append what is logged inside the block, and warnings of libraries too, to the file ``path``."""
     root = logging.getLogger()
-    handler = LogFileHandler(path, encoding="utf-8")
+    handler = LogFileHandler(path)
     handler.addFilter(tells_of_run)
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     level = root.level

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from membrane.errors import ConfigError, DataError
 from membrane.files import durable
 from membrane.files.digest import sha256
+from membrane.files.regular import open_regular
 
 log = logging.getLogger(__name__)
 
@@ -49,12 +50,12 @@ def write_checkpoint(checkpoint: dict[str, Any], path: Path) -> None:
 
 def link_checkpoint(source: Path, path: Path) -> None:
     """Give the checkpoint ``source`` a second name, as a hard link if possible, else as a copy."""
-    beside = path.with_name(f".{path.name}.tmp")
-    beside.unlink(missing_ok=True)
+    beside = path.with_name(durable.temporary_name(path.name))
     try:
         os.link(source, beside)
     except OSError:  # a file system without hard links
-        shutil.copyfile(source, beside)
+        with open(source, "rb", opener=open_regular) as file:
+            beside = durable.write_beside(path, lambda target: shutil.copyfileobj(file, target))
     recorded = recorded_digests(source)
     put_in_place(beside, path, recorded[0] if len(recorded) == 1 else sha256(beside))
 
@@ -62,21 +63,20 @@ def link_checkpoint(source: Path, path: Path) -> None:
 def put_in_place(beside: Path, path: Path, digest: str) -> None:
     """Replace the checkpoint ``path`` by the file ``beside``, and bring its digest file up to date."""
     try:
-        both = digest_lines([digest, *recorded_digests(path)], path)
-        durable.write_whole(digest_file(path), lambda file: file.write(both))
+        durable.write_utf8(digest_file(path), digest_lines([digest, *recorded_digests(path)], path))
         beside.replace(path)
     except BaseException:
         beside.unlink(missing_ok=True)  # on a full disk it would take the room that FAILED.json needs
         raise
     durable.flush_folder(path.parent)
-    marker = digest_file(path).with_name(f".{path.name}.sha256.tmp")
-    marker.write_bytes(digest_lines([digest], path))  # not flushed: what it replaces names this content too
-    marker.replace(digest_file(path))
+    last = digest_lines([digest], path).encode()
+    # not flushed: what it replaces names this content too
+    durable.write_whole(digest_file(path), lambda file: file.write(last), flushed=False)
 
 
-def digest_lines(digests: list[str], path: Path) -> bytes:
+def digest_lines(digests: list[str], path: Path) -> str:
     """Return the content of a digest file."""
-    return "".join(f"{digest}  {path.name}\n" for digest in dict.fromkeys(digests)).encode()
+    return "".join(f"{digest}  {path.name}\n" for digest in dict.fromkeys(digests))
 
 
 def digest_file(path: Path) -> Path:

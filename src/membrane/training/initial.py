@@ -1,6 +1,5 @@
 """Starting a run from the weights of another one, or as the continuation of a finished one."""
 
-import shutil
 from collections.abc import Collection, Iterable, Mapping
 from functools import partial
 from pathlib import Path
@@ -11,6 +10,7 @@ from torch import Tensor, nn
 
 from membrane.data.feed.division import Division
 from membrane.errors import ConfigError
+from membrane.files import durable
 from membrane.files.digest import sha256
 from membrane.neurons import neuron_layers
 from membrane.runs.folder import checkpoint_of
@@ -150,10 +150,8 @@ def copy_from(extend: Extend, folder: Path) -> None:
     former = Path(extend.path)
     if sha256(former / "checkpoints" / "last.ckpt") != extend.sha256:
         raise ConfigError(f"extend={former} is not the run that it was: its last checkpoint is another")
-    (folder / "checkpoints").mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(former / "metrics.csv", folder / "metrics.csv")
+    durable.write_copy(former / "metrics.csv", folder / "metrics.csv")
     for name in CHECKPOINTS:
         if (former / "checkpoints" / name).exists():
             for file in (f"{name}.sha256", name):
-                shutil.copyfile(former / "checkpoints" / file, folder / "checkpoints" / f".{file}.tmp")
-                (folder / "checkpoints" / f".{file}.tmp").replace(folder / "checkpoints" / file)
+                durable.write_copy(former / "checkpoints" / file, folder / "checkpoints" / file)

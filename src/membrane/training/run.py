@@ -13,6 +13,7 @@ from omegaconf import DictConfig
 from membrane.config.redaction import as_yaml, published
 from membrane.data.feed.module import DataModule
 from membrane.errors import ConfigError, DataError, RunFailed, Stopped, located_line, one_line
+from membrane.files import durable
 from membrane.learner import Learner
 from membrane.randomness import scoped
 from membrane.runs.folder import RunFolder, checkpoint_of
@@ -64,7 +65,7 @@ def run(config: Config, composed: DictConfig, stop: Stop) -> None:
         require_unfinished(config, folder)
         aside = prepare(config, folder)
         saved_config = published(config, composed)
-        (folder.path / "config.yaml").write_text(as_yaml(saved_config), encoding="utf-8")
+        durable.write_utf8(folder.path / "config.yaml", as_yaml(saved_config))
         try:
             with log_to_file(folder.path / "run.log"), recorded_failure(folder, config.trust):
                 train(config, saved_config, folder, stop)

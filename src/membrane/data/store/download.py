@@ -175,12 +175,12 @@ def finish_download(path: Path, part: IO[bytes], *, known: bool) -> None:
     os.fsync(part.fileno())
     if not known:
         digest, beside = sha256(Path(part.name)), kept_beside(path)
-        durable.write_whole(beside, lambda file: file.write(f"{digest}  {path.name}\n".encode()))
+        durable.write_utf8(durable.in_real_folder(beside), f"{digest}  {path.name}\n")
         log.info(
             "%s: no digest is published; its sha256 is %s, kept in %s and checked from now on", path, digest, beside
         )
     Path(part.name).replace(path)
-    durable.flush_folder(path.parent)
+    durable.flush_folder(path.parent.resolve())
 
 
 def kept_beside(path: Path) -> Path:

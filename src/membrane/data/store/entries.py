@@ -19,7 +19,8 @@ KEY = "[0-9a-f]{16}"
 ENTRY = re.compile(KEY)
 BESIDE = re.compile(rf"\.({KEY})\..+")
 """A folder in which an entry is being built, or that was left so."""
-NOTES = re.compile(rf"({KEY}|sources|md5|sha256)\.json|\.({KEY}|sources|md5|sha256)\.json\.tmp")
+NOTE = rf"({KEY}|sources|md5|sha256)\.json"
+NOTES = re.compile(rf"{NOTE}|\.{NOTE}(\.{KEY})?\.tmp")
 
 log = logging.getLogger(__name__)
 

@@ -30,7 +30,7 @@ def file_digests(files: Sequence[Path], remembered: Path | None, algorithm: str 
             raise DataError(f"{path}: cannot be read: {error.strerror or error}") from error
     if remembered is not None and any(before.get(path) != entry for path, entry in now.items()):
         with suppress(OSError):  # where it cannot be written, the files are read again next time
-            durable.write_json(remembered, before | now)
+            durable.write_json(durable.in_real_folder(remembered), before | now)
     return {path: digest for path, (_, digest) in now.items()}
 
 

@@ -2,6 +2,7 @@
 
 import csv
 import logging
+import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from threading import Event, Thread
@@ -9,6 +10,7 @@ from types import TracebackType
 from typing import Protocol, Self
 
 from membrane.errors import one_line
+from membrane.files.regular import open_regular
 from membrane.runs.folder import PRUNE
 
 log = logging.getLogger(__name__)
@@ -47,7 +49,7 @@ class WatchedRun:
                 self.reported_epochs = epochs
                 self.pruned = self.trial.should_prune()
         if self.pruned and self.folder.is_dir():
-            (self.folder / PRUNE).touch()
+            os.close(open_regular(self.folder / PRUNE, os.O_WRONLY | os.O_CREAT))
 
 
 def values_by_epochs(table: Path, metric: str) -> Iterator[tuple[int, float]]:
