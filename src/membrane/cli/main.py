@@ -17,6 +17,7 @@ from membrane.tracking.output import replace_unprintable
 COMMANDS = {
     "train": "membrane.cli.train",
     "evaluate": "membrane.cli.evaluate",
+    "reproduce": "membrane.cli.reproduce",
     "models": "membrane.cli.models",
     "data": "membrane.cli.data",
     "status": "membrane.cli.status",

@@ -18,6 +18,7 @@ from membrane.schema.neuron import NEURONS, Neuron
 from membrane.schema.neuron_variants import VARIANTS
 from membrane.schema.node import LATER, UNSHAPING, Count, Node, Settings, Trusted
 from membrane.schema.optimizer import OPTIMIZERS, SCHEDULERS, Optimizer, Scheduler
+from membrane.schema.paper import Paper
 from membrane.schema.sound_datasets import SOUND_DATASETS
 from membrane.schema.surrogate import SURROGATES, Surrogate
 from membrane.schema.temporal_augmentation import TEMPORAL
@@ -146,6 +147,8 @@ class Config(Settings):
     debug: Debug | None = None
     init: Init | None = LATER(default=None, description="a run or checkpoint whose weights this one starts from")
     extend: Extend | None = LATER(default=None, description="a finished run that this one continues, with more epochs")
+
+    paper: Paper | None = UNSHAPING(default=None, description="the published claim that an experiment reproduces")
 
     @property
     def dims(self) -> int:

@@ -1,0 +1,1 @@
+"""Published claims: the rows of papers' tables, and what training them gave."""

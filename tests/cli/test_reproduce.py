@@ -1,0 +1,95 @@
+"""`membrane reproduce`: the list, the rows that are none, and a row trained for one epoch into its record."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from membrane.cli.reproduce import reproduce_command
+from membrane.data.idx import FashionMNIST
+from membrane.data.samples import Samples
+from membrane.errors import ConfigError
+
+
+@pytest.fixture
+def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Random images in the place of Fashion-MNIST, of each class as many."""
+    generator = torch.Generator().manual_seed(0)
+    parts = [Samples(torch.rand(n, 1, 28, 28, generator=generator), torch.arange(n) % 10) for n in (60, 20)]
+    monkeypatch.setattr(FashionMNIST, "load", lambda *_: tuple(parts))
+
+
+def test_the_list_names_each_row_with_what_is_recorded(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = tmp_path / "seq_fmnist" / "plain" / "paper_best_on_test" / "seed0"
+    folder.mkdir(parents=True)
+    (folder / "result.json").write_text(json.dumps({"metrics": {"test/acc_mean_last10": 0.7}}))
+    assert reproduce_command(["--list", "--records", str(tmp_path)]) == 0
+    (line,) = (line for line in capsys.readouterr().out.splitlines() if " seq_fmnist/plain " in line)
+    cells = line.split()
+    assert cells[:2] == ["seq_fmnist/plain", "70.35"]
+    assert cells[4:] == ["70.00", "68.85", "to", "71.85", "–", "in", "band,", "1", "of", "5", "seeds"]
+
+
+def test_the_list_imports_no_torch() -> None:
+    code = "import sys; from membrane.cli.reproduce import reproduce_command as reproduce; reproduce(['--list'])"
+    ended = subprocess.run([sys.executable, "-c", f"{code}; sys.exit('torch' in sys.modules)"], check=False)
+    assert ended.returncode == 0
+
+
+def test_without_arguments_it_says_what_it_can_do(capsys: pytest.CaptureFixture[str]) -> None:
+    assert reproduce_command([]) == 0
+    assert "membrane reproduce --list" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (["seq_fmnist/plane"], "seq_fmnist/plane: no row of a paper; did you mean seq_fmnist/plain?"),
+        (["seq_fmnist/plain", "--seeds", "0,b"], "0,b: expected whole numbers from 0 as 0,1,2"),
+    ],
+)
+def test_what_is_none_is_refused(arguments: list[str], line: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        reproduce_command(arguments)
+    assert line in str(caught.value)
+
+
+def test_a_row_is_trained_under_both_protocols_and_recorded(
+    tiny: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    records = tmp_path / "records"
+    settings = [
+        "epochs=1",
+        "batch_size=10",
+        "logger=csv",
+        "figures=false",
+        "trainer=cpu",
+        f"paths.runs={tmp_path}/runs",
+    ]
+    arguments = ["seq_fmnist/plain", "--seeds", "4", "--record", "--records", str(records), *settings]
+    assert reproduce_command(arguments) == 0
+    folder = records / "seq_fmnist" / "plain"
+    protocols = sorted(path.name for path in folder.iterdir())
+    assert protocols == ["paper_best_on_test", "val_best"]
+    accuracies = {}
+    for protocol in protocols:
+        content = json.loads((folder / protocol / "seed4" / "result.json").read_text())
+        assert (content["protocol"], content["seed"]) == (protocol, 4)
+        accuracies[protocol] = content["metrics"]["test/acc"]
+    (line,) = (each for each in capsys.readouterr().out.splitlines() if each.startswith(" seq_fmnist/plain"))
+    assert f"{accuracies['paper_best_on_test'] * 100:.2f}" in line
+    assert f"{accuracies['val_best'] * 100:.2f}" in line
+    assert str(tmp_path) not in (folder / "val_best" / "seed4" / "provenance.json").read_text()
+
+
+def test_a_quick_run_leaves_no_result(tiny: None, tmp_path: Path) -> None:
+    assert (
+        reproduce_command(
+            ["seq_fmnist/plain", "--quick", "batch_size=10", "logger=csv", "trainer=cpu", f"paths.runs={tmp_path}"]
+        )
+        == 0
+    )
+    assert not list(tmp_path.glob("**/result.json"))

@@ -1,0 +1,67 @@
+"""Rows of papers: every block in conf/experiment, and blocks that cannot be read."""
+
+from pathlib import Path
+
+import pytest
+from configurations import configured
+
+from membrane.errors import ConfigError
+from membrane.papers.registry import PaperRow, paper_rows
+from membrane.runs.fingerprint import fingerprint
+from membrane.training.assembly import build_model
+
+EXPERIMENTS = Path(__file__).parents[2] / "conf" / "experiment"
+ROWS = paper_rows(EXPERIMENTS)
+BLOCK = """
+paper:
+  citation: A
+  row: B
+  source: C
+  protocol: last
+  band: [0.1, 0.2]
+"""
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.id)
+def test_a_row_composes_under_its_protocol_and_has_the_papers_size(row: PaperRow) -> None:
+    config = configured(f"experiment={row.id}")
+    assert config.paper == row.paper, "the block of the file itself, not one that it inherits"
+    assert config.protocol == row.paper.protocol
+    if row.paper.parameters is not None:
+        assert sum(each.numel() for each in build_model(config).parameters()) == row.paper.parameters
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.id)
+def test_a_published_number_lies_in_its_band_unless_it_is_none(row: PaperRow) -> None:
+    low, high = row.paper.band
+    published = row.paper.published.get(row.paper.compared)
+    assert published is None or low <= published <= high
+
+
+def test_the_claim_shapes_no_result() -> None:
+    config = configured("experiment=seq_fmnist/plain")
+    assert fingerprint(config) == fingerprint(config.model_copy(update={"paper": None}))
+
+
+def test_files_without_a_block_are_no_rows(tmp_path: Path) -> None:
+    (tmp_path / "one.yaml").write_text("# One\nname: one\n")
+    (tmp_path / "paper").mkdir()
+    (tmp_path / "paper" / "two.yaml").write_text(f"# Two\n{BLOCK}")
+    (row,) = paper_rows(tmp_path)
+    assert (row.id, row.paper.band, row.paper.seeds) == ("paper/two", [0.1, 0.2], 5)
+
+
+@pytest.mark.parametrize(
+    ("block", "line"),
+    [
+        (BLOCK.replace("[0.1, 0.2]", "[0.2, 0.1]"), "band: the lower bound comes first, got [0.2, 0.1]"),
+        (BLOCK.replace("[0.1, 0.2]", "[0.2]"), "one: paper.band"),
+        (BLOCK.replace("last", "test"), "one: paper.protocol"),
+        (BLOCK + "  sedes: 3\n", "one: paper.sedes"),
+    ],
+)
+def test_a_block_that_cannot_be_read_is_named(block: str, line: str, tmp_path: Path) -> None:
+    (tmp_path / "one.yaml").write_text(f"# One\n{block}")
+    with pytest.raises(ConfigError) as caught:
+        paper_rows(tmp_path)
+    assert line in str(caught.value)
