@@ -8,7 +8,7 @@ from cases import check_each
 from pydantic import ValidationError
 
 from membrane.data import saccades
-from membrane.schema.dataset import DATASETS, Dataset, Digits, trained_on_test_part, trained_on_test_share
+from membrane.schema.dataset import DATASETS, Arrays, Dataset, Digits, trained_on_test_part, trained_on_test_share
 from membrane.schema.event_datasets import CIFAR10DVS, EVENT_DATASETS, DigitsEvents
 
 FACTS = {"_target_": "x.Y", "name": "d", "shape": [1, 8, 8], "classes": 10}
@@ -124,6 +124,14 @@ def test_another_partition_or_share_would_test_on_what_was_trained_on() -> None:
     for dataset in (facts(), facts(test_share=0.2), facts(test_share=0.5, leave_out=3)):
         assert trained_on_test_share(dataset, FACTS) == ""
     assert trained_on_test_share(facts(test_share=0.5), {**FACTS, "_target_": "x.Z"}) == ""
+    own = {"_target_": Arrays.public, "name": "arrays", "path": "my.npz"}
+    cut = Arrays.model_validate({**own, "window": 6})
+    assert trained_on_test_share(cut, own) == f"dataset.window=6 {reason} dataset.window=null"
+    assert (
+        trained_on_test_share(cut, {**own, "window": 6, "stride": 3})
+        == f"dataset.stride=null {reason} dataset.stride=3"
+    )
+    assert trained_on_test_share(cut, {**own, "window": 6}) == ""
 
 
 def test_settings_of_event_recordings_at_the_edge() -> None:

@@ -196,12 +196,15 @@ def changed_config(composer: Composer, saved: DictConfig, changes: Sequence[str]
 def forget_facts(config: DictConfig, keys: Set[str]) -> None:
     """Remove T and the digest of the run's own arrays where the overrides' keys name another file, which says its own.
 
-    Classes and scale stay those that the model was trained with.
+    So do other windows, and the shape. Classes and scale stay those that the model was trained with.
     """
-    if "dataset.path" not in keys or config.dataset.get("_target_") != Arrays.public:
+    windows = "dataset.window" in keys
+    if not (windows or "dataset.path" in keys) or config.dataset.get("_target_") != Arrays.public:
         return
     if "dataset.sha256" not in keys:
         config.dataset.pop("sha256", None)
+    if windows and "dataset.shape" not in keys:
+        config.dataset.pop("shape", None)
     if "timesteps" not in keys and config.dataset.get("timesteps_in_data"):
         config.pop("timesteps", None)
 

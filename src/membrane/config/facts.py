@@ -33,7 +33,8 @@ def with_facts(raw: Mapping[str, Any], *, timesteps_stated: bool) -> dict[str, A
     timesteps = facts.pop("timesteps", None)
     if timesteps is not None:
         if timesteps_stated and raw.get("timesteps") != timesteps:
-            reason = f"{dataset['path']} has {timesteps}, which are not re-binned: leave timesteps out"
+            has = f"{dataset['path']} has" if dataset.get("window") is None else "dataset.window is"
+            reason = f"{has} {timesteps}, which are not re-binned: leave timesteps out"
             raise ConfigError(f"timesteps={raw.get('timesteps')}, but {reason}")
         filled["timesteps"] = timesteps
     filled["dataset"] = {**facts, **{key: value for key, value in dataset.items() if value is not None}}
@@ -44,5 +45,6 @@ def facts_of_files(dataset: Mapping[str, Any], root: Path) -> dict[str, Any]:
     """Return what the files say. Raises DataError if they cannot be read."""
     path = located(dataset["path"], root)
     timed, task = dataset.get("timesteps_in_data") is True, str(dataset.get("task", "classification"))
-    facts = array_facts(path, timesteps_in_data=timed, task=task)
+    window = dataset.get("window")
+    facts = array_facts(path, timesteps_in_data=timed, task=task, window=window if type(window) is int else None)
     return {**facts, "sha256": files_identity(source_files(path), remembered_digests(root, "arrays"))}

@@ -72,11 +72,14 @@ def check_numbers(path: Path, parts: Mapping[str, Mapping[str, Entry]]) -> None:
             raise DataError(f"{path}: x_{part} is {each.dtype} {list(each.shape)}, must be {numbers}")
 
 
-def check_sizes(path: Path, parts: Mapping[str, Mapping[str, Entry]]) -> None:
-    """Raise DataError unless the samples of all parts are as large as those of the training part."""
-    first = parts["train"]["x"].shape
+def check_sizes(path: Path, parts: Mapping[str, Mapping[str, Entry]], window: int | None = None) -> None:
+    """Raise DataError unless the samples of all parts are as large as those of the training part.
+
+    Where they are cut into windows of so many steps, their own numbers of steps may differ.
+    """
+    first, equal = parts["train"]["x"].shape, 1 if window is None else 2
     for part, shape in ((part, parts[part]["x"].shape) for part in PARTS if part in parts):
-        if shape[1:] != first[1:]:
+        if shape[equal:] != first[equal:]:
             raise DataError(f"{path}: x_{part} is {list(shape)}, x_train {list(first)}: they differ beyond n")
 
 
@@ -94,12 +97,13 @@ def names_of_classes(entry: Entry) -> list[str]:
     return [str(name) for name in entry.values()]
 
 
-def array_facts(path: Path, *, timesteps_in_data: bool, task: str) -> dict[str, Any]:
+def array_facts(path: Path, *, timesteps_in_data: bool, task: str, window: int | None = None) -> dict[str, Any]:
     """Return ``shape``, ``classes`` and ``scale``, and ``timesteps`` where the data has them, as the files say.
 
     The scale is 1, but 1/255 for images and signals in unsigned bytes. In classification the classes are as many as
-    names, or one more than the largest label; in regression they are the number of targets. Raises DataError where x or
-    y cannot be such, or where there are lengths but no timesteps.
+    names, or one more than the largest label; in regression they are the number of targets. ``window`` is the number of
+    steps that samples are cut into. Raises DataError where x or y cannot be such, or where there are lengths but no
+    timesteps.
     """
     parts = dataset_entries(path, timesteps_in_data=timesteps_in_data, task=task)
     if "lengths" in parts["train"] and not timesteps_in_data:
@@ -113,7 +117,9 @@ def array_facts(path: Path, *, timesteps_in_data: bool, task: str) -> dict[str, 
         other = len(shape) in (3, 4, 5)
         way_out = f"; or say dataset.timesteps_in_data={str(not timesteps_in_data).lower()}" if other else ""
         raise DataError(f"{path}: x_train is {list(shape)}, must be {form}, channels last{way_out}")
-    check_sizes(path, parts)
+    check_sizes(path, parts, window)
+    if window is not None:
+        shape = (shape[0], checked_window(path, parts, window, timesteps_in_data), *shape[2:])
     lead = 2 if timesteps_in_data else 1
     in_bytes = parts["train"]["x"].dtype == np.uint8 and not timesteps_in_data
     facts: dict[str, Any] = {"shape": [shape[-1], *shape[lead:-1]], "scale": 1 / 255 if in_bytes else 1.0}
@@ -121,6 +127,18 @@ def array_facts(path: Path, *, timesteps_in_data: bool, task: str) -> dict[str, 
     if timesteps_in_data:
         facts["timesteps"] = shape[1]
     return facts
+
+
+def checked_window(path: Path, parts: Mapping[str, Mapping[str, Entry]], window: int, timesteps_in_data: bool) -> int:
+    """Return the number of steps of a window. Raises DataError where x has fewer, or no axis of time."""
+    shapes = {f"x_{part}": parts[part]["x"].shape for part in PARTS if part in parts}
+    if len(shapes["x_train"]) == 4 and not timesteps_in_data:
+        form = f"x_train is {list(shapes['x_train'])}, images: leave it out"
+        raise DataError(f"{path}: dataset.window={window} cuts signals [n,S,C] and sequences [n,T,…], {form}")
+    for name, shape in shapes.items():
+        if shape[1] < window:
+            raise DataError(f"{path}: {name} has {shape[1]} steps, fewer than dataset.window={window}")
+    return window
 
 
 def count_classes(path: Path, parts: Mapping[str, Mapping[str, Entry]]) -> int:

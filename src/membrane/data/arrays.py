@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from membrane.data.array_file import PIECE
 from membrane.data.array_names import Entry, check_sizes, dataset_entries, located, names_of_classes, source_files
 from membrane.data.axes import channels_first, channels_last
 from membrane.data.feed.checking import first_not_finite
@@ -16,6 +17,7 @@ from membrane.data.store.cache import load_cached
 from membrane.data.store.conversion import Columns
 from membrane.data.store.identity import files_identity
 from membrane.data.store.location import writable_cache
+from membrane.data.windows import check_rows, cut_windows
 from membrane.errors import DataError
 from membrane.files import durable
 
@@ -33,23 +35,35 @@ class Arrays:
         timesteps_in_data: whether x has timesteps.
         scale: the factor of x.
         task: ``classification`` (the default) or ``regression``; in a text file it decides what labels are.
+        window: cut each sample of x, [n,S,C] or with timesteps [n,T,…], into windows of so many steps along its first
+            axis; those of a sample are one recording, as `cut_windows` says. They lie in the cache. None: no cut.
+        stride: steps from one window to the next. None: ``window``, so that none overlap.
     """
 
     def __init__(
-        self, *, path: str, timesteps_in_data: bool = False, scale: float = 1.0, task: str = "classification"
+        self,
+        *,
+        path: str,
+        timesteps_in_data: bool = False,
+        scale: float = 1.0,
+        task: str = "classification",
+        window: int | None = None,
+        stride: int | None = None,
     ) -> None:
         self.path = path
         self.timesteps_in_data = timesteps_in_data
         self.scale = scale
         self.task = task
+        self.window = window
+        self.stride = stride or window
 
     def load(self, root: Path, timesteps: int) -> tuple[Samples, ...]:
         """Return (train,), (train, test) or (train, validation, test). Raises DataError for a damaged file."""
         path = located(self.path, root)
         parts = dataset_entries(path, timesteps_in_data=self.timesteps_in_data, task=self.task)
-        check_sizes(path, parts)
+        check_sizes(path, parts, self.window)
         names = names_of_classes(parts.pop("classes")["classes"]) if "classes" in parts else None
-        if any(columns["x"].compressed for columns in parts.values()):
+        if self.window or any(columns["x"].compressed for columns in parts.values()):
             return self.unpacked(root, path, parts, names)
         loaded = {part: self.samples(columns, names) for part, columns in parts.items()}
         self.identify(writable_cache(root), path, loaded)
@@ -65,9 +79,12 @@ class Arrays:
     def unpacked(
         self, root: Path, path: Path, parts: Mapping[str, Mapping[str, Entry]], names: list[str] | None
     ) -> tuple[Samples, ...]:
-        """Return the samples of compressed arrays from the cache."""
-        rows = {part: (lambda part=part, columns=columns: self.rows(part, columns)) for part, columns in parts.items()}
-        parameters = {"version": 1, "timesteps_in_data": self.timesteps_in_data}
+        """Return the samples of compressed arrays, or of windows, from the cache."""
+        build = self.windows if self.window else self.rows
+        rows = {part: (lambda part=part, columns=columns: build(part, columns)) for part, columns in parts.items()}
+        parameters: dict[str, Any] = {"version": 1, "timesteps_in_data": self.timesteps_in_data}
+        if self.window:
+            parameters |= {"window": self.window, "stride": self.stride}
         return load_cached(root, "arrays", parameters, source_files(path), rows, scale=self.scale, classes=names)
 
     def rows(self, part: str, columns: Mapping[str, Entry]) -> Iterator[Columns]:
@@ -79,6 +96,22 @@ class Arrays:
             self.check_values(columns["x"].path, part, piece, rows.start)
             x = channels_first(piece, self.timesteps_in_data)
             yield {"x": x, **{column: each[rows] for column, each in small.items()}}
+
+    def windows(self, part: str, columns: Mapping[str, Entry]) -> Iterator[Columns]:
+        """Yield the columns of some windows of a part at a time. Raises DataError as `rows`, and as `check_rows`."""
+        assert self.window is not None
+        assert self.stride is not None
+        small = {column: entry.values() for column, entry in columns.items() if column != "x"}
+        check_rows(columns["x"].path, part, columns["x"].shape, small)
+        start = 0
+        for piece in columns["x"].pieces():
+            for x in np.split(piece, range(step := max(1, PIECE // max(1, piece[:1].nbytes)), len(piece), step)):
+                self.check_values(columns["x"].path, part, x, start)
+                rows = slice(start, start + len(x))
+                cut = {"x": x, **{column: each[rows] for column, each in small.items()}}
+                cut = cut_windows(cut, self.window, self.stride, start)
+                yield {**cut, "x": channels_first(cut["x"], self.timesteps_in_data)}
+                start += len(x)
 
     def identify(self, cache: Path | None, path: Path, parts: Mapping[str, Samples]) -> None:
         """Give samples that are finite the digest of their files in place of their own.

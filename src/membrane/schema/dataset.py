@@ -2,9 +2,9 @@
 
 import re
 from collections.abc import Mapping
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, Self
 
-from pydantic import Field, PositiveInt, field_validator
+from pydantic import Field, PositiveInt, field_validator, model_validator
 
 from membrane.errors import ConfigError
 from membrane.schema.node import LATER, UNSHAPING, Count, Node, Positive
@@ -109,10 +109,13 @@ def trained_on_test_part(dataset: Dataset, former: Mapping[str, Any]) -> str:
 
 def trained_on_test_share(dataset: Dataset, former: Mapping[str, Any]) -> str:
     """Return as `trained_on_test_part` of a data set that has no test part of its own, but a share as one."""
-    before = former.get("test_share", TEST_SHARE)
-    if not same_data(dataset, former) or dataset.leave_out is not None or before == dataset.test_share:
+    if not same_data(dataset, former) or dataset.leave_out is not None:
         return ""
-    return seen_line("test_share", dataset.test_share, before)
+    for name, default in (("test_share", TEST_SHARE), ("window", None), ("stride", None)):
+        now, before = getattr(dataset, name, None), former.get(name, default)
+        if now != before:
+            return seen_line(name, *("null" if each is None else each for each in (now, before)))
+    return ""
 
 
 def same_data(dataset: Dataset, former: Mapping[str, Any]) -> bool:
@@ -151,7 +154,10 @@ class UCIHAR(Dataset):
 
 
 class Arrays(Dataset):
-    """Your own arrays; ``shape``, ``classes``, ``scale``, T and ``sha256`` are read from the file where none is set."""
+    """Your own arrays; ``shape``, ``classes``, ``scale``, T and ``sha256`` are read from the file where none is set.
+
+    ``window`` steps of a signal or a sequence are a sample, one every ``stride`` steps (as many as the window has).
+    """
 
     choice = "arrays"
     public = "membrane.data.arrays.Arrays"
@@ -161,6 +167,15 @@ class Arrays(Dataset):
     path: str = UNSHAPING()
     scale: Positive = 1.0
     sha256: str | None = Field(default=None, pattern="^[0-9a-f]{64}$")
+    window: PositiveInt | None = LATER(default=None)
+    stride: PositiveInt | None = LATER(default=None)
+
+    @model_validator(mode="after")
+    def stride_is_between_windows(self) -> Self:
+        """Reject a stride without windows."""
+        if self.stride is not None and self.window is None:
+            raise ValueError(f"stride={self.stride} is from one window to the next: add window=STEPS")
+        return self
 
     def parameters(self) -> dict[str, Any]:
         """Return the constructor's arguments; it takes two of the facts too, and not the digest."""
