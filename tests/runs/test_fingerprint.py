@@ -31,6 +31,7 @@ FIXED = {
 }
 """Command line → fingerprint, for ever: a change here orphans every run that anyone has."""
 UNSHAPING = {"name", "seed", "paths", "logger", "rerun", "trust", "keep_going", "max_time", "figures", "finish"}
+UNSHAPING |= {"paper"}
 UNSHAPING_TRAINER = {"devices", "accelerator", "progress", "workers", "worker_timeout"}
 UNSHAPING_TRAINER |= {"checkpoint_steps", "checkpoint_minutes", "profile"}
 SHIFT = {"_target_": "membrane.augment.image.Shift", "pixels": 1}

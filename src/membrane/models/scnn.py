@@ -53,6 +53,7 @@ class SCNN(nn.Sequential):
         recurrent: one of `recurrence`, for the last neuron of every layer, those of ``fc_units`` included.
         fc_units: neurons of each hidden linear layer of the head; none by default.
         fc_dropouts: probability behind each of them.
+        fc_bias: of every linear layer, the last one too; on by default.
         gsp: global sum pooling: the head is 1×1 conv with bias → neuron → sum over all positions, no linear layer.
         head_neuron: put a neuron behind the last linear layer, so that the outputs are spikes.
         prepool, postpool: of an average pool before and behind the layers; 1, the default, is no module.
@@ -76,6 +77,7 @@ class SCNN(nn.Sequential):
         recurrent: str = "none",
         fc_units: Sequence[int] = (),
         fc_dropouts: float | Sequence[float] = 0.0,
+        fc_bias: bool = True,
         gsp: bool = False,
         head_neuron: bool = False,
         prepool: Extent = 1,
@@ -108,7 +110,7 @@ class SCNN(nn.Sequential):
             self.add_all(sum_head(channels, len(size), neuron, classes))
         else:
             linear = per_layer(len(fc_units), fc_units=fc_units, fc_dropouts=fc_dropouts)
-            self.add_all(linear_head(channels * prod(size), linear, hidden, classes))
+            self.add_all(linear_head(channels * prod(size), linear, hidden, classes, fc_bias))
         if head_neuron:
             self.add_module("head_neuron", neuron())
 
@@ -201,17 +203,17 @@ class ConvolutionPlan:
         return modules
 
 
-def linear_head(width: int, layers: list[tuple[int, float]], hidden: Hidden, classes: int) -> Modules:
+def linear_head(width: int, layers: list[tuple[int, float]], hidden: Hidden, classes: int, bias: bool) -> Modules:
     """Build flatten → [linear → neuron → dropout] for each layer → linear, […,C,S] or […,C,H,W] → […,K]."""
     modules: dict[str, nn.Module | None] = {"flatten": layer.Flatten()}
     for number, (units, dropout) in enumerate(layers, start=1):
         require_at_least(1, fc_units=units)
         require_probability(fc_dropouts=dropout)
-        modules[f"fc{number}"] = layer.Linear(width, units)
+        modules[f"fc{number}"] = layer.Linear(width, units, bias)
         modules[f"fc_neuron{number}"] = hidden.last_neuron(units, 0)
         modules[f"fc_dropout{number}"] = layer.Dropout(dropout) if dropout else None
         width = units
-    return {**modules, "head": layer.Linear(width, classes)}
+    return {**modules, "head": layer.Linear(width, classes, bias)}
 
 
 def sum_head(channels: int, dims: int, neuron: BuildNeuron, classes: int) -> Modules:

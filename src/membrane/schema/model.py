@@ -99,6 +99,7 @@ class SCNN(Model):
     recurrent: Recurrent = LATER("none")
     fc_units: list[PositiveInt] = []
     fc_dropouts: Probability | list[Probability] = 0.0
+    fc_bias: bool = LATER(default=True)
     gsp: bool = False
     head_neuron: bool = LATER(default=False)
     prepool: Extent = 1

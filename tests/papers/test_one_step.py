@@ -1,0 +1,102 @@
+"""One optimiser step of a row equals that of the network written by hand with SpikingJelly, as its authors wrote it."""
+
+from collections.abc import Callable, Sequence
+
+import pytest
+import torch
+from configurations import configured
+from spikingjelly.activation_based import encoding, functional, layer, neuron, surrogate
+from torch import Tensor, nn
+
+from membrane.data.feed.batch import Batch
+from membrane.randomness import generator
+from membrane.training.assembly import build_learner
+
+
+def fire(detach_reset: bool = False) -> nn.Module:
+    return neuron.IFNode(surrogate_function=surrogate.ATan(), detach_reset=detach_reset)
+
+
+def sequential(*hidden: nn.Module) -> nn.Sequential:
+    return nn.Sequential(layer.Linear(28, 32), *hidden, layer.Linear(32, 10), fire())
+
+
+def conv_fashion_mnist() -> nn.Sequential:
+    stages = [
+        [layer.Conv2d(i, 128, 3, padding=1, bias=False), layer.BatchNorm2d(128), fire(), layer.MaxPool2d(2, 2)]
+        for i in (1, 128)
+    ]
+    dense = [layer.Linear(128 * 49, 2048, bias=False), fire(), layer.Linear(2048, 10, bias=False), fire()]
+    return nn.Sequential(*stages[0], *stages[1], layer.Flatten(), *dense)
+
+
+def lif_fc_mnist() -> nn.Sequential:
+    leaky = neuron.LIFNode(tau=2.0, surrogate_function=surrogate.ATan())
+    return nn.Sequential(layer.Flatten(), layer.Linear(784, 10, bias=False), leaky)
+
+
+def columns(x: Tensor) -> Tensor:
+    """x [N,1,H,W] → [T,N,H], T = W."""
+    return x.squeeze(1).permute(2, 0, 1)
+
+
+def recurrent() -> nn.Module:
+    return layer.LinearRecurrentContainer(fire(detach_reset=True), in_features=32, out_features=32, bias=True)
+
+
+Net = Callable[[], nn.Sequential]
+Show = Callable[[Tensor], Tensor]
+SGD = (torch.optim.SGD, {"lr": 0.1, "momentum": 0.9})
+HAND: Sequence[tuple[str, Net, Show, tuple[type[torch.optim.Optimizer], dict[str, float]]]] = [
+    ("seq_fmnist/plain", lambda: sequential(fire()), columns, SGD),
+    ("seq_fmnist/synapse", lambda: sequential(fire(), layer.SynapseFilter(tau=2.0, learnable=True)), columns, SGD),
+    ("seq_fmnist/feedback", lambda: sequential(recurrent()), columns, SGD),
+    ("spikingjelly/conv_fashion_mnist", conv_fashion_mnist, lambda x: x.expand(4, *x.shape), SGD),
+]
+
+
+@pytest.mark.parametrize(("row", "net", "show", "rule"), HAND, ids=[row for row, *_ in HAND])
+def test_one_step_is_that_of_the_authors_network(row: str, net: Net, show: Show, rule: tuple) -> None:
+    learner = build_learner(configured(f"experiment={row}", "trainer=cpu"))
+    ours, hand = list(learner.model.named_parameters()), net()
+    functional.set_step_mode(hand, "m")
+    theirs = list(hand.parameters())
+    assert [tuple(each.shape) for _, each in ours] == [tuple(each.shape) for each in theirs]
+    for (_, mine), their in zip(ours, theirs, strict=True):
+        their.data.copy_(mine.data)
+    before = [each.detach().clone() for each in theirs]
+    x, y = torch.rand(8, 1, 28, 28, generator=generator(0, "data")), torch.arange(8)
+    index = torch.arange(8)
+    mine = learner.train().optimize(learner)
+    learner.training_step(Batch(x, y, None, index, index), 0).backward()
+    mine.step()
+    kind, settings = rule
+    optimizer = kind(theirs, **settings)
+    nn.functional.mse_loss(hand(show(x)).mean(0), nn.functional.one_hot(y, 10).float()).backward()
+    optimizer.step()
+    moved = [(their - start).abs().max().item() for their, start in zip(theirs, before, strict=True)]
+    assert max(moved) > 1e-4
+    for (name, mine), their in zip(ours, theirs, strict=True):
+        assert torch.allclose(mine, their, rtol=0, atol=1e-6), name
+
+
+def test_one_step_of_poisson_spikes_is_that_of_the_authors_loop() -> None:
+    learner = build_learner(configured("experiment=spikingjelly/lif_fc_mnist", "trainer=cpu"))
+    hand, x, y = lif_fc_mnist(), torch.rand(8, 1, 28, 28, generator=generator(0, "data")), torch.arange(8)
+    (ours,), (theirs,) = list(learner.model.parameters()), list(hand.parameters())
+    theirs.data.copy_(ours.data)
+    index = torch.arange(8)
+    batch = Batch(x, y, None, index, index)
+    spikes = learner.train().encoded(batch, True, 0, 0).x  # [N,T,…]: the authors' loop is shown the same spikes
+    assert encoding.PoissonEncoder()(x).shape == spikes[:, 0].shape
+    assert abs(spikes.mean().item() - x.mean().item()) < 0.01
+    optimizer = learner.optimize(learner)
+    learner.training_step(batch, 0).backward()
+    rate = sum(hand(spikes[:, t]) for t in range(100)) / 100
+    nn.functional.mse_loss(rate, nn.functional.one_hot(y, 10).float()).backward()
+    assert theirs.grad.abs().max() > 1e-6
+    assert torch.allclose(ours.grad, theirs.grad, rtol=0, atol=1e-8)
+    theirs.grad.copy_(ours.grad)  # Adam's first step is lr · sign(gradient): a last bit would decide where it is near 0
+    optimizer.step()
+    torch.optim.Adam(hand.parameters(), lr=1e-3).step()
+    assert torch.equal(ours, theirs)
