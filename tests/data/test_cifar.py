@@ -109,7 +109,8 @@ def test_a_missing_file_is_told_of_with_its_archive(tmp_path) -> None:
     with pytest.raises(DataError, match=r"cifar10/cifar-10-python.tar.gz: missing, and could not be downloaded"):
         CIFAR10().load(tmp_path, 4)
     (tmp_path / "cifar-10-batches-py").mkdir()
-    with pytest.raises(DataError, match=r"cifar-10-batches-py/data_batch_1.bin: missing; "):
+    (tmp_path / "cifar-10-batches-py" / "test_batch").touch()
+    with pytest.raises(DataError, match=r"cifar-10-batches-py/data_batch_1: missing; "):
         CIFAR10().load(tmp_path, 4)
     with pytest.raises(DataError, match=r"data_batch_1_first1000.bin: missing; cut the first 3073000 bytes of data_"):
         CIFAR10Mini().load(tmp_path, 4)

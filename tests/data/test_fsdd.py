@@ -16,6 +16,8 @@ from membrane.data.sound.features import SoundFeatures
 from membrane.data.sound.layout import SoundLayout
 from membrane.errors import DataError
 
+ARCHIVE = "free-spoken-digit-dataset-1.0.10"
+
 
 @pytest.fixture
 def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
@@ -89,11 +91,11 @@ def test_missing_and_damaged_recordings_are_named(root: Path) -> None:
 
 def test_the_archive_is_unpacked(root: Path) -> None:
     expected = FSDD(bands=8).load(root, 4)
-    with tarfile.open(root / "fsdd" / f"{fsdd.ARCHIVE}.tar.gz", "w:gz") as archive:
-        archive.add(root / "fsdd" / "recordings", f"{fsdd.ARCHIVE}/recordings")
+    with tarfile.open(root / "fsdd" / f"{ARCHIVE}.tar.gz", "w:gz") as archive:
+        archive.add(root / "fsdd" / "recordings", f"{ARCHIVE}/recordings")
     shutil.rmtree(root / "fsdd" / "recordings")
     assert [part.digest() for part in FSDD(bands=8).load(root, 4)] == [part.digest() for part in expected]
-    assert len(list((root / "fsdd" / fsdd.ARCHIVE / "recordings").iterdir())) == 60
+    assert len(list((root / "fsdd" / ARCHIVE / "recordings").iterdir())) == 60
 
 
 def test_the_original_files_are_the_published_ones() -> None:

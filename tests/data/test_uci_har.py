@@ -46,6 +46,20 @@ def signals(tmp_path: Path, monkeypatch) -> np.ndarray:
     return signals
 
 
+def test_the_archive_may_be_unpacked_straight_into_the_folder_of_data(tmp_path, signals) -> None:
+    for part in ("train", "test"):
+        (tmp_path / "uci_har" / part).rename(tmp_path / part)
+    (tmp_path / "uci_har").rmdir()
+    assert ORIGINS["uci_har"].missing(tmp_path) == []
+    train, _ = UCIHAR().load(tmp_path, 4)
+    np.testing.assert_allclose(train.x, signals.transpose(1, 0, 2), rtol=1e-6)
+    (tmp_path / "test" / "y_test.txt").write_text("?")
+    with pytest.raises(
+        DataError, match=r"y_test.txt: could not .*; replace it by the original, from https://archive.ics"
+    ):
+        UCIHAR().load(tmp_path, 4)
+
+
 def test_windows_labels_and_subjects_are_those_of_the_files(tmp_path, signals) -> None:
     for part in UCIHAR().load(tmp_path, 4):
         assert part.x.dtype.itemsize == 4

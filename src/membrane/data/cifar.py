@@ -15,7 +15,7 @@ from membrane.data.origins import ORIGINS
 from membrane.data.samples import Samples
 from membrane.data.store.cache import load_cached
 from membrane.data.store.conversion import Columns
-from membrane.data.store.sources import found_or_unpacked
+from membrane.data.store.sources import damaged_file, original_content, original_file
 from membrane.errors import DataError
 
 PIXELS = 3 * 32 * 32
@@ -40,8 +40,6 @@ class CIFAR10:
     """
 
     name: ClassVar[str] = "cifar10"
-    folders: ClassVar[tuple[str, ...]] = ("cifar10", "cifar-10-batches-bin", "cifar-10-batches-py")
-    """Folders below ``paths.data`` that are looked into, also in the first one."""
     files: ClassVar[Mapping[str, Sequence[str]]] = {
         "train": [f"data_batch_{number}" for number in range(1, 6)],
         "test": ["test_batch"],
@@ -57,18 +55,23 @@ class CIFAR10:
 
     def load(self, root: Path, timesteps: int) -> tuple[Samples, ...]:
         """Return (train, test) in the files' order. Raises DataError if a file is missing or damaged."""
-        paths = {part: [self.find(root, name) for name in names] for part, names in self.files.items()}
+        paths = self.paths(root)
         parts = {part: partial(self.batches, paths[part], self.counts[part]) for part in paths}
         files = [path for each in paths.values() for path in each]
         return load_cached(root, self.name, {"version": 1}, files, parts, scale=1 / 255, classes=self.classes)
 
-    def find(self, root: Path, name: str) -> Path:
-        """Return the path of a file in one of the versions, or a downloaded one. Raises DataError if there is none."""
-        own, *others = self.folders
-        folders = [own, *others, *(f"{own}/{folder}" for folder in others)]
-        candidates = [f"{folder}/{name}{end}" for folder in folders for end in (".bin", "")]
+    def paths(self, root: Path) -> dict[str, list[Path]]:
+        """Return the files of each part, all in one version, downloaded if there are none.
+
+        Raises DataError if one is missing.
+        """
         origin = ORIGINS[self.name]
-        return found_or_unpacked(root, origin, origin.files[0].name, candidates)
+        test = original_content(root, origin, origin.files[0].name)
+        every = {part: [test.with_name(name + test.suffix) for name in names] for part, names in self.files.items()}
+        for path in (path for paths in every.values() for path in paths):
+            if not path.is_file():
+                raise damaged_file(path, "missing", origin)
+        return every
 
     def batches(self, paths: Sequence[Path], count: int) -> Iterator[Columns]:
         """Yield the columns of each file; every image is a recording."""
@@ -100,9 +103,13 @@ class CIFAR10Mini(CIFAR10):
     """The first 1000 training and the first 500 test images of CIFAR-10's first batches."""
 
     name = "cifar10_mini"
-    folders = ("cifar10_mini",)
     files: ClassVar = {"train": ["data_batch_1_first1000"], "test": ["test_batch_first500"]}
     counts: ClassVar = {"train": 1000, "test": 500}
+
+    def paths(self, root: Path) -> dict[str, list[Path]]:
+        """Return the file of each part. Raises DataError if it is missing."""
+        origin = ORIGINS[self.name]
+        return {part: [original_file(root, origin, f"{name}.bin")] for part, [name] in self.files.items()}
 
 
 class CIFAR100(CIFAR10):
@@ -112,7 +119,6 @@ class CIFAR100(CIFAR10):
     """
 
     name = "cifar100"
-    folders = ("cifar100", "cifar-100-binary", "cifar-100-python")
     files: ClassVar = {"train": ["train"], "test": ["test"]}
     counts: ClassVar = {"train": 50_000, "test": 10_000}
     labels = 2  # coarse, then fine

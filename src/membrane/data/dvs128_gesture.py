@@ -11,7 +11,7 @@ from membrane.data.events.recording import Events
 from membrane.data.origins import ORIGINS
 from membrane.data.store.conversion import Columns
 from membrane.data.store.originals import table_lines
-from membrane.data.store.sources import damaged_file, original_folder
+from membrane.data.store.sources import damaged_file, original_content
 from membrane.errors import DataError
 
 GESTURES = (
@@ -71,7 +71,7 @@ class DVS128Gesture(CameraSet):
 
     def inventory(self, root: Path) -> Inventory:
         """Return the trials that the lists of both parts name. Raises DataError if a file is missing or damaged."""
-        folder = original_folder(root, ORIGINS[self.name], "DvsGesture.tar.gz")
+        folder = original_content(root, ORIGINS[self.name], "DvsGesture.tar.gz")
         lists = {part: folder / f"trials_to_{part}.txt" for part in self.counts}
         trials = {part: list(listed_trials(path)) for part, path in lists.items()}
         for part, count in self.counts.items():

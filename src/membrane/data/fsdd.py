@@ -10,11 +10,8 @@ from membrane.data.samples import Samples
 from membrane.data.sound.conversion import Clip, load_sound
 from membrane.data.sound.features import SoundFeatures
 from membrane.data.sound.layout import SoundLayout
-from membrane.data.store.sources import found_or_unpacked
+from membrane.data.store.sources import original_content
 
-ARCHIVE = "free-spoken-digit-dataset-1.0.10"
-FOLDERS = ("fsdd", "free-spoken-digit-dataset", ARCHIVE, f"fsdd/{ARCHIVE}")
-"""Folders below ``paths.data`` that are looked into for ``recordings``."""
 SPEAKERS = ("george", "jackson", "lucas", "nicolas", "theo", "yweweler")
 TAKES = 50
 """Recordings of a digit by a speaker."""
@@ -43,16 +40,10 @@ class FSDD(SoundLayout):
         Raises ConfigError as `SoundFeatures`, before anything is downloaded.
         """
         features = SoundFeatures(self, RATE, timesteps)
-        folder = recordings_folder(root)
+        folder = original_content(root, ORIGINS["fsdd"], "free-spoken-digit-dataset-1.0.10.tar.gz")
         parts: dict[str, list[Clip]] = {"train": [], "test": []}
         for digit, (number, speaker), take in product(range(10), enumerate(SPEAKERS), range(TAKES)):
             group = number if self.partition == "speaker" else None
             recording = Clip(folder / f"{digit}_{speaker}_{take}.wav", digit, group)
             parts["test" if take < TEST_TAKES else "train"].append(recording)
         return load_sound(root, "fsdd", features, parts, classes=[str(digit) for digit in range(10)])
-
-
-def recordings_folder(root: Path) -> Path:
-    """Return the folder of the recordings, downloaded if there is none. Raises DataError if that fails."""
-    candidates = [f"{name}/recordings" for name in FOLDERS]
-    return found_or_unpacked(root, ORIGINS["fsdd"], f"{ARCHIVE}.tar.gz", candidates)

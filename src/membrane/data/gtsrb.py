@@ -13,16 +13,9 @@ from membrane.data.samples import Samples
 from membrane.data.store.cache import load_cached
 from membrane.data.store.conversion import Columns, converted
 from membrane.data.store.originals import OriginalFile, files_inside, table_lines
-from membrane.data.store.sources import found_or_unpacked
+from membrane.data.store.sources import original_content
 from membrane.errors import ConfigError, DataError
 
-FOLDERS = ("gtsrb", "gtsrb/GTSRB", "GTSRB")
-PLACES = {  # archive → where its content is in one of the folders
-    "GTSRB-Training_fixed": ("Training", "Final_Training/Images"),
-    "GTSRB_Final_Test_Images": ("Final_Test/Images",),
-    "GTSRB_Final_Test_GT": ("GT-final_test.csv",),
-}
-TRAINING, TESTING, TABLE = PLACES
 SIGNS, TESTED = 43, 12_630
 
 
@@ -50,23 +43,16 @@ class GTSRB:
 
     def load(self, root: Path, timesteps: int) -> tuple[Samples, ...]:
         """Return (train, test). Raises DataError if files are missing or damaged."""
-        parts = {"train": training_signs(find_folder(root, TRAINING)), "test": test_signs(root)}
+        parts = {
+            "train": training_signs(original_content(root, ORIGINS["gtsrb"], "GTSRB-Training_fixed.zip")),
+            "test": test_signs(root),
+        }
         files = sorted({Path(sign.file) for signs in parts.values() for sign in signs if isinstance(sign.file, Path)})
         convert = partial(sign_columns, size=self.size)
         conversions = {
             part: partial(converted, signs, convert, files, f"gtsrb, {part} part") for part, signs in parts.items()
         }
         return load_cached(root, "gtsrb", {"version": 1, "size": self.size}, files, conversions, scale=1 / 255)
-
-
-def find_folder(root: Path, archive: str) -> Path:
-    """Return the folder or file that an archive holds, which is downloaded and unpacked where there is none.
-
-    Raises DataError if that fails.
-    """
-    folders = (*FOLDERS, f"gtsrb/{archive}/GTSRB", f"gtsrb/{archive}")
-    candidates = [f"{folder}/{name}" for folder in folders for name in PLACES[archive]]
-    return found_or_unpacked(root, ORIGINS["gtsrb"], f"{archive}.zip", candidates)
 
 
 def training_signs(folder: Path) -> list[Sign]:
@@ -84,7 +70,8 @@ def training_signs(folder: Path) -> list[Sign]:
 
 def test_signs(root: Path) -> list[Sign]:
     """Return the pictures that the table of the test part lists. Raises DataError if it is damaged."""
-    folder, table = find_folder(root, TESTING), find_folder(root, TABLE)
+    archives = ("GTSRB_Final_Test_Images.zip", "GTSRB_Final_Test_GT.zip")
+    folder, table = (original_content(root, ORIGINS["gtsrb"], archive) for archive in archives)
     signs = []
     for number, row in enumerate(csv.DictReader(table_lines(table), delimiter=";", skipinitialspace=True)):
         name, label = row.get("Filename") or "", row.get("ClassId") or ""

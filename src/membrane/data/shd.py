@@ -9,12 +9,11 @@ from numpy.typing import NDArray
 
 from membrane.data.events.event_set import EventSet, Inventory
 from membrane.data.events.framing import joined
-from membrane.data.origins import ORIGINS, Origin
+from membrane.data.origins import ORIGINS
 from membrane.data.store.conversion import Columns
 from membrane.data.store.hdf5 import hdf5_column, opened_hdf5
 from membrane.data.store.limited import limited_call
-from membrane.data.store.originals import find_original
-from membrane.data.store.sources import original_folder
+from membrane.data.store.sources import original_content
 from membrane.errors import DataError
 
 CHANNELS = 700
@@ -55,7 +54,8 @@ class HeidelbergSet(EventSet):
 
     def inventory(self, root: Path) -> Inventory:
         """Return the pieces of all files. Raises DataError if one is missing."""
-        paths = {part: hdf5_file(root, ORIGINS[self.name], name) for part, name in self.files.items()}
+        origin = ORIGINS[self.name]
+        paths = {part: original_content(root, origin, f"{name}.zip") for part, name in self.files.items()}
         numbers = range(self.pieces)
         pieces = {part: [Piece(path, number, self.pieces) for number in numbers] for part, path in paths.items()}
         return Inventory([*paths.values()], lambda: pieces, self.classes)
@@ -119,13 +119,6 @@ class SSC(HeidelbergSet):
     parts = ("train", "validation", "test")
     class_count = 35
     pieces = 256
-
-
-def hdf5_file(root: Path, origin: Origin, name: str) -> Path:
-    """Return a data set's HDF5 file, unpacked from its archive if need be. Raises DataError if it is not to be had."""
-    archive = f"{name}.zip"
-    candidates = [path for path in origin.paths(origin.file(archive)) if path.endswith(name)]
-    return find_original(root, candidates, Path.is_file) or original_folder(root, origin, archive) / name
 
 
 def ordered_spikes(

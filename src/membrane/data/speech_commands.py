@@ -14,7 +14,7 @@ from membrane.data.sound.conversion import Clip, load_sound
 from membrane.data.sound.features import SoundFeatures
 from membrane.data.sound.layout import SoundLayout
 from membrane.data.store.originals import table_lines
-from membrane.data.store.sources import found_or_unpacked
+from membrane.data.store.sources import original_content
 from membrane.errors import DataError
 from membrane.randomness import derive
 
@@ -27,8 +27,6 @@ NEW_WORDS = ("backward", "follow", "forward", "learn", "visual")
 WORDS = {1: (*COMMANDS, *DIGITS, *OTHERS), 2: (*COMMANDS, *DIGITS, *OTHERS, *NEW_WORDS)}
 RECORDINGS = {1: 64_721, 2: 105_829}
 """Of the words, without background noise. Warden 2018, section 6, and torchaudio's ``SPEECHCOMMANDS``."""
-FOLDERS = ("", "speech_commands/", "SpeechCommands/")
-"""Folders below ``paths.data`` that are looked into; the last is torchaudio's."""
 LISTS = {"validation": "validation_list.txt", "test": "testing_list.txt"}
 NOISE = "_background_noise_"
 SILENCE, UNKNOWN = "silence", "unknown"
@@ -72,7 +70,8 @@ class SpeechCommands(SoundLayout):
         Raises ConfigError as `SoundFeatures`, before anything is downloaded.
         """
         features = SoundFeatures(self, RATE, timesteps)
-        folder = archive_folder(root, self.version)
+        archive = f"speech_commands_v0.0{self.version}.tar.gz"
+        folder = original_content(root, ORIGINS["speech_commands"], archive).parent
         parts = official_parts(folder, self.version)
         samples = {part: [*self.labelled(folder, part, names)] for part, names in parts.items()}
         lists = [folder / name for name in LISTS.values()]
@@ -90,13 +89,6 @@ class SpeechCommands(SoundLayout):
             for at in np.sort(np.argsort(keys, kind="stable")[:count]):
                 yield recording_of(folder, others[at], {word_of(others[at]): labels[UNKNOWN]})
             yield from silence(folder / NOISE, part, count, labels[SILENCE])
-
-
-def archive_folder(root: Path, version: int) -> Path:
-    """Return the folder of the unpacked archive, downloaded if there is none. Raises DataError if that fails."""
-    name = f"speech_commands_v0.0{version}"
-    candidates = [f"{folder}{name}/{LISTS['test']}" for folder in FOLDERS]
-    return found_or_unpacked(root, ORIGINS["speech_commands"], f"{name}.tar.gz", candidates).parent
 
 
 def official_parts(folder: Path, version: int) -> dict[str, list[str]]:

@@ -7,14 +7,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from membrane.data.origins import ORIGINS
+from membrane.data.origins.origin import first_there
 from membrane.data.samples import Samples
 from membrane.data.store.cache import load_cached
 from membrane.data.store.conversion import Columns
-from membrane.data.store.originals import find_original
-from membrane.data.store.sources import damaged_file, original_folder
+from membrane.data.store.sources import damaged_file, original_content
 
-FOLDERS = ("uci_har", "UCI HAR Dataset", "uci_har/UCI HAR Dataset")
-"""Folders below ``paths.data`` that are looked into: unpacked by a person, or from the downloaded archive."""
 SIGNALS = tuple(f"{signal}_{axis}" for signal in ("body_acc", "body_gyro", "total_acc") for axis in "xyz")
 COUNTS = {"train": 7352, "test": 2947}
 SAMPLES, ACTIVITIES, SUBJECTS = 128, 6, 30
@@ -41,8 +39,8 @@ class UCIHAR:
 
 def inertial_folder(root: Path) -> Path:
     """Return the folder of both parts, unpacked from the archive if there is none. Raises DataError if that fails."""
-    train = find_original(root, [f"{folder}/train" for folder in FOLDERS], Path.is_dir)
-    return train.parent if train else original_folder(root, ORIGINS["uci_har"], "UCI HAR Dataset.zip")
+    signals = original_content(root, ORIGINS["uci_har"], "UCI HAR Dataset.zip")  # of the training part
+    return signals.parent.parent
 
 
 def inertial_files(folder: Path, part: str) -> dict[str, Path]:
@@ -54,9 +52,9 @@ def inertial_files(folder: Path, part: str) -> dict[str, Path]:
 
 def text_file(folder: Path, name: str) -> Path:
     """Return the path of a file, compressed by xz or not. Raises DataError if it is missing."""
-    path = find_original(folder, [name, f"{name}.xz"], Path.is_file)
+    path = first_there(folder, [name, f"{name}.xz"])
     if path is None:
-        raise damaged_file(folder / name, "missing")
+        raise damaged_file(folder / name, "missing", ORIGINS["uci_har"])
     return path
 
 
@@ -66,7 +64,8 @@ def read_windows(files: dict[str, Path], count: int) -> Columns:
     labels, subjects = (read_numbers(files[column], (count,)).astype(np.int64) for column in ("y", "subject"))
     for column, values, most in (("y", labels, ACTIVITIES), ("subject", subjects, SUBJECTS)):
         if len(wrong := np.flatnonzero((values < 1) | (values > most))):
-            raise damaged_file(files[column], f"line {wrong[0] + 1} is {values[wrong[0]]}, 1 to {most} expected")
+            line = f"line {wrong[0] + 1} is {values[wrong[0]]}, 1 to {most} expected"
+            raise damaged_file(files[column], line, ORIGINS["uci_har"])
     return {"x": x, "y": labels - 1, "group": subjects, "recording": np.arange(count)}
 
 
@@ -79,8 +78,9 @@ def read_numbers(path: Path, shape: tuple[int, ...]) -> NDArray[np.float64]:
             content = file.read(limit + 1)
         numbers = np.array(content.split(), np.float64) if len(content) <= limit else np.empty(0)
     except (OSError, ValueError, EOFError, lzma.LZMAError) as error:
-        raise damaged_file(path, str(error)) from error
+        raise damaged_file(path, str(error), ORIGINS["uci_har"]) from error
     lines = content.count(b"\n")
     if numbers.size != size or lines != shape[0]:
-        raise damaged_file(path, f"{numbers.size} numbers in {lines} lines, {size} in {shape[0]} expected")
+        wrong = f"{numbers.size} numbers in {lines} lines, {size} in {shape[0]} expected"
+        raise damaged_file(path, wrong, ORIGINS["uci_har"])
     return numbers.reshape(shape)

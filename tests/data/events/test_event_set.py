@@ -38,7 +38,7 @@ class Pets(CameraSet):
         return Inventory(files_read(originals.values(), self.suffix), items, CLASSES)
 
 
-FILES = tuple(SourceFile(f"{part}.zip", forms=(part,)) for part in ("train", "test"))
+FILES = tuple(SourceFile(f"{part}.zip", forms=(f"{part}/",)) for part in ("train", "test"))
 ORIGIN = Origin("pets", "none", "https://pets", files=FILES, folders=("PETS", "pets/extract"))
 
 

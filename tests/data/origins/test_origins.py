@@ -1,13 +1,17 @@
 """Where data sets come from: complete, well formed, and as the libraries and the files here know it."""
 
 import re
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 import pytest
+from omegaconf import OmegaConf
 from real_data import real_data
 
 from membrane.data.origins import ORIGINS, Origin, SourceFile
+from membrane.errors import DataError
 from membrane.files.digest import file_digest
 
 CONF = Path(__file__).parents[3] / "conf" / "dataset"
@@ -77,8 +81,11 @@ SET = Origin(name="set", licence="MIT", page="https://page", size=1, files=FILES
 
 
 def test_the_paths_of_a_file_begin_with_that_of_its_download() -> None:
-    paths = ["set/a.zip", "set/a", "Theirs/a.zip", "Theirs/a", "a.zip", "a"]
+    paths = ["set/a.zip", "set/a/", "Theirs/a.zip", "Theirs/a/", "a.zip", "a/"]
     assert list(SET.paths(SET.file("a.zip"))) == paths
+    inside = SourceFile("a.zip", unpacked="a", forms=("x/", "y"))
+    contents = ["set/x/", "set/y", "set/a/x/", "set/a/y", "x/", "y", "a/x/", "a/y"]
+    assert list(replace(SET, folders=("",)).contents(inside)) == contents
 
 
 def test_a_file_is_there_in_any_of_its_forms(tmp_path: Path) -> None:
@@ -90,6 +97,70 @@ def test_a_file_is_there_in_any_of_its_forms(tmp_path: Path) -> None:
     (tmp_path / "Theirs" / "a").rmdir()
     (tmp_path / "set" / "a").mkdir()
     assert SET.missing(tmp_path) == []
+    (tmp_path / "set" / "a").rmdir()
+    (tmp_path / "set" / "a").touch()  # a file in the place of a folder
+    (tmp_path / "set" / "b.bin").unlink()
+    (tmp_path / "set" / "b.bin").mkdir()
+    assert SET.missing(tmp_path) == ["a.zip", "b.bin"]
+
+
+# Where the loaders look: nowhere else than `membrane data` does
+
+FORMS = [
+    pytest.param(origin, file, path, id=f"{origin.name}:{path}")
+    for origin in FETCHED
+    for file in origin.files
+    for path in origin.paths(file)
+]
+
+
+def loader(name: str, file: SourceFile) -> Any:
+    """The data set, under the settings that need a file."""
+    module, _, class_name = str(OmegaConf.load(CONF / f"{name}.yaml")["_target_"]).rpartition(".")
+    settings = {"version": 1, "classes": 30} if file.name == "speech_commands_v0.01.tar.gz" else {}
+    return getattr(import_module(module), class_name)(**settings)
+
+
+def put(root: Path, path: str) -> None:
+    """An empty file, or a folder if the path ends in a slash."""
+    (root / path).parent.mkdir(parents=True, exist_ok=True)
+    (root / path).mkdir() if path.endswith("/") else (root / path).touch()
+
+
+def refusal(name: str, file: SourceFile, root: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """What a loader says, which cannot download anything."""
+    monkeypatch.setattr("membrane.data.store.sources.download", lambda path, *others: "no network")
+    with pytest.raises(DataError) as refused:
+        loader(name, file).load(root, 4)
+    return str(refused.value)
+
+
+@pytest.mark.parametrize(("origin", "file", "path"), FORMS)
+def test_what_counts_as_there_is_what_the_loader_reads(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, origin: Origin, file: SourceFile, path: str
+) -> None:
+    """Everything is there, one file at ``path`` and the others where they are downloaded to, but empty."""
+    put(tmp_path, path)
+    for other in origin.files:
+        if other is not file:
+            put(tmp_path, next(origin.paths(other)))
+    assert origin.missing(tmp_path) == []
+    line = refusal(origin.name, file, tmp_path, monkeypatch)
+    assert "no network" not in line
+    assert "or set paths.data to the folder above" not in line
+    if len(origin.files) == 1 or file.optional:
+        assert str(tmp_path / path.rpartition("/")[0]) in line
+
+
+@pytest.mark.parametrize("origin", FETCHED, ids=lambda origin: origin.name)
+def test_an_empty_folder_has_nothing_for_either(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, origin: Origin
+) -> None:
+    needed = [file for file in origin.files if not file.optional]
+    assert origin.missing(tmp_path) == [file.name for file in needed]
+    line = refusal(origin.name, needed[0], tmp_path, monkeypatch)
+    assert "or set paths.data to the folder above" in line
+    assert needed[0].name in line
 
 
 def test_what_helps_depends_on_what_can_be_downloaded() -> None:

@@ -226,7 +226,7 @@ def test_what_breaks_off_leaves_nothing_temporary(numbers, unwritable) -> None:
 def test_without_any_folder_at_all_it_says_so(numbers, unwritable) -> None:
     (numbers.root / ".cache").write_text("in the way")
     unwritable.rmdir()
-    with pytest.raises(DataError, match=rf"no folder for converted data can be written: none of .*, {unwritable}$"):
+    with pytest.raises(DataError, match=rf"no folder for converted data can be written: none of .* and {unwritable}$"):
         numbers.load()
 
 

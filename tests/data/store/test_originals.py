@@ -6,7 +6,7 @@ from pathlib import Path, PurePosixPath
 import pytest
 
 from membrane.data.store import originals
-from membrane.data.store.originals import ZippedFile, files_inside, files_read, find_original, table_lines
+from membrane.data.store.originals import ZippedFile, files_inside, files_read, table_lines
 from membrane.errors import DataError
 
 CONTENTS = {"Train/0/2.bin": bytes(5000), "Train/0/10.bin": b"ten", "Train/1/1.BIN": b"one", "Train/1/empty.bin": b""}
@@ -46,14 +46,6 @@ def test_what_is_read_is_an_archive_or_the_files_of_a_folder(tmp_path) -> None:
     folder, archive = unpacked(tmp_path / "folder", {**CONTENTS, **OTHERS}), archived(tmp_path / "a.zip", CONTENTS)
     visible = [folder / name for name in sorted({**CONTENTS, **OTHERS}) if name.lower().endswith(".bin")]
     assert files_read([folder, archive], ".bin") == sorted([archive, *visible])
-
-
-def test_the_first_candidate_that_exists_is_found(tmp_path) -> None:
-    unpacked(tmp_path, {"b/file": b"", "c/d/file": b""})
-    assert find_original(tmp_path, ["a", "c/d", "b/file"]) == tmp_path / "c/d"
-    assert find_original(tmp_path, ["a", "c/d", "b/file"], Path.is_file) == tmp_path / "b/file"
-    assert find_original(tmp_path, ["b/file", "c/d"], Path.is_dir) == tmp_path / "c/d"
-    assert find_original(tmp_path, ["a"]) is None
 
 
 def test_an_archive_behind_other_bytes_is_read(tmp_path) -> None:

@@ -12,7 +12,7 @@ from mirrors import CONTENT, HALF, Mirrors, served
 
 from membrane.data.origins import Origin, SourceFile
 from membrane.data.store import identity, sources
-from membrane.data.store.sources import damaged_file, located_file, original_file, original_folder, read_verified
+from membrane.data.store.sources import damaged_file, located_file, original_content, original_file, read_verified
 from membrane.errors import DataError
 
 MD5 = hashlib.md5(CONTENT).hexdigest()
@@ -26,7 +26,7 @@ def mirrors(monkeypatch: pytest.MonkeyPatch) -> Iterator[Mirrors]:
 
 
 def origin_of(*urls: str, name: str = NAME, digest: str | None = f"md5:{MD5}", **fields: str) -> Origin:
-    file = SourceFile(name, digest, urls=urls, forms=("numbers",), **fields)
+    file = SourceFile(name, digest, urls=urls, forms=() if fields else ("numbers",), **fields)
     return Origin(name="ours", licence="MIT", page="https://page", size=1, files=(file,), folders=("Theirs",))
 
 
@@ -104,7 +104,7 @@ def test_an_archive_is_downloaded_and_unpacked_once(tmp_path: Path, mirrors: Mir
     digest = f"md5:{hashlib.md5(content).hexdigest()}"
     origin = origin_of(f"{mirrors['good']}a.zip", name="a.zip", digest=digest, unpacked="files")
     for _ in range(2):
-        folder = original_folder(tmp_path, origin, "a.zip")
+        folder = original_content(tmp_path, origin, "a.zip")
         assert folder == tmp_path / "ours/files"
         assert (folder / "x/1.txt").read_text() == "one"
     assert len(mirrors.asked) == 1
@@ -115,10 +115,23 @@ def test_an_archive_that_is_not_the_original_is_not_unpacked(tmp_path: Path) -> 
     (tmp_path / "ours").mkdir()
     (tmp_path / "ours" / "a.zip").write_bytes(archive_of({"x": "one"}))
     origin = origin_of(name="a.zip", unpacked="files")
-    assert ": md5 is " in refused(lambda: original_folder(tmp_path, origin, "a.zip"))
+    assert ": md5 is " in refused(lambda: original_content(tmp_path, origin, "a.zip"))
     assert not (tmp_path / "ours/files").exists()
-    (tmp_path / "Theirs" / "numbers").mkdir(parents=True)  # unpacked by another program
-    assert original_folder(tmp_path, origin, "a.zip") == tmp_path / "Theirs" / "numbers"
+    (tmp_path / "Theirs" / "files").mkdir(parents=True)  # unpacked by another program
+    assert original_content(tmp_path, origin, "a.zip") == tmp_path / "Theirs" / "files"
+
+
+def test_an_archive_without_what_is_read_is_told_of(tmp_path: Path, mirrors: Mirrors) -> None:
+    mirrors.files["/good/a.zip"] = archive_of({"x/1.txt": "one"})
+    file = SourceFile("a.zip", urls=(f"{mirrors['good']}a.zip",), unpacked="files", forms=("y/",))
+    origin = Origin(name="ours", licence="MIT", page="https://page", size=1, files=(file,))
+    missing = (
+        f"{tmp_path / 'ours' / 'files' / 'y'}: missing; delete ours/files, and the original is downloaded and unpacked"
+    )
+    for _ in range(2):
+        assert refused(lambda: original_content(tmp_path, origin, "a.zip")) == missing
+    (tmp_path / "ours" / "files" / "y").mkdir()
+    assert original_content(tmp_path, origin, "a.zip") == tmp_path / "ours" / "files" / "y"
 
 
 def test_bytes_are_verified(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ folder below ``paths.data`` and of its folder in the cache:
                 "md5:c58f30108f718f92721af3b95e74349a",  # torchvision 0.26.0, datasets/cifar.py
                 urls=("https://www.cs.toronto.edu/~kriz/cifar-10-python.tar.gz",),
                 unpacked="cifar-10-batches-py",
+                forms=("test_batch",),
             ),
         ),
     )
@@ -22,7 +23,7 @@ folder below ``paths.data`` and of its folder in the cache:
 A file without ``urls`` is fetched by a person; ``by_hand`` says how where its name and the page do not. Each digest
 names its source in a comment, * is public code that is no library; where none is known it is None. `store.sources`
 finds, downloads, checks and unpacks: `original_file(root, ORIGINS["cifar10"], "cifar-10-python.tar.gz")` or
-`original_folder(…)`; `damaged_file(path, why)` is the error for a file that is not the original.
+`original_content(…)`; `damaged_file(path, why)` is the error for a file that is not the original.
 """
 
 from membrane.data.origins.bundled import BUNDLED

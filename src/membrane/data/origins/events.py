@@ -48,13 +48,13 @@ EVENTS = (
                 "Train.zip",
                 "md5:20959b8e626244a1b502305a9e6e2031",  # SpikingJelly 2.0.0, datasets/n_mnist.py
                 urls=(f"{MENDELEY}/468j46mzdv/files/39c25547-014b-4137-a934-9d29fa53c7a0/file_downloaded",),
-                forms=("Train",),
+                forms=("Train/",),
             ),
             SourceFile(
                 "Test.zip",
                 "md5:69ca8762b2fe404d9b9bad1103e97832",  # SpikingJelly 2.0.0, datasets/n_mnist.py
                 urls=(f"{MENDELEY}/468j46mzdv/files/05a4d654-7e03-4c15-bdfa-9bb2bcbea494/file_downloaded",),
-                forms=("Test",),
+                forms=("Test/",),
             ),
         ),
     ),
@@ -78,7 +78,7 @@ EVENTS = (
                 "Caltech101.zip",
                 "md5:66201824eabb0239c7ab992480b50ba3",  # SpikingJelly 2.0.0, datasets/n_caltech101.py
                 urls=(f"{MENDELEY}/cy6cvx3ryv/files/36b5c52a-b49d-4853-addb-a836a8883e49/file_downloaded",),
-                forms=("Caltech101",),
+                forms=("Caltech101/",),
             ),
         ),
     ),
@@ -90,8 +90,8 @@ EVENTS = (
         folders=laid_out("ncars", "N-CARS", "Prophesee_Dataset_n_cars", "ncars/Prophesee_Dataset_n_cars"),
         files=(
             # * an older library's loader
-            SourceFile("n-cars_train.zip", "md5:976d126a651b95d81800b05a3093337b", forms=("n-cars_train",)),
-            SourceFile("n-cars_test.zip", "md5:3b5e8e9a5bffeb95614b8c0a2ba4e511", forms=("n-cars_test",)),
+            SourceFile("n-cars_train.zip", "md5:976d126a651b95d81800b05a3093337b", forms=("n-cars_train/",)),
+            SourceFile("n-cars_test.zip", "md5:3b5e8e9a5bffeb95614b8c0a2ba4e511", forms=("n-cars_test/",)),
         ),
     ),
     Origin(
@@ -101,7 +101,7 @@ EVENTS = (
         size=7_996_000_000,
         folders=laid_out("cifar10_dvs", "CIFAR10DVS", "CIFAR10-DVS"),
         files=tuple(
-            SourceFile(f"{name}.zip", f"md5:{md5}", urls=(f"{FIGSHARE}/{number}",), forms=(name,))
+            SourceFile(f"{name}.zip", f"md5:{md5}", urls=(f"{FIGSHARE}/{number}",), forms=(f"{name}/",))
             for name, (number, md5) in CIFAR10_DVS.items()
         ),
     ),

@@ -14,8 +14,8 @@ def idx_files(digests: dict[str, str], *mirrors: str) -> tuple[SourceFile, ...]:
 TORCHGEO = "https://huggingface.co/datasets/torchgeo/eurosat"
 ERDA = "https://sid.erda.dk/public/archives/daaeac0d7ce1152aea9b61d9f1e19370"
 GTSRB = (  # archive, md5 and address from torchvision 0.26.0, datasets/gtsrb.py, and what is read of it
-    ("GTSRB-Training_fixed", "md5:513f3c79a4c5141765e10e952eaa2478", ("Training", "Final_Training")),
-    ("GTSRB_Final_Test_Images", "md5:c7e4e6327067d32654124b0fe9e82185", ("Final_Test",)),
+    ("GTSRB-Training_fixed", "md5:513f3c79a4c5141765e10e952eaa2478", ("Training/", "Final_Training/Images/")),
+    ("GTSRB_Final_Test_Images", "md5:c7e4e6327067d32654124b0fe9e82185", ("Final_Test/Images/",)),
     ("GTSRB_Final_Test_GT", "md5:fe31e9c9270bbcd7b84b7f21a9d9d9e5", ("GT-final_test.csv",)),
 )
 
@@ -67,7 +67,7 @@ IMAGES = (
                 "md5:c58f30108f718f92721af3b95e74349a",  # torchvision 0.26.0, datasets/cifar.py
                 urls=("https://www.cs.toronto.edu/~kriz/cifar-10-python.tar.gz",),
                 unpacked="cifar-10-batches-py",
-                forms=("cifar-10-batches-bin", "test_batch.bin", "test_batch"),
+                forms=("test_batch.bin", "test_batch", "cifar-10-batches-bin/test_batch.bin"),
             ),
         ),
     ),
@@ -91,7 +91,7 @@ IMAGES = (
                 "md5:eb9058c3a382ffc7106e4002c42a8d85",  # torchvision 0.26.0, datasets/cifar.py
                 urls=("https://www.cs.toronto.edu/~kriz/cifar-100-python.tar.gz",),
                 unpacked="cifar-100-python",
-                forms=("cifar-100-binary", "test.bin"),
+                forms=("test.bin", "test", "cifar-100-binary/test.bin"),
             ),
         ),
     ),
@@ -106,7 +106,7 @@ IMAGES = (
                 "EuroSAT.zip",
                 "md5:c8fa014336c82ac7804f0398fcb19387",  # torchvision 0.26.0, datasets/eurosat.py, as the address
                 urls=(f"{TORCHGEO}/resolve/c877bcd43f099cd0196738f714544e355477f3fd/EuroSAT.zip",),
-                forms=("2750",),
+                forms=("2750/",),
             ),
         ),
     ),
@@ -115,9 +115,15 @@ IMAGES = (
         licence="see its page",
         page="https://benchmark.ini.rub.de",
         size=276_568_468,
-        folders=("gtsrb/GTSRB", "GTSRB"),  # torchvision's, and of the archives
+        folders=("gtsrb/GTSRB", "GTSRB", ""),  # torchvision's, and of the archives
         files=tuple(
-            SourceFile(f"{name}.zip", digest, urls=(f"{ERDA}/{name}.zip",), unpacked=name, forms=forms)
+            SourceFile(
+                f"{name}.zip",
+                digest,
+                urls=(f"{ERDA}/{name}.zip",),
+                unpacked=name,
+                forms=(*forms, *(f"GTSRB/{form}" for form in forms)),
+            )
             for name, digest, forms in GTSRB
         ),
     ),

@@ -1,6 +1,6 @@
 """Where a data set comes from: its files with their digests, its terms, and what helps where a file is amiss."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,8 +13,9 @@ class SourceFile:
         name: that it has in the data set's folder.
         digest: ``md5:…`` or ``sha256:…``. None where none is known: the digest of the first download is kept then.
         urls: addresses, tried in order; none where a person has to fetch the file.
-        unpacked: the folder that `original_folder` unpacks it to; empty where it is read as it is.
-        forms: other names under which it, or its content, is read.
+        unpacked: the folder that `original_content` unpacks it to; empty where it is read as it is.
+        forms: what is read in its place, or of its content, by the path in a folder of `Origin`, or in ``unpacked``; a
+            folder if it ends in a slash. Without any, ``unpacked`` itself is read.
         optional: whether it is needed under other settings than the default ones alone.
     """
 
@@ -26,9 +27,11 @@ class SourceFile:
     optional: bool = False
 
     @property
-    def names(self) -> tuple[str, ...]:
-        """Return all names of files and folders that stand for it."""
-        return tuple(name for name in (self.name, self.unpacked, *self.forms) if name)
+    def contents(self) -> tuple[str, ...]:
+        """Return the paths of what is read in the place of the file, in a folder of `Origin`."""
+        if self.unpacked and not self.forms:
+            return (f"{self.unpacked}/",)
+        return (*self.forms, *(f"{self.unpacked}/{form}" for form in self.forms if self.unpacked))
 
 
 @dataclass(frozen=True)
@@ -70,12 +73,17 @@ class Origin:
     def paths(self, file: SourceFile) -> Iterator[str]:
         """Yield the paths below ``paths.data`` that stand for a file; a download goes to the first."""
         for folder in (self.name, *self.folders):
-            yield from (f"{folder}/{name}".lstrip("/") for name in file.names)
+            yield from (f"{folder}/{name}".lstrip("/") for name in (file.name, *file.contents))
+
+    def contents(self, file: SourceFile) -> Iterator[str]:
+        """Yield those of `paths` that are read in the place of the file."""
+        for folder in (self.name, *self.folders):
+            yield from (f"{folder}/{name}".lstrip("/") for name in file.contents)
 
     def missing(self, root: Path) -> list[str]:
         """Return the names of the files that are needed and for which nothing is there."""
         needed = [file for file in self.files if not file.optional]
-        return [file.name for file in needed if not any((root / path).exists() for path in self.paths(file))]
+        return [file.name for file in needed if first_there(root, self.paths(file)) is None]
 
     def advice(self, root: Path, missing: str) -> str:
         """Return what helps where a file is missing, for the end of a line."""
@@ -86,9 +94,17 @@ class Origin:
 
     def remedy(self, path: Path) -> str:
         """Return what helps where the file at ``path`` is damaged, for the end of a line."""
-        for file in self.files:
-            if file.urls and any(path.as_posix().endswith(f"/{end}") for end in self.paths(file)):
-                return "delete it, and the original is downloaded"
-            if file.urls and file.unpacked and f"/{self.name}/{file.unpacked}/" in path.as_posix():
+        for file in (file for file in self.files if file.urls):
+            if file.unpacked and f"/{self.name}/{file.unpacked}/" in path.as_posix():
                 return f"delete {self.name}/{file.unpacked}, and the original is downloaded and unpacked"
+            if any(path.as_posix().endswith(f"/{end.rstrip('/')}") for end in self.paths(file)):
+                return "delete it, and the original is downloaded"
         return f"replace it by the original, from {self.page}"
+
+
+def first_there(root: Path, paths: Iterable[str]) -> Path | None:
+    """Return the first of ``paths`` below ``root`` that is there: as a folder if it ends in a slash, or as a file."""
+    for path in paths:
+        if (root / path).is_dir() if path.endswith("/") else (root / path).is_file():
+            return root / path
+    return None

@@ -16,7 +16,7 @@ SIGNALS = (
                 "sha256:2045e435c955214b38145fb5fa00776c72814f01b203fec405152dac7d5bfeb0",
                 urls=("https://archive.ics.uci.edu/ml/machine-learning-databases/00240/UCI%20HAR%20Dataset.zip",),
                 unpacked="UCI HAR Dataset",
-                forms=("train/Inertial Signals",),
+                forms=("train/Inertial Signals/",),
             ),
         ),
     ),

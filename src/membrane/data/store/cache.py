@@ -14,7 +14,6 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -72,7 +71,10 @@ def load_cached(
     sources = [[os.path.relpath(path, root), digest] for path, digest in sorted(digests.items())]
     shaping = {"format": FORMAT, "parameters": parameters, "scale": scale, "sources": sources}
     key = hashlib.sha256(json.dumps(shaping, sort_keys=True).encode()).hexdigest()[:16]
-    build = partial(build_entry, parts=parts, scale=scale, parameters=dict(parameters))
+
+    def build(entry: Path) -> None:
+        build_entry(entry, parts, scale, dict(parameters))
+
     with built_entry(root, folder, Path(name, key), build, f"{name} ({len(files)} files)") as entry:
         return tuple(read_part(entry, part, scale, classes) for part in parts)
 

@@ -4,7 +4,7 @@ import os
 import struct
 import zipfile
 import zlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath
 from typing import IO, NamedTuple, TypeAlias
 
@@ -74,11 +74,6 @@ def seek_content(file: IO[bytes], header: int) -> bool:
     magic, *lengths = LOCAL_HEADER.unpack(file.read(LOCAL_HEADER.size))
     file.seek(sum(lengths), os.SEEK_CUR)
     return bool(magic == MAGIC)
-
-
-def find_original(root: Path, candidates: Iterable[str], fits: Callable[[Path], bool] = Path.exists) -> Path | None:
-    """Return the first of ``candidates``, paths relative to ``root``, that exists, or that fits."""
-    return next((root / path for path in candidates if fits(root / path)), None)
 
 
 def table_lines(path: Path) -> list[str]:

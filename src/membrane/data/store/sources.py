@@ -1,14 +1,14 @@
 """The original files of a data set: used where they are, otherwise downloaded, checked and unpacked."""
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
 from membrane.data.origins import ORIGINS, Origin
+from membrane.data.origins.origin import first_there
 from membrane.data.store.download import READ_SECONDS, download, kept_digest
 from membrane.data.store.identity import file_digests
 from membrane.data.store.location import remembered_digests
-from membrane.data.store.originals import find_original
 from membrane.data.store.unpacking import unpack
 from membrane.errors import DataError
 from membrane.files.digest import file_digest
@@ -25,16 +25,20 @@ def original_file(root: Path, origin: Origin, name: str) -> Path:
     return path
 
 
-def original_folder(root: Path, origin: Origin, name: str) -> Path:
-    """Return the folder that a data set's archive was unpacked to, or one that is read in its place.
+def original_content(root: Path, origin: Origin, name: str) -> Path:
+    """Return the first of what is read of a data set's archive, which is unpacked, and downloaded, if there is none.
 
-    If there is none, the archive is unpacked, and downloaded before if need be. Raises DataError as `original_file`.
+    Raises DataError as `original_file`.
     """
-    folder = folder_in_place(root, origin, name)
-    if folder is None:
-        folder = root / origin.name / origin.file(name).unpacked
+    file = origin.file(name)
+    path = first_there(root, origin.contents(file))
+    if path is None:
+        folder = root / origin.name / file.unpacked
         unpack(original_file(root, origin, name), folder)
-    return folder
+        path = first_there(root, origin.contents(file))
+        if path is None:
+            raise damaged_file(folder.joinpath(*file.forms[:1]), "missing", origin)
+    return path
 
 
 def file_or_folder(root: Path, origin: Origin, name: str) -> Path:
@@ -42,27 +46,7 @@ def file_or_folder(root: Path, origin: Origin, name: str) -> Path:
 
     It is downloaded if there is neither. Raises DataError as `original_file`.
     """
-    return folder_in_place(root, origin, name) or original_file(root, origin, name)
-
-
-def folder_in_place(root: Path, origin: Origin, name: str) -> Path | None:
-    """Return the first folder that is read in the place of a data set's archive, None if there is none."""
-    return find_original(root, origin.paths(origin.file(name)), Path.is_dir)
-
-
-def found_or_unpacked(root: Path, origin: Origin, archive: str, candidates: Sequence[str]) -> Path:
-    """Return the first of ``candidates``, paths relative to ``root``, that exists.
-
-    If there is none, the archive that holds it is unpacked, and downloaded before if need be. Raises DataError as
-    `original_file`.
-    """
-    path = find_original(root, candidates)
-    if path is None:
-        folder = original_folder(root, origin, archive)
-        path = find_original(root, candidates)
-        if path is None:
-            raise damaged_file(folder / Path(candidates[0]).name, "missing", origin)
-    return path
+    return first_there(root, origin.contents(origin.file(name))) or original_file(root, origin, name)
 
 
 def located_file(root: Path, origin: Origin, name: str, seconds: float = READ_SECONDS) -> Path:
@@ -71,7 +55,9 @@ def located_file(root: Path, origin: Origin, name: str, seconds: float = READ_SE
     ``seconds`` is the longest silence of a server.
     """
     file = origin.file(name)
-    path = find_original(root, origin.paths(file), Path.is_file)
+    own = [file.name, *(form for form in file.forms if not (file.unpacked or form.endswith("/")))]
+    folders = (origin.name, *origin.folders)
+    path = first_there(root, (f"{folder}/{each}".lstrip("/") for folder in folders for each in own))
     if path is None:
         path = root / origin.name / name
         if not file.urls:
@@ -134,12 +120,16 @@ def damaged_file(path: Path, why: str, origin: Origin | None = None) -> DataErro
 
     ``origin`` is that of the data set; None: the folder tells.
     """
-    origin = origin or next((each for each in ORIGINS.values() if owns(each, path)), None)
+    if origin is None:
+        closest = max(ORIGINS.values(), key=lambda each: match_length(each, path))
+        origin = closest if match_length(closest, path) else None
     return DataError(f"{path}: {why}; {origin.remedy(path) if origin else 'replace it by the original'}")
 
 
-def owns(origin: Origin, path: Path) -> bool:
-    """Return whether a path leads to, or into, one of a data set's folders or files."""
-    folders = {f"/{folder}/" for folder in (origin.name, *origin.folders) if folder}
-    files = {f"/{each}/" for file in origin.files for each in origin.paths(file)}
-    return any(each in f"/{path.as_posix()}/" for each in folders | files)
+def match_length(origin: Origin, path: Path) -> int:
+    """Return the length of the longest of a data set's folders and files that a path leads into, or to; 0 for none."""
+    folders = [f"{folder}/" for folder in (origin.name, *origin.folders) if folder]
+    every = [*folders, *(each for file in origin.files for each in origin.paths(file))]
+    whole = f"/{path.as_posix()}"
+    inside = {each: f"/{each}" in f"{whole}/" if each.endswith("/") else whole.endswith(f"/{each}") for each in every}
+    return max((len(each) for each, leads in inside.items() if leads), default=0)
