@@ -12,16 +12,16 @@ from typing import Any
 import pytest
 
 from membrane.config.check import check
-from membrane.errors import ConfigError
+from membrane.errors import ConfigError, DataError
 from membrane.files.durable import write_json
 from membrane.files.lock import Occupied
 from membrane.runs.fingerprint import fingerprint
-from membrane.runs.folder import RunFolder
+from membrane.runs.folder import RunFolder, checkpoint_of
 
 HOLDER = """
 import json, sys
 from membrane.config.check import check
-from membrane.runs.folder import RunFolder
+from membrane.runs.folder import RunFolder, checkpoint_of
 with RunFolder(check(json.loads(sys.stdin.readline()))).locked():
     print("held", flush=True)
     sys.stdin.readline()
@@ -70,6 +70,60 @@ def test_one_process_at_a_time_and_a_dead_one_lets_go(raw: dict[str, Any]) -> No
         assert lock.read_text().startswith(f"process {os.getpid()} on ")
     with folder.locked():
         pass
+
+
+def test_a_folder_has_one_holder_however_it_is_named(
+    raw: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("real", "x"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "link").symlink_to("real")
+    (tmp_path / "runs").symlink_to("x")
+    outright = [str(tmp_path / name) for name in ("real", "link", "real/", "x/../link", "nowhere/../real")]
+    other = held_by_another({**raw, "paths": {"run": outright[0]}})
+    by_default = held_by_another(raw)
+    try:
+        monkeypatch.chdir(tmp_path / "link")
+        for name in (*outright, ".", "../real", "../link"):
+            folder = RunFolder(check({**raw, "paths": {"run": name}}))
+            assert folder.path == tmp_path / "real"
+            with pytest.raises(Occupied, match=f"process {other.pid} on "), folder.locked():
+                pytest.fail(f"two hold it: {name}")
+        for runs in ("runs", "x"):
+            folder = RunFolder(check({**raw, "paths": {"runs": str(tmp_path / runs)}}))
+            with pytest.raises(Occupied, match=f"process {by_default.pid} on "), folder.locked():
+                pytest.fail(f"two hold it: {runs}")
+    finally:
+        for process in (other, by_default):
+            process.communicate("\n")
+
+
+def test_a_folder_reached_by_a_link_holds_this_run_or_nothing(raw: dict[str, Any], tmp_path: Path) -> None:
+    run = RunFolder(check(raw)).path
+    run.parent.mkdir(parents=True)
+    (tmp_path / "home").mkdir()
+    run.symlink_to(tmp_path / "home")
+    assert RunFolder(check(raw)).path == tmp_path / "home"
+    (tmp_path / "home" / "thesis.tex").touch()
+    with pytest.raises(ConfigError, match=r"home holds something else than a run"):
+        RunFolder(check(raw))
+    write_json(tmp_path / "home" / "provenance.json", {"fingerprint": fingerprint(check(raw)), "seed": 0})
+    assert RunFolder(check(raw)).path == tmp_path / "home"
+
+
+def test_a_run_whose_entries_are_links_is_refused(raw: dict[str, Any], tmp_path: Path) -> None:
+    folder = RunFolder(check(raw))
+    folder.write("result.json", {"metrics": {}})
+    (folder.path / "run.log").symlink_to(tmp_path / "victim")
+    for refused in (lambda: RunFolder(check(raw)), lambda: checkpoint_of(folder.path)):
+        with pytest.raises(DataError, match=r"run\.log: a link, through which nothing is read or written"):
+            refused()
+
+
+def test_a_checkpoint_that_is_named_itself_may_be_a_link(tmp_path: Path) -> None:
+    (tmp_path / "model.ckpt").touch()
+    (tmp_path / "mine.ckpt").symlink_to("model.ckpt")
+    assert checkpoint_of(tmp_path / "mine.ckpt") == tmp_path / "model.ckpt"
 
 
 def test_a_folder_that_is_held_is_not_run(
@@ -145,7 +199,7 @@ def test_earlier_runs_are_moved_aside_and_numbered(raw: dict[str, Any]) -> None:
 def test_what_an_unfinished_run_left_is_removed(raw: dict[str, Any]) -> None:
     folder = RunFolder(check(raw))
     assert not folder.clear()
-    folder.write("checkpoints/x.json", {})
+    folder.write("checkpoints/last.ckpt.sha256", {})
     assert folder.clear()
     assert not folder.path.exists()
 

@@ -9,9 +9,11 @@ from typing import Any
 import pytest
 
 from membrane.config.check import check
+from membrane.errors import ConfigError
 from membrane.runs import provenance
-from membrane.runs.folder import PRUNE, RunFolder
-from membrane.runs.preparation import finished_already, is_interrupted_rerun, prepare
+from membrane.runs.contents import PRUNE
+from membrane.runs.folder import RunFolder
+from membrane.runs.preparation import finished_already, is_interrupted_rerun, prepare, refuse_to_move_working_folder
 from membrane.runs.visibility import hidden_test_scores
 from membrane.schema import Config
 
@@ -102,10 +104,52 @@ def test_a_first_run_has_a_folder_that_says_whose_it_is(begin: Begin, caplog: py
 
 def test_what_was_broken_off_before_a_checkpoint_starts_anew(begin: Begin, caplog: pytest.LogCaptureFixture) -> None:
     config, folder = begin()
-    folder.write("metrics.json", {})
+    folder.write("metrics.csv", {})
     prepare(config, folder)
     assert [path.name for path in folder.path.iterdir()] == ["provenance.json"]
     assert caplog.messages == [f"{folder.path} was broken off before its first checkpoint; it starts anew"]
+
+
+def test_the_persons_own_files_stay_in_a_run_that_starts_anew(begin: Begin, tmp_path: Path) -> None:
+    config, folder = begin()
+    prepare(config, folder)
+    (folder.path / "my").mkdir()
+    for name in ("notes.md", "my/plot.csv", "metrics.csv", "run.log"):
+        (folder.path / name).write_text("content")
+    (tmp_path / "link").symlink_to(folder.path)
+    for paths in ({"runs": str(tmp_path)}, {"run": str(tmp_path / "link")}):
+        prepare(*begin(paths=paths))
+        left = {str(path.relative_to(folder.path)) for path in folder.path.rglob("*") if path.is_file()}
+        assert left == {"notes.md", "my/plot.csv", "provenance.json"}
+
+
+def test_a_rerun_by_way_of_a_link_moves_the_real_folder(begin: Begin, tmp_path: Path) -> None:
+    prepare(*begin())
+    run = begin()[1].path
+    (tmp_path / "link").symlink_to(run)
+    config, folder = begin(rerun=True, paths={"run": str(tmp_path / "link")})
+    folder.write("result.json", {"metrics": {}})
+    prepare(config, folder)
+    assert (run.with_name("seed0.1") / "result.json").exists()
+    assert [path.name for path in run.iterdir()] == ["provenance.json"]
+    assert (tmp_path / "link").resolve() == run
+
+
+def test_a_rerun_does_not_move_the_folder_in_which_the_person_is(
+    begin: Begin, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "mine").mkdir()
+    monkeypatch.chdir(tmp_path / "mine")
+    config, folder = begin(rerun=True, paths={"run": "."})
+    refuse_to_move_working_folder(config, folder)
+    prepare(*begin(paths={"run": "."}))
+    folder.write("result.json", {"metrics": {}})
+    (tmp_path / "mine" / "deep").mkdir()
+    for here, there in ((".", "."), ("deep", "..")):
+        monkeypatch.chdir(here)
+        with pytest.raises(ConfigError, match="in which you are: start it from another folder"):
+            refuse_to_move_working_folder(*begin(rerun=True, paths={"run": there}))
+        refuse_to_move_working_folder(*begin(paths={"run": there}))
 
 
 def test_what_has_a_checkpoint_is_continued_as_it_is(begin: Begin, caplog: pytest.LogCaptureFixture) -> None:

@@ -13,6 +13,7 @@ from typing import NoReturn
 
 from membrane.errors import ConfigError, DataError, RunFailed, Stopped, printable_text
 from membrane.files.lock import Occupied
+from membrane.files.regular import Irregular
 
 OUTPUT_CLOSED = 141
 """The exit code that a shell gives a program of which the output was closed: 128 + SIGPIPE."""
@@ -71,6 +72,8 @@ def code_and_line(error: BaseException) -> tuple[int, str | None]:
             return 2, str(error)
         case DataError() | Occupied() | RunFailed():
             return 1, str(error)
+        case Irregular():
+            return 1, f"{error.filename}: {error.strerror}"
         case Stopped():
             return error.code, f"stopped by {error.why} {how_to_go_on(error)}"
         case KeyboardInterrupt():

@@ -15,6 +15,7 @@ from membrane.cli.versions import check_versions
 from membrane.config.composer import Composer
 from membrane.errors import ConfigError
 from membrane.report.terminal import console
+from membrane.runs.contents import require_own_entries
 from membrane.runs.folder import checkpoint_of, named_checkpoint
 from membrane.runs.saved import CONFIG, RESULT, read_config, read_provenance, read_saved
 from membrane.schema import Config
@@ -101,8 +102,9 @@ def evaluate_command(arguments: Sequence[str]) -> int:
 
 def read_subject(path: Path) -> Subject:
     """Return what lies at a path. Raises ConfigError if it is neither a run nor a checkpoint."""
-    folder = path.absolute().parent.parent if path.is_file() else path
+    folder = path.resolve().parent.parent if path.is_file() else path.resolve()
     if any(os.path.lexists(folder / name) for name in (CONFIG, RESULT)):  # a link or a FIFO of that name is named
+        require_own_entries(folder)
         result = read_saved(folder / RESULT)
         parent = {key: (result or read_provenance(folder)).get(key) for key in PARENT}
         return Subject(path, read_config(folder), parent, folder, result)

@@ -6,6 +6,7 @@ Nothing here imports torch before every job's configuration has been checked.
 import logging
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from hydra.errors import HydraException
@@ -20,6 +21,7 @@ from membrane.config.composer import PRIMARY, Composer
 from membrane.config.extension import extended
 from membrane.config.redaction import as_yaml, published
 from membrane.errors import ConfigError, one_line, printable_text
+from membrane.runs.location import real_path
 from membrane.runs.stopping import Stop
 from membrane.schema import Config
 from membrane.schema.secrets import masked_override
@@ -111,7 +113,7 @@ def runnable_jobs(checked: Sequence[tuple[Job, Config | ConfigError]], sweep: bo
     runnable = [(job, config) for job, config in built if isinstance(config, Config)]
     if not sweep and refused:
         raise refused[0][1]
-    outright = [config.paths.run for _, config in runnable if config.paths.run is not None]
+    outright = [str(real_path(Path(config.paths.run))) for _, config in runnable if config.paths.run is not None]
     if len(outright) > len(set(outright)):
         raise ConfigError(f"paths.run={outright[0]} cannot hold several runs; leave it out of a sweep")
     for job, error in refused:

@@ -10,8 +10,9 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
-from membrane.errors import ConfigError, one_line
+from membrane.errors import ConfigError, DataError, one_line
 from membrane.files.digest import sha256
+from membrane.runs.contents import require_own_entries
 from membrane.runs.fingerprint import UNSHAPING_SETTINGS, UNSHAPING_TRAINER
 from membrane.runs.saved import CONFIG, RESULT, read_json, read_yaml
 from membrane.schema import Config
@@ -51,6 +52,10 @@ def finished_run(run: Path) -> tuple[dict[str, Any], int, str]:
 
     Raises ConfigError if one is missing or damaged.
     """
+    try:
+        require_own_entries(run)
+    except DataError as error:
+        raise ConfigError(f"extend: {error}") from None
     if not (run / RESULT).is_file() or not (run / CONFIG).is_file():
         raise ConfigError(f"extend={run}: no finished run lies there; one that is unfinished goes on by itself")
     try:

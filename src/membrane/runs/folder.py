@@ -1,7 +1,7 @@
 """A run's folder: where it is (fingerprint and seed), who holds it (lock), and what lies in it."""
 
+import os
 import re
-import shutil
 from contextlib import AbstractContextManager
 from glob import escape
 from pathlib import Path
@@ -10,12 +10,12 @@ from typing import Any
 from membrane.errors import ConfigError, DataError
 from membrane.files import durable
 from membrane.files.lock import hold_lock
+from membrane.runs.contents import has_contents, remove_contents, require_own_entries
 from membrane.runs.fingerprint import fingerprint
+from membrane.runs.location import lock_path, real_path
 from membrane.runs.saved import RESULT, read_saved
 from membrane.schema import Config
 
-PRUNE = "PRUNE"
-"""A file of this name in a run's folder asks the run to write its checkpoint and end after the epoch."""
 CHECKPOINTS = ("best", "last")
 """The checkpoints of a run that are tested, the selected one first."""
 FIRST = re.compile(r"\.provenance\.json(\.[0-9a-f]{16})?\.tmp")
@@ -23,7 +23,10 @@ FIRST = re.compile(r"\.provenance\.json(\.[0-9a-f]{16})?\.tmp")
 
 
 class RunFolder:
-    """The folder of one experiment and seed: the same ones always land in the same place."""
+    """The folder of one experiment and seed: the same ones always land in the same place.
+
+    ``path`` is its real path, so that it is the same folder, with the same lock, however it was named.
+    """
 
     def __init__(self, config: Config) -> None:
         self.fingerprint = fingerprint(config)
@@ -33,26 +36,30 @@ class RunFolder:
         runs = Path(config.paths.runs)
         runs = runs / ".debug" if self.debug else runs
         default = runs / config.name / self.fingerprint / f"seed{config.seed}"
-        self.path = default if config.paths.run is None else Path(config.paths.run)
-        self.check()
+        self.path = real_path(default if config.paths.run is None else Path(config.paths.run))
+        expected = Path(os.path.realpath(runs), config.name, self.fingerprint, f"seed{config.seed}")
+        linked = not self.named_outright and Path(os.path.realpath(default)) != expected
+        self.check(f"paths.run={self.path}" if self.named_outright else str(self.path), self.named_outright or linked)
 
-    def check(self) -> None:
-        """Raise ConfigError if a folder that was named outright holds another experiment or other things."""
-        if not self.named_outright or not self.path.exists():
+    def check(self, shown: str, anywhere: bool) -> None:
+        """Raise ConfigError if a folder that lies ``anywhere``, by name or by link, holds another run or other things.
+
+        Raises DataError if an entry of the run is a link.
+        """
+        if not self.path.exists():
             return
         if not self.path.is_dir():
-            raise ConfigError(f"paths.run={self.path} is not a folder")
+            raise ConfigError(f"{shown} is not a folder")
+        require_own_entries(self.path)
+        if not anywhere:
+            return
         provenance = self.read("provenance.json")
         if provenance is None:
             if any(not FIRST.fullmatch(path.name) for path in self.path.iterdir()):
-                raise ConfigError(
-                    f"paths.run={self.path} holds something else than a run; name an empty or a new folder"
-                )
+                raise ConfigError(f"{shown} holds something else than a run; name an empty or a new folder")
         elif (provenance.get("fingerprint"), provenance.get("seed")) != (self.fingerprint, self.seed):
             there = f"{provenance.get('fingerprint')} seed {provenance.get('seed')}"
-            raise ConfigError(
-                f"paths.run={self.path} holds run {there}, this one is {self.fingerprint} seed {self.seed}"
-            )
+            raise ConfigError(f"{shown} holds run {there}, this one is {self.fingerprint} seed {self.seed}")
 
     def read(self, name: str) -> dict[str, Any] | None:
         """Return a JSON file of the folder, or None if it is not there. Raises DataError if it is damaged."""
@@ -74,24 +81,21 @@ class RunFolder:
 
     def locked(self) -> AbstractContextManager[None]:
         """Return a context in which this process alone holds the folder. It raises Occupied if another one does."""
-        return hold_lock(self.path.parent / f".{self.path.name}.lock", str(self.path))
+        return hold_lock(lock_path(self.path), str(self.path))
 
     def has_content(self) -> bool:
-        """Return whether anything is in it."""
-        return self.path.exists() and any(self.path.iterdir())
+        """Return whether anything is in it that a run has written."""
+        return has_contents(self.path)
 
     def has_checkpoint(self) -> bool:
         """Return whether a checkpoint is there to resume from."""
         return any((self.path / "checkpoints" / f"{name}.ckpt").is_file() for name in ("last", "previous"))
 
     def clear(self) -> bool:
-        """Remove what an unfinished or a debug run left. Return whether there was anything."""
+        """Remove what an unfinished or a debug run wrote, and nothing else. Return whether there was anything."""
         if not self.has_content():
             return False
-        for path in self.path.iterdir():  # provenance.json, by which the folder is known as a run's, goes last
-            if path.name != "provenance.json":
-                shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
-        shutil.rmtree(self.path)
+        remove_contents(self.path)
         return True
 
     def move_aside(self) -> Path:
@@ -110,13 +114,14 @@ class RunFolder:
 def checkpoint_of(run_or_file: str | Path) -> Path:
     """Return the checkpoint of a run folder (the best, else the last), or the file itself if it is one.
 
-    Raises DataError if there is none.
+    Raises DataError if there is none, or if an entry of the run's folder is a link.
     """
     if "://" in str(run_or_file):
         raise DataError(f"{run_or_file}: only files on this machine can be loaded")
     path = Path(run_or_file)
     if path.is_file():
-        return path
+        return path.resolve()  # what a person names may be a link
+    require_own_entries(path)
     for name in CHECKPOINTS:
         if (path / "checkpoints" / f"{name}.ckpt").is_file():
             return path / "checkpoints" / f"{name}.ckpt"

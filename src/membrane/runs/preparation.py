@@ -6,7 +6,8 @@ from pathlib import Path
 
 from membrane.errors import ConfigError, DataError
 from membrane.runs import provenance
-from membrane.runs.folder import PRUNE, RunFolder
+from membrane.runs.contents import PRUNE, remove_temporaries
+from membrane.runs.folder import RunFolder
 from membrane.runs.visibility import printable
 from membrane.schema import Config
 from membrane.scores import principal_score
@@ -42,12 +43,20 @@ def require_unfinished(config: Config, folder: RunFolder) -> None:
         raise ConfigError(f"finish=true: {folder.path} {unselected}; without finish=true the run goes on")
 
 
+def refuse_to_move_working_folder(config: Config, folder: RunFolder) -> None:
+    """Raise ConfigError if a rerun would move the folder aside in which the person is, or one around it."""
+    here, run = Path.cwd(), folder.path.absolute()
+    if config.rerun and run in (here, *here.parents) and folder.has_content() and not is_interrupted_rerun(folder):
+        raise ConfigError(f"rerun=true would move {run} aside, in which you are: start it from another folder")
+
+
 def prepare(config: Config, folder: RunFolder) -> Path | None:
     """Leave the folder ready to train in: continue what has a checkpoint, move a rerun's former run aside, or empty it.
 
     One log line says which. The caller holds the folder. Returns where a former run lies that was moved aside.
     """
     aside = None
+    remove_temporaries(folder.path)
     if config.rerun and not folder.debug and folder.has_content() and not is_interrupted_rerun(folder):
         aside = folder.move_aside()
         log.info("rerun: the earlier run is now %s", aside)

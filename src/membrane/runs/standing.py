@@ -17,6 +17,7 @@ from typing import Any
 
 from membrane.files.capped import TEXT_BYTES, read_capped
 from membrane.files.regular import open_regular
+from membrane.runs.location import lock_path
 from membrane.runs.saved import CONFIG, PROVENANCE, RESULT, read_json, why_unreadable
 from membrane.runs.tail import Advance, read_advance
 from membrane.scores import principal_score
@@ -92,8 +93,7 @@ def fill_run(run: Run, folder: Path, now: float) -> None:
     changes, started = times_of_change(folder), 0.0
     if RESULT not in changes:
         with damage_noted(run, "lock"):
-            absolute = folder.absolute()  # "." has no name
-            run.process, started = lock_holder(absolute.with_name(f".{absolute.name}.lock"))
+            run.process, started = lock_holder(lock_path(folder))
         changes = times_of_change(folder)  # again: it may have finished before its lock was looked at
     if run.overrides is None and PROVENANCE in changes:
         run.overrides = typed_overrides(folder)

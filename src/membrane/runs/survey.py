@@ -119,7 +119,7 @@ def recorded_identity(folder: Path) -> tuple[Any, Any] | None:
 
 def recorded_jobs(root: Path, unread: list[str]) -> Iterator[tuple[Path, list[str]]]:
     """Yield (folder, overrides) of every job of every sweep, the earliest sweep first, but for debug runs."""
-    base = root.absolute()
+    base = root.resolve()
     for file in sorted((root / ".sweeps").glob("*/jobs.json")):
         try:
             jobs = [(Path(job["folder"]), [str(each) for each in job["overrides"]]) for job in read_json(file)["jobs"]]

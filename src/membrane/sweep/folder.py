@@ -1,14 +1,14 @@
 """A sweep's folder, and the file in it that lists the sweep's jobs."""
 
-import os
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import datetime
 from itertools import count
 from pathlib import Path
 from typing import Any
 
 from membrane.errors import ConfigError
-from membrane.files.durable import write_json
+from membrane.files.durable import opened_folder, write_json
 from membrane.runs import provenance
 from membrane.runs.folder import RunFolder
 from membrane.schema import Config
@@ -23,12 +23,19 @@ def create_sweep_folder(typed: Sequence[str], jobs: Sequence[tuple[Job, Config]]
     """
     runs = Path(jobs[0][1].paths.runs)
     try:
+        require_real_folder(runs / ".sweeps")
         folder = create_timed_folder(runs / ".sweeps")
         if not any(job.typical for job, _ in jobs):
             write_json(folder / "jobs.json", jobs_record(typed, jobs, runs))
     except OSError as error:
         raise ConfigError(f"paths.runs={runs}: {error.filename or runs}: {error.strerror}") from None
     return folder
+
+
+def require_real_folder(folder: Path) -> None:
+    """Raise OSError if a folder is a link, or no folder; it may be missing."""
+    with suppress(FileNotFoundError), opened_folder(folder):
+        pass
 
 
 def jobs_record(typed: Sequence[str], jobs: Sequence[tuple[Job, Config]], runs: Path) -> dict[str, Any]:
@@ -47,9 +54,9 @@ def jobs_record(typed: Sequence[str], jobs: Sequence[tuple[Job, Config]], runs: 
 
 
 def recorded_run_folder(config: Config, runs: Path) -> str:
-    """Return a run's folder relative to ``paths.runs``; as an absolute path where ``paths.run`` sets it."""
-    folder = RunFolder(config)
-    return str(folder.path.absolute()) if folder.named_outright else os.path.relpath(folder.path, runs)
+    """Return a run's folder relative to ``paths.runs``; as an absolute path where it lies elsewhere."""
+    folder, within = RunFolder(config).path.absolute(), runs.resolve()
+    return str(folder.relative_to(within) if within in folder.parents else folder)
 
 
 def create_timed_folder(parent: Path) -> Path:

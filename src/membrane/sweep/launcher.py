@@ -15,7 +15,8 @@ from omegaconf import DictConfig
 from membrane.config.composer import without_hydra
 from membrane.errors import RESUMABLE, ConfigError, DataError, Stopped
 from membrane.files.lock import HELD
-from membrane.runs.folder import PRUNE, RunFolder
+from membrane.runs.contents import PRUNE
+from membrane.runs.folder import RunFolder
 from membrane.runs.preparation import finished_already
 from membrane.runs.visibility import printable
 from membrane.schema import Config

@@ -14,7 +14,7 @@ from membrane.config.extension import extended
 from membrane.errors import ConfigError, DataError, RunFailed, one_line
 from membrane.files.lock import Occupied
 from membrane.runs.folder import RunFolder
-from membrane.runs.preparation import finished_already, require_unfinished
+from membrane.runs.preparation import finished_already, refuse_to_move_working_folder, require_unfinished
 from membrane.runs.stopping import Pruned, Stop
 from membrane.schema import Config
 from membrane.sweep.jobs import Job, membrane_overrides
@@ -97,6 +97,7 @@ def rehearsed(config: Config | ConfigError) -> Config | ConfigError:
         folder = RunFolder(config)
         if folder.result() is None or config.rerun:
             require_unfinished(config, folder)
+            refuse_to_move_working_folder(config, folder)
             with quick_imports():
                 from membrane.training.assembly import rehearse
             rehearse(config)

@@ -12,7 +12,7 @@ import torch
 from lightning.pytorch.callbacks import Checkpoint, WeightAveraging
 
 from membrane.errors import NotFinite
-from membrane.runs.folder import PRUNE
+from membrane.runs.contents import PRUNE
 from membrane.runs.stopping import Pruned, Stop
 from membrane.scores import score_of
 from membrane.training import checkpoints

@@ -17,7 +17,13 @@ from membrane.files import durable
 from membrane.learner import Learner
 from membrane.randomness import scoped
 from membrane.runs.folder import RunFolder, checkpoint_of
-from membrane.runs.preparation import finished_already, prepare, require_unfinished, withdraw
+from membrane.runs.preparation import (
+    finished_already,
+    prepare,
+    refuse_to_move_working_folder,
+    require_unfinished,
+    withdraw,
+)
 from membrane.runs.stopping import Pruned, Stop
 from membrane.schema import Config
 from membrane.tracking.log import log_to_file
@@ -63,6 +69,7 @@ def run(config: Config, composed: DictConfig, stop: Stop) -> None:
         if finished_already(config, folder):  # another process finished it meanwhile: what is finished is never cleared
             return
         require_unfinished(config, folder)
+        refuse_to_move_working_folder(config, folder)
         aside = prepare(config, folder)
         saved_config = published(config, composed)
         durable.write_utf8(folder.path / "config.yaml", as_yaml(saved_config))

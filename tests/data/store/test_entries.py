@@ -107,6 +107,7 @@ def test_what_may_not_be_removed_is_named_and_not_counted(root: Path, caplog, mo
         raise PermissionError(13, "Permission denied", str(path))
 
     monkeypatch.setattr("shutil.rmtree", refuse)
+    monkeypatch.setattr(entries, "remove_columns", refuse)
     assert remove_caches(root) == 11 + 13 + 17 + 19
     assert f"cache: not removed: [Errno 13] Permission denied: '{root / '.cache' / 'b' / KEY}'" in caplog.text
     assert cached_sets(root) == ["a", "b"]

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from membrane.runs.folder import PRUNE
+from membrane.runs.contents import PRUNE
 from membrane.sweep.search.pruning import WatchedRun, Watcher, values_by_epochs
 
 TABLE = "epoch,step,train/loss,val/acc\r\n0,10,1.5,\r\n0,20,,0.25\r\n1,30,1.1,\r\n1,40,,0.5\r\n2,60,,0.75\r\n"

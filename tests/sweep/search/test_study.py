@@ -116,7 +116,7 @@ def test_another_search_never_mixes_in(tmp_path: Path) -> None:
         ("postgresql://host/db", "expected the path of a journal file, or sqlite:///FILE"),
         ("notes.txt", "cannot be (read|opened)"),
         ("sqlite:///notes.txt", "cannot be opened: .*file is not a database"),
-        ("folder", "cannot be opened: it is a folder"),
+        ("folder", "cannot be opened: a folder, where a file should be"),
     ],
 )
 def test_a_storage_that_is_none_is_refused(

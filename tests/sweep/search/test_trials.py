@@ -15,7 +15,8 @@ from configurations import shared_composer
 
 from membrane.errors import RunFailed, Stopped
 from membrane.files.durable import write_json
-from membrane.runs.folder import PRUNE, RunFolder
+from membrane.runs.contents import PRUNE
+from membrane.runs.folder import RunFolder
 from membrane.runs.table import read_rows
 from membrane.schema import Config
 from membrane.sweep.jobs import jobs_of

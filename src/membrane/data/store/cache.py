@@ -24,6 +24,7 @@ from membrane.data.feed.checking import check_finite
 from membrane.data.samples import COLUMNS, Samples
 from membrane.data.store.columns import GrowingColumn, opened
 from membrane.data.store.conversion import Columns
+from membrane.data.store.entries import remove_columns
 from membrane.data.store.identity import file_digests
 from membrane.data.store.location import own_cache, readable_caches, writable_cache
 from membrane.errors import DataError, one_line
@@ -182,7 +183,8 @@ def entry_damage(entry: Path) -> str:
 
 def build_entry(entry: Path, parts: Parts, scale: float, parameters: dict[str, Any]) -> None:
     """Write an entry under another name beside, check and hash it, and give it its name."""
-    shutil.rmtree(entry, ignore_errors=True)
+    if entry.is_dir():
+        remove_columns(entry)
     for left in entry.parent.glob(f".{entry.name}.*"):  # of a process that was killed; this one holds the lock
         shutil.rmtree(left, ignore_errors=True)
     beside = Path(tempfile.mkdtemp(prefix=f".{entry.name}.", dir=entry.parent))
@@ -196,6 +198,8 @@ def build_entry(entry: Path, parts: Parts, scale: float, parameters: dict[str, A
             description["digest"] = samples.digest()
         durable.write_json(beside / "manifest.json", manifest)
         beside.chmod(0o755)  # data are shared, temporary folders are not
+        for other in entry.iterdir() if entry.is_dir() else []:  # the person's own
+            other.rename(beside / other.name)
         beside.rename(entry)
     except BaseException:
         shutil.rmtree(beside, ignore_errors=True)

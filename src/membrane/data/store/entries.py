@@ -21,6 +21,8 @@ BESIDE = re.compile(rf"\.({KEY})\..+")
 """A folder in which an entry is being built, or that was left so."""
 NOTE = rf"({KEY}|sources|md5|sha256)\.json"
 NOTES = re.compile(rf"{NOTE}|\.{NOTE}(\.{KEY})?\.tmp")
+COLUMN = re.compile(rf"\w+\.(x|y|recording|lengths|group)(\.narrow)?|manifest\.json|\.manifest\.json(\.{KEY})?\.tmp")
+"""The name of a file of an entry."""
 
 log = logging.getLogger(__name__)
 
@@ -94,11 +96,22 @@ def remove_set(folder: Path) -> int:
     return freed
 
 
+def remove_columns(entry: Path) -> None:
+    """Delete the files that `store.cache` writes into an entry, and the entry if nothing else lies in it."""
+    for path in entry.iterdir():
+        if COLUMN.fullmatch(path.name) and (path.is_symlink() or path.is_file()):
+            path.unlink(missing_ok=True)
+    if not any(entry.iterdir()):
+        entry.rmdir()
+
+
 def removed(path: Path) -> int:
     """Delete a file or folder, and return the bytes that were freed; a line tells of what may not be deleted."""
     size = bytes_below(path)
     try:
-        if path.is_dir() and not path.is_symlink():
+        if ENTRY.fullmatch(path.name) and path.is_dir() and not path.is_symlink():
+            remove_columns(path)
+        elif path.is_dir() and not path.is_symlink():
             shutil.rmtree(path)
         else:
             path.unlink(missing_ok=True)

@@ -11,7 +11,7 @@ from typing import Protocol, Self
 
 from membrane.errors import one_line
 from membrane.files.regular import open_regular
-from membrane.runs.folder import PRUNE
+from membrane.runs.contents import PRUNE
 
 log = logging.getLogger(__name__)
 WATCH_INTERVAL = 1.0

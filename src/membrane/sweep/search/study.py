@@ -16,6 +16,7 @@ from pydantic import Field, PositiveInt
 
 from membrane.errors import ConfigError, one_line
 from membrane.files.lock import hold_lock
+from membrane.files.regular import irregular, open_regular
 from membrane.schema.node import Count, Settings
 from membrane.sweep.search.space import CategoricalDimension, Dimension
 
@@ -96,8 +97,8 @@ def open_storage(storage: str) -> "BaseStorage":
         raise ConfigError(f"hydra.sweeper.storage={storage}: expected the path of a journal file, or sqlite:///FILE")
     path = Path(storage.removeprefix("sqlite:///"))
     try:
-        if path.is_dir():
-            raise IsADirectoryError("it is a folder")
+        if (reason := irregular(path)) is not None:  # a link would be written through
+            raise OSError(reason.strerror)
         path.parent.mkdir(parents=True, exist_ok=True)
         if sqlite:
             return RDBStorage(storage)
@@ -112,7 +113,7 @@ def repair_journal(journal: Path) -> None:
     journal.with_name(f"{journal.name}.lock").unlink(missing_ok=True)
     if not journal.is_file():
         return
-    with journal.open("r+b") as file:
+    with open(journal, "r+b", opener=open_regular) as file:
         complete = file.read().rfind(b"\n") + 1
         file.truncate(complete)
 
