@@ -21,6 +21,7 @@ PRIVATE = {
         "_parse_overrides_and_create_caching_repo",
         "_embed_result_config",
     },
+    ("membrane/config/environment.py", OMEGACONF): {"_get_node"},
     ("membrane/config/files.py", HYDRA): {
         "hydra._internal.config_loader_impl",
         "hydra._internal.config_repository",
@@ -28,7 +29,6 @@ PRIVATE = {
         "_compose_config_from_defaults_list",
         "_apply_overrides_to_config",
     },
-    ("membrane/config/redaction.py", OMEGACONF): {"_get_node"},
     ("membrane/data/feed/workers.py", TORCH): {"_workers", "_shutdown_workers"},
     ("membrane/fast/channels_last.py", TORCH): {"_conv_forward", "_check_input_dim"},
     ("membrane/fast/fused.py", SPIKINGJELLY): {"_memories", "_neuron_precision"},

@@ -120,7 +120,7 @@ def test_a_part_of_a_configuration_is_printed_as_yaml_or_as_it_is(capsys: pytest
 def test_a_configuration_that_was_refused_is_not_printed() -> None:
     error = ConfigError("seed: no")
     with pytest.raises(ConfigError, match=r"^seed: no$"):
-        print_config(job_named("x"), error, None)
+        print_config(error, None)
 
 
 def test_a_job_is_checked_and_a_mistake_returned() -> None:

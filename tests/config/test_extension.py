@@ -128,7 +128,7 @@ BROKEN = [
     ("result.json", "{", r"its config\.yaml or result\.json cannot be used: .*"),
     ("result.json", "{}", r"its config\.yaml or result\.json cannot be used: .*epochs.*"),
     ("result.json", '{"epochs": []}', r"its config\.yaml or result\.json cannot be used: .*"),
-    ("config.yaml", "name: ${oc.env:NO_SUCH}", ".* cannot be used: .*variable 'NO_SUCH' not found\""),
+    ("config.yaml", "seed: ${oc.env:NO_SUCH}", r".* seed: \$\{oc\.env:NO_SUCH\}, and may not read the environment; .*"),
     ("config.yaml", "a: [", ".* cannot be used: .*"),
     ("config.yaml", "- 1", r"its config\.yaml is damaged"),
     ("config.yaml", "trust: []", r"its config\.yaml says trust, which only you may: trust=\[…\]"),

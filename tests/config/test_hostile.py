@@ -209,22 +209,27 @@ def test_an_admitted_class_in_the_wrong_group(door: Callable[..., Any], raw: dic
 
 
 @pytest.mark.parametrize(
-    "expression",
+    ("expression", "shown", "saved"),
     [
-        "${oc.env:HOSTILE}",
-        "${oc.decode:${oc.env:HOSTILE}}",
-        "${oc.select:hostile,canary.Model}",
-        "canary${oc.env:NOTHING,.Model}",
+        ("${oc.env:HOSTILE}", "***", "may not read the environment"),
+        ("${oc.decode:${oc.env:HOSTILE}}", "***", "may not read the environment"),
+        ("${oc.select:hostile,canary.Model}", "canary.Model", r"'canary\.Model' is not on membrane's list"),
+        ("canary${oc.env:NOTHING,.Model}", "canary.Model", "may not read the environment"),
     ],
 )
 def test_a_name_that_an_interpolation_makes(
-    expression: str, raw: dict[str, Any], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    expression: str,
+    shown: str,
+    saved: str,
+    raw: dict[str, Any],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.setenv("HOSTILE", "canary.Model")
     assert train([f"model._target_='{expression}'"]) == 2
-    assert "'canary.Model' is not on membrane's list" in capsys.readouterr().err
+    assert f"'{shown}' is not on membrane's list" in capsys.readouterr().err
     raw["model"]["_target_"] = expression
-    with pytest.raises(ConfigError, match=r"'canary\.Model' is not on membrane's list"):
+    with pytest.raises(ConfigError, match=saved):
         of_checkpoint(raw)
 
 

@@ -44,7 +44,7 @@ def published_of(composer: Composer, *typed: str) -> dict[str, Any]:
     """Return what is saved of a command line."""
     [job], _ = jobs_of(composer, composer.add_or_override(typed), multirun=False)
     config = check(resolved(job.config))
-    return published(config, job.config)
+    return published(config)
 
 
 @pytest.mark.parametrize(
@@ -54,7 +54,7 @@ def published_of(composer: Composer, *typed: str) -> dict[str, Any]:
         (["name='${ oc.env : LAB }'"], "name", "${ oc.env : LAB }"),
         (["name='${oc.env:NO_SUCH,lab}'"], "name", "${oc.env:NO_SUCH,lab}"),
         (["name='a_${oc.env:LAB}'"], "name", "a_${oc.env:LAB}"),
-        (["seed='${oc.decode:${oc.env:NUMBER}}'"], "seed", "${oc.decode:${oc.env:NUMBER}}"),
+        (["epochs='${oc.decode:${oc.env:NUMBER}}'"], "epochs", "${oc.decode:${oc.env:NUMBER}}"),
         (["logger.tags=[a,'${oc.env:LAB}']"], "logger.tags.1", "${oc.env:LAB}"),
         (["logger.tags=['${oc.env:LAB}']", "name='${logger.tags[0]}'"], "name", "${logger.tags[0]}"),
         (["logger.entity='${oc.env:LAB}'", "logger.project='${.entity}'"], "logger.project", "${.entity}"),

@@ -61,7 +61,7 @@ def test_a_checkpoint_that_is_a_pickle_is_not_unpickled(tmp_path: Path) -> None:
         ({"model": {"_target_": "canary.Model"}}, "not on membrane's list"),
         ({"callbacks": {"c": {"_target_": "canary.Callback"}}}, "not on membrane's list"),
         ({"model": {"_target_": "canary.Model"}, "trust": ["canary.Model"]}, "says trust"),
-        ({"name": "${oc.env:NO_SUCH_VARIABLE}"}, "NO_SUCH_VARIABLE"),
+        ({"batch_size": "${oc.env:NO_SUCH_VARIABLE}"}, "NO_SUCH_VARIABLE"),
         ({"hydra": {"callbacks": {"c": {"_target_": "canary.Callback"}}}}, "hydra: no such setting"),
     ],
 )

@@ -13,6 +13,7 @@ from omegaconf import DictConfig, OmegaConf
 from membrane.cli.answer import CommandParser
 from membrane.cli.versions import check_versions
 from membrane.config.composer import Composer
+from membrane.config.environment import without_environment
 from membrane.errors import ConfigError
 from membrane.report.terminal import console
 from membrane.runs.contents import require_own_entries
@@ -22,6 +23,7 @@ from membrane.schema import Config
 from membrane.schema.dataset import Arrays, trained_on_test_part
 from membrane.schema.secrets import masked_override
 from membrane.tracking.log import log_to_terminal
+from membrane.tracking.output import conceal
 from membrane.training.imports import quick_imports
 
 log = logging.getLogger(__name__)
@@ -174,12 +176,12 @@ def changed_config(composer: Composer, saved: DictConfig, changes: Sequence[str]
     MEMBRANE_DATA says where the data are now.
     """
     with quick_imports():
-        from membrane.training.loading import config_of
+        from membrane.training.loading import config_of_saved
 
-    config = OmegaConf.create(saved)
+    parsed = [override for override in composer.parse(changes) if override.key_or_group != "checkpoint"]
+    config = OmegaConf.create(without_environment(saved, [override.key_or_group for override in parsed]))
     if "MEMBRANE_DATA" in os.environ:
         OmegaConf.update(config, "paths.data", os.environ["MEMBRANE_DATA"])
-    parsed = [override for override in composer.parse(changes) if override.key_or_group != "checkpoint"]
     trust: list[str] = []
     for override in sorted(parsed, key=lambda each: not composer.chooses(each)):  # choices come before their settings
         key, value = override.key_or_group, override.value()
@@ -192,7 +194,9 @@ def changed_config(composer: Composer, saved: DictConfig, changes: Sequence[str]
         else:
             OmegaConf.update(config, key, value, merge=False, force_add=True)
     forget_facts(config, {override.key_or_group for override in parsed})
-    return config_of(OmegaConf.to_container(config), trust)
+    checked = config_of_saved(config, trust)
+    conceal(checked.environment)
+    return checked
 
 
 def forget_facts(config: DictConfig, keys: Set[str]) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 from membrane import __version__
 from membrane.cli.answer import CommandParser, answer
 from membrane.errors import ConfigError
-from membrane.tracking.output import replace_unprintable
+from membrane.tracking.output import concealing_outputs, replace_unprintable
 
 COMMANDS = {
     "train": "membrane.cli.train",
@@ -32,7 +32,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command line, by default this process's, and return its exit code."""
     replace_unprintable()
     words = list(sys.argv[1:] if arguments is None else arguments)
-    return answer(lambda: run_command(words))
+    with concealing_outputs():
+        return answer(lambda: run_command(words))
 
 
 def run_command(words: Sequence[str]) -> int:

@@ -30,6 +30,7 @@ from membrane.sweep.jobs import Job, jobs_of
 from membrane.sweep.spread import log_spread
 from membrane.sweep.task import Task, rehearsed
 from membrane.tracking.log import log_to_terminal
+from membrane.tracking.output import conceal
 
 log = logging.getLogger(__name__)
 
@@ -65,7 +66,7 @@ def launch(arguments: Sequence[str], stop: Stop) -> int:
     jobs, sweep = jobs_of(composer, overrides, options.multirun)
     checked = [(job, checked_or_refused(job)) for job in jobs]
     if options.cfg == "job":
-        return print_config(*checked[0], options.package)
+        return print_config(checked[0][1], options.package)
     runnable = runnable_jobs(checked, sweep)
     if sweep:  # in front of what was typed, which wins
         overrides = [f"hydra.sweep.dir={quoted(str(create_sweep_folder(arguments, runnable)))}", *overrides]
@@ -80,16 +81,18 @@ def launch(arguments: Sequence[str], stop: Stop) -> int:
 def checked_or_refused(job: Job) -> Config | ConfigError:
     """Return a job's checked configuration, or why it is refused."""
     try:
-        return check(extended(resolved(job.config), job.overrides))
+        config = check(extended(resolved(job.config), job.overrides))
+        conceal(config.environment)
+        return config
     except ConfigError as error:
         return error
 
 
-def print_config(job: Job, config: Config | ConfigError, package: str | None) -> int:
+def print_config(config: Config | ConfigError, package: str | None) -> int:
     """Print a job's checked configuration, defaults included, secrets masked: `--cfg job`."""
     if isinstance(config, ConfigError):
         raise config
-    return print_part(published(config, job.config), package)
+    return print_part(published(config), package)
 
 
 def print_part(config: Any, package: str | None) -> int:

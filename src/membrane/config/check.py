@@ -12,6 +12,8 @@ from omegaconf.errors import OmegaConfBaseException
 from pydantic import ValidationError, create_model
 
 from membrane.config.admission import ADMITTED, choice_names, refuse_unlisted, targets_in, trusted_names
+from membrane.config.defaults import with_defaults
+from membrane.config.environment import environment_reads, take_environment
 from membrane.config.facts import with_facts
 from membrane.config.habits import SETTINGS
 from membrane.config.messages import explain_validation, unknown_setting
@@ -20,6 +22,7 @@ from membrane.errors import ConfigError, DataError, one_line
 from membrane.files.digest import sha256
 from membrane.runs.folder import checkpoint_of
 from membrane.schema import GROUPS, MANY, Config, Node, Settings, Trusted
+from membrane.schema.environment import NOTHING, FromEnvironment, hidden
 from membrane.schema.refusals import refusal
 from membrane.schema.training import MSE, CrossEntropy, Loss, Trainer
 from membrane.scores import MONITORS
@@ -34,43 +37,57 @@ LOSS_OF: Mapping[str, type[Loss]] = {"classification": CrossEntropy, "regression
 """Task → the loss where none is chosen."""
 
 
-def resolved(composed: DictConfig) -> dict[str, Any]:
+class Resolved(dict[str, Any]):
+    """A resolved configuration as plain values, with what it took from the environment."""
+
+    def __init__(self, values: Mapping[str, Any], environment: FromEnvironment = NOTHING) -> None:
+        super().__init__(values)
+        self.environment = environment
+
+
+def environment_of(raw: Mapping[str, Any]) -> FromEnvironment:
+    """Return what a resolved configuration took from the environment; nothing if it does not say."""
+    return raw.environment if isinstance(raw, Resolved) else NOTHING
+
+
+def resolved(composed: DictConfig) -> Resolved:
     """Return a composed configuration as plain values, with what its data and its task decide filled in.
 
-    Raises ConfigError if a reference leads to nothing.
+    Raises ConfigError if a reference leads to nothing, or if the environment gives what it may not.
     """
-    try:
-        whole = with_defaults(composed)
-        for group in GROUPS:
-            if group not in (*MANY, *OPTIONAL, "loss") and whole.get(group) is None:
-                raise ConfigError(no_node_line(group, None))
-        container = OmegaConf.to_container(whole, resolve=True, throw_on_missing=True)
-    except OmegaConfBaseException as error:
-        reason = re.sub(r"^\w+ raised while resolving interpolation: ", "", one_line(error)).strip('"')
-        raise ConfigError(f"{error.full_key}: {reason}" if error.full_key else reason) from None
-    raw = {str(key): value for key, value in container.items()} if isinstance(container, dict) else {}
-    raw = with_task_defaults(with_facts(raw, timesteps_stated="timesteps" in composed))
-    return raw if "channels_last" in (composed.get("trainer") or {}) else with_layout_of_auto(raw)
+    raw, environment = resolved_references(composed)
+    with environment.hidden_in_errors():
+        raw = with_task_defaults(with_facts(raw, timesteps_stated="timesteps" in composed))
+    has_layout = "channels_last" in (composed.get("trainer") or {})
+    return Resolved(raw if has_layout else with_layout_of_auto(raw), environment)
 
 
-def with_defaults(composed: DictConfig) -> DictConfig:
-    """Return a composed configuration with the schema's defaults, so that ``${epochs}`` finds one no file states."""
-    settings = OmegaConf.to_container(composed)
-    assert isinstance(settings, dict)
-    for name, field in Config.model_fields.items():
-        if name in GROUPS or field.is_required():
-            continue
-        default = field.get_default()
-        default = default.model_dump() if isinstance(default, Settings) else default
-        if name not in settings:
-            settings[name] = default
-        elif isinstance(default, dict) and isinstance(settings[name], dict):
-            settings[name] = {**default, **settings[name]}
-    return OmegaConf.create(settings)
+def resolved_references(composed: DictConfig) -> tuple[dict[str, Any], FromEnvironment]:
+    """Return a composed configuration and its defaults as plain values, and what it took from the environment."""
+    with environment_reads() as reads:
+        try:
+            whole = with_defaults(composed)
+            for group in GROUPS:
+                if group not in (*MANY, *OPTIONAL, "loss") and whole.get(group) is None:
+                    raise ConfigError(no_node_line(group, None))
+            environment = take_environment(whole, reads)
+            container = OmegaConf.to_container(whole, resolve=True, throw_on_missing=True)
+        except OmegaConfBaseException as error:
+            reason = re.sub(r"^\w+ raised while resolving interpolation: ", "", one_line(error)).strip('"')
+            line = f"{error.full_key}: {reason}" if error.full_key else reason
+            raise ConfigError(hidden(line, [value for _, value in reads if value])) from None
+    return {str(key): value for key, value in container.items()} if isinstance(container, dict) else {}, environment
 
 
 def check(raw: Mapping[str, Any]) -> Config:
     """Return a resolved, composed configuration typed and frozen. Raises ConfigError (one line) if it cannot run."""
+    environment = environment_of(raw)
+    with environment.hidden_in_errors():
+        return checked(raw).taking(environment)
+
+
+def checked(raw: Mapping[str, Any]) -> Config:
+    """Return a resolved configuration typed and frozen. Raises ConfigError if it cannot run."""
     trust = trusted_names(raw.get("trust"))
     for key in raw:
         if key not in Config.model_fields:

@@ -29,6 +29,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
+from membrane.config.environment import refuse_resolvers
 from membrane.config.files import ConfigFiles
 from membrane.config.messages import nearest, unknown_choice, unknown_setting
 from membrane.errors import ConfigError, one_line
@@ -229,11 +230,19 @@ def refuse_overrides(parsed: Sequence[Any], repository: IConfigRepository) -> No
             raise ConfigError(unknown_choice(key, text, []))
         elif "/" in key and not is_group:
             raise ConfigError(f"{key}={text}: no such group; a setting is written with dots, as optimizer.lr")
-        elif is_group and not isinstance(value, str | list):
-            none = f"; ~{key} leaves it out" if value is None else ""
-            raise ConfigError(unknown_choice(key, text, repository.get_group_options(key)) + none)
-        elif isinstance(value, list) and key in GROUPS and key not in MANY:
-            raise ConfigError(f"{key}={text}: only one can be chosen; for a sweep write -m {key}={text.strip('[]')}")
+        elif is_group:
+            refuse_wrong_choice(key, value, text, repository.get_group_options(key))
+
+
+def refuse_wrong_choice(group: str, value: Any, text: str, options: Sequence[str]) -> None:
+    """Raise ConfigError for an override of a group by what is no choice, or by several where one can be chosen."""
+    if "${" in text:
+        raise ConfigError(f"{group}={text}: a choice is named; let the shell fill it in, as {group}=$NAME")
+    if not isinstance(value, str | list):
+        none = f"; ~{group} leaves it out" if value is None else ""
+        raise ConfigError(unknown_choice(group, text, options) + none)
+    if isinstance(value, list) and group in GROUPS and group not in MANY:
+        raise ConfigError(f"{group}={text}: only one can be chosen; for a sweep write -m {group}={text.strip('[]')}")
 
 
 def refuse_file(default: ResultDefault, loaded: ConfigResult) -> None:
@@ -246,6 +255,8 @@ def refuse_file(default: ResultDefault, loaded: ConfigResult) -> None:
     # hydra-core 1.3: the package that a file's content goes to is applied by this method alone
     content = ConfigLoaderImpl._embed_result_config(loaded, default.package).config
     keys = {str(key) for key in content} if OmegaConf.is_dict(content) else set()
+    if group == "experiment":
+        refuse_resolvers(path, content)
     if "trust" in keys and not (ours and group == "local"):
         raise ConfigError(f"{path}.yaml: trust may be said on the command line and in conf/local only")
     if group in WHOLE and default.package == group:

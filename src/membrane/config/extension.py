@@ -6,10 +6,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
+from membrane.config.check import Resolved, environment_of
+from membrane.config.environment import without_environment
 from membrane.errors import ConfigError, DataError, one_line
 from membrane.files.digest import sha256
 from membrane.runs.contents import require_own_entries
@@ -30,11 +32,19 @@ def extended(raw: dict[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
     extend = raw.get("extend")
     if not isinstance(extend, Mapping) or not isinstance(extend.get("path"), str):
         return raw
-    run = Path(extend["path"])
-    whole, done, digest = finished_run(run)
+    keys = [re.split(r"[./]", line.lstrip("+").partition("=")[0]) for line in overrides]
+    environment = environment_of(raw)
+    with environment.hidden_in_errors():
+        whole = continued(Path(extend["path"]), raw, keys)
+    return Resolved(whole, environment.of_settings({"extend", *(key[0] for key in keys)}))
+
+
+def continued(run: Path, raw: dict[str, Any], keys: Sequence[Sequence[str]]) -> dict[str, Any]:
+    """Return a finished run's configuration, with what ``raw`` has for the keys that were typed."""
+    whole, done, digest = finished_run(run, [".".join(key) for key in keys])
     whole |= {key: raw[key] for key in OF_ONE_COMMAND if key in raw} | {"trust": raw.get("trust", [])}
-    whole["extend"] = {"sha256": digest, **extend}
-    for key in (re.split(r"[./]", line.lstrip("+").partition("=")[0]) for line in overrides):
+    whole["extend"] = {"sha256": digest, **raw["extend"]}
+    for key in keys:
         if key[0] in ("extend", "paths", "hydra", "sweep"):
             continue
         if not may_change(key):
@@ -47,10 +57,11 @@ def extended(raw: dict[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
     return whole
 
 
-def finished_run(run: Path) -> tuple[dict[str, Any], int, str]:
+def finished_run(run: Path, replaced: Sequence[str] = ()) -> tuple[dict[str, Any], int, str]:
     """Return a finished run's configuration, epochs and last checkpoint's digest.
 
-    Raises ConfigError if one is missing or damaged.
+    Raises ConfigError if one is missing or damaged, or if the configuration reads the environment for a setting that is
+    not ``replaced`` anew.
     """
     try:
         require_own_entries(run)
@@ -59,15 +70,19 @@ def finished_run(run: Path) -> tuple[dict[str, Any], int, str]:
     if not (run / RESULT).is_file() or not (run / CONFIG).is_file():
         raise ConfigError(f"extend={run}: no finished run lies there; one that is unfinished goes on by itself")
     try:
-        former = OmegaConf.to_container(read_yaml(run / CONFIG), resolve=True)
+        saved = read_yaml(run / CONFIG)
+        if not isinstance(saved, DictConfig):
+            raise ConfigError("its config.yaml is damaged")
+        former = OmegaConf.to_container(without_environment(saved, replaced))
         done = int(read_json(run / RESULT)["epochs"])
         digest = sha256(run / "checkpoints" / "last.ckpt")
     except OSError as error:
         raise ConfigError(f"extend={run}: {error.filename}: {error.strerror}") from None
+    except ConfigError as error:
+        raise ConfigError(f"extend={run}: {error}") from None
     except (ValueError, KeyError, TypeError, YAMLError, OmegaConfBaseException) as error:
         raise ConfigError(f"extend={run}: its config.yaml or result.json cannot be used: {one_line(error)}") from None
-    if not isinstance(former, dict):
-        raise ConfigError(f"extend={run}: its config.yaml is damaged")
+    assert isinstance(former, dict)
     if "trust" in former:
         raise ConfigError(f"extend={run}: its config.yaml says trust, which only you may: trust=[…]")
     return {str(key): value for key, value in former.items()}, done, digest

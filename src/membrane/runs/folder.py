@@ -15,6 +15,7 @@ from membrane.runs.fingerprint import fingerprint
 from membrane.runs.location import lock_path, real_path
 from membrane.runs.saved import RESULT, read_saved
 from membrane.schema import Config
+from membrane.schema.environment import FromEnvironment
 
 CHECKPOINTS = ("best", "last")
 """The checkpoints of a run that are tested, the selected one first."""
@@ -31,6 +32,7 @@ class RunFolder:
     def __init__(self, config: Config) -> None:
         self.fingerprint = fingerprint(config)
         self.seed = config.seed
+        self.environment = config.environment
         self.debug = config.debug is not None
         self.named_outright = config.paths.run is not None
         runs = Path(config.paths.runs)
@@ -109,6 +111,11 @@ class RunFolder:
         """Return how many earlier runs of this experiment and seed were moved aside."""
         numbers = [path.suffix[1:] for path in self.path.parent.glob(f"{escape(self.path.name)}.*")]
         return max((int(number) for number in numbers if number.isdigit()), default=0)
+
+
+def failure_record(error: str, trace: str, environment: FromEnvironment) -> dict[str, Any]:
+    """Return the content of FAILED.json, with what came from the environment masked."""
+    return {"error": environment.hide(error), "traceback": environment.hide(trace).splitlines()}
 
 
 def checkpoint_of(run_or_file: str | Path) -> Path:

@@ -3,7 +3,8 @@
 The ``description`` of a setting is its line in `--help`.
 """
 
-from typing import Any, Literal
+from functools import cached_property
+from typing import Any, Literal, Self
 
 from pydantic import Field, PositiveInt, SerializeAsAny, field_validator
 
@@ -11,6 +12,7 @@ from membrane.schema.augmentation import AUGMENTATIONS, Augmentation
 from membrane.schema.dataset import DATASETS, Dataset, Digits
 from membrane.schema.duration import duration_seconds
 from membrane.schema.encoder import ENCODERS, Encoder, Lines
+from membrane.schema.environment import NOTHING, FromEnvironment
 from membrane.schema.event_datasets import EVENT_DATASETS, DigitsEvents
 from membrane.schema.image_datasets import IMAGE_DATASETS
 from membrane.schema.model import MODELS, Model
@@ -154,6 +156,17 @@ class Config(Settings):
     def dims(self) -> int:
         """Return the dimensions of what the model sees: 1 for signals [C,S] and lines of images, 2 for images."""
         return len(self.dataset.shape) - 1 - isinstance(self.encoder, Lines)
+
+    @cached_property
+    def environment(self) -> FromEnvironment:
+        """Return what the settings took from the environment."""
+        return NOTHING
+
+    def taking(self, environment: FromEnvironment) -> Self:
+        """Return the same configuration, which took its settings from this environment."""
+        copy = self.model_copy()
+        vars(copy)["environment"] = environment  # where cached properties are kept, also those of a frozen model
+        return copy
 
     @field_validator("max_time", mode="before")
     @classmethod

@@ -7,9 +7,10 @@ from typing import Any
 # hydra-core 1.3.8: only its default sweeper can split a command line into jobs, and it stands in a private module
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.types import RunMode
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from membrane.config.composer import Composer, errors_explained, without_hydra
+from membrane.config.environment import environment_reads
 from membrane.config.files import BASIC_SWEEPER
 from membrane.errors import ConfigError
 from membrane.sweep.processes import LAUNCHER, launcher_settings
@@ -51,6 +52,7 @@ def jobs_of(composer: Composer, overrides: Sequence[str], multirun: bool) -> tup
 def jobs_of_sweep(composer: Composer, master: DictConfig, overrides: Sequence[str], parsed: Sequence[Any]) -> list[Job]:
     """Return the jobs of a sweep, or examples of those that its sweeper will decide on later."""
     fixed = [line for line, override in zip(overrides, parsed, strict=True) if not override.is_sweep_override()]
+    refuse_environment(master.hydra.sweeper)
     sweeper = master.hydra.sweeper.get("_target_")
     if sweeper == OPTUNA_SWEEPER:
         space = sweeper_search_space(composer, master.hydra.sweeper.get("params"), parsed)
@@ -60,6 +62,21 @@ def jobs_of_sweep(composer: Composer, master: DictConfig, overrides: Sequence[st
     return [
         job_of(job, composer.compose_sweep_job(master, job)) for job in basic_sweeper_jobs(composer, master, parsed)
     ]
+
+
+def refuse_environment(sweeper: DictConfig) -> None:
+    """Raise ConfigError if a sweeper's settings, but for where it stores them, are taken from the environment.
+
+    The jobs' overrides, and the study's name, would show them.
+    """
+    for key in map(str, sweeper):
+        with environment_reads() as reads:
+            value = sweeper.get(key)
+            if OmegaConf.is_config(value):
+                OmegaConf.to_container(value, resolve=True)
+        if reads and key != "storage":
+            shown = "the sweep's files show it, so the environment may not give it"
+            raise ConfigError(f"hydra.sweeper.{key}: {shown}: let the shell fill it in, as ${reads[0][0]}")
 
 
 def basic_sweeper_jobs(composer: Composer, master: DictConfig, parsed: Sequence[Any]) -> list[Sequence[str]]:

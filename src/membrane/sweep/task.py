@@ -13,12 +13,13 @@ from membrane.config.check import check, resolved
 from membrane.config.extension import extended
 from membrane.errors import ConfigError, DataError, RunFailed, one_line
 from membrane.files.lock import Occupied
-from membrane.runs.folder import RunFolder
+from membrane.runs.folder import RunFolder, failure_record
 from membrane.runs.preparation import finished_already, refuse_to_move_working_folder, require_unfinished
 from membrane.runs.stopping import Pruned, Stop
 from membrane.schema import Config
 from membrane.sweep.jobs import Job, membrane_overrides
 from membrane.sweep.tally import Tally
+from membrane.tracking.output import conceal
 from membrane.training.imports import quick_imports
 
 log = logging.getLogger(__name__)
@@ -60,7 +61,7 @@ class Task:
                 return folder.result()
             from membrane.training.run import run
 
-            run(config, composed, self.stop)
+            run(config, self.stop)
             result = folder.result()
         except Pruned:
             self.tally.pruned += 1
@@ -82,6 +83,7 @@ class Task:
 def runnable_config(composed: DictConfig, overrides: Sequence[str]) -> Config:
     """Return the checked configuration of a job. Raises ConfigError if it cannot run."""
     config = check(extended(resolved(composed), overrides))
+    conceal(config.environment)
     if config.keep_going:  # otherwise nothing starts unless all jobs can be built
         buildable = rehearsed(config)
         if isinstance(buildable, ConfigError):
@@ -136,7 +138,7 @@ def record_failure(folder: RunFolder, error: str, trace: str) -> bool:
         if folder.result() is None:
             if folder.read("provenance.json") is None:
                 folder.write("provenance.json", {"fingerprint": folder.fingerprint, "seed": folder.seed})
-            folder.write("FAILED.json", {"error": error, "traceback": trace.splitlines()})
+            folder.write("FAILED.json", failure_record(error, trace, folder.environment))
             return True
     return False
 

@@ -10,6 +10,7 @@ from typing import TextIO
 
 from membrane.errors import printable_text
 from membrane.files.regular import open_regular
+from membrane.schema.environment import NOTHING, FromEnvironment
 from membrane.tracking.output import surviving_outputs
 
 LIBRARIES = {"lightning", "lightning_fabric", "wandb", "matplotlib", "optuna", "torch", "fsspec", "PIL", "urllib3"}
@@ -72,13 +73,28 @@ def log_to_terminal() -> Iterator[None]:
         root.removeHandler(silence)
 
 
+class ConcealingFormatter(logging.Formatter):
+    """Masks what came from the environment, in tracebacks too."""
+
+    def __init__(self, form: str, environment: FromEnvironment) -> None:
+        super().__init__(form)
+        self.environment = environment
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return a record as text."""
+        return self.environment.hide(super().format(record))
+
+
 @contextmanager
-def log_to_file(path: Path) -> Iterator[None]:
-    """Append what is logged inside the block, and warnings of libraries too, to the file ``path``."""
+def log_to_file(path: Path, environment: FromEnvironment = NOTHING) -> Iterator[None]:
+    """Append what is logged inside the block, and warnings of libraries too, to the file ``path``.
+
+    What came from the ``environment`` is masked.
+    """
     root = logging.getLogger()
     handler = LogFileHandler(path)
     handler.addFilter(tells_of_run)
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    handler.setFormatter(ConcealingFormatter("%(asctime)s %(levelname)s %(name)s: %(message)s", environment))
     level = root.level
     root.addHandler(handler)
     root.setLevel(logging.INFO)

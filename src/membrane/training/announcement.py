@@ -31,6 +31,7 @@ log = logging.getLogger(__name__)
 
 MACHINE = ("processor", "device", "kernels")
 """Keys of provenance.json, beside code and versions, that can change the last bits of a result."""
+LET_THE_SHELL = "to have it in config.yaml let the shell fill it in, as setting=$VARIABLE"
 FEW_CHANNELS = 4
 """Channels that images, such as of red, green, blue and depth, commonly have at most."""
 
@@ -127,7 +128,14 @@ def announce(folder: RunFolder, config: Config, data: DataModule, learner: Learn
     for line in length_warnings(config, len(data.training_part)) if config.debug is None else ():
         log.warning("%s", line)
     log.info("epochs: 0 to %d, as in metrics.csv and the figures", config.epochs - 1)
+    announce_environment(config)
     log.info("folder: %s", folder.path)
+
+
+def announce_environment(config: Config) -> None:
+    """Warn of settings that the environment gave: config.yaml does not hold their values, and evaluating needs them."""
+    if names := config.environment.settings():
+        log.warning("environment: %s: saved and shown as ${…}, never the value; %s", names, LET_THE_SHELL)
 
 
 def announce_axes(config: Config) -> None:

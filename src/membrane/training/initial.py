@@ -8,6 +8,7 @@ from typing import Any
 from omegaconf import ListConfig, OmegaConf
 from torch import Tensor, nn
 
+from membrane.config.environment import environment_reads
 from membrane.data.feed.division import Division
 from membrane.errors import ConfigError
 from membrane.files import durable
@@ -109,7 +110,8 @@ def split_settings(config: Mapping[str, Any], official: bool) -> dict[str, Any]:
     node = OmegaConf.create(dict(config))
     defaults = {**SPLIT, **({} if official else DRAWN)}
     select = partial(OmegaConf.select, node, throw_on_resolution_failure=False)
-    settings = {key: select(key, default=default) for key, default in defaults.items()}
+    with environment_reads(closed=True):
+        settings = {key: select(key, default=default) for key, default in defaults.items()}
     groups = settings["dataset.leave_out"]
     return {**settings, "dataset.leave_out": group_numbers(list(groups) if isinstance(groups, ListConfig) else groups)}
 

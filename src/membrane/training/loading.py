@@ -10,6 +10,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from membrane.config.admission import admitted_class
 from membrane.config.check import check, resolved
+from membrane.config.environment import UNUSED_BY_SAVED, without_environment
 from membrane.errors import ConfigError, DataError, one_line
 from membrane.runs.folder import checkpoint_of
 from membrane.schema import Config
@@ -52,11 +53,21 @@ def scale_of(checkpoint: Mapping[str, Any], config: Config) -> float | None:
 
 
 def config_of(saved_config: Any, trust: Sequence[str] = ()) -> Config:
-    """Check a configuration that came with a checkpoint or a run like one from the command line."""
-    composed = unresolved(saved_config)
+    """Check a configuration that came with a checkpoint or a run like one from the command line.
+
+    Raises ConfigError if it reads the environment for a setting that matters to who has the weights.
+    """
+    unused = (*UNUSED_BY_SAVED, ("dataset", "path"))
+    return config_of_saved(without_environment(unresolved(saved_config), unused=unused), trust)
+
+
+def config_of_saved(composed: DictConfig, trust: Sequence[str]) -> Config:
+    """Check a saved configuration, in which the person may have set things anew."""
     if "trust" in composed:
         raise ConfigError("the checkpoint's configuration says trust, which only you may: load(path, trust=[…])")
-    return check({**resolved(composed), "trust": list(trust)})
+    raw = resolved(composed)
+    raw["trust"] = list(trust)
+    return check(raw)
 
 
 def unresolved(saved_config: Any) -> DictConfig:

@@ -13,6 +13,7 @@ import torch
 
 from membrane import neurons
 from membrane.analysis.firing import record_spikes
+from membrane.config.redaction import published
 from membrane.data.feed.module import DataModule
 from membrane.files import durable
 from membrane.learner import EVALUATION, Learner
@@ -51,7 +52,7 @@ def result_content(
     folder: RunFolder, config: Config, learner: Learner, data: DataModule, fit: Fit, metrics: Mapping[str, float]
 ) -> dict[str, Any]:
     """Return the content of result.json."""
-    is_snn = neurons.is_snn(learner.model)
+    is_snn, shown = neurons.is_snn(learner.model), published(config)
     repeats = is_snn or config.framework.timesteps_in_data
     return {
         "schema": 1,
@@ -66,9 +67,10 @@ def result_content(
         "encoder": None if config.encoder is None else config.encoder.name_of_choice,
         "surrogate": None
         if config.surrogate is None
-        else config.surrogate.model_dump(exclude={"target"}) | {"kind": config.surrogate.name_of_choice},
+        else {key: value for key, value in shown["surrogate"].items() if key != "_target_"}
+        | {"kind": config.surrogate.name_of_choice},
         "is_snn": is_snn,
-        "dataset": config.dataset.name,
+        "dataset": shown["dataset"]["name"],
         "task": config.dataset.task,
         "split_hash": data.split_hash,
         "timesteps": config.timesteps,

@@ -8,15 +8,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from omegaconf import DictConfig
-
 from membrane.config.redaction import as_yaml, published
 from membrane.data.feed.module import DataModule
 from membrane.errors import ConfigError, DataError, RunFailed, Stopped, located_line, one_line
 from membrane.files import durable
 from membrane.learner import Learner
 from membrane.randomness import scoped
-from membrane.runs.folder import RunFolder, checkpoint_of
+from membrane.runs.folder import RunFolder, checkpoint_of, failure_record
 from membrane.runs.preparation import (
     finished_already,
     prepare,
@@ -26,6 +24,7 @@ from membrane.runs.preparation import (
 )
 from membrane.runs.stopping import Pruned, Stop
 from membrane.schema import Config
+from membrane.schema.environment import NOTHING, FromEnvironment
 from membrane.tracking.log import log_to_file
 from membrane.tracking.loggers import Tracker, build_tracker
 from membrane.tracking.profile import Profiling
@@ -58,11 +57,10 @@ Resumed = tuple[Path, dict[str, Any]]
 """The checkpoint that a run goes on from, and its content."""
 
 
-def run(config: Config, composed: DictConfig, stop: Stop) -> None:
-    """Run an experiment in its folder, or go on with it. Raises RunFailed if it fails, Stopped if it was told to end.
+def run(config: Config, stop: Stop) -> None:
+    """Run an experiment in its folder, or go on with it. Raises RunFailed if it fails, Stopped if told to end.
 
-    ``composed`` is the configuration before its expressions were resolved: config.yaml is saved from it. Raises
-    ConfigError, leaving no folder that was not there, if the data show that the configuration cannot work.
+    Raises ConfigError, leaving no folder that was not there, if the data show that the configuration cannot work.
     """
     folder = RunFolder(config)
     with folder.locked():
@@ -71,10 +69,11 @@ def run(config: Config, composed: DictConfig, stop: Stop) -> None:
         require_unfinished(config, folder)
         refuse_to_move_working_folder(config, folder)
         aside = prepare(config, folder)
-        saved_config = published(config, composed)
+        saved_config = published(config)
         durable.write_utf8(folder.path / "config.yaml", as_yaml(saved_config))
         try:
-            with log_to_file(folder.path / "run.log"), recorded_failure(folder, config.trust):
+            environment = config.environment
+            with log_to_file(folder.path / "run.log", environment), recorded_failure(folder, config.trust, environment):
                 train(config, saved_config, folder, stop)
         except ConfigError:
             withdraw(folder, aside)
@@ -201,11 +200,13 @@ def fit_so_far(config: Config, resumed: Resumed, recorder: Recorder, keeper: Kee
 
 
 @contextmanager
-def recorded_failure(folder: RunFolder, trust: Sequence[str] = ()) -> Iterator[None]:
+def recorded_failure(
+    folder: RunFolder, trust: Sequence[str] = (), environment: FromEnvironment = NOTHING
+) -> Iterator[None]:
     """Turn an error of the block into RunFailed, after writing its traceback to FAILED.json and run.log.
 
-    Its line names where in a file of the user's, whose classes ``trust`` names, it came from. A ConfigError passes: a
-    run that was refused has not failed.
+    Its line names where in a file of the user's, whose classes ``trust`` names, it came from. What came from the
+    ``environment`` is masked. A ConfigError passes: a run that was refused has not failed.
     """
     try:
         yield
@@ -218,7 +219,7 @@ def recorded_failure(folder: RunFolder, trust: Sequence[str] = ()) -> Iterator[N
         logging.getLogger("traceback").exception("the run failed")  # to run.log, not to the terminal
         where = f"see {folder.path / 'FAILED.json'}"
         try:
-            folder.write("FAILED.json", {"error": one_line(error), "traceback": traceback.format_exc().splitlines()})
+            folder.write("FAILED.json", failure_record(one_line(error), traceback.format_exc(), environment))
         except OSError as reason:  # the disk is full or gone: what failed must be told all the same
             where = f"FAILED.json could not be written there: {folder.path} ({reason.strerror})"
         if isinstance(error, DataError):

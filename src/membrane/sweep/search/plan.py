@@ -18,6 +18,7 @@ from membrane.scores import MONITORS, score_of
 from membrane.sweep.jobs import sweeper_search_space
 from membrane.sweep.search.space import CategoricalDimension, Dimension, example_jobs
 from membrane.sweep.search.study import SearchSettings, refuse_without_optuna, search_digest
+from membrane.tracking.output import conceal
 
 
 @dataclass(frozen=True)
@@ -111,7 +112,9 @@ def dimension_values(dimension: Dimension) -> list[Any]:
 def job_config(composer: Composer, overrides: Sequence[str]) -> Config:
     """Return the checked configuration of a job. Raises ConfigError if it cannot run."""
     without_hydra = [line for line in overrides if not line.startswith("hydra")]
-    return check(extended(resolved(composer.compose(overrides)), without_hydra))
+    config = check(extended(resolved(composer.compose(overrides)), without_hydra))
+    conceal(config.environment)
+    return config
 
 
 def first_valid_config(composer: Composer, jobs: Sequence[Sequence[str]]) -> Config:
