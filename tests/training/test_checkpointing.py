@@ -24,7 +24,7 @@ class Trainer(SimpleNamespace):
     """The part of Lightning's trainer that the callback uses."""
 
     def save_checkpoint(self, path: Path) -> None:
-        checkpoints.write_checkpoint({"membrane": {}, "step": self.global_step}, path)
+        checkpoints.write_checkpoint({"membrane": {}, "state_dict": {}, "step": self.global_step}, path)
 
 
 @pytest.fixture

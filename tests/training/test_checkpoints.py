@@ -3,6 +3,7 @@
 import hashlib
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -11,8 +12,9 @@ import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from torch import nn
 
-from membrane.errors import DataError
+from membrane.errors import ConfigError, DataError
 from membrane.training import checkpoints
 
 
@@ -43,6 +45,36 @@ def test_any_flipped_bit_is_noticed(tmp_path: Path, position: int, bit: int) -> 
         checkpoints.read_checkpoint(path)
 
 
+@given(st.integers(0, 10_000), st.integers(0, 7))
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_without_a_digest_a_flipped_bit_is_noticed_or_changes_nothing(tmp_path: Path, position: int, bit: int) -> None:
+    path = tmp_path / "alone.ckpt"
+    torch.save(content(), path)
+    damaged = bytearray(path.read_bytes())
+    damaged[position % len(damaged)] ^= 1 << bit
+    path.write_bytes(damaged)
+    with suppress(DataError):
+        read = checkpoints.read_checkpoint(path)
+        # the bit was in what fills up to the next multiple of 64 bytes, or the like
+        assert checkpoints.state_digest(read) == checkpoints.state_digest(content())
+        assert read["membrane"] == content()["membrane"]
+
+
+def test_without_a_digest_a_flipped_bit_of_a_weight_is_noticed_and_that_it_is_missing_is_told_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "alone.ckpt"
+    torch.save(content(), path)
+    for _ in range(2):
+        checkpoints.read_checkpoint(path)
+    assert caplog.messages == [f"{path} has no alone.ckpt.sha256 beside it: only the checksums inside it were compared"]
+    values = content()["state_dict"]["weight"].numpy().tobytes()
+    assert path.read_bytes().count(values) == 1
+    path.write_bytes(path.read_bytes().replace(values, values[:-1] + b"A"))  # a 5.0 became a 13.0
+    with pytest.raises(DataError, match=r"alone\.ckpt: damaged \(the checksum of .*/data/0 is another\)"):
+        checkpoints.read_checkpoint(path)
+
+
 class Harm:
     def __init__(self, witness: Path) -> None:
         self.witness = witness
@@ -64,6 +96,83 @@ def test_a_file_of_something_else_is_refused(tmp_path: Path, content) -> None:
     torch.save(content, tmp_path / "other.ckpt")
     with pytest.raises(DataError, match="not a checkpoint of membrane"):
         checkpoints.read_checkpoint(tmp_path / "other.ckpt")
+
+
+@pytest.mark.parametrize(
+    ("state", "line"),
+    [
+        (None, "holds no state_dict of tensors by name"),
+        ([torch.zeros(1)], "holds no state_dict of tensors by name"),
+        ({0: torch.zeros(1)}, "holds no state_dict of tensors by name"),
+        ({"a": [1.0]}, "a in its state_dict is no tensor of numbers"),
+        ({"a\x1b[2J": "text"}, r"a\\x1b\[2J in its state_dict is no tensor"),
+        ({"a": torch.zeros(2).to_sparse()}, "a in its state_dict is no tensor of numbers"),
+        ({"a": torch.zeros(2, device="meta")}, "a in its state_dict is no tensor of numbers"),
+    ],
+)
+def test_a_state_dict_of_something_else_is_refused(tmp_path: Path, state: Any, line: str) -> None:
+    torch.save({"membrane": {}} | ({} if state is None else {"state_dict": state}), tmp_path / "other.ckpt")
+    with pytest.raises(DataError, match=line):
+        checkpoints.read_checkpoint(tmp_path / "other.ckpt")
+
+
+def test_a_modules_own_extra_state_may_be_anything(tmp_path: Path) -> None:
+    state = {"a": torch.zeros(1), "a._extra_state": {"calls": 3}}
+    torch.save({"membrane": {}, "state_dict": state}, tmp_path / "own.ckpt")
+    assert checkpoints.read_checkpoint(tmp_path / "own.ckpt")["state_dict"]["a._extra_state"] == {"calls": 3}
+
+
+@pytest.mark.parametrize(
+    ("dtype", "line"),
+    [
+        (torch.float64, None),
+        (torch.bfloat16, None),
+        (torch.complex64, "weight holds complex numbers in the checkpoint, real in the model"),
+        (torch.int64, "weight holds whole numbers in the checkpoint, real in the model"),
+        (torch.bool, "weight holds boolean numbers in the checkpoint, real in the model"),
+    ],
+)
+def test_weights_of_another_kind_of_number_are_not_converted(dtype: torch.dtype, line: str | None) -> None:
+    model = nn.Linear(3, 2, bias=False)
+    state = {"weight": torch.ones(2, 3).to(dtype)}
+    if line is None:
+        checkpoints.load_weights(model, state)
+        assert torch.equal(model.weight, torch.ones(2, 3))
+    else:
+        with pytest.raises(DataError, match=line):
+            checkpoints.load_weights(model, state)
+
+
+@pytest.mark.parametrize(
+    "state", [{}, {"weight": torch.ones(3, 2)}, {"weight": torch.ones(2, 3), "b\nc": torch.ones(1)}]
+)
+def test_weights_of_other_names_and_shapes_are_refused_in_one_line(state: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError, match="do not fit the trained weights") as refusal:
+        checkpoints.load_weights(nn.Linear(3, 2, bias=False), state)
+    assert str(refusal.value).isprintable()
+
+
+WHOLE = {
+    "epoch": 3,
+    "global_step": 60,
+    "loops": {"fit_loop": {"epoch_progress": {"current": {"processed": 3, "ready": 3}}}},
+    "optimizer_states": [],
+    "callbacks": {},
+}
+
+
+@pytest.mark.parametrize("key", WHOLE)
+def test_training_goes_on_only_from_what_holds_all_it_needs(key: str, tmp_path: Path) -> None:
+    checkpoints.require_resumable(tmp_path, WHOLE)
+    for other in ({name: value for name, value in WHOLE.items() if name != key}, {**WHOLE, key: "text"}):
+        with pytest.raises(DataError, match=f"it has no {key}"):
+            checkpoints.require_resumable(tmp_path, other)
+
+
+@pytest.mark.parametrize("loops", [{}, [], {"fit_loop": {"epoch_progress": {"current": {"processed": []}}}}])
+def test_a_checkpoint_that_does_not_say_how_many_epochs_were_over(loops: Any) -> None:
+    with pytest.raises(DataError, match="does not say how many epochs"):
+        checkpoints.completed_epochs({"loops": loops})
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:

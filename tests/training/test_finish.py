@@ -176,7 +176,8 @@ def test_a_checkpoint_file_is_evaluated_wherever_it_lies(
     alone.write_bytes((run / "checkpoints" / "best.ckpt").read_bytes())
     capsys.readouterr()
     assert evaluate([str(alone), "timesteps=2"]) == 0
-    first, numbers, *_ = capsys.readouterr().out.splitlines()
+    undigested, first, numbers, *_ = capsys.readouterr().out.splitlines()
+    assert undigested == f"{alone} has no alone.ckpt.sha256 beside it: only the checksums inside it were compared"
     assert f"{alone} was written at step" in first
     recorded = json.loads(next((run / "evaluations").glob("*.json")).read_text())
     assert f"test/acc {recorded['metrics']['test/acc']:.4f}" in numbers

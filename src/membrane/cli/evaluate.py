@@ -17,7 +17,7 @@ from membrane.config.environment import without_environment
 from membrane.errors import ConfigError
 from membrane.report.terminal import console
 from membrane.runs.contents import require_own_entries
-from membrane.runs.folder import checkpoint_of, named_checkpoint
+from membrane.runs.folder import checkpoint_of, named_checkpoint, selected_checkpoint
 from membrane.runs.saved import CONFIG, RESULT, read_config, read_provenance, read_saved
 from membrane.schema import Config
 from membrane.schema.dataset import Arrays, trained_on_test_part
@@ -74,7 +74,7 @@ class Subject:
         """Return the test numbers that the finished run recorded of a checkpoint, None if it recorded none of it."""
         if self.result is None or self.folder is None:
             return None
-        prefixes = {"last.ckpt": "test_last/", checkpoint_of(self.folder).name: "test/"}
+        prefixes = {"last.ckpt": "test_last/", selected_checkpoint(self.folder): "test/"}
         prefix = prefixes.get(checkpoint.name)
         metrics: dict[str, float] = self.result.get("metrics", {})
         named = {key: value for key, value in metrics.items() if prefix is not None and key.startswith(prefix)}

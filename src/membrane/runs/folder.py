@@ -121,7 +121,7 @@ def failure_record(error: str, trace: str, environment: FromEnvironment) -> dict
 def checkpoint_of(run_or_file: str | Path) -> Path:
     """Return the checkpoint of a run folder (the best, else the last), or the file itself if it is one.
 
-    Raises DataError if there is none, or if an entry of the run's folder is a link.
+    Raises DataError if there is none, if a finished run's best is missing, or if an entry of its folder is a link.
     """
     if "://" in str(run_or_file):
         raise DataError(f"{run_or_file}: only files on this machine can be loaded")
@@ -129,10 +129,23 @@ def checkpoint_of(run_or_file: str | Path) -> Path:
     if path.is_file():
         return path.resolve()  # what a person names may be a link
     require_own_entries(path)
-    for name in CHECKPOINTS:
-        if (path / "checkpoints" / f"{name}.ckpt").is_file():
-            return path / "checkpoints" / f"{name}.ckpt"
+    selected, last = path / "checkpoints" / selected_checkpoint(path), path / "checkpoints" / "last.ckpt"
+    if selected.is_file():
+        return selected
+    if last.is_file():
+        raise DataError(f"{path}: {selected.name}, of which its test/* are, is missing; name {last} to have the last")
     raise DataError(f"{path}: neither a run folder with checkpoints nor a checkpoint")
+
+
+def selected_checkpoint(run: Path) -> str:
+    """Return the name of the checkpoint that a run's test/* are of: best.ckpt if it is there or was selected.
+
+    Raises DataError if the result, which says so, is damaged.
+    """
+    if (run / "checkpoints" / "best.ckpt").is_file():
+        return "best.ckpt"
+    result = read_saved(run / RESULT)
+    return "best.ckpt" if result is not None and result.get("protocol") == "val_best" else "last.ckpt"
 
 
 def named_checkpoint(run: str | Path, name: str | None) -> Path:

@@ -11,7 +11,7 @@ import lightning as L
 import torch
 from lightning.pytorch.callbacks import Checkpoint, WeightAveraging
 
-from membrane.errors import NotFinite
+from membrane.errors import DataError, NotFinite
 from membrane.runs.contents import PRUNE
 from membrane.runs.stopping import Pruned, Stop
 from membrane.scores import score_of
@@ -110,9 +110,15 @@ class KeepBestAndLast(Checkpoint):
             count_in_smaller_pieces(checkpoint["loops"]["fit_loop"], factor)
 
     def complete_best(self, path: Path, checkpoint: dict[str, Any]) -> None:
-        """Write best.ckpt if the checkpoint at ``path`` is the best, and the run was killed before it could."""
-        if checkpoint["callbacks"][self.state_key].get("is_best"):
-            checkpoints.link_checkpoint(path, self.folder / "best.ckpt")
+        """Write best.ckpt if the checkpoint at ``path`` is the best, and the run was killed before it could.
+
+        Raises DataError if an earlier one was the best and best.ckpt is missing.
+        """
+        best, state = self.folder / "best.ckpt", checkpoint["callbacks"][self.state_key]
+        if state.get("is_best"):
+            checkpoints.link_checkpoint(path, best)
+        elif state["best"] is not None and self.monitor is not None and not best.is_file():
+            raise DataError(f"{best}, which an earlier epoch wrote, is missing; rerun=true runs it anew")
 
     def on_save_checkpoint(self, trainer: L.Trainer, pl_module: L.LightningModule, checkpoint: dict[str, Any]) -> None:
         """Add what the model is rebuilt from; during validation, let Lightning's loops begin it anew."""

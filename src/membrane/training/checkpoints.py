@@ -8,7 +8,8 @@ import hashlib
 import logging
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +17,11 @@ import torch
 from lightning.pytorch.plugins.io import CheckpointIO
 from torch import Tensor, nn
 
-from membrane.errors import ConfigError, DataError
+from membrane.errors import ConfigError, DataError, printable_text
 from membrane.files import durable
 from membrane.files.digest import sha256
 from membrane.files.regular import open_regular
+from membrane.training.checkpoint_archive import require_checksums, require_plain_archive
 
 log = logging.getLogger(__name__)
 
@@ -97,18 +99,50 @@ def recorded_digests(path: Path) -> list[str]:
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:
-    """Read a checkpoint to the CPU. Raises DataError if it is missing, damaged or holds anything but plain data."""
+    """Read a checkpoint to the CPU.
+
+    Raises DataError if it is missing or damaged, as its digest says, or its archive's checksums where it has none, or
+    if it holds anything but plain data: `membrane` and `state_dict`, whose values are tensors.
+    """
     if not path.is_file():
         raise DataError(f"{path}: no such checkpoint")
-    if digest_file(path).is_file() and sha256(path) not in recorded_digests(path):
+    has_digest = digest_file(path).is_file()
+    if has_digest and sha256(path) not in recorded_digests(path):
         raise DataError(f"{path}: damaged (its SHA-256 is not the one in {digest_file(path).name})")
+    require_plain_archive(path)
+    if not has_digest:
+        require_checksums(path)
+        tell_of_missing_digest(path)
     try:
         checkpoint: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch raises whatever its readers raise
         raise DataError(f"{path}: not a checkpoint of plain data ({type(error).__name__})") from None
-    if not isinstance(checkpoint, dict) or "membrane" not in checkpoint:
+    if not isinstance(checkpoint, dict) or not isinstance(checkpoint.get("membrane"), dict):
         raise DataError(f"{path}: not a checkpoint of membrane")
+    require_tensors(path, checkpoint.get("state_dict"))
     return checkpoint
+
+
+@cache
+def tell_of_missing_digest(path: Path) -> None:
+    """Log, at the first call with that path, that a checkpoint has no digest beside it."""
+    log.warning("%s has no %s beside it: only the checksums inside it were compared", path, digest_file(path).name)
+
+
+def require_tensors(path: Path, state: Any) -> None:
+    """Raise DataError if a state dict is no dict of plain tensors; a module's own extra state may be anything."""
+    if not isinstance(state, dict) or not all(isinstance(key, str) for key in state):
+        raise DataError(f"{path}: holds no state_dict of tensors by name")
+    for key, value in state.items():
+        if not key.endswith("_extra_state") and not is_plain(value):
+            raise DataError(f"{path}: {printable_text(key)} in its state_dict is no tensor of numbers")
+
+
+def is_plain(value: Any) -> bool:
+    """Return whether a value is a tensor that has all its numbers, one after the other."""
+    if not isinstance(value, Tensor) or value.is_meta or value.is_quantized or value.is_nested:
+        return False
+    return value.layout == torch.strided
 
 
 def newest_readable(folder: Path) -> tuple[Path, dict[str, Any]] | None:
@@ -143,24 +177,67 @@ def set_damaged_aside(path: Path) -> None:
     digest_file(path).unlink(missing_ok=True)
 
 
-def completed_epochs(checkpoint: dict[str, Any]) -> int:
-    """Return how many epochs were over when a checkpoint was written."""
-    return int(checkpoint["loops"]["fit_loop"]["epoch_progress"]["current"]["processed"])
+RESUMED = {"epoch": int, "global_step": int, "loops": dict, "optimizer_states": list, "callbacks": dict}
+"""What training goes on from beside the weights."""
 
 
-def is_within_epoch(checkpoint: dict[str, Any]) -> bool:
-    """Return whether a checkpoint was written before its epoch was over."""
-    current = checkpoint["loops"]["fit_loop"]["epoch_progress"]["current"]
-    return int(current["ready"]) > int(current["processed"])
+def require_resumable(path: Path, checkpoint: Mapping[str, Any]) -> None:
+    """Raise DataError if a checkpoint lacks what training goes on from."""
+    for key, expected in RESUMED.items():
+        if not isinstance(checkpoint.get(key), expected):
+            raise DataError(f"{path}: training cannot go on from it, it has no {key}; rerun=true runs it anew")
+    completed_epochs(checkpoint)
+
+
+def completed_epochs(checkpoint: Mapping[str, Any]) -> int:
+    """Return how many epochs were over when a checkpoint was written. Raises DataError if it does not say."""
+    return epoch_count(checkpoint, "processed")
+
+
+def is_within_epoch(checkpoint: Mapping[str, Any]) -> bool:
+    """Return whether a checkpoint was written before its epoch was over. Raises DataError if it does not say."""
+    return epoch_count(checkpoint, "ready") > epoch_count(checkpoint, "processed")
+
+
+def epoch_count(checkpoint: Mapping[str, Any], state: str) -> int:
+    """Return how many epochs were in a state of Lightning's. Raises DataError if a checkpoint does not say."""
+    try:
+        return int(checkpoint["loops"]["fit_loop"]["epoch_progress"]["current"][state])
+    except (LookupError, TypeError, ValueError, OverflowError):
+        raise DataError("the checkpoint does not say how many epochs were over when it was written") from None
 
 
 def load_weights(learner: nn.Module, state: dict[str, Tensor]) -> None:
-    """Load a checkpoint's state dict into a learner. Raises ConfigError if names or shapes differ."""
+    """Load a checkpoint's state dict into a learner.
+
+    Raises ConfigError if names or shapes differ, DataError if numbers are of another kind.
+    """
+    require_same_kinds(learner.state_dict(), state)
     try:
         learner.load_state_dict(state)
     except RuntimeError as error:
-        reason = " ".join(str(error).split()[6:])  # after "Error(s) in loading state_dict for Learner:"
+        reason = " ".join(printable_text(str(error)).split()[6:])  # after "Error(s) in loading state_dict for Learner:"
         raise ConfigError(f"the settings do not fit the trained weights, which cannot change now: {reason}") from None
+
+
+def require_same_kinds(wanted: Mapping[str, Any], stored: Mapping[str, Any]) -> None:
+    """Raise DataError if a tensor holds other numbers than the model's of that name, which torch would convert.
+
+    A complex one would lose its imaginary part, and whole numbers would become others. Precisions may differ.
+    """
+    for key, value in stored.items():
+        model = wanted.get(key)
+        if isinstance(value, Tensor) and isinstance(model, Tensor):
+            there, here = numbers_of(value), numbers_of(model)
+            if there != here:
+                raise DataError(f"{key} holds {there} numbers in the checkpoint, {here} in the model")
+
+
+def numbers_of(tensor: Tensor) -> str:
+    """Return which numbers a tensor holds: real, complex, whole or boolean."""
+    if tensor.is_floating_point():
+        return "real"
+    return "complex" if tensor.is_complex() else "boolean" if tensor.dtype == torch.bool else "whole"
 
 
 def state_digest(checkpoint: Any) -> str:

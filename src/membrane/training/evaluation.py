@@ -11,11 +11,12 @@ import torch
 
 from membrane.config.redaction import published
 from membrane.data.feed.module import DataModule
+from membrane.errors import DataError
 from membrane.files.digest import sha256
 from membrane.files.durable import write_json
 from membrane.learner import Learner
 from membrane.runs.fingerprint import fingerprint
-from membrane.runs.folder import checkpoint_of
+from membrane.runs.folder import selected_checkpoint
 from membrane.runs.saved import RESULT
 from membrane.schema import Config
 from membrane.schema.secrets import masked_override
@@ -56,6 +57,7 @@ def test_checkpoints(config: Config, learner: Learner, data: DataModule, folder:
 def test_checkpoint(trainer: L.Trainer, learner: Learner, data: DataModule, checkpoint: Path) -> CheckpointTest:
     """Load a checkpoint's weights into the learner and test it."""
     content = checkpoints.read_checkpoint(checkpoint)
+    epoch, step, completed, epochs = moment_of(content)
     checkpoints.load_weights(learner, content["state_dict"])
     trainer.test(learner, datamodule=data, verbose=False)
     metrics = {name.removeprefix("test/"): float(value) for name, value in trainer.callback_metrics.items()}
@@ -66,8 +68,21 @@ def test_checkpoint(trainer: L.Trainer, learner: Learner, data: DataModule, chec
         outputs["group"] = part.group.numpy()[np.searchsorted(part.index.numpy(), outputs["index"])]
     if (classes := part.classes) is not None:
         outputs["classes"] = np.array(classes)
-    completed, epochs = checkpoints.completed_epochs(content), int(content["membrane"]["config"]["epochs"])
-    return CheckpointTest(metrics, outputs, checkpoint, content["epoch"], content["global_step"], completed, epochs)
+    return CheckpointTest(metrics, outputs, checkpoint, epoch, step, completed, epochs)
+
+
+def moment_of(content: Mapping[str, Any]) -> tuple[int, int, int, int]:
+    """Return epoch and step at which a checkpoint was written, and how many of how many epochs were over then.
+
+    Raises DataError if it does not say.
+    """
+    completed = checkpoints.completed_epochs(content)
+    config = content["membrane"].get("config")
+    epoch, step = content.get("epoch"), content.get("global_step")
+    epochs = config.get("epochs") if isinstance(config, dict) else None
+    if not (isinstance(epoch, int) and isinstance(step, int) and isinstance(epochs, int)):
+        raise DataError("the checkpoint does not say at which epoch and step it was written")
+    return epoch, step, completed, epochs
 
 
 def measure_checkpoint(checkpoint: Path, config: Config) -> tuple[CheckpointTest, dict[str, float]]:
@@ -116,7 +131,7 @@ def write_evaluation(
         "finished": (run / RESULT).is_file(),
         "parent": dict(parent),
     }
-    name = fingerprint(config) + ("" if checkpoint.name == checkpoint_of(run).name else f".{checkpoint.stem}")
+    name = fingerprint(config) + ("" if checkpoint.name == selected_checkpoint(run) else f".{checkpoint.stem}")
     write_json(run / "evaluations" / f"{name}.json", content)
 
 

@@ -56,6 +56,7 @@ def start_from(init: Init, model: nn.Module) -> str:
         if not in_modules(key, init.skip):
             require_same_shape(key, wanted.get(key), stored.get(key), neurons)
     loaded = {key: stored[key] for key in wanted if key in stored and not in_modules(key, init.skip)}
+    checkpoints.require_same_kinds(wanted, loaded)
     model.load_state_dict(loaded, strict=False)
     others = {
         "begun anew": [key for key in wanted if key not in loaded],

@@ -1,5 +1,6 @@
 """A trained model from its run folder or checkpoint."""
 
+import logging
 from collections.abc import Mapping, Sequence
 from math import isfinite
 from pathlib import Path
@@ -20,6 +21,8 @@ from membrane.training.assembly import build_learner
 if TYPE_CHECKING:
     from membrane.learner import Learner
 
+log = logging.getLogger(__name__)
+
 
 def load(path: str | Path, trust: Sequence[str] = ()) -> "Learner":
     """Load the Learner of a run folder (its best checkpoint, else its last) or of a checkpoint file, in eval mode.
@@ -31,7 +34,9 @@ def load(path: str | Path, trust: Sequence[str] = ()) -> "Learner":
     """
     file = checkpoint_of(path)
     checkpoint = checkpoints.read_checkpoint(file)
-    config = config_of(checkpoint["membrane"]["config"], trust)
+    config = config_of(checkpoint["membrane"].get("config"), trust)
+    if config.protocol == "val_best" and file.name == "last.ckpt" and Path(path).is_dir():
+        log.warning("%s has no best.ckpt yet: its last.ckpt is loaded", path)
     learner = build_learner(config)
     checkpoints.load_weights(learner, checkpoint["state_dict"])
     learner.scale = scale_of(checkpoint, config)

@@ -148,6 +148,7 @@ def learner_and_data(
     data = build_data(config, learner, pieces)
     data.setup()
     if resumed is not None:
+        checkpoints.require_same_kinds(learner.state_dict(), resumed[1]["state_dict"])
         refuse_other_data(folder, data)
     refuse_padding(config, data)
     if resumed is None and config.init is not None:
@@ -170,7 +171,10 @@ def newest_checkpoint(config: Config, folder: RunFolder) -> Resumed | None:
     """Return the checkpoint to go on from, that of the extended run in a new folder; None where training begins."""
     if config.extend is not None and not folder.has_checkpoint():
         copy_from(config.extend, folder.path)
-    return checkpoints.newest_readable(folder.path / "checkpoints")
+    resumed = checkpoints.newest_readable(folder.path / "checkpoints")
+    if resumed is not None:
+        checkpoints.require_resumable(*resumed)
+    return resumed
 
 
 def announced(resumed: Resumed | None) -> Path | None:
