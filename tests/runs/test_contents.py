@@ -142,6 +142,11 @@ def test_links_of_a_tracker_within_the_run_are_its_own(run: Path, tmp_path: Path
     (run / "wandb" / "latest-run").symlink_to("offline-run-20300101_000000-0123456789abcdef")
     (run / "my.png").symlink_to("/etc/hostname")  # under a name that no run writes
     require_own_entries(run)
+    (run / "wandb" / "latest-run" / "logs").mkdir()
+    (run / "wandb" / "latest-run" / "logs" / "debug-core.log").symlink_to(tmp_path / "W&B's own log")
+    require_own_entries(run)
+    (run / "wandb" / "latest-run" / "logs" / "debug-core.log").unlink()
+    (run / "wandb" / "latest-run" / "logs").rmdir()
     (run / "wandb" / "latest-run" / "logs").symlink_to(tmp_path)
     with pytest.raises(DataError, match="logs: a link"):
         require_own_entries(run)
