@@ -58,6 +58,13 @@ def test_values_as_timesteps_may_differ_in_number(tmp_path) -> None:
     assert facts == {"shape": [1, 1], "scale": 1.0, "classes": 2, "timesteps": 3}
 
 
+def test_a_part_of_series_of_the_full_length_has_lengths_if_another_has(tmp_path) -> None:
+    path = write(tmp_path, "x_train.csv", "a,1,2,3\nb,4\n")
+    write(tmp_path, "x_test.csv", "b,5,6,7\na,1,1,1\n")
+    train, test = Arrays(path=str(path), timesteps_in_data=True).load(tmp_path, 3)
+    assert (train.lengths.tolist(), test.lengths.tolist()) == ([3, 1], [3, 3])
+
+
 def test_labels_of_a_regression_are_targets(tmp_path) -> None:
     path = write(tmp_path, "x.csv", "0.25,1,2\n-3,3,4\n")
     (train,) = Arrays(path=str(path), task="regression").load(tmp_path, 4)

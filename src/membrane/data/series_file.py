@@ -68,18 +68,19 @@ def series_arrays(path: Path, *, timesteps_in_data: bool, task: str) -> dict[str
     read = {part: read_series(file) for part, file in files.items()}
     longest = max(len(series[0]) for each in read.values() for series in each.channels)
     arrays: dict[str, ArrayInMemory] = {}
+    lengths = {part: np.array([len(series[0]) for series in each.channels]) for part, each in read.items()}
+    unequal = any((each != longest).any() for each in lengths.values())
     for part, each in read.items():
-        lengths = np.array([len(series[0]) for series in each.channels])
-        if not timesteps_in_data and (lengths != longest).any():
-            odd = int((lengths != longest).argmax())
+        if not timesteps_in_data and (lengths[part] != longest).any():
+            odd = int((lengths[part] != longest).argmax())
             raise DataError(
-                f"{files[part]}: line {each.lines[odd]} has {lengths[odd]} values, others {longest}: series of unequal "
-                "length need framework=multistep_tid dataset.timesteps_in_data=true"
+                f"{files[part]}: line {each.lines[odd]} has {lengths[part][odd]} values, others {longest}: series of "
+                "unequal length need framework=multistep_tid dataset.timesteps_in_data=true"
             )
         x = padded(files[part], each, longest)
         arrays[f"x_{part}"] = ArrayInMemory(files[part], x[:, :, None] if timesteps_in_data else x)
-        if (lengths != longest).any():
-            arrays[f"length_{part}"] = ArrayInMemory(files[part], lengths)
+        if unequal:
+            arrays[f"length_{part}"] = ArrayInMemory(files[part], lengths[part])
     return arrays | labels_of(files, read, task)
 
 
