@@ -6,6 +6,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from membrane.data.array_checks import check_headers, count_classes, count_targets
 from membrane.data.array_file import ArrayEntry, array_entries
 from membrane.data.series_file import SUFFIXES, ArrayInMemory, series_arrays, series_files
 from membrane.errors import DataError
@@ -102,8 +103,8 @@ def array_facts(path: Path, *, timesteps_in_data: bool, task: str, window: int |
 
     The scale is 1, but 1/255 for images and signals in unsigned bytes. In classification the classes are as many as
     names, or one more than the largest label; in regression they are the number of targets. ``window`` is the number of
-    steps that samples are cut into. Raises DataError where x or y cannot be such, or where there are lengths but no
-    timesteps.
+    steps that samples are cut into. Raises DataError where the arrays cannot be such, do not fit each other, or have
+    lengths but no timesteps.
     """
     parts = dataset_entries(path, timesteps_in_data=timesteps_in_data, task=task)
     if "lengths" in parts["train"] and not timesteps_in_data:
@@ -123,7 +124,13 @@ def array_facts(path: Path, *, timesteps_in_data: bool, task: str, window: int |
     lead = 2 if timesteps_in_data else 1
     in_bytes = parts["train"]["x"].dtype == np.uint8 and not timesteps_in_data
     facts: dict[str, Any] = {"shape": [shape[-1], *shape[lead:-1]], "scale": 1 / 255 if in_bytes else 1.0}
+    named = parts.pop("classes", None)
+    check_headers(path, parts)
     facts["classes"] = count_classes(path, parts) if task == "classification" else count_targets(path, parts)
+    if named is not None and task == "classification":
+        facts["classes"] = len(names_of_classes(named["classes"]))
+    if facts["classes"] < 2 and task == "classification":
+        raise DataError(f"{path}: all samples are of one class, classification needs two at least")
     if timesteps_in_data:
         facts["timesteps"] = shape[1]
     return facts
@@ -139,25 +146,3 @@ def checked_window(path: Path, parts: Mapping[str, Mapping[str, Entry]], window:
         if shape[1] < window:
             raise DataError(f"{path}: {name} has {shape[1]} steps, fewer than dataset.window={window}")
     return window
-
-
-def count_classes(path: Path, parts: Mapping[str, Mapping[str, Entry]]) -> int:
-    """Return the number of classes. Raises DataError unless y are whole numbers [n]."""
-    highest = -1
-    for part in [part for part in PARTS if part in parts]:
-        y = parts[part]["y"]
-        if y.dtype.kind not in "iu" or len(y.shape) != 1:
-            regression = "; float targets [n,K] are dataset.task=regression" if y.dtype.kind == "f" else ""
-            raise DataError(f"{path}: y_{part} is {y.dtype} {list(y.shape)}, must be whole numbers [n]{regression}")
-        highest = max(highest, int(np.max(y.values(), initial=-1)))
-    return len(names_of_classes(parts["classes"]["classes"])) if "classes" in parts else highest + 1
-
-
-def count_targets(path: Path, parts: Mapping[str, Mapping[str, Entry]]) -> int:
-    """Return the number of targets of a sample. Raises DataError unless y is float [n,K]."""
-    y = parts["train"]["y"]
-    if y.dtype.kind != "f" or len(y.shape) != 2:
-        raise DataError(
-            f"{path}: y_train is {y.dtype} {list(y.shape)}, must be float [n,K] for dataset.task=regression"
-        )
-    return y.shape[1]
