@@ -82,6 +82,20 @@ def test_constant_channel_becomes_0() -> None:
     assert augmentation.apply(torch.full((2, 1, 5), 3.0), {}).tolist() == [[[0] * 5]] * 2
 
 
+@pytest.mark.parametrize("per", ["channel", "position"])
+def test_a_constant_in_float64_whose_sum_is_rounded_is_not_scaled(per: str) -> None:
+    constants = torch.linspace(0.1, 9.7, 40, dtype=torch.double)  # 997 · 0.1 / 997 is not 0.1
+    augmentation = Normalise(per=per)
+    augmentation.fit([constants[None, :, None].expand(997, 40, 2)], 1.0)
+    assert augmentation.std.unique().tolist() == [1]
+
+
+def test_neighbours_in_float32_are_no_constant() -> None:
+    augmentation = Normalise()
+    augmentation.fit([torch.tensor([[[3.0, 3 + 2**-22]]])], 1.0)
+    assert augmentation.std.tolist() == [2**-23]
+
+
 @pytest.mark.parametrize("scale", [1.0, 1 / 16])
 def test_a_constant_channel_is_shifted_and_not_scaled(scale: float) -> None:
     """Channel 0 is 3 in all of the training part, channel 1 is 0 or 4: mean 2, standard deviation 2."""

@@ -9,6 +9,9 @@ from torch import Generator, Tensor, nn
 
 from membrane.augment.augmentation import Augmentation
 
+CONSTANT = 1e-9
+"""A deviation of so little of the mean is what the summation of equal float64 left, not one of float32 values."""
+
 
 class Normalise(Augmentation):
     """x [M,C,…] → (x − mean) / std of each channel, in training and evaluation.
@@ -72,7 +75,7 @@ class Normalise(Augmentation):
         shape = piece.shape[1 + timesteps :] if self.per == "position" else (-1,)
         mean, std = (each.reshape(shape) for each in training_statistics(x, timesteps, self.per))
         self.mean = (mean * scale).to(self.mean)
-        self.std = torch.where(std > 0, std * scale, 1.0).to(self.std)
+        self.std = torch.where(std > CONSTANT * mean.abs(), std * scale, 1.0).to(self.std)
 
     def draw(self, n: int, generator: Generator) -> dict[str, Tensor]:
         """Draw nothing."""
