@@ -78,6 +78,12 @@ def test_events_are_dropped_one_by_one_and_counts_are_binomial() -> None:
         assert abs(-negative.mean() - probability) < 4 * (probability * (1 - probability) / 50_000) ** 0.5
 
 
+def test_counts_that_are_left_are_whole() -> None:
+    counts = torch.arange(256.0).repeat(64, 1, 1, 1)  # 49 · (1 / 49) is not 1
+    out = dropped(DropEvents(smallest=0.5, largest=0.5), counts)
+    assert torch.equal(out, out.round())
+
+
 def test_counts_are_in_units_of_the_stored_data() -> None:
     stored = torch.randint(7, (4, 3, 2, 30, 30), generator=generator()).float()
     out = dropped(DropEvents(smallest=0.5, largest=0.5), stored / 8, scale=1 / 8)

@@ -181,8 +181,8 @@ class EventDrop(Augmentation):
         return "one strategy a sample shared over T, a draw an event"
 
 
-def thin(x: Tensor, kept: Tensor, unit: float, generator: Generator) -> None:
-    """Keep each event of x [N,…], contiguous counts in ``unit``, with probability kept [N]; x is changed in place.
+def thin(x: Tensor, chance: Tensor, unit: float, generator: Generator) -> None:
+    """Keep each event of x [N,…], contiguous counts in ``unit``, with probability chance [N]; x is changed in place.
 
     A value that is no whole count is one event; a negative one counts events of the other polarity.
     """
@@ -191,12 +191,13 @@ def thin(x: Tensor, kept: Tensor, unit: float, generator: Generator) -> None:
     on_cpu = x.device.type == "cpu"
     events = torch.from_numpy(np.flatnonzero(values.ne(0).numpy())) if on_cpu else values.nonzero().flatten()
     ends = torch.searchsorted(events, torch.arange(len(x) + 1, device=x.device) * (x.numel() // len(x)))
-    probability = kept.repeat_interleave(ends.diff())
+    probability = chance.repeat_interleave(ends.diff())
     counts = values[events].float().abs() / unit
     several = (counts > 1.5).nonzero().flatten()
     counts, among = counts[several].round(), probability[several]
-    share = torch.binomial(counts, among, generator) / counts
+    kept = torch.binomial(counts, among, generator)
     dropped = torch.rand(len(events), generator=generator, device=x.device) >= probability
     dropped[several] = False
     values[events[dropped]] = 0
-    values[events[several]] *= share.to(x.dtype)
+    # the product of two counts is exact, and so is its quotient; n · (k / n) is not always k
+    values[events[several]] = (values[events[several]] * kept / counts).to(x.dtype)
