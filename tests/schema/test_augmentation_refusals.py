@@ -73,6 +73,22 @@ def test_autoaugment_comes_before_what_leaves_its_range(first: str) -> None:
     configured(f"augmentation=[flip,autoaugment,{first}]")
 
 
+def test_labels_are_weighed_by_events_before_they_are_normalised() -> None:
+    with pytest.raises(ConfigError, match="eventmix needs counts of events: name it before normalise"):
+        configured(*EVENTS, "augmentation=[normalise,eventmix]")
+    configured(*EVENTS, "augmentation=[normalise,eventmix]", "augmentation.eventmix.weight=distance")
+    configured(*EVENTS, "augmentation=[eventmix,normalise]")
+
+
+@pytest.mark.parametrize("name", ["noise", "exponential_noise"])
+def test_noise_is_rounded_before_values_are_normalised(name: str) -> None:
+    rounding = f"augmentation.{name}.rounding=true"
+    with pytest.raises(ConfigError, match=f"{name} needs whole units of the data to round to: name it before"):
+        configured(*EVENTS, f"augmentation=[normalise,{name}]", rounding)
+    configured(*EVENTS, f"augmentation=[{name},normalise]", rounding)
+    configured(*EVENTS, f"augmentation=[normalise,{name}]")
+
+
 @pytest.mark.parametrize("name", ["drop_events", "event_drop"])
 def test_counts_are_dropped_before_they_are_normalised(name: str) -> None:
     with pytest.raises(ConfigError, match="needs counts of events: name it before normalise"):

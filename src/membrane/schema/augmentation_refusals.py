@@ -3,8 +3,15 @@
 from collections.abc import Callable
 
 from membrane.schema import Config
-from membrane.schema.augmentation import AutoAugment, Frame, Normalise
-from membrane.schema.temporal_augmentation import DropEvents, EventDrop
+from membrane.schema.augmentation import (
+    Augmentation,
+    AutoAugment,
+    ExponentialNoise,
+    Frame,
+    GaussianNoise,
+    Normalise,
+)
+from membrane.schema.temporal_augmentation import DropEvents, EventDrop, EventMix
 
 
 def refuse_unfit_augmentation(config: Config) -> str | None:
@@ -25,9 +32,17 @@ def refuse_late_augmentation(config: Config) -> str | None:
         for earlier, each in entries[:position]:
             if isinstance(augmentation, AutoAugment) and each.leaves_range:
                 return f"augmentation.{name} needs values from 0 to 1: name it before {earlier}, which changes them"
-            if isinstance(augmentation, DropEvents | EventDrop) and isinstance(each, Normalise):
-                return f"augmentation.{name} needs counts of events: name it before {earlier}, which leaves none"
+            if isinstance(each, Normalise) and (needed := stored_values_needed(augmentation)):
+                return f"augmentation.{name} needs {needed}: name it before {earlier}, which leaves none"
     return None
+
+
+def stored_values_needed(augmentation: Augmentation) -> str:
+    """Return what an augmentation needs of values in units of the data as they are stored; empty for nothing."""
+    if isinstance(augmentation, GaussianNoise | ExponentialNoise) and augmentation.rounding:
+        return "whole units of the data to round to"
+    weighs_events = isinstance(augmentation, EventMix) and augmentation.weight == "events"
+    return "counts of events" if weighs_events or isinstance(augmentation, DropEvents | EventDrop) else ""
 
 
 AUGMENTATION_RULES: tuple[Callable[[Config], str | None], ...] = (refuse_unfit_augmentation, refuse_late_augmentation)
