@@ -40,6 +40,17 @@ def test_only_a_changed_file_is_read_again(tmp_path, reads) -> None:
     assert reads == ["a", "b", "a"]
 
 
+def test_a_file_that_was_changed_in_place_with_its_time_set_back_is_read_again(tmp_path, reads) -> None:
+    path = tmp_path / "a"
+    path.write_text("a")
+    before = path.stat()
+    file_digests([path], tmp_path / "sources.json")
+    with path.open("r+") as file:
+        file.write("b")
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert file_digests([path], tmp_path / "sources.json") == {str(path): hashlib.sha256(b"b").hexdigest()}
+
+
 @pytest.mark.parametrize("content", ["", "[1]", '{"a": 3}', "\x00"])
 def test_damaged_memory_is_as_good_as_none(tmp_path, reads, content: str) -> None:
     (tmp_path / "a").write_text("a")

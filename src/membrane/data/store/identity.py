@@ -15,15 +15,16 @@ from membrane.files.json_text import parse_json
 def file_digests(files: Sequence[Path], remembered: Path | None, algorithm: str = "sha256") -> dict[str, str]:
     """Return the digest of each file by its path.
 
-    ``remembered`` holds those of earlier calls; they count as long as a file has the same size, time and place on the
-    disk; None: nothing is remembered. Raises DataError for a file that cannot be read.
+    ``remembered`` holds those of earlier calls; they count as long as a file has the same size, times and place on the
+    disk; None: nothing is remembered. The time of its last change counts beside that of its content, which programs set
+    back. Raises DataError for a file that cannot be read.
     """
     before = {} if remembered is None else read_digests(remembered)
     now: dict[str, list[str]] = {}
     for path in files:
         try:
             stat = path.stat()
-            state = f"{stat.st_size} {stat.st_mtime_ns} {stat.st_ino} {stat.st_dev}"
+            state = f"{stat.st_size} {stat.st_mtime_ns} {stat.st_ctime_ns} {stat.st_ino} {stat.st_dev}"
             earlier, digest = before.get(str(path), ["", ""])
             now[str(path)] = [state, digest if earlier == state else file_digest(path, algorithm)]
         except OSError as error:
