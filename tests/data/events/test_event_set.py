@@ -9,7 +9,7 @@ import pytest
 from event_files import dat_bytes, nmnist_bytes, recording
 
 from membrane.data.events import event_set
-from membrane.data.events.event_set import CameraSet, Inventory, expected_files
+from membrane.data.events.event_set import CameraSet, Inventory, expected_files, foreign_code
 from membrane.data.events.frames import frames
 from membrane.data.events.recording import Events
 from membrane.data.origins import ORIGINS, Origin, SourceFile
@@ -116,7 +116,7 @@ def test_a_new_version_and_changed_files_are_converted_anew(tmp_path, monkeypatc
     Pets().load(root, 2)
     (root / "pets/train/cat/2.bin").write_bytes(nmnist_bytes(recording(7, 34, 30)))
     assert int(Pets().load(root, 2)[0].x[0].sum()) == 7
-    settings = {**asdict(Pets()), "timesteps": 2}
+    settings = {**asdict(Pets()), **foreign_code(Pets), "timesteps": 2}
     assert built == [{"version": version, **settings} for version in (1, 2, 2)]
 
 

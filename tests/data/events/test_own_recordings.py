@@ -1,5 +1,6 @@
 """docs/events.md: its data set of one's own recordings trains as it stands."""
 
+import importlib
 import json
 import re
 import shlex
@@ -11,6 +12,8 @@ import pytest
 from event_files import aedat2_bytes, recording
 
 from membrane.cli.main import main
+from membrane.data.events.event_set import foreign_code
+from membrane.data.nmnist import NMNIST
 
 PAGE = (Path(__file__).parents[3] / "docs" / "events.md").read_text()
 FILES: dict[str, str] = dict(re.findall(r"`([\w/]+\.(?:py|yaml))`:\n\n```\w+\n(.*?)```", PAGE, re.DOTALL))
@@ -46,3 +49,22 @@ def test_the_data_set_of_the_page_reads_recordings_and_trains(page) -> None:
     assert json.loads(result.read_text())["dataset"] == "hands"
     assert (tuple(train.x.shape), train.y.tolist()) == ((12, 3, 2, 64, 64), [0] * 6 + [1] * 6)
     np.testing.assert_array_equal(test.x.sum((1, 2, 3, 4)), [100, 101, 102, 100, 101])
+
+
+def test_another_class_does_not_read_the_cache_of_the_one_before(page) -> None:
+    """The order of its classes, which decides what labels mean, is no setting."""
+    labels = []
+    for classes in ('("fist", "wave")', '("wave", "fist")'):
+        text = FILES["my_events.py"]
+        (page / "my_events.py").write_text(text.replace('("fist", "wave")', classes))
+        importlib.invalidate_caches()
+        try:
+            train, _ = importlib.import_module("my_events").Hands().load(page / "data", 2)
+        finally:
+            sys.modules.pop("my_events", None)
+        labels.append(train.y.tolist())
+    assert labels == [[0] * 6 + [1] * 6, [1] * 6 + [0] * 6]
+
+
+def test_what_comes_with_membrane_is_known_by_its_version() -> None:
+    assert foreign_code(NMNIST) == {}

@@ -1,5 +1,6 @@
 """Data sets of event recordings: found by name, converted once to frames, and cached."""
 
+import sys
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -17,6 +18,7 @@ from membrane.data.store.cache import load_cached
 from membrane.data.store.conversion import Columns, converted
 from membrane.data.store.originals import OriginalFile, ZippedFile, files_inside
 from membrane.data.store.sources import damaged_file, file_or_folder
+from membrane.files.digest import sha256
 
 Items = Mapping[str, Sequence[Any]]
 """Part → the items that it consists of, a recording or several of one file each, in order."""
@@ -54,7 +56,7 @@ class EventSet(Framing, ABC):
         files, listed, classes = self.inventory(root)
         items = cache(listed)
         convert = partial(self.columns, timesteps=timesteps)
-        parameters = {"version": self.version, "timesteps": timesteps, **asdict(self)}
+        parameters = {"version": self.version, "timesteps": timesteps, **asdict(self), **foreign_code(type(self))}
 
         def conversion(part: str) -> Iterator[Columns]:
             yield from converted(items()[part], convert, files, f"{self.name}, {part} part")
@@ -100,6 +102,17 @@ class CameraSet(EventSet):
         """Return the events of a file. Raises DataError if it is damaged."""
         event_file = EventFile(Path(str(file)), file.read()) if isinstance(file, ZippedFile) else EventFile.read(file)
         return decode_events(event_file, self.sensor, self.backwards)
+
+
+def foreign_code(dataset_class: type) -> dict[str, Any]:
+    """Return as ``code`` the digests of the files that a class and its bases are written in, if they are not ours.
+
+    Ours have a ``version``; nobody remembers to raise it when a class of their own changes.
+    """
+    modules = {each.__module__ for each in dataset_class.__mro__} - sys.stdlib_module_names
+    written = {name: getattr(sys.modules.get(name), "__file__", None) for name in modules}
+    code = {name: sha256(Path(path)) for name, path in written.items() if path and name.split(".")[0] != "membrane"}
+    return {"code": code} if code else {}
 
 
 def expected_files(original: Path, suffix: str, count: int) -> dict[PurePosixPath, OriginalFile]:
