@@ -1,0 +1,55 @@
+"""A report's table on a terminal, as wide as that is."""
+
+from collections.abc import Sequence
+
+from rich import box
+from rich.cells import cell_len
+from rich.console import Group
+from rich.table import Table
+from rich.text import Text
+
+from membrane.errors import printable_text
+from membrane.report.columns import Column, TableLayout
+from membrane.report.formats import legend
+
+GAP = 2
+
+
+def fitting_columns(layout: TableLayout, width: int) -> list[Column]:
+    """Return the columns that a terminal of this width has room for, leaving out those of the highest rank first."""
+    columns = list(layout.columns)
+    while total_width(columns) > width and any(column.rank for column in columns):
+        columns.remove(max(columns, key=lambda column: column.rank))
+    return columns
+
+
+def total_width(columns: Sequence[Column]) -> int:
+    """Return the characters that a table of columns takes; titles break between words."""
+    return sum(max(cell_len(text) for text in (*words(column.title), *column.cells)) + GAP for column in columns)
+
+
+def words(title: str) -> list[str]:
+    """Return the words of a title."""
+    return title.split() or [""]
+
+
+def terminal_table(layout: TableLayout, width: int) -> Group:
+    """Build what rows share, the table, its notes, and what it means; columns that do not fit are named below it."""
+    columns = fitting_columns(layout, width)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=(0, GAP - 1, 0, 0))
+    for column in columns:
+        table.add_column(
+            Text(printable_text(column.title)),
+            justify="right" if column.is_number else "left",
+            no_wrap=column.is_number,
+            overflow="fold",
+        )
+    for cells in zip(*(column.cells for column in columns), strict=True):
+        table.add_row(*(Text(printable_text(cell)) for cell in cells))
+    notes = [Text(f"{number}  {printable_text(note)}", style="yellow") for number, note in enumerate(layout.notes, 1)]
+    left_out = [column.title for column in layout.columns if column not in columns]
+    below = [Text(legend(layout), style="dim")]
+    if left_out:
+        below.append(Text(f"no room for: {', '.join(left_out)}; --format md has them", style="dim"))
+    above = [Text(printable_text(layout.common))] if layout.common else []
+    return Group(*above, table, *notes, *below)

@@ -1,0 +1,36 @@
+"""A report's table on terminals of several widths."""
+
+import io
+from pathlib import Path
+
+import pytest
+from reported_runs import study
+from rich.console import Console
+
+from membrane.report.columns import lay_out
+from membrane.report.differences import compare_rows
+from membrane.report.flags import flag_rows
+from membrane.report.recorded import gather_runs
+from membrane.report.rows import group_runs
+from membrane.report.terminal_table import terminal_table
+
+
+@pytest.mark.parametrize("width", [60, 80, 100, 140, 200])
+def test_the_table_fits_and_names_what_has_no_room(tmp_path: Path, width: int) -> None:
+    rows = group_runs(gather_runs([study(tmp_path)]).runs)
+    compare_rows(rows, {"neuron": "relu"})
+    flag_rows(rows)
+    layout = lay_out(rows)
+    screen = Console(file=io.StringIO(), width=width)
+    screen.print(terminal_table(layout, width))
+    assert isinstance(screen.file, io.StringIO)
+    text = screen.file.getvalue()
+    lines = text.splitlines()
+    assert max(map(len, lines)) <= width
+    for cell in (row.shown["neuron"] for row in rows):
+        assert sum(line.startswith(cell) for line in lines) == 1, "a row is one line"
+    missing = [column.title for column in layout.columns if column.rank and column.title.split()[0] not in text]
+    assert missing == []
+    assert ("no room for" in text) == (width < 140)
+    assert " ± " in text
+    assert "95 % over seeds" in " ".join(text.split())
