@@ -21,6 +21,7 @@ COMMANDS = {
     "models": "membrane.cli.models",
     "data": "membrane.cli.data",
     "status": "membrane.cli.status",
+    "report": "membrane.cli.report",
     "bench": "membrane.cli.bench",
 }
 """Command → its module, which has a function `<command>_command(arguments) -> exit code`. The first line of the
