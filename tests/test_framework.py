@@ -283,6 +283,19 @@ def test_a_strategy_says_what_it_is() -> None:
 
 
 @pytest.mark.parametrize("strategy", TID)
+def test_fewer_timesteps_need_lengths_that_lie_within_them(strategy: Strategy) -> None:
+    x, short = frames(), torch.tensor([T - 1, 1, 2])
+    outputs, whole = strategy(T)(Flat(spiking()), x[:, : T - 1], short), strategy(T)(Flat(spiking()), x)
+    assert torch.equal(outputs, whole[: T - 1])
+    with pytest.raises(ValueError, match=rf"the data has {T - 1} timesteps .*, expected {T}"):
+        strategy(T)(Flat(spiking()), x[:, : T - 1])
+    with pytest.raises(ValueError, match=rf"the data has {T} timesteps .*, expected {T - 1}"):
+        strategy(T - 1)(Flat(spiking()), x, short)
+    with pytest.raises(ValueError, match=rf"lengths must be from 1 to {T - 1}, sample 2 has {T}"):
+        strategy(T)(Flat(spiking()), x[:, : T - 1], torch.tensor([1, 1, T]))
+
+
+@pytest.mark.parametrize("strategy", TID)
 @pytest.mark.parametrize(("length", "sample"), [(0, 1), (-1, 0), (T + 1, 2)])
 def test_lengths_outside_the_timesteps_are_refused(strategy: Strategy, length: int, sample: int) -> None:
     lengths = torch.full((N,), T)

@@ -71,7 +71,7 @@ class MultiStep:
 
 
 class SingleStepTID:
-    """x [N,T,…] → outputs [T,N,…]: one call of the model for each timestep in the data."""
+    """x [N,T,…] → outputs [T,N,…]: one call of the model for each timestep in the data, T as `time_first` says."""
 
     timesteps_in_data = True
 
@@ -81,12 +81,12 @@ class SingleStepTID:
     def __call__(self, model: nn.Module, x: Tensor, lengths: Tensor | None = None) -> Outputs:
         x = time_first(x, self.timesteps, lengths)
         prepare_model(model, step_mode="s")
-        with valid_statistics(model, lengths, self.timesteps):
-            return stack_timesteps([model(frame) for frame in x], self.timesteps, x.shape[1])
+        with valid_statistics(model, lengths, len(x)):
+            return stack_timesteps([model(frame) for frame in x], *x.shape[:2])
 
 
 class MultiStepTID:
-    """x [N,T,…] → outputs [T,N,…]: one call of the model on all timesteps in the data."""
+    """x [N,T,…] → outputs [T,N,…]: one call of the model on all timesteps in the data, T as `time_first` says."""
 
     timesteps_in_data = True
 
@@ -96,8 +96,8 @@ class MultiStepTID:
     def __call__(self, model: nn.Module, x: Tensor, lengths: Tensor | None = None) -> Outputs:
         x = time_first(x, self.timesteps, lengths)
         prepare_model(model, step_mode="m")
-        with valid_statistics(model, lengths, self.timesteps):
-            return check_outputs(model(x), self.timesteps, x.shape[1])
+        with valid_statistics(model, lengths, len(x)):
+            return check_outputs(model(x), *x.shape[:2])
 
 
 Framework = Callable[..., Outputs]
@@ -125,13 +125,14 @@ def prepare_model(model: nn.Module, step_mode: str) -> None:
 def time_first(x: Tensor, timesteps: int, lengths: Tensor | None) -> Tensor:
     """Move time of [N,T,C,S] or [N,T,C,H,W] to the front → [T,N,…].
 
-    Raises ValueError if x has another rank or another T, or as `check_lengths`.
+    T is ``timesteps``; with lengths it may be less, in a batch that was cut to its longest sample. Raises ValueError if
+    x has another rank or another T, or as `check_lengths`.
     """
     if x.dim() not in (4, 5):
         raise ValueError(f"timesteps in the data need x as [N,T,C,S] or [N,T,C,H,W], got {list(x.shape)}")
-    if x.shape[1] != timesteps:
+    if x.shape[1] != timesteps and (lengths is None or x.shape[1] > timesteps):
         raise ValueError(f"the data has {x.shape[1]} timesteps (axis 1 of {list(x.shape)}), expected {timesteps}")
-    check_lengths(lengths, len(x), timesteps)
+    check_lengths(lengths, len(x), x.shape[1])
     return x.transpose(0, 1)
 
 

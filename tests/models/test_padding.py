@@ -75,6 +75,26 @@ def test_in_training_padding_changes_no_gradient_and_no_statistic(framework, nor
             torch.testing.assert_close(seen[1][name], values, atol=1e-9, rtol=1e-9, msg=name)
 
 
+@pytest.mark.parametrize("norm", ["batch", "tebn", "bntt"])
+@pytest.mark.parametrize("framework", FRAMEWORKS)
+@pytest.mark.parametrize("training", [True, False])
+@settings(max_examples=5)
+@given(st.lists(st.integers(1, 6), min_size=2, max_size=4), st.integers(1, 6))
+def test_a_batch_that_is_cut_to_its_longest_sample_is_the_same(
+    framework, norm: str, training: bool, lengths: list[int], more: int
+) -> None:
+    steps, longest, valid = max(lengths) + more, max(lengths), torch.tensor(lengths)
+    x = drawn(lengths, steps)
+    cut, whole = net(norm).train(training), net(norm).train(training)
+    results = framework(steps)(cut, x[:, :longest], valid), framework(steps)(whole, x, valid)
+    assert len(results[0]) == longest
+    for readout in READOUTS:
+        torch.testing.assert_close(readout(results[0], valid), readout(results[1], valid), atol=1e-6, rtol=0)
+    buffers = dict(whole.named_buffers())
+    for name, values in cut.named_buffers():
+        torch.testing.assert_close(values, buffers[name], atol=1e-6, rtol=0, msg=name)
+
+
 def name_of_step(name: str) -> int:
     """The timestep that a norm of BNTT is for; 0 for all others."""
     return next((int(part) for part in name.split(".") if part.isdecimal()), 0)

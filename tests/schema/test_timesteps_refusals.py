@@ -41,6 +41,28 @@ REFUSED = [
         ),
     ),
     (
+        ["trainer.buckets=8"],
+        "trainer.buckets=8 sorts samples by their timesteps, dataset digits has none in its data: leave it out",
+    ),
+    (
+        [*DIGITS, "encoder=rate", "trainer.buckets=8"],
+        "trainer.buckets=8 sorts samples by their timesteps, dataset digits has none in its data: leave it out",
+    ),
+    (
+        ["framework=multistep_tid", "trainer.buckets=8", "trainer.compile=true"],
+        (
+            "trainer.buckets=8 makes batches of many numbers of timesteps, for each of which a model is compiled anew: "
+            "use trainer.compile=false"
+        ),
+    ),
+    (
+        ["framework=multistep_tid", "trainer.buckets=8", "model.norm=bntt"],
+        (
+            "trainer.buckets=8 makes batches of fewer timesteps than 4, model.norm=bntt has a norm for each: use "
+            "model.norm=batch or tebn"
+        ),
+    ),
+    (
         [*DIGITS, "encoder=latency", "timesteps=1"],
         "encoder=latency tells values apart by when they spike, which needs timesteps=2 at least",
     ),

@@ -21,7 +21,10 @@ def data(*lengths: int):
 TID = "framework=multistep_tid"
 
 
-@pytest.mark.parametrize("neuron", [["neuron=psn"], ["neuron=masked_psn", "neuron.lambda_init=0.5"]])
+DSR = ["neuron._target_=spikingjelly.activation_based.neuron.DSRIFNode"]
+
+
+@pytest.mark.parametrize("neuron", [["neuron=psn"], ["neuron=masked_psn", "neuron.lambda_init=0.5"], DSR])
 def test_a_neuron_that_sees_the_future_takes_no_padding(neuron: list[str]) -> None:
     config = configured(TID, *neuron)
     refuse_padding(config, data(4, 4))

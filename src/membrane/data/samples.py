@@ -86,14 +86,14 @@ class Samples:
         samples.fill(pages=self.pages)
         return samples
 
-    def gather(self, positions: Tensor, following: Tensor | None = None) -> Tensor:
-        """Return x at ``positions`` [m] → [m,…], a copy.
+    def gather(self, positions: Tensor, following: Tensor | None = None, timesteps: int | None = None) -> Tensor:
+        """Return x at ``positions`` [m] → [m,…], or its first ``timesteps`` → [m,timesteps,…], a copy.
 
         Where x is mapped from a file, reading what is wanted next, at ``following``, begins meanwhile.
         """
         if self.pages is not None and following is not None:
             self.pages.fetch(following.numpy())
-        x = self.x.index_select(0, positions)
+        x = (self.x if timesteps is None else self.x[:, :timesteps]).index_select(0, positions)
         self.count_read(len(positions))
         return x
 

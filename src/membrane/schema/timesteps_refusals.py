@@ -41,6 +41,33 @@ def refuse_timesteps(config: Config) -> str | None:
     return None
 
 
+def refuse_buckets_of_static_data(config: Config) -> str | None:
+    """Refuse to sort samples by their timesteps where the data has none."""
+    buckets, dataset = config.trainer.buckets, config.dataset
+    if buckets is None or dataset.timesteps_in_data:
+        return None
+    return (
+        f"trainer.buckets={buckets} sorts samples by their timesteps, dataset {dataset.name} has none in its data: "
+        "leave it out"
+    )
+
+
+def refuse_buckets_of_compiled(config: Config) -> str | None:
+    """Refuse batches of many numbers of timesteps for a model that is compiled anew for each."""
+    if config.trainer.buckets is None or not config.trainer.compile:
+        return None
+    many = f"trainer.buckets={config.trainer.buckets} makes batches of many numbers of timesteps"
+    return f"{many}, for each of which a model is compiled anew: use trainer.compile=false"
+
+
+def refuse_buckets_of_norms_by_timestep(config: Config) -> str | None:
+    """Refuse batches of fewer timesteps for norms of which one is for each: optimisers pass those by that have none."""
+    if config.trainer.buckets is None or getattr(config.model, "norm", None) != "bntt":
+        return None
+    fewer = f"trainer.buckets={config.trainer.buckets} makes batches of fewer timesteps than {config.timesteps}"
+    return f"{fewer}, model.norm=bntt has a norm for each: use model.norm=batch or tebn"
+
+
 def refuse_more_timesteps_than_frames(config: Config) -> str | None:
     """Refuse to put frames of the data into more timesteps than there are frames."""
     frames = config.dataset.most_timesteps
@@ -123,6 +150,9 @@ TIMESTEPS_RULES: tuple[Callable[[Config], str | None], ...] = (
     refuse_encoder_of_timesteps,
     refuse_encoder_of_repeated,
     refuse_timesteps,
+    refuse_buckets_of_static_data,
+    refuse_buckets_of_compiled,
+    refuse_buckets_of_norms_by_timestep,
     refuse_more_timesteps_than_frames,
     refuse_bounds_of_normalised,
     refuse_latency_of_one_timestep,

@@ -179,7 +179,9 @@ class Trainer(Settings):
     torch's convolutions there do. All three change roundings.
 
     ``accumulate`` batches make an optimiser step, fewer at the end of an epoch; all samples of a step count the same.
-    ``last_batch`` keeps a short last batch of an epoch, drops it, or joins it to the one before.
+    ``last_batch`` keeps a short last batch of an epoch, drops it, or joins it to the one before. ``buckets`` is the
+    number of training batches whose samples are sorted by length, so that each batch, cut to its longest sample, has
+    less padding.
 
     A ``monitor`` that is not set is the first of the task's `MONITORS`.
     """
@@ -202,6 +204,7 @@ class Trainer(Settings):
     compile: bool = LATER(default=False)
     tf32: bool = LATER(default=False)
     last_batch: Literal["keep", "drop", "join"] = LATER(default="keep")
+    buckets: PositiveInt | None = LATER(default=None)
 
 
 class Callback(Node):

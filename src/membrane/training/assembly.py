@@ -43,6 +43,7 @@ from membrane.schema.model import TORCHS_MOMENTUM
 from membrane.tracking.log import silence_libraries
 from membrane.tracking.loggers import own_logger
 from membrane.training import checkpoints
+from membrane.training.buckets import refuse_fixed_timesteps
 from membrane.training.checkpointing import KeepBestAndLast
 from membrane.training.initial import require_unseen_test_part, start_from
 from membrane.training.optimizers import build_optimizer
@@ -74,6 +75,7 @@ def rehearse(config: Config) -> None:
     if config.init is not None:
         require_unseen_test_part(config.init, config.dataset)
         start_from(config.init, learner.model)
+    refuse_fixed_timesteps(config, learner, example_input(config))
     build_data(config, learner)
     build_schedule(config, build_optimizer(config, learner), 100 * config.epochs, config.epochs)
     if isinstance(config.logger, Trusted):
@@ -229,6 +231,7 @@ def build_data(config: Config, learner: Learner, pieces: int = 1) -> DataModule:
         batch_size=config.batch_size,
         pieces=pieces,
         last_batch=config.trainer.last_batch,
+        buckets=config.trainer.buckets,
         seed=config.seed,
         validation=dataset.validation,
         split_seed=dataset.split_seed,

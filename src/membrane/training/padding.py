@@ -5,14 +5,19 @@ from membrane.errors import ConfigError
 from membrane.schema import Config
 from membrane.schema.neuron import PSN, MaskedPSN
 
+MEANS_OVER_TIME = ("DSRIFNode", "DSRLIFNode")
+"""Neurons of which a timestep's gradient depends on all others."""
+
 
 def refuse_padding(config: Config, data: DataModule) -> None:
     """Raise ConfigError if samples have padding and the neuron lets later timesteps change earlier outputs.
 
-    Of all other neurons an output depends on no later timestep, so that readout and loss leave padding out.
+    Of all other neurons an output depends on no later timestep, so that readout and loss leave padding out. DSR's
+    gradient is that of the means over all timesteps.
     """
     neuron = config.neuron
     future = isinstance(neuron, PSN) or (isinstance(neuron, MaskedPSN) and neuron.lambda_init < 1)
+    future = future or neuron.name_of_choice in MEANS_OVER_TIME
     if not future:
         return
     for name, part in data.parts.items():

@@ -41,6 +41,7 @@ from membrane.training.assembly import (
     framework_shape,
     set_arithmetic,
 )
+from membrane.training.buckets import refuse_buckets_without_lengths
 from membrane.training.checkpointing import KeepBestAndLast
 from membrane.training.clipping import warn_of_clipping
 from membrane.training.evaluation import test_checkpoints
@@ -151,6 +152,7 @@ def learner_and_data(
         checkpoints.require_same_kinds(learner.state_dict(), resumed[1]["state_dict"])
         refuse_other_data(folder, data)
     refuse_padding(config, data)
+    refuse_buckets_without_lengths(config, data)
     if resumed is None and config.init is not None:
         require_unseen_test_share(checkpoint_of(config.init.path), config.dataset, data.division)
     if resumed is None and (line := trained_on_validation_part(config, data.division.official)) is not None:

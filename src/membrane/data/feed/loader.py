@@ -29,6 +29,7 @@ class Batches:
         weigh: numbers of samples of an epoch's batches (or pieces) → `Batch.weight` of each; called at the first batch
             of an iteration. None: they weigh 1.
         last: what becomes of a short last batch, as in `batch_sizes`; ``keep`` by default.
+        trim: cut each batch (or piece) of samples with lengths to the timesteps of its longest one.
     """
 
     def __init__(
@@ -42,6 +43,7 @@ class Batches:
         pieces: int = 1,
         weigh: Callable[[Sequence[int]], Sequence[float]] | None = None,
         last: str = "keep",
+        trim: bool = False,
     ) -> None:
         self.part = part
         self.batch_size = batch_size
@@ -51,6 +53,7 @@ class Batches:
         self.workers = workers
         self.pieces = pieces
         self.weigh = weigh
+        self.trim = trim
         self.sizes = batch_sizes(len(part), batch_size, last)
         self.start = 0
         self.step = 0
@@ -74,7 +77,10 @@ class Batches:
                 yield batch
 
     def in_order(self, order: Tensor) -> list[Batch]:
-        """Return an epoch's batches without x, in its place an empty one; the small columns are ordered at once."""
+        """Return an epoch's batches without x, in its place an empty one; the small columns are ordered at once.
+
+        Where batches are trimmed the empty x is [0,T′], T′ the timesteps of the batch.
+        """
         part = self.part
         positions = order.to(part.y.device)
         columns = (part.y[positions], part.recording[positions], part.index[order])
@@ -83,6 +89,11 @@ class Batches:
         if part.lengths is not None:
             lengths = self.split_steps(part.lengths[positions])
             batches = [batch._replace(lengths=length) for batch, length in zip(batches, lengths, strict=True)]
+            if self.trim:  # all at once, so that a device is waited for once an epoch
+                longest = torch.stack([length.amax() for length in lengths]).tolist()
+                batches = [
+                    batch._replace(x=none.new_empty(0, most)) for batch, most in zip(batches, longest, strict=True)
+                ]
         if self.weigh is None:
             return batches
         weights = self.weigh([len(batch.y) for batch in batches])
@@ -99,7 +110,8 @@ class Batches:
         """Build the batch of a step, independently of the steps before."""
         batch = batches[step]
         following = batches[step + 1].index if step + 1 < len(batches) else None
-        x = self.part.gather(batch.index, following).float()
+        timesteps = batch.x.shape[1] if self.trim and batch.lengths is not None else None
+        x = self.part.gather(batch.index, following, timesteps).float()
         batch = batch._replace(x=x * self.part.scale if self.part.scale != 1 else x)
         if self.workers:  # a view would take its whole column along to the other process
             batch = batch._replace(y=batch.y.clone(), recording=batch.recording.clone(), index=batch.index.clone())

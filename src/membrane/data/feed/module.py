@@ -9,7 +9,8 @@ import lightning as L
 import torch
 from torch import Tensor
 
-from membrane.data.feed.batch import Batch, step_weights
+from membrane.data.feed.batch import Batch, batch_sizes, step_weights
+from membrane.data.feed.buckets import bucketed
 from membrane.data.feed.checking import Facts, check_parts, in_types_of_batches, load_parts
 from membrane.data.feed.division import TEST_SHARE, VALIDATION, Division
 from membrane.data.feed.loader import Batches
@@ -47,6 +48,8 @@ class DataModule(L.LightningDataModule):
         batch_size: N, over all pieces.
         pieces: parts in which each training batch comes, more than 1 if the device cannot hold a whole one.
         last_batch: what becomes of a short last training batch: ``keep`` (the default), ``drop`` or ``join``.
+        buckets: batches whose training samples are sorted by length, as in `bucketed`; each batch is cut to its
+            longest sample. 1 cuts alone. None, the default: neither.
         seed: the run's seed; the order of an epoch comes from the stream (seed, ``order``, epoch).
         validation: share of the training data that ``val_best`` takes for validation, if there is no official part;
             0.15 by default. Whole recordings and groups are taken.
@@ -74,6 +77,7 @@ class DataModule(L.LightningDataModule):
         batch_size: int,
         pieces: int = 1,
         last_batch: str = "keep",
+        buckets: int | None = None,
         seed: int,
         validation: float = VALIDATION,
         split_seed: int = 0,
@@ -97,6 +101,7 @@ class DataModule(L.LightningDataModule):
         self.batch_size = batch_size
         self.pieces = pieces
         self.last_batch = last_batch
+        self.buckets = buckets
         self.seed = seed
         self.divide = partial(
             Division,
@@ -174,12 +179,21 @@ class DataModule(L.LightningDataModule):
             part = self.on(device, part)
         order = transform = None
         if training:
-            order = lambda epoch: torch.randperm(len(part), generator=generator(self.seed, "order", epoch))  # noqa: E731
+            order = partial(self.order, part)
         if before is not None:
             transform = lambda batch, epoch, step: before(batch, training, epoch, step)  # noqa: E731
         epoch = self.epoch if training else lambda: -1
         pieces, weigh, last = (self.pieces, self.weigh, self.last_batch) if training else (1, None, "keep")
-        return Batches(part, self.batch_size, order, transform, epoch, workers, pieces, weigh, last)
+        trim = training and self.buckets is not None
+        return Batches(part, self.batch_size, order, transform, epoch, workers, pieces, weigh, last, trim)
+
+    def order(self, part: Part, epoch: int) -> Tensor:
+        """Return the order [n] of the training part's samples in an epoch."""
+        order = torch.randperm(len(part), generator=generator(self.seed, "order", epoch))
+        if self.buckets is None or part.lengths is None:
+            return order
+        sizes = batch_sizes(len(part), self.batch_size, self.last_batch)
+        return bucketed(order, part.lengths.cpu(), sizes, self.buckets, generator(self.seed, "buckets", epoch))
 
     def on(self, device: torch.device, part: Part) -> Part:
         """Return the part with its data on the device, if they fit into a quarter of what is free there."""

@@ -89,14 +89,17 @@ class Part:
         """Return the part with its sources on another device."""
         return Part(tuple(source.to(device) for source in self.sources), self.index)
 
-    def gather(self, index: Tensor, following: Tensor | None = None) -> Tensor:
-        """Return x at ``index`` [k], positions in the data set, → [k,…]; ``following`` is wanted next."""
+    def gather(self, index: Tensor, following: Tensor | None = None, timesteps: int | None = None) -> Tensor:
+        """Return x at ``index`` [k], positions in the data set, → [k,…]; ``following`` is wanted next.
+
+        ``timesteps``: only so many of them, the first. None: all.
+        """
         if len(self.sources) == 1:
-            return self.sources[0].gather(index, following)
+            return self.sources[0].gather(index, following, timesteps)
         x, start = None, 0
         for source in self.sources:
             here = (index >= start) & (index < start + len(source))
-            rows = source.gather(index[here] - start)
+            rows = source.gather(index[here] - start, timesteps=timesteps)
             if x is None:
                 x = rows.new_empty(len(index), *rows.shape[1:])
             x = x.to(torch.promote_types(x.dtype, rows.dtype))
