@@ -72,6 +72,12 @@ def test_every_data_set_is_listed_with_its_state(root: Path, capsys: pytest.Capt
     assert f"mnist            11.6 MB  here; {mnist.licence}\n" in told(capsys, f"paths.data={root}")[1]
 
 
+def test_a_download_that_was_broken_off_is_listed(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (root / "cifar10").mkdir()
+    (root / "cifar10" / "cifar-10-python.tar.gz.part").write_bytes(bytes(12_300))
+    assert "cifar10           170 MB  to download, 12.3 kB of it begun; " in told(capsys, f"paths.data={root}")[1]
+
+
 def test_the_list_for_programs(subset: Path, capsys: pytest.CaptureFixture[str]) -> None:
     code, out, _ = told(capsys, "--json", f"paths.data={subset}")
     rows = {row["name"]: row for row in json.loads(out)}
@@ -87,6 +93,7 @@ def test_the_list_for_programs(subset: Path, capsys: pytest.CaptureFixture[str])
         "folder": str(subset / "nmnist_subset"),
         "present": True,
         "missing": [],
+        "begun_bytes": 0,
         "cached_bytes": 0,
     }
     assert rows["uci_har"]["missing"] == ["UCI HAR Dataset.zip"]

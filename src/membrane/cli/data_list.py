@@ -37,6 +37,7 @@ def data_rows(root: Path) -> list[dict[str, Any]]:
             "folder": None if origin.bundled else str(root / origin.name),
             "present": not (missing := origin.missing(root)),
             "missing": missing,
+            "begun_bytes": origin.begun_bytes(root),
             "cached_bytes": cached_bytes(root, choice.name),
         }
         for choice in dataset_choices()
@@ -70,7 +71,8 @@ def state_text(row: dict[str, Any]) -> str:
         return "bundled"
     if row["present"]:
         return "here"
-    return "to download" if row["obtained"] == "downloaded" else f"by hand: {', '.join(row['missing'])}"
+    begun = f", {size_text(row['begun_bytes'])} of it begun" if row["begun_bytes"] else ""
+    return f"to download{begun}" if row["obtained"] == "downloaded" else f"by hand: {', '.join(row['missing'])}"
 
 
 def data_page() -> str:

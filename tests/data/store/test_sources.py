@@ -125,11 +125,15 @@ def test_an_archive_without_what_is_read_is_told_of(tmp_path: Path, mirrors: Mir
     mirrors.files["/good/a.zip"] = archive_of({"x/1.txt": "one"})
     file = SourceFile("a.zip", urls=(f"{mirrors['good']}a.zip",), unpacked="files", forms=("y/",))
     origin = Origin(name="ours", licence="MIT", page="https://page", size=1, files=(file,))
-    missing = (
-        f"{tmp_path / 'ours' / 'files' / 'y'}: missing; delete ours/files, and the original is downloaded and unpacked"
-    )
+    archive = tmp_path / "ours" / "a.zip"
+    line = f"{archive}: holds no y/; nothing was unpacked; delete it and a.zip.sha256, and the original is downloaded"
     for _ in range(2):
-        assert refused(lambda: original_content(tmp_path, origin, "a.zip")) == missing
+        assert refused(lambda: original_content(tmp_path, origin, "a.zip")) == line
+    folder = tmp_path / "ours" / "files"
+    assert not folder.exists()
+    folder.mkdir()  # by a person
+    remedy = "delete ours/files, and the original is downloaded and unpacked"
+    assert refused(lambda: original_content(tmp_path, origin, "a.zip")) == f"{folder / 'y'}: missing; {remedy}"
     (tmp_path / "ours" / "files" / "y").mkdir()
     assert original_content(tmp_path, origin, "a.zip") == tmp_path / "ours" / "files" / "y"
 

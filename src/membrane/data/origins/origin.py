@@ -4,6 +4,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from membrane.files.presence import is_file, is_folder
+
 
 @dataclass(frozen=True)
 class SourceFile:
@@ -85,6 +87,11 @@ class Origin:
         needed = [file for file in self.files if not file.optional]
         return [file.name for file in needed if first_there(root, self.paths(file)) is None]
 
+    def begun_bytes(self, root: Path) -> int:
+        """Return how much of downloads that were broken off is there."""
+        parts = [root / self.name / f"{file.name}.part" for file in self.files]
+        return sum(part.stat().st_size for part in parts if is_file(part))
+
     def advice(self, root: Path, missing: str) -> str:
         """Return what helps where a file is missing, for the end of a line."""
         needed = [file.name for file in self.files if not file.optional]
@@ -98,13 +105,14 @@ class Origin:
             if file.unpacked and f"/{self.name}/{file.unpacked}/" in path.as_posix():
                 return f"delete {self.name}/{file.unpacked}, and the original is downloaded and unpacked"
             if any(path.as_posix().endswith(f"/{end.rstrip('/')}") for end in self.paths(file)):
-                return "delete it, and the original is downloaded"
+                kept = f" and {path.name}.sha256" if is_file(path.with_name(f"{path.name}.sha256")) else ""
+                return f"delete it{kept}, and the original is downloaded"
         return f"replace it by the original, from {self.page}"
 
 
 def first_there(root: Path, paths: Iterable[str]) -> Path | None:
     """Return the first of ``paths`` below ``root`` that is there: as a folder if it ends in a slash, or as a file."""
     for path in paths:
-        if (root / path).is_dir() if path.endswith("/") else (root / path).is_file():
+        if (is_folder if path.endswith("/") else is_file)(root / path):
             return root / path
     return None

@@ -32,6 +32,7 @@ from membrane.files import durable
 from membrane.files.capped import JSON_BYTES, read_capped
 from membrane.files.json_text import parse_json
 from membrane.files.lock import Occupied, hold_lock
+from membrane.files.presence import is_folder
 
 FORMAT = 1
 """Of the entries; those of another format are not read."""
@@ -90,7 +91,7 @@ def built_entry(
     inside stays.
     """
     others = [each / path for each in readable_caches(root) if each != folder]
-    kept = next((each for each in others if each.is_dir() and not entry_flaw(each)), None)
+    kept = next((each for each in others if is_folder(each) and not entry_flaw(each)), None)
     if kept is not None:
         yield kept
     elif folder is None:

@@ -5,6 +5,8 @@ import stat
 import tempfile
 from pathlib import Path
 
+from membrane.files.presence import is_folder
+
 
 def remembered_digests(root: Path, name: str, file: str = "sources.json") -> Path | None:
     """Return where `file_digests` keeps those of a data set's files; None if nothing can be written."""
@@ -34,7 +36,7 @@ def cache_folders(root: Path) -> list[Path]:
     administrator could.
     """
     own = own_cache() / hashlib.sha256(str(root.resolve()).encode()).hexdigest()[:12]
-    writable = root.is_dir() and root.stat().st_mode & (stat.S_IWUSR | stat.S_IWGRP | stat.S_IWOTH)
+    writable = is_folder(root) and root.stat().st_mode & (stat.S_IWUSR | stat.S_IWGRP | stat.S_IWOTH)
     return [root / ".cache", own] if writable else [own]
 
 

@@ -33,8 +33,11 @@ def original_content(root: Path, origin: Origin, name: str) -> Path:
     file = origin.file(name)
     path = first_there(root, origin.contents(file))
     if path is None:
-        folder = root / origin.name / file.unpacked
-        unpack(original_file(root, origin, name), folder)
+        folder, archive = root / origin.name / file.unpacked, original_file(root, origin, name)
+        try:
+            unpack(archive, folder, file.forms)
+        except DataError as error:
+            raise DataError(f"{error}; {origin.remedy(archive)}") from error
         path = first_there(root, origin.contents(file))
         if path is None:
             raise damaged_file(folder.joinpath(*file.forms[:1]), "missing", origin)

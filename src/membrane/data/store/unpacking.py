@@ -4,7 +4,7 @@ import fcntl
 import logging
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -14,11 +14,12 @@ from membrane.errors import DataError, one_line
 log = logging.getLogger(__name__)
 
 
-def unpack(archive: Path, folder: Path) -> None:
+def unpack(archive: Path, folder: Path, forms: Sequence[str] = ()) -> None:
     """Unpack a zip or a tar, plain or gzip, to ``folder``, which takes its name when it is whole.
 
     Where the archive holds a folder of that name, that one becomes it. Raises DataError, which names file and member,
-    for what is damaged, leads out of the folder, is no plain file, or is too much; then nothing is left of it.
+    for what is damaged, leads out of the folder, is no plain file, or is too much, and if it holds none of ``forms``,
+    paths in the folder; then nothing is left of it.
     """
     try:
         with unpacked_once(archive, folder) as beside:
@@ -30,6 +31,8 @@ def unpack(archive: Path, folder: Path) -> None:
                 write_member(beside, member)
             inner = beside / folder.name
             whole = inner if inner.is_dir() else beside
+            if forms and not any((whole / form).exists() for form in forms):
+                raise ValueError(f"holds no {' or '.join(forms)}")
             whole.chmod(0o755)  # data are shared, temporary folders are not
             whole.rename(folder)
     except DAMAGE as error:
