@@ -106,13 +106,6 @@ def test_a_file_is_there_in_any_of_its_forms(tmp_path: Path) -> None:
 
 # Where the loaders look: nowhere else than `membrane data` does
 
-FORMS = [
-    pytest.param(origin, file, path, id=f"{origin.name}:{path}")
-    for origin in FETCHED
-    for file in origin.files
-    for path in origin.paths(file)
-]
-
 
 def loader(name: str, file: SourceFile) -> Any:
     """The data set, under the settings that need a file."""
@@ -135,21 +128,23 @@ def refusal(name: str, file: SourceFile, root: Path, monkeypatch: pytest.MonkeyP
     return str(refused.value)
 
 
-@pytest.mark.parametrize(("origin", "file", "path"), FORMS)
+@pytest.mark.parametrize(("origin", "file"), PUBLISHED)
 def test_what_counts_as_there_is_what_the_loader_reads(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, origin: Origin, file: SourceFile, path: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, origin: Origin, file: SourceFile
 ) -> None:
-    """Everything is there, one file at ``path`` and the others where they are downloaded to, but empty."""
-    put(tmp_path, path)
-    for other in origin.files:
-        if other is not file:
-            put(tmp_path, next(origin.paths(other)))
-    assert origin.missing(tmp_path) == []
-    line = refusal(origin.name, file, tmp_path, monkeypatch)
-    assert "no network" not in line
-    assert "or set paths.data to the folder above" not in line
-    if len(origin.files) == 1 or file.optional:
-        assert str(tmp_path / path.rpartition("/")[0]) in line
+    """Everything is there, one file in one of its forms and the others where they are downloaded to, but empty."""
+    for number, path in enumerate(origin.paths(file)):
+        root = tmp_path / str(number)
+        put(root, path)
+        for other in origin.files:
+            if other is not file:
+                put(root, next(origin.paths(other)))
+        assert origin.missing(root) == [], path
+        line = refusal(origin.name, file, root, monkeypatch)
+        assert "no network" not in line, path
+        assert "or set paths.data to the folder above" not in line, path
+        if len(origin.files) == 1 or file.optional:
+            assert str(root / path.rpartition("/")[0]) in line
 
 
 @pytest.mark.parametrize("origin", FETCHED, ids=lambda origin: origin.name)
