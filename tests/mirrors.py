@@ -96,6 +96,12 @@ class Mirrors:
         request.send_header("Location", request.path.replace("/moved/", "/good/"))
         request.end_headers()
 
+    def inward(self, request: BaseHTTPRequestHandler) -> None:
+        """Send to a file of the machine that asks."""
+        request.send_response(302)
+        request.send_header("Location", f"file://{__file__}")
+        request.end_headers()
+
     def circle(self, request: BaseHTTPRequestHandler) -> None:
         request.send_response(302)
         request.send_header("Location", request.path)

@@ -8,6 +8,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from membrane.files.presence import is_folder
 from membrane.runs.saved import RESULT, read_json, why_unreadable
 from membrane.runs.standing import UNREADABLE, Run, inspect_run
 
@@ -87,14 +88,6 @@ def run_folders(root: Path, unread: list[str]) -> Iterator[Path]:
         waiting += [
             f"{folder}/{name}" for name in below if "." not in name or not is_moved_aside(Path(folder, name), inside)
         ]
-
-
-def is_folder(entry: os.DirEntry[str]) -> bool:
-    """Return whether an entry is a folder, or a link to one; a link to itself, or to what is closed to us, is none."""
-    try:
-        return entry.is_dir()
-    except OSError:
-        return False
 
 
 def is_moved_aside(folder: Path, beside: dict[str, bool]) -> bool:

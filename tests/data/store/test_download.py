@@ -50,7 +50,9 @@ def test_a_file_is_downloaded_for_all_to_read(tmp_path: Path, mirrors: Mirrors) 
     assert mirrors.paths == [f"/good/{NAME}"]
 
 
-@pytest.mark.parametrize("bad", ["absent", "wrong", "broken", "unannounced", "silent", "stalled", "circle", "huge"])
+@pytest.mark.parametrize(
+    "bad", ["absent", "wrong", "broken", "unannounced", "silent", "stalled", "circle", "inward", "huge"]
+)
 def test_the_next_address_is_tried(tmp_path: Path, mirrors: Mirrors, bad: str) -> None:
     digest = MD5 if bad == "wrong" else f"sha256:{SHA256}"
     assert fetched(tmp_path / NAME, mirrors, bad, "good", digest=digest, seconds=1) is None
@@ -70,6 +72,7 @@ def test_the_next_address_is_tried(tmp_path: Path, mirrors: Mirrors, bad: str) -
         ("silent", "timed out", 0),
         ("stalled", "timed out", HALF),
         ("circle", "TooManyRedirects", 0),
+        ("inward", "InvalidSchema", 0),
     ],
 )
 def test_a_failed_download_says_why_and_keeps_what_can_be_gone_on_with(
