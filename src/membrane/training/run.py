@@ -61,7 +61,7 @@ Resumed = tuple[Path, dict[str, Any]]
 def run(config: Config, stop: Stop) -> None:
     """Run an experiment in its folder, or go on with it. Raises RunFailed if it fails, Stopped if told to end.
 
-    Raises ConfigError, leaving no folder that was not there, if the data show that the configuration cannot work.
+    Raises ConfigError, leaving no run's folder that was not there, if the data show that the configuration cannot work.
     """
     folder = RunFolder(config)
     with folder.locked():
