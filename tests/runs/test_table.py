@@ -26,6 +26,30 @@ def test_a_name_without_a_column_and_a_second_beginning_are_refused(tmp_path: Pa
         MetricsTable(tmp_path / "metrics.csv", ["epoch"]).create()
 
 
+def test_another_name_of_the_table_does_not_change(tmp_path: Path) -> None:
+    table = MetricsTable(tmp_path / "metrics.csv", ["epoch"])
+    table.create()
+    length = table.flush()
+    table.append({"epoch": 0})
+    (tmp_path / "copy.csv").hardlink_to(tmp_path / "metrics.csv")
+    with pytest.raises(OSError, match="hard link"):
+        table.append({"epoch": 1})
+    table.cut(length)
+    table.append({"epoch": 7})
+    assert read_rows(tmp_path / "copy.csv") == [{"epoch": 0}]
+    assert read_rows(tmp_path / "metrics.csv") == [{"epoch": 7}]
+
+
+def test_a_table_that_is_a_link_is_not_written_through(tmp_path: Path) -> None:
+    (tmp_path / "victim").write_text("epoch\r\n0\r\n")
+    (tmp_path / "metrics.csv").symlink_to("victim")
+    table = MetricsTable(tmp_path / "metrics.csv", ["epoch"])
+    for write in (table.create, lambda: table.cut(0), lambda: table.append({"epoch": 1}), table.flush):
+        with pytest.raises(OSError, match="a link"):
+            write()
+    assert (tmp_path / "victim").read_bytes() == b"epoch\r\n0\r\n"
+
+
 def test_going_on_cuts_what_came_later_and_refuses_another_table(tmp_path: Path) -> None:
     table = MetricsTable(tmp_path / "metrics.csv", ["epoch", "lr"])
     table.create()

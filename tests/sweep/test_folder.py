@@ -11,6 +11,7 @@ from configurations import shared_composer
 
 from membrane.config.check import check, resolved
 from membrane.errors import ConfigError
+from membrane.runs.survey import survey
 from membrane.schema import Config
 from membrane.sweep import folder as folder_module
 from membrane.sweep.folder import create_sweep_folder, create_timed_folder
@@ -42,6 +43,40 @@ def test_a_run_folder_that_paths_run_sets_is_recorded_as_an_absolute_path(tmp_pa
     jobs = checked_jobs("seed=1,2", f"paths.runs={tmp_path}", "paths.run=mine/${seed}")
     record = json.loads((create_sweep_folder([], jobs) / "jobs.json").read_text())
     assert [job["folder"] for job in record["jobs"]] == [str(Path.cwd() / "mine" / seed) for seed in "12"]
+
+
+def test_under_a_linked_folder_of_runs_jobs_are_recorded_by_their_place_in_it(tmp_path: Path) -> None:
+    (tmp_path / "scratch").mkdir()
+    (tmp_path / "runs").symlink_to("scratch")
+    jobs = checked_jobs("seed=1,2", f"paths.runs={tmp_path / 'runs'}")
+    record = json.loads((create_sweep_folder([], jobs) / "jobs.json").read_text())
+    folders = [job["folder"] for job in record["jobs"]]
+    assert [Path(folder).parts[0] for folder in folders] == ["digits", "digits"]
+    found = [Path(run.folder) for run in survey(tmp_path / "runs", 0.0).runs]
+    assert sorted(found) == sorted(map(Path, folders))
+
+
+def test_a_linked_folder_of_sweeps_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "home").mkdir()
+    (tmp_path / ".sweeps").symlink_to("home")
+    with pytest.raises(ConfigError, match=r"\.sweeps: a link, through which nothing is read or written"):
+        create_sweep_folder([], checked_jobs("seed=1", f"paths.runs={tmp_path}"))
+    assert not list((tmp_path / "home").iterdir())
+
+
+@pytest.mark.usefixtures("without_training")
+def test_a_persons_own_multirun_file_is_not_written_over(
+    small: Callable[..., int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("mine").mkdir()
+    Path("mine/multirun.yaml").write_text("my own")
+    assert small("-m", "seed=0,1", "hydra.sweep.dir=mine") == 2
+    assert "hydra.sweep.dir=mine holds a multirun.yaml, which Hydra would write over" in capsys.readouterr().err
+    assert Path("mine/multirun.yaml").read_text() == "my own"
+    assert not Path("runs").exists()
+    Path("mine/multirun.yaml").unlink()
+    assert small("-m", "seed=0,1", "hydra.sweep.dir=mine") == 0
+    assert small("-m", "seed=0,1", "hydra.sweep.dir=mine") == 0
 
 
 def test_nothing_secret_is_recorded(tmp_path: Path) -> None:

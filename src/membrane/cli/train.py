@@ -25,7 +25,7 @@ from membrane.runs.location import real_path
 from membrane.runs.stopping import Stop
 from membrane.schema import Config
 from membrane.schema.secrets import masked_override
-from membrane.sweep.folder import create_sweep_folder
+from membrane.sweep.folder import create_sweep_folder, refuse_foreign_multirun
 from membrane.sweep.jobs import Job, jobs_of
 from membrane.sweep.spread import log_spread
 from membrane.sweep.task import Task, rehearsed
@@ -68,7 +68,9 @@ def launch(arguments: Sequence[str], stop: Stop) -> int:
     if options.cfg == "job":
         return print_config(checked[0][1], options.package)
     runnable = runnable_jobs(checked, sweep)
-    if sweep:  # in front of what was typed, which wins
+    if sweep:
+        refuse_foreign_multirun(overrides)
+        # in front of what was typed, which wins
         overrides = [f"hydra.sweep.dir={quoted(str(create_sweep_folder(arguments, runnable)))}", *overrides]
     task = Task(stop, options.config_dir, runnable)
     hand_to_hydra(composer, overrides, sweep, task)

@@ -1,5 +1,6 @@
 """A sweep's folder, and the file in it that lists the sweep's jobs."""
 
+import os
 from collections.abc import Sequence
 from contextlib import suppress
 from datetime import datetime
@@ -30,6 +31,14 @@ def create_sweep_folder(typed: Sequence[str], jobs: Sequence[tuple[Job, Config]]
     except OSError as error:
         raise ConfigError(f"paths.runs={runs}: {error.filename or runs}: {error.strerror}") from None
     return folder
+
+
+def refuse_foreign_multirun(overrides: Sequence[str]) -> None:
+    """Raise ConfigError if the folder that ``hydra.sweep.dir`` names holds a multirun.yaml: Hydra writes one there."""
+    key = "hydra.sweep.dir="
+    typed = [line.lstrip("+").removeprefix(key).strip("\"'") for line in overrides if line.lstrip("+").startswith(key)]
+    if typed and os.path.lexists(Path(typed[-1], "multirun.yaml")):
+        raise ConfigError(f"{key}{typed[-1]} holds a multirun.yaml, which Hydra would write over: name a new folder")
 
 
 def require_real_folder(folder: Path) -> None:

@@ -112,6 +112,16 @@ def test_a_damaged_entry_is_built_anew_with_a_line(numbers, caplog, damage: str)
     assert numbers.conversions == 4
 
 
+def test_the_persons_own_files_stay_in_an_entry_that_is_built_anew(numbers) -> None:
+    numbers.load()
+    [entry] = [path.parent for path in (numbers.root / ".cache").rglob("manifest.json")]
+    (entry / "notes.md").write_text("mine")
+    (entry / "manifest.json").write_text("{")
+    numbers.load()
+    assert (entry / "notes.md").read_text() == "mine"
+    assert json.loads((entry / "manifest.json").read_text())["parts"]
+
+
 @pytest.mark.parametrize("error", [DataError("byte 3 is wrong"), KeyboardInterrupt()])
 def test_what_breaks_off_leaves_nothing(numbers, error: BaseException) -> None:
     def broken() -> Iterator[Columns]:

@@ -60,6 +60,17 @@ def test_nothing_else_is_removed(root: Path) -> None:
     assert remove_caches(root) == 0
 
 
+def test_the_persons_own_files_in_an_entry_stay(root: Path) -> None:
+    entry = root / ".cache" / "b" / KEY
+    for name in ("notes.md", "my/plot.csv", "train.csv"):
+        (entry / name).parent.mkdir(exist_ok=True)
+        (entry / name).write_text("mine")
+    (entry / ".manifest.json.0123456789abcdef.tmp").touch()
+    assert remove_caches(root) == 3 + 100 + 5 + 7 + 11 + 13 + 17 + 19 + 1000
+    kept = [f".cache/b/{KEY}/{name}" for name in ("my/plot.csv", "notes.md", "train.csv")]
+    assert files(root) == sorted([*FOREIGN, *kept])
+
+
 def test_one_data_set_alone_is_removed(root: Path) -> None:
     assert remove_caches(root, ["b"]) == 1000
     assert cached_sets(root) == ["a"]

@@ -117,6 +117,8 @@ def test_another_search_never_mixes_in(tmp_path: Path) -> None:
         ("notes.txt", "cannot be (read|opened)"),
         ("sqlite:///notes.txt", "cannot be opened: .*file is not a database"),
         ("folder", "cannot be opened: a folder, where a file should be"),
+        ("link", "cannot be opened: a link, through which nothing is read or written"),
+        ("sqlite:///link", "cannot be opened: a link, through which nothing is read or written"),
     ],
 )
 def test_a_storage_that_is_none_is_refused(
@@ -124,12 +126,14 @@ def test_a_storage_that_is_none_is_refused(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     Path("folder").mkdir()
+    Path("link").symlink_to("victim")
     Path("notes.txt").write_text("Dear diary,\nthis is no storage, though it is long enough to be one.\n" * 9)
     before = Path("notes.txt").read_text()
     with pytest.raises(ConfigError, match=message) as refused:
         open_study(storage)
     assert "\n" not in str(refused.value)
     assert Path("notes.txt").read_text() == before
+    assert not Path("victim").exists()
 
 
 def test_one_process_at_a_time(tmp_path: Path) -> None:
