@@ -271,6 +271,14 @@ def test_a_checkpoint_without_its_digest_is_none_to_go_on_from(tmp_path: Path) -
         checkpoints.newest_readable(tmp_path)
 
 
+def test_a_name_that_a_checkpoint_has_already_is_given_again_without_a_trace(tmp_path: Path) -> None:
+    checkpoints.write_checkpoint(content(), tmp_path / "last.ckpt")
+    for _ in range(2):  # the system renames nothing where both are names of one file
+        checkpoints.link_checkpoint(tmp_path / "last.ckpt", tmp_path / "best.ckpt")
+    names = [f"{name}.ckpt{suffix}" for name in ("best", "last") for suffix in ("", ".sha256")]
+    assert sorted(path.name for path in tmp_path.iterdir()) == names
+
+
 def test_where_hard_links_are_unknown_a_checkpoint_is_copied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def unknown(*_: object) -> None:
         raise OSError("not supported")

@@ -20,7 +20,7 @@ import json, os, signal, sys
 import membrane.training.run  # imported once: every run is forked from here
 from membrane.cli.main import main
 
-CALLS = ("mkdir", "rename", "replace", "link", "symlink", "fsync", "fdatasync", "unlink", "remove", "rmdir", "truncate", "ftruncate")
+CALLS = ("mkdir", "rename", "replace", "link", "symlink", "fsync", "fdatasync", "unlink", "remove", "rmdir")
 
 def counted(name, at, log):
     call = getattr(os, name)

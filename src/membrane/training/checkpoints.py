@@ -67,9 +67,9 @@ def put_in_place(beside: Path, path: Path, digest: str) -> None:
     try:
         durable.write_utf8(digest_file(path), digest_lines([digest, *recorded_digests(path)], path))
         beside.replace(path)
-    except BaseException:
-        beside.unlink(missing_ok=True)  # on a full disk it would take the room that FAILED.json needs
-        raise
+    finally:
+        # on a full disk it would take the room that FAILED.json needs; it is still there if both are names of one file
+        beside.unlink(missing_ok=True)
     durable.flush_folder(path.parent)
     last = digest_lines([digest], path).encode()
     # not flushed: what it replaces names this content too
