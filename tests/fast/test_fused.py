@@ -17,6 +17,7 @@ from membrane.fast import eager, fused, kernels
 from membrane.fast.fused import describe_neurons, fuse
 from membrane.fast.surrogate_gradients import C_DERIVATIVES
 from membrane.neurons import neuron_layers
+from membrane.neurons import surrogates as surrogates_of_ours
 from membrane.training.assembly import build_learner
 
 WAYS = ("compiled", "in place")
@@ -151,8 +152,8 @@ def test_compiled_in_every_layout(module: nn.Module, layout: str, shape: tuple[i
 
 
 def surrogates() -> list[nn.Module]:
-    """All of SpikingJelly's whose spike is Heaviside's step."""
-    return [getattr(surrogate, name)() for name in C_DERIVATIVES]
+    """All of SpikingJelly's and ours whose spike is Heaviside's step."""
+    return [getattr(surrogate if hasattr(surrogate, name) else surrogates_of_ours, name)() for name in C_DERIVATIVES]
 
 
 @pytest.mark.parametrize("shape", surrogates(), ids=lambda shape: type(shape).__name__)
@@ -165,8 +166,9 @@ def test_every_surrogate(shape: nn.Module, name: str) -> None:
 
 def test_no_surrogate_is_forgotten() -> None:
     base = surrogate.SurrogateFunctionBase
-    found = {name for name, kind in vars(surrogate).items() if isinstance(kind, type) and issubclass(kind, base)}
-    others = {"SurrogateFunctionBase", "MultiLevelSpikeCount", "PoissonPass"}  # no step, or a random one
+    both = {**vars(surrogate), **vars(surrogates_of_ours)}
+    found = {name for name, kind in both.items() if isinstance(kind, type) and issubclass(kind, base)}
+    others = {"SurrogateFunctionBase", "OwnSurrogate", "MultiLevelSpikeCount", "PoissonPass"}  # no step, or random
     assert found - others == set(C_DERIVATIVES)
 
 

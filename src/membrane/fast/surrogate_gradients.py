@@ -1,4 +1,4 @@
-"""Derivatives of SpikingJelly's surrogates for the fused neurons, in C and in torch."""
+"""Derivatives of surrogates for the fused neurons, in C and in torch."""
 
 import math
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-HOME = "spikingjelly.activation_based.surrogate"
+HOMES = ("spikingjelly.activation_based.surrogate", "membrane.neurons.surrogates")
 
 # For each surrogate whose spike is Heaviside's step: a statement of C that sets g from u, the potential above the
 # threshold, and the parameters p and q, whose names follow. Without a statement the derivative is torch's.
@@ -29,6 +29,9 @@ C_DERIVATIVES: dict[str, tuple[str, tuple[str, ...]]] = {
     "LogTailedReLU": ("g = u > 1.0f ? 1.0f / u : u <= 0.0f ? p : 1.0f;", ("alpha",)),
     "Rect": ("g = fabsf(u) < 0.5f / p ? p : 0.0f;", ("alpha",)),
     "DeterministicPass": ("g = 1.0f;", ()),
+    "FastSigmoid": ("float z = 1.0f + p * fabsf(u); g = 1.0f / (z * z);", ("alpha",)),
+    "Slayer": ("g = 0.5f * p * q * exponential(-p * fabsf(u));", ("alpha", "c")),
+    "Boxcar": ("g = fabsf(u) <= 0.5f * p ? q : 0.0f;", ("width", "height")),
     "SquarewaveFourierSeries": ("", ()),
     "QPseudoSpike": ("", ()),
 }
@@ -38,7 +41,7 @@ def derivative_parameters(surrogate: nn.Module) -> tuple[float, float] | None:
     """Return p and q of a surrogate in the table; None for another one, or for parameters that are tensors."""
     surrogate_class = type(surrogate)
     name = surrogate_class.__name__
-    if surrogate_class.__module__ != HOME or name not in C_DERIVATIVES or not surrogate.spiking:
+    if surrogate_class.__module__ not in HOMES or name not in C_DERIVATIVES or not surrogate.spiking:
         return None
     values = [getattr(surrogate, parameter) for parameter in C_DERIVATIVES[name][1]]
     if not all(isinstance(value, int | float) for value in values):

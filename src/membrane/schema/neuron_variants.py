@@ -5,7 +5,7 @@ from typing import Literal, Self
 from pydantic import Field, PositiveInt, model_validator
 
 from membrane.schema.neuron import Neuron, SpikingNeuron
-from membrane.schema.node import Positive
+from membrane.schema.node import Fraction, Positive
 
 
 class SLTTLIF(Neuron):
@@ -100,4 +100,13 @@ class ILIF(Neuron):
         return self.binary
 
 
-VARIANTS = (SLTTLIF, OTTTLIF, LIAF, MPBNLIF, ILIF)
+class Leaky(Neuron):
+    """snnTorch's: v decays by ``beta``, and a spike subtracts the threshold one timestep later, without a gradient."""
+
+    choice = "leaky"
+    public = "membrane.neurons.leaky.Leaky"
+    beta: Fraction = 0.9
+    v_threshold: Positive = 1.0
+
+
+VARIANTS = (SLTTLIF, OTTTLIF, LIAF, MPBNLIF, ILIF, Leaky)

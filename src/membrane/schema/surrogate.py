@@ -1,4 +1,4 @@
-"""Surrogate gradients of SpikingJelly, a line each: the choice, the class and its settings.
+"""Surrogate gradients, SpikingJelly's and ours, a line each: the choice, the class and its settings.
 
 Their shapes and papers stand in conf/surrogate. That the settings are the constructors' is tested.
 """
@@ -18,14 +18,17 @@ class FurtherSurrogate(Surrogate, Trusted):
     """Another surrogate of SpikingJelly's, named by its class (surrogate._target_=…), which checks its settings."""
 
 
-def declare(choice: str, name: str, **settings: tuple[Any, Any]) -> type[Surrogate]:
-    """Return the node of SpikingJelly's surrogate ``name``; each setting is its (type, default).
+SPIKINGJELLY, OURS = "spikingjelly.activation_based.surrogate", "membrane.neurons.surrogates"
+
+
+def declare(choice: str, name: str, home: str = SPIKINGJELLY, **settings: tuple[Any, Any]) -> type[Surrogate]:
+    """Return the node of the surrogate ``name`` in module ``home``; each setting is its (type, default).
 
     Without a ``choice`` it can only be named by its class.
     """
     base = Surrogate if choice else FurtherSurrogate
     node: type[Surrogate] = create_model(name, __base__=base, __module__=__name__, **settings)  # type: ignore[call-overload]
-    node.choice, node.public = choice, f"spikingjelly.activation_based.surrogate.{name}"
+    node.choice, node.public = choice, f"{home}.{name}"
     return node
 
 
@@ -46,6 +49,9 @@ SURROGATES = (
     declare("fake_numerical_gradient", "FakeNumericalGradient", alpha=(Positive, 0.3)),
     declare("log_tailed_relu", "LogTailedReLU", alpha=(NotNegative, 0.0)),
     declare("rect", "Rect", alpha=(Positive, 1.0)),
+    declare("fast_sigmoid", "FastSigmoid", OURS, alpha=(Positive, 25.0)),
+    declare("slayer", "Slayer", OURS, alpha=(Positive, 5.0), c=(Positive, 0.4)),
+    declare("boxcar", "Boxcar", OURS, width=(Positive, 1.0), height=(Positive, 0.5)),
     declare("", "MultiLevelSpikeCount"),
     declare("", "DeterministicPass"),
 )
