@@ -128,6 +128,20 @@ class FirstSpike(Readout):
         return outputs.gather(0, first.unsqueeze(0)).squeeze(0) * ((total - first).to(outputs.dtype) / total)
 
 
+class Crossings(Readout):
+    """The number of valid timesteps at which outputs are at least ``threshold``: of potentials, the spikes.
+
+    It has no gradient: the loss is to be one of each timestep.
+    """
+
+    def __init__(self, threshold: float = 1.0) -> None:
+        self.threshold = threshold
+
+    def reduce(self, outputs: Tensor, lengths: Tensor | None) -> Tensor:
+        """Count over time [T,N,…] → [N,…]."""
+        return Sum().reduce((outputs >= self.threshold).to(outputs.dtype), lengths)
+
+
 def valid_mask(outputs: Tensor, lengths: Tensor) -> Tensor:
     """Compare the timesteps of outputs [T,N,…] with lengths [N] → mask [T,N,1,…], true at valid timesteps."""
     mask = torch.arange(len(outputs), device=outputs.device)[:, None] < lengths[None, :]

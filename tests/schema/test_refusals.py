@@ -33,6 +33,9 @@ Run = Callable[..., int]
         (["model.recurrent=linear", "neuron=relu"], "use model.recurrent=none or a spiking neuron"),
         (["model=smlp", "model.synapse_tau=2.0", "neuron=relu"], "leave it out or use a spiking neuron"),
         (["model=smlp", "model.head_detach_reset=true"], "head_detach_reset is of the neuron behind the head"),
+        (["model=smlp", "model.head_potential=true"], "head_potential is of the neuron behind the head"),
+        (["model=smlp", "model.head_neuron=true", "model.head_potential=true"], "needs neuron=leaky, got neuron=lif"),
+        (["readout=crossings", "loss=cross_entropy"], "is one of its prediction: use loss=tet"),
         (["model.recurrent=linear", "neuron=psn"], "use model.recurrent=none or another neuron"),
     ],
 )

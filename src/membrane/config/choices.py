@@ -62,8 +62,11 @@ def choices(conf: Path) -> dict[str, list[Choice]]:
 
 
 def in_order(folder: Path) -> Iterator[Choice]:
-    """Yield the choices of a group's folder: those of the schema, in its order, then the others by name."""
-    files = {path.stem: path for path in sorted(folder.glob("*.yaml"))}
+    """Yield the choices of a group's folder: those of the schema, in its order, then the others by name.
+
+    One in a folder below is named with it, as ``seq_fmnist/plain``.
+    """
+    files = {path.relative_to(folder).with_suffix("").as_posix(): path for path in sorted(folder.rglob("*.yaml"))}
     of_schema = [each.choice for each in node_classes(folder.name) if each.choice in files]
     for name in dict.fromkeys([*of_schema, *files]):
         yield Choice(folder.name, name, files[name])

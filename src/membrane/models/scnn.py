@@ -46,6 +46,7 @@ class SCNN(nn.Sequential):
         filters: channels of each layer; its length is the number of layers.
         kernel_sizes, paddings, strides: of each convolution; 3, 1 and 1 keep the size.
         pool_sizes: of each max pool, which is its stride too. 2, the default, halves the size; 1 is no module.
+        pool_first: pool what the convolution puts out, before the norm and the neuron; by default their spikes.
         dropouts: probability behind each layer's neuron; 0, the default, is no module.
         separables: take a depthwise and a pointwise convolution, each with a neuron, in place of one; off by default.
         norm: one of `norms`, before every neuron of a layer. ``batch`` by default: without a norm deep
@@ -71,6 +72,7 @@ class SCNN(nn.Sequential):
         paddings: int | Sequence[Extent] = 1,
         strides: int | Sequence[Extent] = 1,
         pool_sizes: int | Sequence[Extent] = 2,
+        pool_first: bool = False,
         dropouts: float | Sequence[float] = 0.0,
         separables: bool | Sequence[bool] = False,
         norm: str = "batch",
@@ -100,7 +102,7 @@ class SCNN(nn.Sequential):
             separables=separables,
         )
         size = self.add_average_pool("prepool", size, prepool)
-        hidden = Hidden(neuron, norm, recurrent, timesteps, len(size))
+        hidden = Hidden(neuron, norm, recurrent, timesteps, len(size), pool_first)
         for number, settings in enumerate(layers, start=1):
             planned = ConvolutionPlan(number, channels, size, *settings)
             channels, size = planned.filters, planned.size_after()
@@ -145,6 +147,7 @@ class Hidden:
     recurrent: str
     timesteps: int
     dims: int
+    pool_first: bool
 
     def norm(self, channels: int) -> nn.Module | None:
         """Build a norm over ``channels``."""
@@ -196,11 +199,13 @@ class ConvolutionPlan:
             modules[f"pointwise{n}"] = conv(inputs, self.filters, 1, bias=bias)
         else:
             modules[f"conv{n}"] = conv(inputs, self.filters, *window, bias=bias)
-        modules[f"norm{n}"] = hidden.norm(self.filters)
-        modules[f"neuron{n}"] = hidden.last_neuron(self.filters, dims)
-        modules[f"dropout{n}"] = layer.Dropout(self.dropout) if self.dropout else None
-        modules[f"pool{n}"] = max_pool(self.pool) if shrinks(self.pool) else None
-        return modules
+        pool = {f"pool{n}": max_pool(self.pool) if shrinks(self.pool) else None}
+        behind = {
+            f"norm{n}": hidden.norm(self.filters),
+            f"neuron{n}": hidden.last_neuron(self.filters, dims),
+            f"dropout{n}": layer.Dropout(self.dropout) if self.dropout else None,
+        }
+        return {**modules, **pool, **behind} if hidden.pool_first else {**modules, **behind, **pool}
 
 
 def linear_head(width: int, layers: list[tuple[int, float]], hidden: Hidden, classes: int, bias: bool) -> Modules:

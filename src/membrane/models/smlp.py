@@ -6,10 +6,12 @@ from math import prod
 from spikingjelly.activation_based import layer
 from torch import nn
 
+from membrane.errors import ConfigError
 from membrane.models.geometry import channels_and_size, require_at_least
 from membrane.models.norms import make_norm
 from membrane.models.recurrence import make_recurrent
 from membrane.models.synapse import make_synapse
+from membrane.neurons.leaky import Leaky
 
 
 class SMLP(nn.Sequential):
@@ -24,6 +26,8 @@ class SMLP(nn.Sequential):
             default.
         head_neuron: put a neuron behind the last linear layer, so that the outputs are spikes.
         head_detach_reset: ``detach_reset`` of that neuron, if it differs from the others'.
+        head_potential: put out that neuron's potentials, [T,N,K] as they are compared with the threshold, in place of
+            its spikes. Raises ConfigError unless it is a `Leaky`.
     """
 
     def __init__(
@@ -40,6 +44,7 @@ class SMLP(nn.Sequential):
         synapse_tau: float | None = None,
         head_neuron: bool = False,
         head_detach_reset: bool | None = None,
+        head_potential: bool = False,
         dims: int | None = None,
     ) -> None:
         super().__init__()
@@ -62,5 +67,14 @@ class SMLP(nn.Sequential):
         if head_neuron:
             last = neuron()
             if head_detach_reset is not None:
-                last.detach_reset = head_detach_reset  # type: ignore[assignment]  # torch types it as a tensor or module
+                last.detach_reset = head_detach_reset  # type: ignore[assignment]  # torch types it as tensor or module
+            if head_potential:
+                put_out_potentials(last)
             self.add_module("head_neuron", last)
+
+
+def put_out_potentials(neuron: nn.Module) -> None:
+    """Let a neuron put out its potentials. Raises ConfigError if it cannot."""
+    if not isinstance(neuron, Leaky):
+        raise ConfigError(f"head_potential needs a neuron of class Leaky, got {type(neuron).__name__}")
+    neuron.analog = True

@@ -63,26 +63,31 @@ class SMLP(Model):
     head_detach_reset: bool | None = LATER(
         default=None, description="detach_reset of the neuron behind the head, if it differs from the others'"
     )
+    head_potential: bool = LATER(
+        default=False, description="put out the potentials of the neuron behind the head, which still resets"
+    )
 
     @model_validator(mode="after")
-    def detached_reset_has_a_neuron(self) -> Self:
-        """Reject ``head_detach_reset`` without a neuron behind the head."""
+    def settings_of_the_head_have_a_neuron(self) -> Self:
+        """Reject settings of the neuron behind the head if there is none."""
         if self.head_detach_reset is not None and not self.head_neuron:
             raise ValueError("head_detach_reset is of the neuron behind the head: add model.head_neuron=true")
+        if self.head_potential and not self.head_neuron:
+            raise ValueError("head_potential is of the neuron behind the head: add model.head_neuron=true")
         return self
 
     @property
     def spikes_out(self) -> bool:
-        """Return whether a neuron stands behind the head."""
-        return self.head_neuron
+        """Return whether a neuron stands behind the head, and puts out its spikes."""
+        return self.head_neuron and not self.head_potential
 
 
 class SCNN(Model):
     """Spiking CNN: [conv → norm → neuron → dropout → max pool] for each of ``filters`` → linear layers, or ``gsp``.
 
-    A layer can be separable; ``gsp`` is a head of a 1×1 convolution, a neuron and a sum over all positions. ``prepool``
-    and ``postpool`` average before and behind the layers. A size of a layer is a number, or one for each axis:
-    kernel_sizes=[[3,5],3] is 3×5, then 3×3.
+    A layer can be separable; with ``pool_first`` it pools before its norm and neuron; ``gsp`` is a head of a 1×1
+    convolution, a neuron and a sum over all positions. ``prepool`` and ``postpool`` average before and behind the
+    layers. A size of a layer is a number, or one for each axis: kernel_sizes=[[3,5],3] is 3×5, then 3×3.
     """
 
     choice = "scnn"
@@ -93,6 +98,7 @@ class SCNN(Model):
     paddings: Count | list[Padding] = 1
     strides: PositiveInt | list[Extent] = 1
     pool_sizes: PositiveInt | list[Extent] = 2
+    pool_first: bool = LATER(default=False)
     dropouts: Probability | list[Probability] = 0.0
     separables: bool | list[bool] = False
     norm: Norm = LATER("batch")

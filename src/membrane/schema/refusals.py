@@ -11,6 +11,7 @@ from membrane.schema.augmentation_refusals import AUGMENTATION_RULES
 from membrane.schema.dataset import VALIDATION_SHARE
 from membrane.schema.neuron import MaskedPSN, Neuron
 from membrane.schema.neuron_refusals import NEURON_RULES
+from membrane.schema.neuron_variants import Leaky
 from membrane.schema.optimizer import SGD, TRAINING_LOSS
 from membrane.schema.timesteps_refusals import TIMESTEPS_RULES
 from membrane.schema.training import EarlyStop
@@ -147,6 +148,21 @@ def refuse_readout_of_real_numbers(config: Config) -> str | None:
     return f"readout={readout.name_of_choice} needs spikes at the output, {real}: {way_out}"
 
 
+def refuse_loss_of_readout_without_gradient(config: Config) -> str | None:
+    """Refuse a loss of a prediction through which no gradient flows."""
+    if config.readout.has_gradient or not config.loss.of_prediction:
+        return None
+    readout, loss = config.readout.name_of_choice, config.loss.name_of_choice
+    return f"readout={readout} has no gradient, loss={loss} is one of its prediction: use loss=tet"
+
+
+def refuse_potentials_of_other_neurons(config: Config) -> str | None:
+    """Refuse a head that puts out potentials where the neuron puts out its spikes alone."""
+    if not getattr(config.model, "head_potential", False) or isinstance(config.neuron, Leaky):
+        return None
+    return f"model.head_potential needs neuron=leaky, got neuron={config.neuron.name_of_choice}"
+
+
 def refuse_regularizer_of_compiled(config: Config) -> str | None:
     """Refuse a regulariser, which hooks into layers, of a compiled model, in which hooks do not run."""
     if not config.trainer.compile or config.regularizer is None:
@@ -243,6 +259,8 @@ RULES: tuple[Callable[[Config], str | None], ...] = (
     refuse_readout_of_ann_twin,
     refuse_regularizer_of_ann_twin,
     refuse_readout_of_real_numbers,
+    refuse_loss_of_readout_without_gradient,
+    refuse_potentials_of_other_neurons,
     refuse_regularizer_of_compiled,
     refuse_profile_of_compiled,
     refuse_nesterov,

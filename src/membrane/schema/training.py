@@ -51,10 +51,12 @@ class Readout(Node):
     """From outputs [T,N,…] to one prediction [N,…].
 
     ``of_neurons``: it has no meaning for the ANN twin; ``of_spikes``: it has one only where the outputs are spikes.
+    ``has_gradient``: a loss can be taken of its prediction.
     """
 
     of_neurons: ClassVar[bool] = False
     of_spikes: ClassVar[bool] = False
+    has_gradient: ClassVar[bool] = True
 
 
 class Mean(Readout):
@@ -93,17 +95,29 @@ class FirstSpike(Readout):
     of_spikes = True
 
 
-READOUTS = (Mean, Sum, Max, Last, Membrane, FirstSpike)
+class Crossings(Readout):
+    choice = "crossings"
+    public = "membrane.readout.Crossings"
+    has_gradient = False
+    threshold: float = 1.0
+
+
+READOUTS = (Mean, Sum, Max, Last, Membrane, FirstSpike, Crossings)
 
 
 class Loss(Node):
-    """loss(outputs, batch) → scalar; ``tasks`` are those of which it can read y."""
+    """loss(outputs, batch) → scalar; ``tasks`` are those of which it can read y.
+
+    ``of_prediction``: it is one of what the readout gives, not of each timestep.
+    """
 
     tasks: ClassVar[tuple[str, ...]] = ("classification", "regression")
+    of_prediction: ClassVar[bool] = False
 
 
 class CrossEntropy(Loss):
     choice = "cross_entropy"
+    of_prediction = True
     public = "membrane.losses.CrossEntropy"
     tasks = ("classification",)
     label_smoothing: float = Field(default=0.0, ge=0, lt=1)
@@ -111,6 +125,7 @@ class CrossEntropy(Loss):
 
 class MSE(Loss):
     choice = "mse"
+    of_prediction = True
     public = "membrane.losses.MSE"
 
 
