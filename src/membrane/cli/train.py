@@ -74,6 +74,8 @@ def launch(arguments: Sequence[str], stop: Stop) -> int:
         overrides = [f"hydra.sweep.dir={quoted(str(create_sweep_folder(arguments, runnable)))}", *overrides]
     task = Task(stop, options.config_dir, runnable)
     hand_to_hydra(composer, overrides, sweep, task)
+    if task.refusal is not None:
+        raise task.refusal
     if sweep:
         task.tally.log_counts()
         log_spread(runnable)

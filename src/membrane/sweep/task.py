@@ -43,11 +43,13 @@ class Task:
             membrane_overrides(job.overrides): (job.config, config) for job, config in checked_jobs if not job.typical
         }
         self.tally = Tally()
+        self.refusal: ConfigError | None = None
 
     def __call__(self, composed: DictConfig) -> dict[str, Any] | None:
         """Run a job and return its result, or None if it leaves none.
 
-        Raises Stopped, which ends the sweep, and ConfigError if a single run is refused.
+        The refusal of a single run is kept: Hydra prints a line of its own, with what was typed, before an exception.
+        Raises Stopped, which ends the sweep.
         """
         from hydra.core.hydra_config import HydraConfig
 
@@ -69,7 +71,8 @@ class Task:
             return None
         except (Exception, SystemExit) as error:
             if isinstance(error, ConfigError) and not is_sweep():  # a sweep has its other jobs to run
-                raise
+                self.refusal = error
+                return None
             if isinstance(error, Occupied) and is_sweep():
                 self.tally.elsewhere += 1
             else:  # a single run that is held elsewhere has done nothing of what was asked
