@@ -52,7 +52,7 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"group": ["anna"] * 9}, "group is a list, must be a tensor or an array of numbers"),
     (
         {"group": np.array(["anna"] * 9)},
-        "is an array of <U4, must be a tensor or an array of numbers: numpy.unique(group, return_inverse=True)[1]",
+        "must be a tensor or an array of numbers: numpy.unique(those of all parts together, return_inverse=True)[1]",
     ),
     (
         {"lengths": N + 1},

@@ -105,7 +105,7 @@ def check_tensor(name: str, column: str, values: Any) -> None:
         elif isinstance(values, np.ndarray):
             form, way_out = f"an array of {values.dtype}", f"{column}.astype('float32'), or 'int64' for whole numbers"
             if values.dtype.kind in "US":
-                way_out = f"numpy.unique({column}, return_inverse=True)[1]"
+                way_out = "numpy.unique(those of all parts together, return_inverse=True)[1]"
         raise DataError(f"{name} part: {column} is {form}, must be a tensor or an array of numbers: {way_out}")
     if values.layout != torch.strided or values.is_nested:
         raise DataError(f"{name} part: {column} is not a dense tensor, but {values.layout}: {column}.to_dense()")
