@@ -2,11 +2,13 @@
 
 import math
 
+import pytest
 import torch
 
 from membrane.encoders.encoder import Encoder
 from membrane.encoders.encoding import Encoding
 from membrane.encoders.rate import Rate
+from membrane.errors import ConfigError
 
 X = torch.tensor([0.0, 0.05, 0.25, 0.5, 0.9, 1.0])
 
@@ -54,3 +56,9 @@ def test_bounds_are_what_spikes_never_and_always() -> None:
     expected = torch.tensor([0.0, 0.0, 0.25, 0.75, 1.0, 1.0])
     assert (rates[[0, 1, 4, 5]] == expected[[0, 1, 4, 5]]).all()
     assert (rates - expected).abs().max() < 4.5 * math.sqrt(0.25 * 0.75 / 10_000)
+
+
+@pytest.mark.parametrize("bounds", [(0, math.inf), (-math.inf, 1), (math.nan, 1), (1, 1), (2, 1), (0, 1, 2)])
+def test_bounds_between_which_nothing_can_be_scaled_are_refused(bounds: tuple[float, ...]) -> None:
+    with pytest.raises(ConfigError, match=r"bounds must be .* finite, the lower one first"):
+        Rate(timesteps=4, bounds=bounds)

@@ -3,6 +3,7 @@
 They are separate so that the draws of a sample can be those of its batch's step in training, and its own in evaluation.
 """
 
+import math
 from collections.abc import Sequence
 
 from torch import Generator, Tensor, nn
@@ -20,8 +21,8 @@ class Encoder(nn.Module):
 
     def __init__(self, *, timesteps: int, bounds: Sequence[float] | None = None) -> None:
         super().__init__()
-        if bounds is not None and (len(bounds) != 2 or not bounds[0] < bounds[1]):
-            raise self.refusal(f"bounds must be [low, high], the lower one first, got {list(bounds)}")
+        if bounds is not None and not (len(bounds) == 2 and -math.inf < bounds[0] < bounds[1] < math.inf):
+            raise self.refusal(f"bounds must be [low, high], finite, the lower one first, got {list(bounds)}")
         self.timesteps = timesteps
         self.bounds = None if bounds is None else (float(bounds[0]), float(bounds[1]))
 
