@@ -8,7 +8,7 @@ from configurations import configured
 
 from membrane.errors import ConfigError
 from membrane.models.norms import BATCH_NORMS
-from membrane.training.assembly import build_model
+from membrane.training.assembly import build_model, example_input
 
 OWN = """
 from spikingjelly.activation_based import layer
@@ -65,3 +65,9 @@ def test_a_model_of_ones_own_does_as_it_likes(tmp_path: Path, monkeypatch: pytes
     assert momenta(*own) == {0.5}
     assert momenta(*own, "+model.bn_momentum=0.25") == {0.25}
     del sys.modules["normed_net"]
+
+
+def test_more_timesteps_than_memory_holds_are_refused_in_one_line() -> None:
+    config = configured("framework=multistep_tid", "dataset=nmnist_subset", "timesteps=1000000000")
+    with pytest.raises(ConfigError, match=r"timesteps=1000000000: two samples of \[1000000000, .*\] take 18,496 GB"):
+        example_input(config)

@@ -1,6 +1,7 @@
 """From a checked configuration to the objects that a run is put together from."""
 
 import logging
+import math
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -196,8 +197,16 @@ def framework_shape(config: Config) -> list[int]:
 
 
 def example_input(config: Config) -> Tensor:
-    """Return two samples of random numbers from 0 to 1, [2,…] or [2,T,…], in the shape that the framework gets."""
-    return torch.rand(2, *framework_shape(config))
+    """Return two samples of random numbers from 0 to 1, [2,…] or [2,T,…], in the shape that the framework gets.
+
+    Raises ConfigError if this machine's memory cannot hold them.
+    """
+    shape = framework_shape(config)
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    if (size := 2 * 4 * math.prod(shape)) > memory:
+        sizes = f"two samples of {shape} take {size / 1e9:,.0f} GB, this machine has {memory / 1e9:,.0f}"
+        raise ConfigError(f"timesteps={config.timesteps}: {sizes}")
+    return torch.rand(2, *shape)
 
 
 def build_loss(config: Config, readout: Readout) -> Loss:
