@@ -12,6 +12,7 @@ from membrane.data.feed.groups import TESTS, VALIDATES, Cut, indivisible, shared
 from membrane.data.feed.leave_out import leave_groups_out, require_groups
 from membrane.data.feed.part import Part
 from membrane.data.feed.splits import split_digest, stratified
+from membrane.data.feed.values import warnings_of_values
 from membrane.data.samples import Samples
 from membrane.errors import ConfigError
 
@@ -161,6 +162,7 @@ class Division:
             )
         if self.classification:
             yield from warnings_of_labels(train.y, val.y, test.y)
+        yield from warnings_of_values(train, val, test)
         for name, part, others in (("validation", val, [train]), ("test", test, [train, val])):
             if shared := shared_groups(part, *others):
                 unseen = "; dataset.leave_out=NUMBER tests on a group that is not" if name == "test" else ""
