@@ -147,6 +147,7 @@ def test_wheel_carries_the_package_and_its_configuration(tmp_path: Path) -> None
     built = call(sys.executable, "-m", "hatchling", "build", "-t", "wheel", folder=copy)
     assert built.returncode == 0, built.stderr
     (wheel,) = (copy / "dist").glob("*.whl")
+    assert wheel.name.startswith("membrane_snn-")  # `membrane` on the package index is another project
     packed = set(zipfile.ZipFile(wheel).namelist())
     package = ROOT / "src" / "membrane"
     sources = [path for path in package.rglob("*.[cp]*") if path.suffix in (".py", ".c")]

@@ -14,6 +14,7 @@ from membrane.bench.peers import PEERS
 from membrane.bench.record import Case
 from membrane.bench.step import random_samples
 from membrane.bench.workloads import WORKLOADS
+from membrane.config.installation import install_command
 
 TINY = ["--scale", "0.03", "--threads", "1", "--device", "cpu"]
 THERE = [peer for peer in PEERS if peer.is_installed() and "cpu" in peer.devices]
@@ -121,7 +122,8 @@ def test_a_library_that_is_missing_is_one_line_and_left_out(
     assert bench([*chosen, *TINY]) == 0
     said = capsys.readouterr()
     lines = [line for line in said.err.splitlines() if "Norse" in line]
-    assert lines == ["membrane: Norse is not installed and left out; it comes with: pip install 'membrane[bench]'"]
+    [line] = lines
+    assert line == f"membrane: Norse is not installed and left out; it comes with: {install_command('bench')}"
     assert "Norse" not in said.out
     assert bench(["W4", "--peers", "norse", *TINY]) == 2
 

@@ -11,6 +11,7 @@ from argparse import ArgumentParser, RawDescriptionHelpFormatter
 from collections.abc import Callable
 from typing import NoReturn
 
+from membrane.config.installation import setup_command
 from membrane.errors import ConfigError, DataError, RunFailed, Stopped, printable_text
 from membrane.files.lock import Occupied
 from membrane.files.regular import Irregular
@@ -79,8 +80,14 @@ def code_and_line(error: BaseException) -> tuple[int, str | None]:
         case KeyboardInterrupt():
             return 130, "; ".join(["stopped", *map(str, error.args)])
         case ModuleNotFoundError() if error.name and error.name.partition(".")[0] != "membrane":
-            return 1, f"{error.name} is not installed here; `make setup`, then `source .venv/bin/activate`"
+            return 1, f"{error.name} is not installed here; {how_to_set_up()}"
     return 1, None
+
+
+def how_to_set_up() -> str:
+    """Return the command that installs what is missing."""
+    command = setup_command()
+    return f"`{command}`" + (", then `source .venv/bin/activate`" if command.startswith("make") else "")
 
 
 def how_to_go_on(stopped: Stopped) -> str:

@@ -10,6 +10,7 @@ from membrane.bench.peers import PEERS, Peer
 from membrane.bench.session import Session, print_beside, run_session
 from membrane.bench.workloads import SWEPT, WHOLE_RUN, WORKLOAD_NAMES, WORKLOADS
 from membrane.cli.answer import CommandParser
+from membrane.config.installation import install_command
 from membrane.config.messages import nearest
 from membrane.errors import ConfigError
 
@@ -49,7 +50,7 @@ def bench_parser() -> CommandParser:
     parser = CommandParser(
         "bench",
         f"{__doc__}\n\nThe peers are written by hand; the floor is the same net with ReLU on T·N images.\n"
-        "snnTorch and Norse come with: pip install 'membrane[bench]'.",
+        f"snnTorch and Norse come with: {install_command('bench')}",
         epilog=f"workloads:\n{listed}\n  {WHOLE_RUN:<8}the digits run, whole, from the command to its end\n\n"
         "for example:\n  membrane bench --minutes 6\n  membrane bench W1 W2 --threads 2 --memory\n"
         "  membrane bench W1 --sweep timesteps --peers membrane,relu --minutes 10",
@@ -112,7 +113,7 @@ def chosen_peers(typed: list[str] | None) -> list[Peer]:
     named = [peer for peer in PEERS if any(part in peer.name.lower() for part in parts)]
     for peer in named:
         if not peer.is_installed():
-            print_beside(f"{peer.name} is not installed and left out; it comes with: pip install 'membrane[bench]'")
+            print_beside(f"{peer.name} is not installed and left out; it comes with: {install_command('bench')}")
     installed = [peer for peer in named if peer.is_installed()]
     if not installed:
         raise ConfigError("--peers: none of them is installed")

@@ -3,6 +3,7 @@
 import re
 from importlib import metadata
 
+from membrane.config.installation import setup_command
 from membrane.errors import ConfigError
 
 OLDEST = {"torch": (2, 11), "hydra-core": (1, 3)}
@@ -15,11 +16,13 @@ def check_versions() -> None:
     for name, releases in MALICIOUS.items():
         if metadata.version(name) in releases:
             bad = metadata.version(name)
-            raise ConfigError(f"{name} {bad} is a malicious release: remove it, change your secrets, run `make setup`")
+            raise ConfigError(
+                f"{name} {bad} is a malicious release: remove it, change your secrets, run `{setup_command()}`"
+            )
     for name, oldest in OLDEST.items():
         installed = metadata.version(name)
         if tuple(map(int, re.findall(r"\d+", installed)[:2])) < oldest:
             needed = ".".join(map(str, oldest))
             raise ConfigError(
-                f"{name} {installed} is older than supported: {needed} or newer is needed, run `make setup`"
+                f"{name} {installed} is older than supported: {needed} or newer is needed, run `{setup_command()}`"
             )

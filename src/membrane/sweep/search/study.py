@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 
 from pydantic import Field, PositiveInt
 
+from membrane.config.installation import install_command
 from membrane.errors import ConfigError, one_line
 from membrane.files.lock import hold_lock
 from membrane.files.regular import irregular, open_regular
@@ -70,7 +71,7 @@ class SearchSettings(Settings):
 def refuse_without_optuna() -> None:
     """Raise ConfigError if Optuna is not installed."""
     if find_spec("optuna") is None:
-        raise ConfigError("sweep=optuna needs the package optuna: pip install 'membrane[optuna]'")
+        raise ConfigError(f"sweep=optuna needs the package optuna: {install_command('optuna')}")
 
 
 def search_digest(content: Any) -> str:
