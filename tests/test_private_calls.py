@@ -33,6 +33,7 @@ PRIVATE = {
     ("membrane/fast/channels_last.py", TORCH): {"_conv_forward", "_check_input_dim"},
     ("membrane/fast/fused.py", SPIKINGJELLY): {"_memories", "_neuron_precision"},
     ("membrane/fast/torch_compile.py", TORCH): {
+        "torch._inductor.runtime.cache_dir_utils",
         "_dynamo",
         "_forward_hooks",
         "_forward_pre_hooks",

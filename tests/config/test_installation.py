@@ -39,8 +39,10 @@ def noted(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
         def distribution(name: str) -> Any:
             if name != "membrane-snn" or direct_url is None:
                 raise metadata.PackageNotFoundError(name)
-            text = direct_url if isinstance(direct_url, str) else json.dumps(direct_url)
-            return SimpleNamespace(read_text=lambda file: text or None)
+            noted = tmp_path / "direct_url.json"
+            noted.write_text(direct_url if isinstance(direct_url, str) else json.dumps(direct_url))
+            others = [SimpleNamespace(name="RECORD", locate=None)]
+            return SimpleNamespace(files=[*others, SimpleNamespace(name=noted.name, locate=lambda: noted)])
 
         monkeypatch.setattr(metadata, "distribution", distribution)
         monkeypatch.setattr(installation, "CLONE", folder if clone else tmp_path / "site-packages")
@@ -52,7 +54,8 @@ def noted(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
 @pytest.mark.parametrize(
     ("direct_url", "command", "plain"),
     [
-        ("", "pip install 'membrane-snn[optuna]'", "pip install membrane-snn"),  # from an index
+        ({}, "pip install 'membrane-snn[optuna]'", "pip install membrane-snn"),  # nothing noted: from an index
+        (None, "pip install 'membrane-snn[optuna]'", "pip install membrane-snn"),
         ("[broken", "pip install 'membrane-snn[optuna]'", "pip install membrane-snn"),
         ("[]", "pip install 'membrane-snn[optuna]'", "pip install membrane-snn"),
         (

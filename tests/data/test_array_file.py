@@ -3,6 +3,7 @@
 import io
 import zipfile
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
+from membrane.data import array_file
 from membrane.data.array_file import array_entries
 from membrane.errors import DataError
 
@@ -106,6 +108,23 @@ def test_a_member_that_unpacks_to_something_else_is_named(tmp_path) -> None:
     (entry,) = array_entries(path).values()
     with pytest.raises(DataError, match=r"data.npz: x.npy (is damaged|ends)"):
         entry.values()
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_compressed_values_fit_into_memory_or_are_refused_unread(
+    order: Literal["C", "F"], tmp_path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = saved(tmp_path, "compressed", x=np.zeros((100, 3), order=order))
+    (entry,) = array_entries(path).values()
+    monkeypatch.setattr(array_file, "UNPACKED", 2400)
+    assert entry.values().shape == (100, 3)
+    monkeypatch.setattr(array_file, "UNPACKED", 2399)
+    monkeypatch.setattr(array_file, "read_exactly", lambda *arguments: pytest.fail("it is read"))
+    with pytest.raises(DataError, match=r"x.npy unpacks to 2400 bytes, 2399 at most at once; save it uncompressed"):
+        entry.values()
+    monkeypatch.setattr(array_file, "UNPACKED", 23)  # less than one of the rows
+    with pytest.raises(DataError, match=r"unpacks to (24|2400) bytes"):
+        next(entry.pieces())
 
 
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04", b"no archive"])

@@ -214,7 +214,9 @@ def test_each_run_says_whether_linear_layers_multiply_in_tf32(small: Callable[..
 
 @pytest.fixture
 def compiler_caches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty cache folder, and an environment that names none of the compiler's."""
+    """Empty cache and temporary folders, and an environment that names none of the compiler's."""
+    (tmp_path / "temporary").mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "temporary"))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     for name in ("TORCHINDUCTOR_CACHE_DIR", "TRITON_CACHE_DIR"):
         monkeypatch.setenv(name, "set, so that it is restored")
@@ -222,7 +224,7 @@ def compiler_caches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path.resolve() / "membrane" / "torch"
 
 
-def test_torch_keeps_compiled_code_in_a_folder_of_the_persons_own(compiler_caches: Path) -> None:
+def test_torch_keeps_compiled_code_in_folders_of_the_persons_own(compiler_caches: Path) -> None:
     from torch._inductor.runtime.cache_dir_utils import cache_dir, default_cache_dir, triton_cache_dir
 
     model = network(*SMALL["smlp"])
@@ -230,8 +232,9 @@ def test_torch_keeps_compiled_code_in_a_folder_of_the_persons_own(compiler_cache
     MultiStep(2)(model.train(), torch.rand(2, *DIGITS))
     assert Path(cache_dir()) == compiler_caches
     assert Path(triton_cache_dir(0)) == compiler_caches / "triton"
-    assert compiler_caches.stat().st_mode & 0o777 == 0o700
-    assert Path(default_cache_dir()).parent == Path(tempfile.gettempdir())  # else ours is no longer needed
+    headers = Path(default_cache_dir())  # for which the environment has no name
+    assert headers.parent == Path(tempfile.gettempdir())
+    assert [folder.stat().st_mode & 0o777 for folder in (compiler_caches, headers)] == [0o700, 0o700]
 
 
 def test_a_compilers_folder_that_the_environment_names_is_left(
@@ -244,7 +247,7 @@ def test_a_compilers_folder_that_the_environment_names_is_left(
 
 
 def test_where_nothing_can_be_kept_the_compiler_has_a_folder_for_this_process(
-    compiler_caches: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    compiler_caches: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     compiler_caches.parent.mkdir()
     compiler_caches.parent.chmod(0o777)
@@ -254,8 +257,15 @@ def test_where_nothing_can_be_kept_the_compiler_has_a_folder_for_this_process(
     folder = Path(os.environ["TORCHINDUCTOR_CACHE_DIR"])
     assert removed == [folder]
     assert folder.stat().st_mode & 0o777 == 0o700
-    folder.rmdir()
-    del os.environ["TORCHINDUCTOR_CACHE_DIR"]
-    monkeypatch.setattr("tempfile.tempdir", str(compiler_caches.parent))
-    with pytest.raises(ConfigError, match=r"^trainer.compile: others may write into .*: let TMPDIR name a folder"):
+
+
+@pytest.mark.parametrize("victim", ["", "torchinductor_me"])
+def test_where_others_could_put_code_for_the_compiler_nothing_is_compiled(
+    victim: str, compiler_caches: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("getpass.getuser", lambda: "me")
+    folder = Path(tempfile.gettempdir(), victim)
+    folder.mkdir(exist_ok=True)
+    folder.chmod(0o777)
+    with pytest.raises(ConfigError, match=rf"^trainer.compile: others may write into {folder}: .* let TMPDIR name"):
         set_compiler_cache()

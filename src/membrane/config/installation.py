@@ -1,4 +1,4 @@
-"""How membrane was installed, and so which command adds one of its extras or what is missing.
+"""Commands that install membrane, one of its extras or what it lacks, in the way in which it was installed.
 
 On the package index `membrane` is another project: the distribution is `membrane-snn`, the module in it `membrane`.
 """
@@ -43,9 +43,10 @@ def is_clone(folder: Path) -> bool:
 def installed_from() -> dict[str, Any]:
     """Return what pip noted of where it installed membrane from; nothing if that was an index, or not pip."""
     try:
-        noted = metadata.distribution(DISTRIBUTION).read_text("direct_url.json")
-        content = json.loads(noted or "{}")
-    except (metadata.PackageNotFoundError, ValueError):
+        files = metadata.distribution(DISTRIBUTION).files or []
+        noted = next(Path(str(file.locate())) for file in files if file.name == "direct_url.json")
+        content = json.loads(noted.read_text(encoding="utf-8"))
+    except (metadata.PackageNotFoundError, StopIteration, OSError, ValueError):
         return {}
     return content if isinstance(content, dict) else {}
 

@@ -19,6 +19,8 @@ HEADER_BYTES = 2**16
 """Of the header of an array at most; an honest one has about a hundred."""
 PIECE = 2**23
 """Bytes that are unpacked at a time."""
+UNPACKED = 2**30
+"""Bytes of compressed values that are held in memory at once, at most: a small file can say that it has any number."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,7 @@ class ArrayEntry:
         if not self.nbytes:
             return np.empty(self.shape, self.dtype)
         if self.compressed:
+            self.require_small(self.nbytes)
             return np.concatenate(list(self.pieces())) if self.shape else self.whole()
         order: Any = self.order
         mapped: NDArray[Any] = np.memmap(self.path, self.dtype, "r", self.start, self.shape, order)
@@ -67,6 +70,7 @@ class ArrayEntry:
             yield self.whole()
             return
         row = self.nbytes // self.shape[0]
+        self.require_small(row)
         with zipfile.ZipFile(self.path) as archive, archive.open(str(self.member)) as file:
             read_exactly(file, self.start, self)
             for first in range(0, self.shape[0], step := max(1, PIECE // max(1, row))):
@@ -75,10 +79,19 @@ class ArrayEntry:
 
     def whole(self) -> NDArray[Any]:
         """Return a compressed array at once: a single number, or one in Fortran's order, whose rows lie apart."""
+        self.require_small(self.nbytes)
         with zipfile.ZipFile(self.path) as archive, archive.open(str(self.member)) as file:
             read_exactly(file, self.start, self)
             content = read_exactly(file, self.nbytes, self)
         return np.frombuffer(content, self.dtype).reshape(self.shape, order="F" if self.order == "F" else "C")
+
+    def require_small(self, size: int) -> None:
+        """Raise DataError if so many unpacked bytes are too many for the memory."""
+        if size > UNPACKED:
+            way_out = "save it uncompressed, with numpy.savez, to have it mapped"
+            raise DataError(
+                f"{self.path}: {self.member} unpacks to {size} bytes, {UNPACKED} at most at once; {way_out}"
+            )
 
 
 def array_entries(path: Path) -> dict[str, ArrayEntry]:

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from membrane.errors import ConfigError
 from membrane.fast.library import cache_folder
-from membrane.files.owned import trusted_path
+from membrane.files.owned import own_folder
 
 log = logging.getLogger(__name__)
 
@@ -62,19 +62,25 @@ def compile_training(model: nn.Module, backend: str | Callable[..., Any] = "indu
 
 
 def set_compiler_cache() -> None:
-    """Let torch's compiler keep what it loads again as code in a folder that is the person's alone.
+    """Let torch's compiler keep what it loads again as code in folders that are the person's alone.
 
-    By itself it takes one in the temporary folder, of a name that other users know. A folder that the environment
-    names is left. Raises ConfigError if no folder is safe.
+    By itself it takes one in the temporary folder, of a name that other users know, and there it keeps the headers that
+    it compiles once whatever the environment says. A folder that the environment names is left. Raises ConfigError if
+    no folder is safe.
     """
+    # private to torch 2.11.0, which has no public name for the folder of its headers
+    from torch._inductor.runtime.cache_dir_utils import default_cache_dir
+
+    headers = Path(default_cache_dir())
+    try:
+        own_folder(headers.parent, headers.name)
+    except OSError as error:
+        raise ConfigError(f"trainer.compile: {error}: let TMPDIR name a folder that is yours alone") from None
     if "TORCHINDUCTOR_CACHE_DIR" in os.environ:
         return
     folder = cache_folder("torch")
     if folder is None:
-        try:
-            folder = Path(tempfile.mkdtemp(prefix="membrane-", dir=trusted_path(Path(tempfile.gettempdir()))))
-        except OSError as error:
-            raise ConfigError(f"trainer.compile: {error}: let TMPDIR name a folder that is yours alone") from None
+        folder = Path(tempfile.mkdtemp(prefix="membrane-"))
         atexit.register(shutil.rmtree, folder, ignore_errors=True)
     os.environ["TORCHINDUCTOR_CACHE_DIR"] = str(folder)
     os.environ.setdefault("TRITON_CACHE_DIR", str(folder / "triton"))
