@@ -17,7 +17,7 @@ from membrane.runs.saved import PROVENANCE
 
 PRUNE = "PRUNE"
 """A file of this name in a run's folder asks the run to write its checkpoint and end after the epoch."""
-FILES = re.compile(r"(provenance|result|FAILED)\.json|config\.yaml|metrics\.csv|run\.log|PRUNE")
+FILES = re.compile(r"(provenance|result|FAILED)\.json|config\.yaml|(metrics|health)\.csv|run\.log|PRUNE")
 FOLDERS = {
     "checkpoints": re.compile(r"(best|last|previous|damaged)\.ckpt(\.sha256)?"),
     "figures": re.compile(r"(learning_curves|confusion_matrix|predicted_against_true|firing_rates|raster)\.png"),

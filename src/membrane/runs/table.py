@@ -1,8 +1,10 @@
-"""metrics.csv: append-only, its columns fixed before the first row; its epochs count from 0, its steps from 1."""
+"""metrics.csv and health.csv: append-only, with columns fixed before the first row; epochs count from 0."""
 
 import csv
+import io
 import os
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from membrane.errors import DataError
@@ -22,6 +24,16 @@ class MetricsTable:
         """Write a new file with its columns. Raises FileExistsError if there is one."""
         with open(self.path, "x", encoding="utf-8", newline="", opener=open_regular) as file:
             csv.writer(file).writerow(self.columns)
+
+    def begin_after(self, step: int) -> None:
+        """Write the file anew, with the rows up to an optimiser step of one that has the same columns."""
+        kept = []
+        with suppress(FileNotFoundError), open(self.path, encoding="utf-8", newline="", opener=open_regular) as file:
+            if step > 0 and next(csv.reader(file), []) == self.columns:
+                kept = [row for row in read_rows(self.path) if row["step"] <= step]
+        text = io.StringIO(newline="")
+        csv.writer(text).writerows([self.columns, *map(self.cells, kept)])
+        durable.write_whole(self.path, lambda file: file.write(text.getvalue().encode()))
 
     def cut(self, length: int, newer: Sequence[str] = ()) -> None:
         """Cut what was written after the first ``length`` bytes, and go on with the columns that the file has.
@@ -47,10 +59,13 @@ class MetricsTable:
         """Add a row. Raises ValueError for a name that the table was not made for."""
         unknown = set(row) - self.names
         if unknown:
-            raise ValueError(f"metrics.csv has no column {', '.join(sorted(unknown))}")
-        cells = [f"{row[name]:.10g}" if name in row else "" for name in self.columns]
+            raise ValueError(f"{self.path.name} has no column {', '.join(sorted(unknown))}")
         with open(self.path, "a", encoding="utf-8", newline="", opener=open_regular) as file:
-            csv.writer(file).writerow(cells)
+            csv.writer(file).writerow(self.cells(row))
+
+    def cells(self, row: Mapping[str, float | int]) -> list[str]:
+        """Return a row as its cells in order."""
+        return [f"{row[name]:.10g}" if name in row else "" for name in self.columns]
 
     def flush(self) -> int:
         """Bring all rows to the disk. Return the file's length in bytes."""

@@ -198,6 +198,9 @@ class Trainer(Settings):
     number of training batches whose samples are sorted by length, so that each batch, cut to its longest sample, has
     less padding.
 
+    ``health`` writes health.csv and warns of silent and saturated neurons, surrogate gradients that are not active and
+    gradients that vanish.
+
     A ``monitor`` that is not set is the first of the task's `MONITORS`.
     """
 
@@ -213,6 +216,7 @@ class Trainer(Settings):
     checkpoint_minutes: Positive | None = UNSHAPING(default=None)
     progress: bool = True
     profile: bool = UNSHAPING(default=False)
+    health: bool = UNSHAPING(default=False)
     fused: bool = LATER(default=True)
     stem_once: bool = LATER(default=True)
     channels_last: bool = LATER(default=False)

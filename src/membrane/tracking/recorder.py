@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -170,13 +170,17 @@ class Recorder(L.Callback):
         self.firing.reset()
         learner.eval()
         with torch.no_grad(), self.firing:
-            data = trainer.datamodule  # type: ignore[attr-defined]
-            for step, batch in enumerate(data.fixed_training_samples()):
-                moved = data.transfer_batch_to_device(batch, learner.device, 0)
-                seen = learner.augmented(moved, False, EVALUATION, step)
-                self.firing.start(seen.lengths)
-                learner.framework(learner.model, seen.x, seen.lengths)
+            for batch in fixed_training_batches(trainer, learner):
+                self.firing.start(batch.lengths)
+                learner.framework(learner.model, batch.x, batch.lengths)
         learner.train()
+
+
+def fixed_training_batches(trainer: L.Trainer, learner: Learner) -> Iterator[Batch]:
+    """Yield the fixed samples of the training part, as the model sees them in evaluation."""
+    data = trainer.datamodule  # type: ignore[attr-defined]
+    for step, batch in enumerate(data.fixed_training_samples()):
+        yield learner.augmented(data.transfer_batch_to_device(batch, learner.device, 0), False, EVALUATION, step)
 
 
 def publish(trainer: L.Trainer, values: dict[str, float]) -> None:

@@ -25,6 +25,7 @@ from membrane.runs.preparation import (
 from membrane.runs.stopping import Pruned, Stop
 from membrane.schema import Config
 from membrane.schema.environment import NOTHING, FromEnvironment
+from membrane.tracking.health import Health
 from membrane.tracking.log import log_to_file
 from membrane.tracking.loggers import Tracker, build_tracker
 from membrane.tracking.profile import Profiling
@@ -110,7 +111,9 @@ def fit_and_test(config: Config, saved_config: dict[str, Any], folder: RunFolder
     recorder = build_recorder(config, folder, learner, tracking)
     keeper = build_checkpointing(config, saved_config, folder, stop, pieces)
     profiling = [Profiling()] if config.trainer.profile else []
-    callbacks = [*build_callbacks(config), recorder, keeper, FitProgress(shown=config.trainer.progress), *profiling]
+    health = [build_health(config, folder, learner, tracking)] if config.trainer.health else []
+    shown = FitProgress(shown=config.trainer.progress)
+    callbacks = [*build_callbacks(config), recorder, *health, keeper, shown, *profiling]
     trainer = build_trainer(config, folder.path, callbacks, pieces)
     device = trainer.strategy.root_device
     write_provenance(folder, config, data, learner, device, resumed=resumed is not None)
@@ -137,6 +140,11 @@ def build_recorder(config: Config, folder: RunFolder, learner: Learner, tracker:
     measured = config.protocol != "last"
     young = partial(average_is_young, config)
     return Recorder(folder.path / "metrics.csv", learner, tracker, config.log_every, measured, young)
+
+
+def build_health(config: Config, folder: RunFolder, learner: Learner, tracker: Tracker) -> Health:
+    """Build the callback that writes health.csv."""
+    return Health(folder.path / "health.csv", learner, tracker, config.log_every, config.protocol != "last")
 
 
 def learner_and_data(
