@@ -91,3 +91,18 @@ def test_numbers_survive_to_ten_digits(tmp_path: Path) -> None:
     table.create()
     table.append({"lr": 1 / 3})
     assert read_rows(tmp_path / "metrics.csv")[0]["lr"] == pytest.approx(1 / 3, abs=1e-10)
+
+
+def test_a_table_begins_after_the_rows_of_an_earlier_part_with_the_same_columns(tmp_path: Path) -> None:
+    path = tmp_path / "health.csv"
+    table = MetricsTable(path, ["epoch", "step", "a"])
+    table.begin_after(5)
+    for step in (2, 4, 6):
+        table.append({"epoch": 0, "step": step, "a": step / 7})
+    before = path.read_text().splitlines()
+    table.begin_after(4)
+    assert path.read_text().splitlines() == before[:3]
+    MetricsTable(path, ["epoch", "step", "b"]).begin_after(4)
+    assert path.read_text() == "epoch,step,b\n" or path.read_text() == "epoch,step,b\r\n"
+    table.begin_after(0)
+    assert read_rows(path) == []

@@ -39,8 +39,8 @@ BOUNDS = (
         "active",
         0.05,
         False,
-        "only {percent:.1f} % of the surrogate gradients of {layer} are active: a wider surrogate (a smaller alpha) helps, "
-        "or a norm that keeps potentials near the threshold",
+        "only {percent:.1f} % of the surrogate gradients of {layer} are active: take a wider surrogate (a smaller "
+        "alpha), or a norm that keeps potentials near the threshold",
     ),
     Bound(
         "tau",
@@ -92,4 +92,4 @@ def gradient_finding(norms: Mapping[str, float]) -> str:
     if norms[large] <= APART * norms[small]:
         return ""
     sizes = f"{norms[small]:.1e} beside {norms[large]:.1e} of {large}"
-    return f"the gradient of {small} has vanished ({sizes}): a wider surrogate, norms, residual blocks or fewer timesteps help"
+    return f"the gradient of {small} has vanished ({sizes}): norms, residual blocks or a wider surrogate help"

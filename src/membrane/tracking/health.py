@@ -12,7 +12,7 @@ from torch.optim import Optimizer
 from membrane.analysis.findings import findings
 from membrane.analysis.health import (
     ACTIVITY,
-    ONE_BATCH,
+    SAMPLES,
     GradientNorms,
     NeuronActivity,
     active_shares,
@@ -124,9 +124,9 @@ class Health(L.Callback):
     def active(self, trainer: L.Trainer, learner: Learner) -> dict[str, float]:
         """Return each layer's share of active surrogate gradients on the first fixed samples of the training part."""
         batch = next(fixed_training_batches(trainer, learner))
-        lengths = None if batch.lengths is None else batch.lengths[:ONE_BATCH]
+        lengths = None if batch.lengths is None else batch.lengths[:SAMPLES]
         try:
-            return active_shares(learner.model, learner.framework, batch.x[:ONE_BATCH], lengths)
+            return active_shares(learner.model, learner.framework, batch.x[:SAMPLES], lengths)
         except Exception as error:  # a neuron of the user's that takes no other surrogate than its own
             self.warn_once(
                 "surrogate", f"surrogate gradients cannot be measured here ({type(error).__name__}: {error})"
