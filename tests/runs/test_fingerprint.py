@@ -33,7 +33,7 @@ FIXED = {
 UNSHAPING = {"name", "seed", "paths", "logger", "rerun", "trust", "keep_going", "max_time", "figures", "finish"}
 UNSHAPING |= {"paper"}
 UNSHAPING_TRAINER = {"devices", "accelerator", "progress", "workers", "worker_timeout"}
-UNSHAPING_TRAINER |= {"checkpoint_steps", "checkpoint_minutes", "profile"}
+UNSHAPING_TRAINER |= {"checkpoint_steps", "checkpoint_minutes", "profile", "health"}
 SHIFT = {"_target_": "membrane.augment.image.Shift", "pixels": 1}
 FLIP = {"_target_": "membrane.augment.image.HorizontalFlip"}
 

@@ -1,4 +1,4 @@
-"""What a row of health.csv shows to be wrong, in a line each, with what usually helps. Without torch."""
+"""Lines on what a row of health.csv shows to be wrong, with what usually helps. Without torch."""
 
 import math
 from collections.abc import Mapping
