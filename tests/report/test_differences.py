@@ -89,7 +89,7 @@ def test_seeds_that_the_baseline_lacks_are_left_out_and_said(tmp_path: Path) -> 
     finished(runs, "f1", 3, right_answers(0.1, 5), PLIF)
     row = compared(runs, neuron="lif")["plif"]
     assert row.difference is not None
-    assert "compared over the 3 seeds in common with the baseline alone" in row.flags
+    assert "compared over the seeds that the baseline has too: 0, 1, 2" in row.flags
 
 
 def test_samples_of_one_person_are_one_draw(tmp_path: Path) -> None:

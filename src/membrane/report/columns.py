@@ -9,6 +9,14 @@ from membrane.report.terminal import clock_text
 from membrane.scores import score_of
 
 NOTHING = "–"
+OVER_SEEDS, OF_SAMPLES, DIFFERENCE, P_VALUE, NOTES = (
+    "95 % over seeds",
+    "95 % of samples",
+    "difference to",
+    "p (Holm)",
+    "notes",
+)
+"""Titles of columns."""
 RATIO, PERCENT = 1.0, 100.0
 
 
@@ -37,7 +45,7 @@ def lay_out(rows: Sequence[ReportRow], metrics: Sequence[str] = ()) -> TableLayo
     marks = [" ".join(str(1 + notes.index(flag)) for flag in dict.fromkeys(row.flags)) for row in rows]
     columns = [*setting_columns(rows), *score_columns(rows, metrics), *difference_columns(rows), *cost_columns(rows)]
     if notes:
-        columns.append(Column("notes", tuple(marks), is_number=False))
+        columns.append(Column(NOTES, tuple(marks), is_number=False))
     common = ", ".join(f"{name} {text}" for name, text in common_settings(rows).items())
     return TableLayout(tuple(columns), common, notes)
 
@@ -56,9 +64,9 @@ def score_columns(rows: Sequence[ReportRow], metrics: Sequence[str]) -> list[Col
         cells = tuple(mean_cell(name, row.metrics.get(name)) for row in rows)
         columns.append(Column(f"{name}{unit_of(name)}", cells))
     columns.append(Column("n", tuple(str(len(row.runs)) for row in rows)))
-    columns.append(Column("95 % over seeds", tuple(seeds_cell(row) for row in rows), 2))
+    columns.append(Column(OVER_SEEDS, tuple(seeds_cell(row) for row in rows), 2))
     if any(row.wilson for row in rows):
-        columns.append(Column("95 % of samples", tuple(wilson_cell(row) for row in rows), 3))
+        columns.append(Column(OF_SAMPLES, tuple(wilson_cell(row) for row in rows), 3))
     return columns
 
 
@@ -68,8 +76,8 @@ def difference_columns(rows: Sequence[ReportRow]) -> list[Column]:
         return []
     to = next((row.difference.to for row in rows if row.difference), "the baseline")
     return [
-        Column(f"difference to {to}", tuple(map(difference_cell, rows))),
-        Column("p (Holm)", tuple(p_text(row.difference.p) if row.difference else "" for row in rows), 1),
+        Column(f"{DIFFERENCE} {to}", tuple(map(difference_cell, rows))),
+        Column(P_VALUE, tuple(p_text(row.difference.p) if row.difference else "" for row in rows), 1),
         Column("verdict", tuple(map(verdict_cell, rows)), is_number=False),
     ]
 

@@ -100,7 +100,7 @@ def compare_pair(row: ReportRow, reference: ReportRow, outputs: dict[str, Sample
     if len({each.identity for pair in pairs for each in pair}) > 1:
         raise NotPaired("other test samples than the baseline's")
     if len(seeds) < max(len(row.seeds), len(reference.seeds)):
-        row.flags.append(f"compared over the {len(seeds)} seeds in common with the baseline alone")
+        row.flags.append(f"compared over the seeds that the baseline has too: {', '.join(map(str, seeds))}")
     differences = np.stack([first.scores.astype(float) - second.scores for first, second in pairs])
     return tested_difference(differences, pairs[0][0].clusters, score_of(row.principal).counted)
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from membrane.errors import printable_text
-from membrane.report.columns import Column, TableLayout, lay_out
+from membrane.report.columns import DIFFERENCE, NOTES, OF_SAMPLES, Column, TableLayout, lay_out
 from membrane.report.rows import ReportRow, Summary
 from membrane.report.statistics import Interval
 
@@ -74,10 +74,13 @@ def legend(layout: TableLayout) -> str:
     """Return what the columns mean, those that are there."""
     titles = " ".join(column.title for column in layout.columns)
     parts = ["mean ± standard deviation (n−1) over n seeds", "95 % over seeds: Student's interval"]
-    if "95 % of samples" in titles:
+    if OF_SAMPLES in titles:
         parts.append("95 % of samples: Wilson's, of one seed's test set")
-    if "difference to" in titles:
-        parts.append("difference: paired by seed and test sample, its 95 % interval over both, p by Holm's method")
+    if DIFFERENCE in titles:
+        unit = "in percentage points, " if ", %" in titles else ""
+        parts.append(
+            f"difference: {unit}paired by seed and test sample, its 95 % interval over both, p by Holm's method"
+        )
     if "rate" in titles:
         parts.append("rate: non-zero outputs, the mean over layers")
     return "; ".join(parts) + "."
@@ -87,7 +90,7 @@ def rows_as_latex(rows: Sequence[ReportRow], metrics: Sequence[str] = ()) -> str
     """Return the table as a tabular of LaTeX, for a paper that uses the package booktabs."""
     layout = lay_out(rows, metrics)
     places = "".join("r" if column.is_number else "l" for column in layout.columns)
-    last = [column.title for column in layout.columns].index("notes") if layout.notes else -1
+    last = [column.title for column in layout.columns].index(NOTES) if layout.notes else -1
     lines = [r"% \usepackage{booktabs}", f"% {latex_text(layout.common)}" if layout.common else "%"]
     lines += [rf"\begin{{tabular}}{{{places}}}", r"\toprule", latex_row([each.title for each in layout.columns])]
     lines.append(r"\midrule")
