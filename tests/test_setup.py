@@ -151,6 +151,7 @@ def test_wheel_carries_the_package_and_its_configuration(tmp_path: Path) -> None
     packed = set(zipfile.ZipFile(wheel).namelist())
     package = ROOT / "src" / "membrane"
     sources = [path for path in package.rglob("*.[cp]*") if path.suffix in (".py", ".c")]
+    sources += (package / "report" / "page").iterdir()
     wanted = {f"membrane/{path.relative_to(package)}" for path in sources}
     wanted.add("membrane/py.typed")
     wanted |= {str(path.relative_to(ROOT / "src")) for path in (ROOT / "src" / "hydra_plugins").rglob("*.py")}
