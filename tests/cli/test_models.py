@@ -10,6 +10,7 @@ from commands import models
 
 from membrane.cli import models as catalogue
 from membrane.cli.compatibility import FRAMEWORKS, refused_combinations
+from membrane.cli.models import class_description, setting_texts
 from membrane.config.choices import choices
 from membrane.schema import GROUPS
 
@@ -68,6 +69,31 @@ def test_a_choice_is_shown_with_what_it_refuses(capsys: pytest.CaptureFixture[st
     page = capsys.readouterr().out
     assert page.startswith("neuron=psn: Parallel spiking neuron")
     assert "needs all timesteps together, framework=singlestep gives them one by one" in page
+
+
+@pytest.mark.parametrize("group", ["dataset", "augmentation", "encoder"])
+def test_every_setting_is_described(group: str) -> None:
+    for choice in (each for each in choices(CONF)[group] if each.settings_class is not None):
+        described = set(setting_texts(choice.settings_class))
+        prose = "\n".join(class_description(choice))
+        settings = {name for name in choice.settings_class.model_fields if name != "target"}
+        assert {name for name in settings - described if f"`{name}`" not in prose} == set(), choice.name
+
+
+def test_a_setting_is_described_with_its_unit_and_default(capsys: pytest.CaptureFixture[str]) -> None:
+    assert models(["nmnist"]) == 0
+    page = capsys.readouterr().out
+    assert "\n60,000 training and 10,000 test recordings of 0.3 s, frames [n,T,2,34,34], 10 classes.\n" in page
+    assert re.search(r"\n  duration +int ≥ 1 or null +null\n", page)
+    assert "\nduration: of a frame, in µs; frames follow each other from the first event on. None: a number" in page
+    assert "\nshape: of a sample, or of a frame: [C,S] or [C,H,W]\n" in page
+    assert "\nbackwards: what happens where time runs backwards" in page  # of a base
+    assert models(["time_shift"]) == 0
+    page = capsys.readouterr().out
+    assert "\nx [N,L,…] → moved by −`steps` to `steps` whole steps of time within the valid ones.\n" in page
+    assert "\nevaluate: run in validation and test too\n" in page
+    assert models(["fsdd"]) == 0
+    assert "explains the other settings" not in capsys.readouterr().out
 
 
 def test_a_name_in_several_groups_is_shown_for_each(capsys: pytest.CaptureFixture[str]) -> None:
@@ -144,8 +170,7 @@ def test_the_table_counts_them(refused: dict[tuple[str, str, str], str], capsys:
 
 
 def test_nothing_here_imports_torch() -> None:
-    program = (
-        "import sys; from membrane.cli.main import main; main(['models', '--table']); sys.exit('torch' in sys.modules)"
-    )
+    calls = "main(['models', '--table']); main(['models', 'nmnist'])"
+    program = f"import sys; from membrane.cli.main import main; {calls}; sys.exit('torch' in sys.modules)"
     source = str(Path(catalogue.__file__).parents[2])
     assert subprocess.run([sys.executable, "-c", program], env={"PYTHONPATH": source}, check=False).returncode == 0

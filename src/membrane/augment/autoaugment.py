@@ -15,7 +15,8 @@ ROUNDING = 1e-3
 class AutoAugment(Augmentation):
     """x [N,C,H,W] or [N,T,C,H,W], values in [0, 1], C 1 or 3 → two operations of a learnt policy, for each sample.
 
-    torchvision draws from the global generator; it is seeded for each sample, whose T frames are one call.
+    ``policy`` names the data set that it was learnt on. torchvision draws from the global generator; it is seeded
+    for each sample, whose T frames are one call.
     """
 
     collapse_timesteps = False

@@ -23,7 +23,7 @@ class EventMix(Mixing):
 
     They are a share 1−λ of all voxels (t, pixel), λ ~ Beta(``alpha``, ``alpha``) a sample, of all channels alike. A
     mixture has 2 to 4 Gaussians along T, H and W with weights from U(0, 1), means anywhere and standard deviations from
-    U(0, 1), at least 0.1, times half the axis, as in the authors' published code. Labels are mixed
+    U(0, 1), at least 0.1, times half the axis, as in the authors' published code. ``weight`` says how labels are mixed
 
     - ``events``: by the share of each recording's events that is in the result;
     - ``distance``: by the distance of the result from each recording, smoothed over 3 × 3 pixels.

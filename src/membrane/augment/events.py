@@ -60,7 +60,8 @@ class Drop(Augmentation):
 class DropTime(Drop):
     """x [N,T,…] → all events in an interval of time dropped, whose duration is a share of the valid timesteps.
 
-    It begins anywhere in them, and ends with the last. A timestep is dropped if its middle lies in the interval.
+    The share is from U(``smallest``, ``largest``). The interval begins anywhere in them, and ends with the last. A
+    timestep is dropped if its middle lies in it.
     """
 
     def __init__(self, *, smallest: float = 0.1, largest: float = 0.9, **when: Unpack[When]) -> None:
@@ -85,7 +86,7 @@ class DropTime(Drop):
 class DropArea(Drop):
     """x [N,T,C,S] or [N,T,C,H,W] → all events in a segment or rectangle dropped, each side a share of the frame's.
 
-    Its centre is anywhere; what lies beyond the border is cut off.
+    The share is from U(``smallest``, ``largest``). The centre is anywhere; what lies beyond the border is cut off.
     """
 
     def __init__(self, *, smallest: float = 0.05, largest: float = 0.25, **when: Unpack[When]) -> None:
@@ -109,7 +110,8 @@ class DropArea(Drop):
 class DropEvents(Drop):
     """x [N,…] → each event dropped on its own, with a probability drawn for each sample.
 
-    Values are counts in units of the data as they are stored: of a count n those that are left are binomial.
+    It is from U(``smallest``, ``largest``). Values are counts in units of the data as they are stored: of a count n
+    those that are left are binomial.
     """
 
     def __init__(self, *, smallest: float = 0.1, largest: float = 0.9, **when: Unpack[When]) -> None:

@@ -57,7 +57,7 @@ class Shift(Augmentation):
 
 
 class Roll(Shift):
-    """x [M,C,S] or [M,C,H,W] → moved as by `Shift`, but what leaves at one border enters at the opposite one."""
+    """x [M,C,S] or [M,C,H,W] → moved as by `Shift`, by up to ``pixels``; what leaves enters at the opposite border."""
 
     def apply(self, x: Tensor, parameters: dict[str, Tensor]) -> Tensor:  # type: ignore[override]
         """Roll x [M,C,…] by offset [M,2] → [M,C,…]."""

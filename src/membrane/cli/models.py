@@ -1,18 +1,22 @@
 """List what can be chosen, or show a choice with its settings and what it excludes."""
 
 import inspect
+import textwrap
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 from membrane.cli.answer import CommandParser
 from membrane.cli.compatibility import compatibility_table, refused_combinations
 from membrane.config.choices import Choice, as_typed, choices
+from membrane.config.class_texts import argument_texts, class_prose
 from membrane.config.composer import conf_folder
 from membrane.config.messages import nearest
 from membrane.errors import ConfigError
-from membrane.schema import GROUPS, Settings
+from membrane.schema import GROUPS, Node, Settings
 from membrane.schema.model import Model
 
+WIDTH = 110
+"""Of lines that describe a setting."""
 LISTED = ("model", "neuron", "surrogate")
 
 
@@ -84,7 +88,7 @@ def choice_description(choice: Choice) -> str:
     lines = [
         f"{choice.group}={choice.name}: {choice.purpose}",
         *choice.comment[1:],
-        *schema_description(settings_class),
+        *class_description(choice),
     ]
     rows = [f"  {name:<24} {values:<50} {default}" for name, values, default in settings_rows(choice)]
     lines += ["", *rows, *setting_notes(settings_class)] if rows else []
@@ -94,11 +98,35 @@ def choice_description(choice: Choice) -> str:
     return "\n".join(lines)
 
 
+def class_description(choice: Choice) -> list[str]:
+    """Return what the class says that a choice builds, or what the schema says of it, after an empty line."""
+    settings_class = choice.settings_class
+    if choice.group not in LISTED and settings_class is not None and issubclass(settings_class, Node):
+        text = class_prose(settings_class.defined or settings_class.public)
+        if text:
+            return ["", *text.splitlines()]
+    return schema_description(settings_class)
+
+
 def setting_notes(settings_class: type[Settings] | None) -> list[str]:
-    """Return a line for each setting that is described, after an empty line."""
-    fields = settings_class.model_fields if settings_class else {}
-    notes = [f"{name}: {field.description}" for name, field in fields.items() if field.description]
-    return ["", *notes] if notes else []
+    """Return a line or more for each setting that is described, after an empty line."""
+    if settings_class is None:
+        return []
+    texts = setting_texts(settings_class)
+    notes = [f"{name}: {texts[name]}" for name in settings_class.model_fields if name in texts]
+    wrapped = [line for note in notes for line in textwrap.wrap(note, WIDTH, subsequent_indent="  ")]
+    return ["", *wrapped] if wrapped else []
+
+
+def setting_texts(settings_class: type[Settings]) -> dict[str, str]:
+    """Return setting → what it is: as the schema says, or the class that is built and its bases."""
+    texts: dict[str, str] = {}
+    for each in settings_class.__mro__:
+        fields = each.model_fields if issubclass(each, Settings) else {}
+        texts = {name: field.description for name, field in fields.items() if field.description} | texts
+    if issubclass(settings_class, Node):
+        texts |= argument_texts(settings_class.defined or settings_class.public)
+    return texts
 
 
 def settings_in_file(choice: Choice) -> list[str]:

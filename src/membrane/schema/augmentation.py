@@ -7,6 +7,7 @@ from pydantic import Field, PositiveInt, model_validator
 from membrane.schema.node import LATER, Count, Fraction, Node, NotNegative, Positive
 
 Interpolation = Literal["bilinear", "nearest"]
+INTERPOLATED = "bilinear, or nearest, which keeps counts whole"
 PositiveFraction = Annotated[float, Field(gt=0, le=1)]
 
 
@@ -44,9 +45,9 @@ class Augmentation(Node):
     events: ClassVar[bool] = False
     leaves_range: ClassVar[bool] = False
 
-    evaluate: bool = False
-    before: bool = False
-    after: bool = True
+    evaluate: bool = Field(default=False, description="run in validation and test too")
+    before: bool = Field(default=False, description="run before the batch goes to the accelerator")
+    after: bool = Field(default=True, description="run after the batch went to the accelerator")
 
     def misfit(self, frame: Frame) -> str | None:
         """Return why it cannot work on such data and what would do, or None if it can."""
@@ -125,7 +126,7 @@ class ResizedCrop(Augmentation):
     public = "membrane.augment.crop.ResizedCrop"
     smallest: PositiveFraction = 0.08
     ratio: float = Field(default=4 / 3, ge=1)
-    interpolation: Interpolation = "bilinear"
+    interpolation: Interpolation = Field(default="bilinear", description=INTERPOLATED)
 
 
 class Rotation(Augmentation):
@@ -133,7 +134,7 @@ class Rotation(Augmentation):
     public = "membrane.augment.affine.Rotation"
     ranks = (2,)
     degrees: NotNegative
-    interpolation: Interpolation = "bilinear"
+    interpolation: Interpolation = Field(default="bilinear", description=INTERPOLATED)
 
 
 class Shear(Augmentation):
@@ -141,7 +142,7 @@ class Shear(Augmentation):
     public = "membrane.augment.affine.Shear"
     ranks = (2,)
     degrees: float = Field(ge=0, lt=90)
-    interpolation: Interpolation = "bilinear"
+    interpolation: Interpolation = Field(default="bilinear", description=INTERPOLATED)
 
 
 class SensorRotation(Augmentation):

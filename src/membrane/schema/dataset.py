@@ -29,16 +29,24 @@ class Dataset(Node):
 
     way_to_timesteps: ClassVar[str] = "event data"
 
-    name: str
-    shape: list[PositiveInt] = Field(min_length=2, max_length=3)
-    classes: PositiveInt
-    task: Literal["classification", "regression"] = "classification"
-    timesteps_in_data: bool = False
-    split_seed: Count = 0
-    validation: float = LATER(default=VALIDATION_SHARE, gt=0, lt=1)
-    fold: str | None = LATER(default=None)
-    leave_out: list[int] | None = LATER(default=None)
-    test_share: float = LATER(default=TEST_SHARE, gt=0, lt=1)
+    name: str = Field(description="of the data set, in results and tables")
+    shape: list[PositiveInt] = Field(
+        min_length=2, max_length=3, description="of a sample, or of a frame: [C,S] or [C,H,W]"
+    )
+    classes: PositiveInt = Field(description="their number, or in a regression that of the targets")
+    task: Literal["classification", "regression"] = Field(default="classification", description="what a sample's y is")
+    timesteps_in_data: bool = Field(default=False, description="whether a sample has T frames, for the tid frameworks")
+    split_seed: Count = Field(default=0, description="draws the validation part; all seeds of an experiment share it")
+    validation: float = LATER(
+        default=VALIDATION_SHARE, gt=0, lt=1, description="share of the training part that validates under val_best"
+    )
+    fold: str | None = LATER(default=None, description="as 2/5: the second of five folds validates in place of a share")
+    leave_out: list[int] | None = LATER(
+        default=None, description="numbers of groups (subjects, speakers) that are the test part"
+    )
+    test_share: float = LATER(
+        default=TEST_SHARE, gt=0, lt=1, description="share that is the test part of a data set that has none"
+    )
 
     @field_validator("fold", mode="before")
     @classmethod
@@ -166,7 +174,7 @@ class Arrays(Dataset):
     classes: Count = 0
     path: str = UNSHAPING()
     scale: Positive = 1.0
-    sha256: str | None = Field(default=None, pattern="^[0-9a-f]{64}$")
+    sha256: str | None = Field(default=None, pattern="^[0-9a-f]{64}$", description="of the files; read from them")
     window: PositiveInt | None = LATER(default=None)
     stride: PositiveInt | None = LATER(default=None)
 

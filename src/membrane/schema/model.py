@@ -29,7 +29,7 @@ class Model(Node):
     ann_twin: ClassVar[bool] = True
     owns_time: ClassVar[bool] = False
 
-    dims: Literal[1, 2] | None = None
+    dims: Literal[1, 2] | None = Field(default=None, description="1 for signals, 2 for images; the data's if not set")
     bn_momentum: float = LATER(
         default=TORCHS_MOMENTUM, gt=0, le=1, description="share of a batch in the running statistics of batch norms"
     )

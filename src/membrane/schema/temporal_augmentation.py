@@ -2,7 +2,7 @@
 
 from typing import Literal, Self
 
-from pydantic import PositiveInt, model_validator
+from pydantic import Field, PositiveInt, model_validator
 
 from membrane.schema.augmentation import Augmentation, Frame, Mixing, PositiveFraction, too_large
 from membrane.schema.node import Count, Fraction, NotNegative, Positive
@@ -23,7 +23,9 @@ class TimeWarp(Augmentation):
     choice = "time_warp"
     public = "membrane.augment.temporal.TimeWarp"
     steps: NotNegative
-    interpolation: Literal["linear", "nearest"] = "linear"
+    interpolation: Literal["linear", "nearest"] = Field(
+        default="linear", description="between two steps, or nearest, which keeps counts whole"
+    )
 
     def misfit(self, frame: Frame) -> str | None:
         """Refuse to move a point by more than a third of the time."""
