@@ -35,7 +35,7 @@ def original_content(root: Path, origin: Origin, name: str) -> Path:
     if path is None:
         folder, archive = root / origin.name / file.unpacked, original_file(root, origin, name)
         try:
-            unpack(archive, folder, file.forms)
+            unpack(archive, folder, [form.removeprefix(f"{file.unpacked}/") for form in file.forms])
         except DataError as error:
             raise DataError(f"{error}; {origin.remedy(archive)}") from error
         path = first_there(root, origin.contents(file))
