@@ -52,6 +52,20 @@ def test_parts_are_the_arrays_with_channels_first(tmp_path, form: str) -> None:
 
 
 @pytest.mark.parametrize("form", FORMS)
+def test_numbers_in_another_order_of_bytes_are_mapped_from_the_cache(tmp_path, monkeypatch, form: str) -> None:
+    """A tensor cannot hold them: to turn all of x round in memory would be a copy of the whole."""
+    monkeypatch.setattr("membrane.data.array_file.PIECE", 2 * 10 * 4)  # two rows
+    arrays = small(7)
+    other = {name: values.astype(values.dtype.newbyteorder("S")) for name, values in arrays.items()}
+    path = save(tmp_path / "data", form, **other)
+    train, test = Arrays(path=str(path)).load(tmp_path, T)
+    assert train.x.tolist() == arrays["x_train"].transpose(0, 2, 1).tolist()
+    assert (train.y.tolist(), test.y.tolist()) == ([0, 1, 2, 0, 1, 2, 0], [0, 1])
+    [stored] = (tmp_path / ".cache" / "arrays").glob("*/train.x")
+    assert np.fromfile(stored, arrays["x_train"].dtype).tolist() == train.x.flatten().tolist()
+
+
+@pytest.mark.parametrize("form", FORMS)
 def test_timesteps_and_lengths_are_kept(tmp_path, form: str) -> None:
     x = np.arange(2 * 3 * 4 * 5 * 2, dtype=np.uint16).reshape(2, 3, 4, 5, 2)
     path = save(tmp_path / "data", form, x_train=x, y_train=np.array([0, 1]), length_train=np.array([3, 1]))

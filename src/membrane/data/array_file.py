@@ -62,19 +62,29 @@ class ArrayEntry:
         return mapped
 
     def pieces(self) -> Iterator[NDArray[Any]]:
+        """Yield some rows [k,…] at a time, of numbers in this machine's order of bytes.
+
+        Raises DataError if the file ends before the array does.
+        """
+        for rows in self.rows_as_stored():
+            yield rows.astype(rows.dtype.newbyteorder("="), copy=False)
+
+    def rows_as_stored(self) -> Iterator[NDArray[Any]]:
         """Yield some rows [k,…] at a time. Raises DataError if the file ends before the array does."""
-        if not self.compressed or not self.nbytes:
+        if not self.nbytes or not self.shape:
             yield self.values()
             return
-        if self.order == "F" or not self.shape:
-            yield self.whole()
-            return
         row = self.nbytes // self.shape[0]
+        starts = range(0, self.shape[0], step := max(1, PIECE // row))
+        if not self.compressed or self.order == "F":
+            values = self.whole() if self.compressed else self.values()
+            yield from (values[start : start + step] for start in starts)
+            return
         self.require_small(row)
         with zipfile.ZipFile(self.path) as archive, archive.open(str(self.member)) as file:
             read_exactly(file, self.start, self)
-            for first in range(0, self.shape[0], step := max(1, PIECE // max(1, row))):
-                count = min(step, self.shape[0] - first)
+            for start in starts:
+                count = min(step, self.shape[0] - start)
                 yield np.frombuffer(read_exactly(file, count * row, self), self.dtype).reshape(count, *self.shape[1:])
 
     def whole(self) -> NDArray[Any]:

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from membrane.data.array_file import PIECE
 from membrane.data.array_names import Entry, check_sizes, dataset_entries, located, names_of_classes, source_files
 from membrane.data.axes import channels_first, channels_last
 from membrane.data.feed.checking import first_not_finite
@@ -26,9 +25,9 @@ class Arrays:
     """Samples of arrays ``x_train y_train``, and optionally of ``…_val`` and ``…_test``, channels last.
 
     x is [n,S,C] or [n,H,W,C], with ``timesteps_in_data`` [n,T,S,C] or [n,T,H,W,C], and becomes channels first. It is
-    mapped from the file; compressed arrays are unpacked into the cache first. y is whole numbers [n], or float targets
-    [n,K]. Each part may have ``length_… recording_… group_…``, [n]; ``classes`` are K names. Text files are read as
-    `series_arrays` says.
+    mapped from the file; arrays that are compressed, or in another machine's order of bytes, are written to the cache
+    first. y is whole numbers [n], or float targets [n,K]. Each part may have ``length_… recording_… group_…``, [n];
+    ``classes`` are K names. Text files are read as `series_arrays` says.
 
     Arguments:
         path: of the .npz or the folder, in the working folder or in ``paths.data``.
@@ -63,7 +62,7 @@ class Arrays:
         parts = dataset_entries(path, timesteps_in_data=self.timesteps_in_data, task=self.task)
         check_sizes(path, parts, self.window)
         names = names_of_classes(parts.pop("classes")["classes"]) if "classes" in parts else None
-        if self.window or any(columns["x"].compressed for columns in parts.values()):
+        if self.window or any(columns["x"].compressed or not columns["x"].dtype.isnative for columns in parts.values()):
             return self.unpacked(root, path, parts, names)
         loaded = {part: self.samples(columns, names) for part, columns in parts.items()}
         self.identify(writable_cache(root), path, loaded)
@@ -104,14 +103,13 @@ class Arrays:
         small = {column: entry.values() for column, entry in columns.items() if column != "x"}
         check_rows(columns["x"].path, part, columns["x"].shape, small)
         start = 0
-        for piece in columns["x"].pieces():
-            for x in np.split(piece, range(step := max(1, PIECE // max(1, piece[:1].nbytes)), len(piece), step)):
-                self.check_values(columns["x"].path, part, x, start)
-                rows = slice(start, start + len(x))
-                cut = {"x": x, **{column: each[rows] for column, each in small.items()}}
-                cut = cut_windows(cut, self.window, self.stride, start)
-                yield {**cut, "x": channels_first(cut["x"], self.timesteps_in_data)}
-                start += len(x)
+        for x in columns["x"].pieces():
+            self.check_values(columns["x"].path, part, x, start)
+            rows = slice(start, start + len(x))
+            cut = {"x": x, **{column: each[rows] for column, each in small.items()}}
+            cut = cut_windows(cut, self.window, self.stride, start)
+            yield {**cut, "x": channels_first(cut["x"], self.timesteps_in_data)}
+            start += len(x)
 
     def identify(self, cache: Path | None, path: Path, parts: Mapping[str, Samples]) -> None:
         """Give samples that are finite the digest of their files in place of their own.
