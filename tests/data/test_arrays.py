@@ -204,6 +204,8 @@ def test_targets_are_counted(tmp_path) -> None:
         ({"x_test": np.ones((2, 5, 2), "uint8")}, "classification", False, "x_test is uint8, x_train float32: make"),
         ({"x_test": np.zeros((0, 5, 2), "f4"), "y_test": np.zeros(0, int)}, "classification", False, "holds nothing"),
         ({"y_train": np.zeros(4, int), "y_test": np.zeros(2, int)}, "classification", False, "needs two at least"),
+        ({"y_test": np.array([0, -1])}, "classification", False, r"y_test\[1\] is -1, must be 0 or more"),
+        ({"classes": np.array(["a", "b"])}, "classification", False, r"reach 2, classes has 2 names, of 0…1"),
         ({"y_train": np.zeros(4), "y_test": np.zeros(2)}, "regression", False, r"; y\[:, None\] makes it so"),
         ({"y_train": np.zeros((4, 1), int)}, "regression", False, r"; y.astype\('float32'\) makes it so"),
         ({"y_train": np.zeros((4, 3)), "y_test": np.zeros((2, 1))}, "regression", False, "1 targets, y_train 3"),

@@ -3,8 +3,6 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-import numpy as np
-
 from membrane.data.array_file import ArrayEntry
 from membrane.data.series_file import ArrayInMemory
 from membrane.errors import DataError
@@ -41,15 +39,25 @@ def check_columns(path: Path, part: str, columns: Columns) -> None:
             raise DataError(f"{path}: {name} is {type_and_shape(entry)}, must be whole numbers [{count}]{way_out}")
 
 
-def count_classes(path: Path, parts: Mapping[str, Columns]) -> int:
-    """Return one more than the largest label of all parts. Raises DataError unless y are whole numbers [n]."""
+def count_classes(path: Path, parts: Mapping[str, Columns], names: int | None = None) -> int:
+    """Return the number of classes: of their ``names``, or else one more than the largest label of all parts.
+
+    Raises DataError unless y are whole numbers [n] from 0 to K−1, and K at least 2.
+    """
     highest = -1
     for part, columns in parts.items():
         y = columns["y"]
         if y.dtype.kind not in "iu" or len(y.shape) != 1:
             raise DataError(f"{path}: y_{part} is {type_and_shape(y)}, must be whole numbers [n]{way_to_labels(y)}")
-        highest = max(highest, int(np.max(y.values(), initial=-1)))
-    return highest + 1
+        labels = y.values()
+        if (low := int(labels.min(initial=0))) < 0:
+            raise DataError(f"{path}: y_{part}[{int(labels.argmin())}] is {low}, must be 0 or more")
+        highest = max(highest, int(labels.max(initial=-1)))
+    if names is not None and highest >= names:
+        raise DataError(f"{path}: labels reach {highest}, classes has {names} names, of 0…{names - 1}")
+    if (count := highest + 1 if names is None else names) < 2:
+        raise DataError(f"{path}: all samples are of one class, classification needs two at least")
+    return count
 
 
 def way_to_labels(y: ArrayEntry | ArrayInMemory) -> str:

@@ -126,11 +126,11 @@ def array_facts(path: Path, *, timesteps_in_data: bool, task: str, window: int |
     facts: dict[str, Any] = {"shape": [shape[-1], *shape[lead:-1]], "scale": 1 / 255 if in_bytes else 1.0}
     named = parts.pop("classes", None)
     check_headers(path, parts)
-    facts["classes"] = count_classes(path, parts) if task == "classification" else count_targets(path, parts)
-    if named is not None and task == "classification":
-        facts["classes"] = len(names_of_classes(named["classes"]))
-    if facts["classes"] < 2 and task == "classification":
-        raise DataError(f"{path}: all samples are of one class, classification needs two at least")
+    if task == "classification":
+        names = None if named is None else len(names_of_classes(named["classes"]))
+        facts["classes"] = count_classes(path, parts, names)
+    else:
+        facts["classes"] = count_targets(path, parts)
     if timesteps_in_data:
         facts["timesteps"] = shape[1]
     return facts
