@@ -5,10 +5,12 @@ checksum that it does not compare when it reads.
 """
 
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 
 from membrane.data.store.archives import DAMAGE, listing_bytes
-from membrane.errors import DataError, printable_text
+from membrane.errors import DataError, one_line, printable_text
+from membrane.training.pickle_depth import require_shallow_pickle
 
 LISTING = 2**23
 """Bytes of the list of members at most: some 80,000 tensors."""
@@ -36,6 +38,17 @@ def require_plain_archive(path: Path) -> None:
         raise DataError(f"{path}: two members have the same name")
     if (unpacked := sum(member.file_size for member in members)) > (size := path.stat().st_size):
         raise DataError(f"{path}: its members have {unpacked} bytes, more than the file, which has {size}")
+    require_shallow_structure(path, [member for member in members if member.filename.endswith(".pkl")])
+
+
+def require_shallow_structure(path: Path, members: Sequence[zipfile.ZipInfo]) -> None:
+    """Raise DataError if a pickled member cannot be read, or nests its values so deep that reading it would crash."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            for member in members:
+                require_shallow_pickle(archive.read(member))
+    except (*DAMAGE, ValueError) as error:
+        raise DataError(f"{path}: not a checkpoint, or damaged ({printable_text(one_line(error))})") from None
 
 
 def directory(path: Path) -> list[zipfile.ZipInfo]:
