@@ -167,3 +167,12 @@ def test_losses_on_the_prediction_alone_get_the_readout(raw: dict[str, Any]) -> 
     for name, takes in (("CrossEntropy", True), ("MSE", True), ("TET", False), ("SpikeCount", False)):
         learner = build_learner(check({**raw, "loss": {"_target_": f"membrane.losses.{name}"}}))
         assert (getattr(learner.loss, "readout", None) is learner.readout) == takes
+
+
+def test_a_layer_that_forward_never_calls_is_named() -> None:
+    model = two_layers()
+    regularizer = FiringRate(model)
+    with pytest.raises(
+        ConfigError, match=r"^regularizer: neuron layer second has no firing rate, forward never calls it$"
+    ):
+        penalty(regularizer, lambda: model.first(torch.ones(2, 3)))

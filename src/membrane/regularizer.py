@@ -64,9 +64,14 @@ class FiringRate:
             yield lambda: self.penalty(records)
 
     def penalty(self, records: Mapping[str, Sequence[Tensor]]) -> Tensor:
-        """Reduce each layer's records, one (sum, count) [2] for each call, to the penalty []."""
+        """Reduce each layer's records, one (sum, count) [2] for each call, to the penalty [].
+
+        Raises ConfigError for a layer that was not called.
+        """
         costs = []
         for name, calls in records.items():
+            if not calls:
+                raise ConfigError(f"regularizer: neuron layer {name} has no firing rate, forward never calls it")
             lower, upper = self.bands[name]
             total, count = torch.stack(list(calls)).sum(0)
             rate = total / count
