@@ -233,6 +233,19 @@ def test_nothing_is_measured_unless_all_can_be(run: Path, capsys: pytest.Capture
     assert not (run / "evaluations").exists()
 
 
+def test_what_cannot_be_set_or_listed_is_one_line(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for override, line in (
+        ("model.filters.a=3", "model.filters.a: no such setting in this run: "),
+        ("dataset.task=[a]", "dataset.task: expected 'classification' or 'regression', got ['a']"),
+        ("timesteps=range(1,1000000000)", "999999999 combinations of values: at most 10000 are tried at once"),
+        ("model={a: b}", "model: no such setting"),
+    ):
+        assert evaluate([str(run), override]) == 2
+        error = capsys.readouterr().err
+        assert error.count("\n") == 1
+        assert error.startswith(f"membrane: {line}") or "model" in override
+
+
 def test_ctrl_c_keeps_what_was_measured(
     run: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -111,6 +111,12 @@ def test_there_must_be_epochs_left(run: Path) -> None:
     assert extend(run)["epochs"] == 3
 
 
+def test_epochs_that_are_no_number_are_one_line(run: Path) -> None:
+    for epochs in ("abc", [5], None, 5.5, True, {"a": 1}):
+        with pytest.raises(ConfigError, match=r"^epochs: expected a whole number, got "):
+            extend(run, "epochs=x", epochs=epochs)
+
+
 def test_settings_that_may_change() -> None:
     allowed = "epochs name logger logger.seed max_time trainer.workers trainer.devices trainer.profile"
     refused = (

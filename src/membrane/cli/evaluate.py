@@ -9,12 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 
 from membrane.cli.answer import CommandParser
 from membrane.cli.versions import check_versions
 from membrane.config.composer import Composer
 from membrane.config.environment import without_environment
-from membrane.errors import ConfigError
+from membrane.config.limits import require_few_jobs
+from membrane.errors import ConfigError, one_line
 from membrane.report.terminal import console
 from membrane.runs.contents import require_own_entries
 from membrane.runs.folder import checkpoint_of, named_checkpoint, selected_checkpoint
@@ -155,8 +157,9 @@ def evaluate(subject: Subject, overrides: Sequence[str]) -> int:
 
 def combinations(composer: Composer, overrides: Sequence[str]) -> list[list[str]]:
     """Return every combination of the overrides' comma-separated values."""
-    choices = []
-    for override in composer.parse(overrides):
+    choices, parsed = [], composer.parse(overrides)
+    require_few_jobs(parsed)
+    for override in parsed:
         key = override.get_key_element()
         values = (
             override.sweep_string_iterator() if override.is_sweep_override() else [override.get_value_element_as_str()]
@@ -181,7 +184,7 @@ def changed_config(composer: Composer, saved: DictConfig, changes: Sequence[str]
     parsed = [override for override in composer.parse(changes) if override.key_or_group != "checkpoint"]
     config = OmegaConf.create(without_environment(saved, [override.key_or_group for override in parsed]))
     if "MEMBRANE_DATA" in os.environ:
-        OmegaConf.update(config, "paths.data", os.environ["MEMBRANE_DATA"])
+        set_value(config, "paths.data", os.environ["MEMBRANE_DATA"])
     trust: list[str] = []
     for override in sorted(parsed, key=lambda each: not composer.chooses(each)):  # choices come before their settings
         key, value = override.key_or_group, override.value()
@@ -190,13 +193,21 @@ def changed_config(composer: Composer, saved: DictConfig, changes: Sequence[str]
         elif key == "finish":
             raise ConfigError("finish=true goes with the command that began the run, which then ends it")
         elif composer.chooses(override):
-            OmegaConf.update(config, key, composer.choice(override), merge=False, force_add=True)
+            set_value(config, key, composer.choice(override))
         else:
-            OmegaConf.update(config, key, value, merge=False, force_add=True)
+            set_value(config, key, value)
     forget_facts(config, {override.key_or_group for override in parsed})
     checked = config_of_saved(config, trust)
     conceal(checked.environment)
     return checked
+
+
+def set_value(config: DictConfig, key: str, value: Any) -> None:
+    """Set a value where it stands or would stand. Raises ConfigError if nothing can stand there."""
+    try:
+        OmegaConf.update(config, key, value, merge=False, force_add=True)
+    except (OmegaConfBaseException, ValueError, TypeError, AttributeError, IndexError, AssertionError) as error:
+        raise ConfigError(f"{key}: no such setting in this run: {one_line(error)}") from None
 
 
 def forget_facts(config: DictConfig, keys: Set[str]) -> None:
@@ -205,7 +216,10 @@ def forget_facts(config: DictConfig, keys: Set[str]) -> None:
     So do other windows, and the shape. Classes and scale stay those that the model was trained with.
     """
     windows = "dataset.window" in keys
-    if not (windows or "dataset.path" in keys) or config.dataset.get("_target_") != Arrays.public:
+    dataset = config.get("dataset")
+    if not (windows or "dataset.path" in keys) or not OmegaConf.is_dict(dataset):
+        return
+    if dataset.get("_target_") != Arrays.public:
         return
     if "dataset.sha256" not in keys:
         config.dataset.pop("sha256", None)

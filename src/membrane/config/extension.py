@@ -49,12 +49,20 @@ def continued(run: Path, raw: dict[str, Any], keys: Sequence[Sequence[str]]) -> 
             continue
         if not may_change(key):
             raise ConfigError(f"{'.'.join(key)}: extend={run} takes it from that run; epochs can be said anew")
-        whole[key[0]] = (
-            copy.deepcopy(raw.get(key[0])) if len(key) == 1 else {**whole[key[0]], key[1]: raw[key[0]][key[1]]}
-        )
-    if int(whole["epochs"]) <= done:
-        raise ConfigError(f"epochs={whole['epochs']}: extend={run} begins after {done} epochs: say more than that")
+        whole[key[0]] = with_setting(whole.get(key[0]), raw.get(key[0]), key[1:])
+    epochs = whole.get("epochs")
+    if isinstance(epochs, bool) or not isinstance(epochs, int):
+        raise ConfigError(f"epochs: expected a whole number, got {epochs!r}")
+    if epochs <= done:
+        raise ConfigError(f"epochs={epochs}: extend={run} begins after {done} epochs: say more than that")
     return whole
+
+
+def with_setting(before: Any, typed: Any, keys: Sequence[str]) -> Any:
+    """Return the settings ``typed`` in place of those ``before``, or these with the one that ``keys`` lead to first."""
+    if keys and isinstance(before, Mapping) and isinstance(typed, Mapping) and keys[0] in typed:
+        return {**before, keys[0]: copy.deepcopy(typed[keys[0]])}
+    return copy.deepcopy(typed)
 
 
 def finished_run(run: Path, replaced: Sequence[str] = ()) -> tuple[dict[str, Any], int, str]:
