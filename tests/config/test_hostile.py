@@ -59,7 +59,7 @@ TARGETS: dict[str, dict[str, Any]] = {
     "hydra.utils.instantiate": {"config": {"_target_": "os.system", "command": "touch TOUCHED"}},
     "hydra.utils.get_method": {"path": "os.system"},
     # through our own package: what it imports is not what it offers
-    "membrane.runs.folder.shutil.rmtree": {"path": "victim"},
+    "membrane.runs.contents.shutil.rmtree": {"path": "victim"},
     "membrane.x.shutil.copy": {"src": "victim/file", "dst": "TOUCHED"},
     "membrane.config.admission.importlib.import_module": {"name": "canary"},
     "membrane.cli.train.os.system": {"command": "touch TOUCHED"},
@@ -122,7 +122,7 @@ def test_the_trap_works(tmp_path: Path) -> None:
         pydoc.locate(target)(*TARGETS[target].values())  # type: ignore[operator]
         (tmp_path / "TOUCHED").unlink()
     del sys.modules["canary"]
-    pydoc.locate("membrane.runs.folder.shutil.rmtree")("victim")  # type: ignore[operator]
+    pydoc.locate("membrane.runs.contents.shutil.rmtree")("victim")  # type: ignore[operator]
     assert not (tmp_path / "victim").exists()
     (tmp_path / "victim").mkdir()
     (tmp_path / "victim" / "file").touch()

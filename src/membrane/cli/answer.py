@@ -16,6 +16,8 @@ from membrane.errors import ConfigError, DataError, RunFailed, Stopped, printabl
 from membrane.files.lock import Occupied
 from membrane.files.regular import Irregular
 
+LONGEST = 4000
+"""Characters of a line on standard error, at most."""
 OUTPUT_CLOSED = 141
 """The exit code that a shell gives a program of which the output was closed: 128 + SIGPIPE."""
 
@@ -47,10 +49,15 @@ def answer(command: Callable[[], int]) -> int:
     except (Exception, KeyboardInterrupt, Stopped) as error:
         code, line = code_and_line(error)
         if line:
-            print(f"membrane: {printable_text(line)}", file=sys.stderr)
+            print(f"membrane: {shortened(printable_text(line))}", file=sys.stderr)
         elif line is None:
             print(*map(printable_text, traceback.format_exc().splitlines()), sep="\n", file=sys.stderr)
         return code
+
+
+def shortened(line: str) -> str:
+    """Return a line without its middle if that is longer than a person would read."""
+    return line if len(line) <= LONGEST else f"{line[: LONGEST // 2]} … {line[-LONGEST // 2 :]}"
 
 
 def flushed(command: Callable[[], int]) -> int:

@@ -16,6 +16,7 @@ from membrane.config.defaults import with_defaults
 from membrane.config.environment import environment_reads, take_environment
 from membrane.config.facts import with_facts
 from membrane.config.habits import SETTINGS
+from membrane.config.limits import limited_resolution, require_small_values
 from membrane.config.messages import explain_validation, unknown_setting
 from membrane.config.precision import fastest_precision
 from membrane.errors import ConfigError, DataError, one_line
@@ -58,13 +59,14 @@ def resolved(composed: DictConfig) -> Resolved:
     raw, environment = resolved_references(composed)
     with environment.hidden_in_errors():
         raw = with_task_defaults(with_facts(raw, timesteps_stated="timesteps" in composed))
-    has_layout = "channels_last" in (composed.get("trainer") or {})
+    trainer = composed.get("trainer")
+    has_layout = isinstance(trainer, Mapping) and "channels_last" in trainer
     return Resolved(raw if has_layout else with_layout_of_auto(raw), environment)
 
 
 def resolved_references(composed: DictConfig) -> tuple[dict[str, Any], FromEnvironment]:
     """Return a composed configuration and its defaults as plain values, and what it took from the environment."""
-    with environment_reads() as reads:
+    with environment_reads() as reads, limited_resolution():
         try:
             whole = with_defaults(composed)
             for group in GROUPS:
@@ -74,9 +76,12 @@ def resolved_references(composed: DictConfig) -> tuple[dict[str, Any], FromEnvir
             container = OmegaConf.to_container(whole, resolve=True, throw_on_missing=True)
         except OmegaConfBaseException as error:
             reason = re.sub(r"^\w+ raised while resolving interpolation: ", "", one_line(error)).strip('"')
+            reason = re.sub(r"^maximum recursion depth.*", "its references lead too deep, or back to it", reason)
             line = f"{error.full_key}: {reason}" if error.full_key else reason
             raise ConfigError(hidden(line, [value for _, value in reads if value])) from None
-    return {str(key): value for key, value in container.items()} if isinstance(container, dict) else {}, environment
+    raw = {str(key): value for key, value in container.items()} if isinstance(container, dict) else {}
+    require_small_values(raw)
+    return raw, environment
 
 
 def check(raw: Mapping[str, Any]) -> Config:
@@ -88,6 +93,7 @@ def check(raw: Mapping[str, Any]) -> Config:
 
 def checked(raw: Mapping[str, Any]) -> Config:
     """Return a resolved configuration typed and frozen. Raises ConfigError if it cannot run."""
+    require_small_values(raw)
     trust = trusted_names(raw.get("trust"))
     for key in raw:
         if key not in Config.model_fields:
@@ -115,7 +121,7 @@ def check_group(group: str, value: Any) -> Any:
 def with_task_defaults(raw: Mapping[str, Any]) -> dict[str, Any]:
     """Return the configuration with the loss and the monitor of the data set's task where none is chosen."""
     dataset = raw.get("dataset")
-    task = dataset.get("task", "classification") if isinstance(dataset, Mapping) else "classification"
+    task = str(dataset.get("task", "classification") if isinstance(dataset, Mapping) else "classification")
     loss, trainer = raw.get("loss") or {}, raw.get("trainer", {})
     filled = dict(raw)
     if task in LOSS_OF and isinstance(loss, Mapping):

@@ -31,6 +31,7 @@ from yaml import YAMLError
 
 from membrane.config.environment import refuse_resolvers
 from membrane.config.files import ConfigFiles
+from membrane.config.limits import limited_resolution, require_short_overrides
 from membrane.config.messages import nearest, unknown_choice, unknown_setting
 from membrane.errors import ConfigError, one_line
 from membrane.schema import GROUPS, MANY, Config
@@ -86,6 +87,7 @@ class Composer:
 
     def parse(self, overrides: Sequence[str]) -> list[Any]:
         """Return overrides in Hydra's form. Raises ConfigError if one cannot be read."""
+        require_short_overrides(overrides)
         try:
             return list(OverridesParser.create(config_loader=self.loader).parse_overrides(list(overrides)))
         except OverrideParseException as error:
@@ -207,7 +209,8 @@ def with_full_key(line: str, override: Any) -> str:
 def errors_explained(composer: Composer) -> Iterator[None]:
     """Raise whatever Hydra raises inside as a ConfigError: a mistake in an override or a file, in one line."""
     try:
-        yield
+        with limited_resolution():
+            yield
     except ConfigError:
         raise
     except Exception as error:  # Hydra reports them as its own exceptions, OmegaConf's, ValueError, AssertionError …

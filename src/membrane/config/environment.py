@@ -17,6 +17,7 @@ from omegaconf.grammar_parser import parse
 from omegaconf.resolvers import oc
 
 from membrane.config.defaults import with_defaults
+from membrane.config.limits import limited_resolution
 from membrane.errors import ConfigError, one_line
 from membrane.schema.environment import FromEnvironment, Keys, is_recognisable
 from membrane.schema.training import LOGGERS
@@ -62,7 +63,8 @@ def take_environment(whole: DictConfig, reads: Reads) -> FromEnvironment:
     Raises ConfigError if the seed is taken from there: the folder's name and result.json tell it.
     """
     readings = [each for each in settings_that_read(whole, reads) if each.keys[0] != "paths"]
-    is_ours = (whole.get("logger") or {}).get("_target_") in OUR_LOGGERS
+    logger = whole.get("logger")
+    is_ours = OmegaConf.is_dict(logger) and str(logger.get("_target_")) in OUR_LOGGERS
     for each in readings:
         if each.keys[0] == "seed":
             shown = "the run's folder and result.json show it, so the environment may not give it"
@@ -71,7 +73,7 @@ def take_environment(whole: DictConfig, reads: Reads) -> FromEnvironment:
         if is_set and (each.keys[0] == "name" or (is_ours and each.keys[0] == "logger")):
             parent_of(whole, each.keys)[each.keys[-1]] = each.label()
     expressions = {each.keys: each.expression for each in readings}
-    paths = OmegaConf.to_container(whole.paths, resolve=True) if "paths" in whole else {}
+    paths = OmegaConf.to_container(whole.paths, resolve=True) if OmegaConf.is_config(whole.get("paths")) else {}
     return FromEnvironment(expressions, frozenset(values_of(readings)) - set(public_values(readings, paths)))
 
 
@@ -86,7 +88,7 @@ def without_environment(
     settings: Any = OmegaConf.to_container(saved)
     if not any(True for _ in interpolations(settings)):
         return saved
-    with environment_reads(closed=True) as reads:
+    with environment_reads(closed=True) as reads, limited_resolution():
         whole = with_defaults(saved)
         for each in settings_that_read(whole, reads, tolerant=True):
             is_replaced = any(f"{each.path}.".startswith(f"{path}.") for path in replaced)

@@ -17,9 +17,16 @@ from hydra.core.override_parser.types import Override
 from hydra.plugins.config_source import ConfigResult
 from omegaconf import DictConfig, OmegaConf
 
+from membrane.config.limits import require_small_file
+from membrane.errors import ConfigError
+
 BASIC_SWEEPER = "hydra._internal.core_plugins.basic_sweeper.BasicSweeper"
 OF_THE_RUN = ("hydra.mode=", "hydra.sweep.dir=")
 """Overrides that Hydra's run of a sweep adds itself."""
+
+
+LOADS = 400
+"""Times that the files of one configuration are asked for, at most; some 100 are usual."""
 
 
 class Copies(CachingConfigRepository):
@@ -28,10 +35,19 @@ class Copies(CachingConfigRepository):
     def __init__(self, repository: IConfigRepository) -> None:  # Hydra's would copy all of it, and its sources too
         self.delegate = repository
         self.cache = {}
+        self.loads = 0
 
     def load_config(self, config_path: str) -> ConfigResult | None:
-        """Return a copy of a file's content, the same object at every call; None if there is no file."""
+        """Return a copy of a file's content, the same object at every call; None if there is no file.
+
+        Raises ConfigError if a file is larger than a configuration can need, or if its defaults name files so often.
+        """
+        self.loads += 1
+        if self.loads > LOADS:
+            raise ConfigError(f"{config_path}.yaml: the defaults lists name more than {LOADS} files")
         if config_path not in self.cache:
+            if config_path not in getattr(self.delegate, "cache", {}):
+                require_small_file(self.delegate, config_path)
             self.cache[config_path] = deepcopy(self.delegate.load_config(config_path))
         return self.cache[config_path]
 

@@ -3,7 +3,7 @@
 import re
 from typing import Any
 
-NODES = 20_000
+VALUES = 20_000
 """Values, keys, lists and mappings of a file, its aliases written out, at most."""
 DEPTH = 100
 """Lists and mappings in one another, at most."""
@@ -11,6 +11,9 @@ EXPRESSION = 4_000
 """Characters of a text with an interpolation, at most."""
 BRACKETS = 30
 """Brackets in one another in a text with an interpolation, at most."""
+NUMBER = re.compile(r"[-+]?[0-9][0-9a-fA-FxXob_:.+-]*")
+DIGITS = 100
+"""Characters of a number, at most."""
 BRACKET = re.compile(r"[\[({\])}]")
 
 
@@ -21,29 +24,39 @@ def require_small_yaml(text: str) -> None:
     """
     import yaml
 
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     sizes: dict[str | None, int] = {}
-    open_nodes: list[tuple[str | None, int]] = []  # anchor, and the nodes that were counted before it
-    nodes = 0
-    for event in yaml.parse(text, loader):
+    above: list[tuple[str | None, int]] = []  # anchor of each open list or mapping, and the values before it
+    values = 0
+    for event in yaml.parse(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader)):
         if isinstance(event, yaml.AliasEvent):
-            if any(event.anchor == anchor for anchor, _ in open_nodes):
+            if any(event.anchor == anchor for anchor, _ in above):
                 raise ValueError(f"*{event.anchor} stands in what it names")
-            nodes += sizes.get(event.anchor, 1)
+            values += sizes.get(event.anchor, 1)
         elif isinstance(event, yaml.CollectionStartEvent):
-            open_nodes.append((event.anchor, nodes))
-            nodes += 1
+            above.append((event.anchor, values))
+            values += 1
         elif isinstance(event, yaml.CollectionEndEvent):
-            anchor, before = open_nodes.pop()
-            if anchor is not None:
-                sizes[anchor] = nodes - before
+            anchor, before = above.pop()
+            sizes[anchor] = values - before
         elif isinstance(event, yaml.ScalarEvent):
-            nodes += 1
-            require_small_expression(event.value)
-        if nodes > NODES:
-            raise ValueError(f"more than {NODES} values, its aliases written out")
-        if len(open_nodes) > DEPTH:
-            raise ValueError(f"nested more than {DEPTH} levels deep")
+            values += 1
+            require_small_scalar(event.value)
+        require_few_values(values, len(above))
+
+
+def require_few_values(values: int, depth: int) -> None:
+    """Raise ValueError for more values, or deeper ones, than a configuration can need."""
+    if values > VALUES:
+        raise ValueError(f"more than {VALUES} values, its aliases written out")
+    if depth > DEPTH:
+        raise ValueError(f"nested more than {DEPTH} levels deep")
+
+
+def require_small_scalar(text: str) -> None:
+    """Raise ValueError if a text is an interpolation or a number that is too long."""
+    require_small_expression(text)
+    if len(text) > DIGITS and NUMBER.fullmatch(text):
+        raise ValueError(f"a number of {len(text)} characters")
 
 
 def require_small_expression(text: str) -> None:
@@ -71,16 +84,13 @@ def require_small_container(value: Any) -> None:
     What stands in several places counts in each.
     """
     waiting: list[tuple[Any, int]] = [(value, 0)]
-    nodes = 0
+    values = 0
     while waiting:
         inner, depth = waiting.pop()
-        nodes += 1
-        if nodes > NODES:
-            raise ValueError(f"more than {NODES} values")
-        if depth > DEPTH:
-            raise ValueError(f"nested more than {DEPTH} levels deep")
+        values += 1
+        require_few_values(values, depth)
         if isinstance(inner, str):
-            require_small_expression(inner)
+            require_small_scalar(inner)
         elif isinstance(inner, dict):
             if not all(isinstance(key, str | int | float | bool) for key in inner):
                 raise ValueError("a key that is neither text nor a number")

@@ -126,8 +126,11 @@ def checkpoint_of(run_or_file: str | Path) -> Path:
     if "://" in str(run_or_file):
         raise DataError(f"{run_or_file}: only files on this machine can be loaded")
     path = Path(run_or_file)
-    if path.is_file():
-        return path.resolve()  # what a person names may be a link
+    try:
+        if path.is_file():
+            return path.resolve()  # what a person names may be a link
+    except OSError as error:  # a name that is too long, or a folder that is closed to us
+        raise DataError(f"{path}: {error.strerror}") from None
     require_own_entries(path)
     selected, last = path / "checkpoints" / selected_checkpoint(path), path / "checkpoints" / "last.ckpt"
     if selected.is_file():

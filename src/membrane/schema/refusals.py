@@ -9,6 +9,7 @@ from collections.abc import Callable
 from membrane.schema import Config, Trusted
 from membrane.schema.augmentation_refusals import AUGMENTATION_RULES
 from membrane.schema.dataset import VALIDATION_SHARE
+from membrane.schema.machine_refusals import MACHINE_RULES
 from membrane.schema.neuron import MaskedPSN, Neuron
 from membrane.schema.neuron_refusals import NEURON_RULES
 from membrane.schema.neuron_variants import Leaky
@@ -256,6 +257,7 @@ RULES: tuple[Callable[[Config], str | None], ...] = (
     refuse_recurrence_of_ann_twin,
     refuse_synapse_of_ann_twin,
     *NEURON_RULES,
+    *MACHINE_RULES,
     refuse_readout_of_ann_twin,
     refuse_regularizer_of_ann_twin,
     refuse_readout_of_real_numbers,

@@ -12,6 +12,7 @@ from omegaconf import DictConfig, OmegaConf
 from membrane.config.composer import Composer, errors_explained, without_hydra
 from membrane.config.environment import environment_reads
 from membrane.config.files import BASIC_SWEEPER
+from membrane.config.limits import require_few_jobs
 from membrane.errors import ConfigError
 from membrane.sweep.processes import LAUNCHER, launcher_settings
 from membrane.sweep.search.space import Dimension, example_jobs, search_space
@@ -89,6 +90,7 @@ def basic_sweeper_jobs(composer: Composer, master: DictConfig, parsed: Sequence[
             raise ConfigError(f"{override.key_or_group}: an interval is no list of values; sweep=optuna searches in it")
     with errors_explained(composer):
         ours = [override for override in parsed if not override.is_hydra_override()]
+        require_few_jobs([*params, *ours])
         [jobs] = BasicSweeper.split_arguments([*params, *ours], max_batch_size=None)
     if not jobs:
         raise ConfigError("the sweep has no job: one of its settings has no value")

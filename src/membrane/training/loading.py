@@ -13,6 +13,7 @@ from membrane.config.admission import admitted_class
 from membrane.config.check import check, resolved
 from membrane.config.environment import UNUSED_BY_SAVED, without_environment
 from membrane.errors import ConfigError, DataError, one_line
+from membrane.files.yaml_text import require_small_container
 from membrane.runs.folder import checkpoint_of
 from membrane.schema import Config
 from membrane.training import checkpoints
@@ -80,6 +81,7 @@ def unresolved(saved_config: Any) -> DictConfig:
     if not isinstance(saved_config, dict):
         raise ConfigError("the checkpoint holds no configuration")
     try:
+        require_small_container(saved_config)
         return OmegaConf.create(saved_config)
-    except OmegaConfBaseException as error:
+    except (OmegaConfBaseException, ValueError) as error:
         raise ConfigError(f"the checkpoint's configuration: {one_line(error)}") from None
