@@ -40,6 +40,8 @@ SCORES: Mapping[str, Score] = {
     "mae": Score("mean absolute error", lower_is_better=True, compared=True),
     "mape": Score("mean absolute percentage error", lower_is_better=True, percent=True),
     "corr": Score("correlation", compared=True),
+    "confidence": Score("mean confidence", percent=True),
+    "passes": Score("mean passes per sample", lower_is_better=True),
     "rate": Score("firing rate", percent=True),
 }
 PRINCIPAL = {"classification": "acc", "regression": "mae"}

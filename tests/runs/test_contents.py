@@ -24,6 +24,8 @@ WRITTEN = (
     "outputs/per_class.csv",
     "evaluations/0123456789ab.json",
     "evaluations/0123456789ab.last.json",
+    "evaluations/0123456789ab.anytime.json",
+    "evaluations/0123456789ab.last.anytime.json",
     "tensorboard/events.out.tfevents.1.host.2.3",
     "tensorboard/hparams.yaml",
     "wandb/offline-run-20300101_000000-0123456789abcdef/files/config.yaml",

@@ -3,6 +3,7 @@
 import itertools
 import logging
 import os
+import re
 from collections.abc import Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,12 +34,15 @@ EXAMPLES = """\
 for example:
   membrane evaluate runs/digits/e323fe92112d/seed0
   membrane evaluate runs/digits/e323fe92112d/seed0 timesteps=1,2,4 readout=mean,max
+  membrane evaluate runs/digits/e323fe92112d/seed0 timesteps=1..T     in one pass, with early exit
   membrane evaluate runs/digits/e323fe92112d/seed0 checkpoint=last"""
 NOT_OF_THE_RUN = ("paths.", "trust=", "checkpoint=")
 """Overrides under which the run's own numbers must come back all the same."""
 RUN_ELSEWHERE = ("ckpt_path", "checkpoint", "run")
 """Settings by which other templates name the run that they test."""
 PARENT = ("fingerprint", "seed")
+SPAN = re.compile(r"timesteps=([0-9T]+)\.\.([0-9]{1,9}|T)")
+"""timesteps=1..T, every number of timesteps up to the run's, or 1..8."""
 
 
 @dataclass(frozen=True)
@@ -129,6 +133,7 @@ def read_subject(path: Path) -> Subject:
 def evaluate(subject: Subject, overrides: Sequence[str]) -> int:
     """Evaluate under every combination of the overrides' values, after all of them were checked."""
     composer = Composer()
+    overrides, span = split_span(overrides)
     plans = [
         (changes, changed_config(composer, subject.config, changes), subject.checkpoint(chosen_checkpoint(changes)))
         for changes in combinations(composer, overrides)
@@ -136,6 +141,8 @@ def evaluate(subject: Subject, overrides: Sequence[str]) -> int:
     for _, config, _ in plans:
         if line := trained_on_test_part(config.dataset, subject.dataset()):
             raise ConfigError(f"{line}: that takes a run of its own")
+    if span is not None:
+        return evaluate_anytime(composer, subject, plans, span)
     from membrane.report.per_class import class_table, scores_of_outputs
     from membrane.training.evaluation import measure_checkpoint, unequal_metrics, unfinished_line, write_evaluation
 
@@ -153,6 +160,49 @@ def evaluate(subject: Subject, overrides: Sequence[str]) -> int:
         if recorded is not None and all(change.startswith(NOT_OF_THE_RUN) for change in changes):
             code = max(code, print_agreement(unequal_metrics(recorded, metrics)))
     return code
+
+
+def split_span(overrides: Sequence[str]) -> tuple[list[str], str | None]:
+    """Return the overrides without ``timesteps=1..T``, and that one; of ``1..8`` what remains is ``timesteps=8``.
+
+    Raises ConfigError for a span that does not begin at 1, and for a second word on timesteps.
+    """
+    spans = [match for each in overrides if (match := SPAN.fullmatch(each))]
+    if not spans:
+        return list(overrides), None
+    if sum(each.startswith("timesteps=") for each in overrides) > 1:
+        raise ConfigError(f"{spans[0][0]} says all of the timesteps: leave out what else is said of them")
+    if spans[0][1] != "1" or spans[0][2] == "0":
+        raise ConfigError(f"{spans[0][0]}: expected 1..T, as far as the run goes, or 1..8 and the like")
+    last = [] if spans[0][2] == "T" else [f"timesteps={spans[0][2]}"]
+    return [*(each for each in overrides if each != spans[0][0]), *last], spans[0][0]
+
+
+def evaluate_anytime(
+    composer: Composer, subject: Subject, plans: Sequence[tuple[list[str], Config, Path]], span: str
+) -> int:
+    """Evaluate at each number of timesteps of a span, and with samples that stop early. Return the exit code, 0."""
+    from membrane.report.anytime import anytime_table, exit_line
+    from membrane.training.anytime import measure_anytime
+    from membrane.training.evaluation import unfinished_line, write_evaluation
+
+    for changes, config, checkpoint in plans:
+        others = [change for change in changes if not change.startswith("timesteps=")]
+        at = lambda steps, others=others: changed_config(  # noqa: E731
+            composer, subject.config, [*others, f"timesteps={steps}"]
+        )
+        measured = measure_anytime(checkpoint, config, at)
+        if subject.result is None:
+            log.warning("%s", unfinished_line(subject.path, measured.tested))
+        curves = {"curve": measured.curve, "why_in_turn": measured.why_in_turn, "early_exit": measured.early_exit}
+        if subject.folder is not None:
+            overrides, tested = [*others, span], measured.tested
+            write_evaluation(subject.folder, subject.parent, config, overrides, measured.metrics, tested, curves)
+        log.info("%s:", " ".join(map(masked_override, [*others, span])))
+        console().print(anytime_table(measured.curve))
+        if measured.early_exit is not None:
+            log.info("%s", exit_line(measured.early_exit))
+    return 0
 
 
 def combinations(composer: Composer, overrides: Sequence[str]) -> list[list[str]]:

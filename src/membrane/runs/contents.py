@@ -22,7 +22,7 @@ FOLDERS = {
     "checkpoints": re.compile(r"(best|last|previous|damaged)\.ckpt(\.sha256)?"),
     "figures": re.compile(r"(learning_curves|confusion_matrix|predicted_against_true|firing_rates|raster)\.png"),
     "outputs": re.compile(r"test\.npz|per_class\.csv"),
-    "evaluations": re.compile(r"[0-9a-f]{12}(\.(best|last|previous|damaged))?\.json"),
+    "evaluations": re.compile(r"[0-9a-f]{12}(\.(best|last|previous|damaged))?(\.anytime)?\.json"),
 }
 """Folder → the names of the files in it."""
 TRACKERS = {

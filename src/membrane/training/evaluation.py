@@ -85,8 +85,11 @@ def moment_of(content: Mapping[str, Any]) -> tuple[int, int, int, int]:
     return epoch, step, completed, epochs
 
 
-def measure_checkpoint(checkpoint: Path, config: Config) -> tuple[CheckpointTest, dict[str, float]]:
-    """Test a checkpoint under ``config`` and return that with its scores as `test/*`."""
+def restored(checkpoint: Path, config: Config) -> tuple[Learner, DataModule]:
+    """Build learner and data that ``config`` describes, with a checkpoint's weights.
+
+    Raises ConfigError if they do not fit, DataError if the weights were trained on what is the test set here.
+    """
     set_arithmetic(config)
     learner = build_learner(config)
     checkpoints.load_weights(learner, checkpoints.read_checkpoint(checkpoint)["state_dict"])  # before data are fetched
@@ -95,6 +98,12 @@ def measure_checkpoint(checkpoint: Path, config: Config) -> tuple[CheckpointTest
     require_unseen_test_share(checkpoint, config.dataset, data.division)
     refuse_padding(config, data)
     measure_recordings(learner, data)
+    return learner, data
+
+
+def measure_checkpoint(checkpoint: Path, config: Config) -> tuple[CheckpointTest, dict[str, float]]:
+    """Test a checkpoint under ``config`` and return that with its scores as `test/*`."""
+    learner, data = restored(checkpoint, config)
     with silence_libraries():
         tested = test_checkpoint(build_trainer(config, checkpoint.parent), learner, data, checkpoint)
     return tested, {f"test/{name}": value for name, value in tested.metrics.items()}
@@ -113,14 +122,24 @@ def write_evaluation(
     changes: Sequence[str],
     metrics: Mapping[str, float],
     tested: CheckpointTest,
+    anytime: Mapping[str, Any] | None = None,
 ) -> None:
     """Write evaluations/<fingerprint>.json: metrics, configuration, digest of the weights.
 
     Of a checkpoint other than the selected one it is <fingerprint>.<name>.json.
+
+    Arguments:
+        run: the run's folder.
+        parent: its fingerprint and seed.
+        config: the configuration that was measured.
+        changes: the overrides by which it is another than the run's.
+        metrics: the scores.
+        tested: the test that they are of.
+        anytime: the curves over timesteps and thresholds, written as <fingerprint>.anytime.json. None: none.
     """
     checkpoint = tested.checkpoint
     content = {
-        "what": "test",
+        "what": "test" if anytime is None else "anytime",
         "overrides": [masked_override(change) for change in changes],
         "config": published(config),
         "metrics": dict(metrics),
@@ -130,8 +149,10 @@ def write_evaluation(
         "step": tested.step,
         "finished": (run / RESULT).is_file(),
         "parent": dict(parent),
+        **(anytime or {}),
     }
     name = fingerprint(config) + ("" if checkpoint.name == selected_checkpoint(run) else f".{checkpoint.stem}")
+    name += "" if anytime is None else ".anytime"
     write_json(run / "evaluations" / f"{name}.json", content)
 
 
