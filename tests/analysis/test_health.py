@@ -13,6 +13,7 @@ from membrane.analysis.health import (
     NeuronActivity,
     active_shares,
     constants,
+    samples_to_watch,
     slope,
     total_norm,
     watched_surrogates,
@@ -132,6 +133,10 @@ def test_other_neurons_have_a_share_and_the_same_spikes(node: nn.Module) -> None
         plain = MultiStep(3)(model, x)
         with watched_surrogates(model):
             assert torch.equal(MultiStep(3)(model, x), plain)
+
+
+def test_few_samples_of_a_small_batch_are_watched() -> None:
+    assert [samples_to_watch(size) for size in (1, 4, 32, 64, 512)] == [2, 2, 8, 16, 16]
 
 
 def test_the_slope_is_the_surrogates_derivative() -> None:

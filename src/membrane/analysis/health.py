@@ -22,8 +22,10 @@ ACTIVE = 0.01
 """A surrogate gradient counts as active from this share of the surrogate's largest one."""
 GRID = (-5.0, 5.0, 2001)
 """Potentials above the threshold on which a surrogate's largest gradient is looked for: first, last, their number."""
-SAMPLES, POTENTIALS = 16, 4096
-"""Samples of which the surrogates' gradients are looked at, and the most potentials at each call of a surrogate."""
+FEWEST, MOST = 2, 16
+"""Samples of which the surrogates' gradients are looked at: a quarter of a batch, within these bounds."""
+POTENTIALS = 4096
+"""Potentials that are looked at, at most, at each call of a surrogate; they are spread evenly."""
 WHOLE_SEQUENCES = (neuron.PSN, neuron.MaskedPSN, neuron.SlidingPSN)
 """Neurons that call their surrogate for all timesteps at once, with axes of their own."""
 WITHOUT_SHARE = (neuron.ILIFNode,)
@@ -58,16 +60,16 @@ class NeuronActivity:
 
     def count(self, name: str, layer: nn.Module, output: Tensor) -> None:
         """Add a layer's output, [N,…] of one timestep or [T,N,…] of several, as its own step mode says."""
-        step, mode = self.steps.get(name, 0), step_mode(self.model, layer)
-        self.steps[name] = step + (len(output) if mode == "m" else 1)
-        axes = (0, 1) if mode == "m" else (0,)
-        fired, size = output.detach().sign().abs_(), torch.tensor(math.prod(output.shape[: len(axes)]))
-        if self.lengths is not None:
-            valid = valid_timesteps(output, self.lengths, step, mode)
-            fired, size = fired * valid, valid.sum()
-        counts = fired.sum(axes, dtype=torch.float32)  # several times as fast as comparing and summing truth values
-        self.fired[name] = self.fired[name] + counts if name in self.fired else counts
-        self.sizes[name] = self.sizes.get(name, 0) + size
+        output, mode = output.detach(), step_mode(self.model, layer)
+        for frame in output if mode == "m" else (output,):  # of one timestep, as all at once are many times as slow
+            step, fired, size = self.steps.get(name, 0), frame.sign().abs_(), torch.tensor(len(frame))
+            if self.lengths is not None:
+                valid = valid_timesteps(frame, self.lengths, step, "s")
+                fired, size = fired.mul_(valid), valid.sum()
+            counts = fired.sum(0, dtype=torch.float32)
+            self.fired[name] = self.fired[name].add_(counts) if name in self.fired else counts
+            self.sizes[name] = self.sizes.get(name, 0) + size
+            self.steps[name] = step + 1
 
     def shares(self) -> dict[str, dict[str, float]]:
         """Return column → layer → share of neurons, and of channels all of whose neurons are so; nan if none ran.
@@ -156,6 +158,11 @@ def watched_surrogates(model: nn.Module, lengths: Tensor | None = None) -> Itera
     finally:
         for name, surrogate in watched.items():
             layers[name].surrogate_function = surrogate.surrogate
+
+
+def samples_to_watch(batch_size: int) -> int:
+    """Return of how many samples of a batch the surrogates' gradients are looked at: it costs as much as their step."""
+    return min(max(batch_size // 4, FEWEST), MOST)
 
 
 def active_shares(model: nn.Module, framework: Framework, x: Tensor, lengths: Tensor | None = None) -> dict[str, float]:

@@ -12,11 +12,11 @@ from torch.optim import Optimizer
 from membrane.analysis.findings import findings
 from membrane.analysis.health import (
     ACTIVITY,
-    SAMPLES,
     GradientNorms,
     NeuronActivity,
     active_shares,
     constants,
+    samples_to_watch,
 )
 from membrane.data.feed.batch import Batch
 from membrane.learner import Learner
@@ -124,9 +124,10 @@ class Health(L.Callback):
     def active(self, trainer: L.Trainer, learner: Learner) -> dict[str, float]:
         """Return each layer's share of active surrogate gradients on the first fixed samples of the training part."""
         batch = next(fixed_training_batches(trainer, learner))
-        lengths = None if batch.lengths is None else batch.lengths[:SAMPLES]
+        count = samples_to_watch(len(batch.x))
+        lengths = None if batch.lengths is None else batch.lengths[:count]
         try:
-            return active_shares(learner.model, learner.framework, batch.x[:SAMPLES], lengths)
+            return active_shares(learner.model, learner.framework, batch.x[:count], lengths)
         except Exception as error:  # a neuron of the user's that takes no other surrogate than its own
             self.warn_once(
                 "surrogate", f"surrogate gradients cannot be measured here ({type(error).__name__}: {error})"
