@@ -100,6 +100,11 @@ def data_page() -> str:
         origin = ORIGINS[choice.name]
         cells = [size_text(origin.size), origin.licence, obtained_how(origin), f"[page]({origin.page})"]
         lines.append(f"| {' | '.join([f'`{choice.name}`', choice.purpose, *cells])} |")
-    return "\n".join(
-        [*lines, "", "Sizes are those of the files to be fetched, about. `dataset=arrays` reads your own."]
-    )
+    lines += [
+        "",
+        "Sizes are those of the files to be fetched, about. `dataset=arrays` reads your own.",
+        "",
+        "ASL-DVS (Bi et al. 2019) is not among them: its MATLAB files do not say which of its five people a recording",
+        "is of, so that any division could have the same people in training and test; its archive has no fixed digest.",
+    ]
+    return "\n".join(lines)
