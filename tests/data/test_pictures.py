@@ -15,7 +15,7 @@ from membrane.data.eurosat import EuroSAT
 from membrane.data.gtsrb import GTSRB
 from membrane.data.image_file import read_picture
 from membrane.data.origins import ORIGINS, Origin
-from membrane.errors import DataError
+from membrane.errors import ConfigError, DataError
 
 
 def picture(colour: tuple[int, int, int], size: tuple[int, int] = (64, 64), form: str = "JPEG") -> bytes:
@@ -174,3 +174,15 @@ def test_scaling_averages_what_a_pixel_covers(tmp_path) -> None:
     x = read_picture(tmp_path / "a.png", 16)
     assert x.shape == (3, 16, 16)
     np.testing.assert_allclose(x, 127.5, atol=1)
+
+
+@pytest.mark.parametrize("size", [(4097, 1), (1, 4097)])
+def test_a_picture_that_declares_too_many_pixels_is_not_unpacked(tmp_path, size: tuple[int, int]) -> None:
+    (tmp_path / "large.png").write_bytes(picture((0, 0, 0), size, "PNG"))
+    with pytest.raises(DataError, match=rf"large.png: declares {size[0]}×{size[1]} pixels, too many"):
+        read_picture(tmp_path / "large.png")
+
+
+def test_signs_have_a_size() -> None:
+    with pytest.raises(ConfigError, match="size must be 1 or more, not 0"):
+        GTSRB(size=0)

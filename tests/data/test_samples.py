@@ -2,12 +2,13 @@
 
 import hashlib
 
+import numpy as np
 import pytest
 import torch
 from small_data import part
 
 from membrane.data.feed.checking import Facts, check_parts
-from membrane.data.samples import Samples, dataset_digest
+from membrane.data.samples import Samples, as_tensor, dataset_digest
 from membrane.errors import DataError
 
 X, Y, N = torch.rand(9, 1, 3), torch.arange(9) % 2, torch.arange(9)
@@ -44,3 +45,15 @@ def test_the_digest_is_of_types_shapes_bytes_and_scale_however_columns_lie_in_me
         sha.update(b"int64(9,)" + column.numpy().tobytes())
     sha.update(b"groupint64(9,)" + number.numpy().tobytes() + b"0.5")
     assert Samples(x, number % 2, number, group=number, scale=0.5).digest() == sha.hexdigest()
+
+
+def test_a_type_that_torch_does_not_have_stays_as_it_is() -> None:
+    values = np.zeros((2, 1, 3), np.longdouble)
+    assert as_tensor(values) is values
+
+
+def test_all_columns_move_to_a_device() -> None:
+    samples = part(9, x=X, lengths=N, group=N * 2).to(torch.device("meta"))
+    columns = (samples.x, samples.y, samples.recording, samples.lengths, samples.group)
+    assert {str(column.device) for column in columns if column is not None} == {"meta"}
+    assert samples.x.shape == X.shape

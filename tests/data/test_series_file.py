@@ -109,3 +109,15 @@ def test_a_target_that_is_no_number_is_named(tmp_path) -> None:
     path = write(tmp_path, "x.csv", "1,2,3\nhigh,3,4\n")
     with pytest.raises(DataError, match="line 2: 'high' is not a number"):
         series_arrays(path, timesteps_in_data=False, task="regression")
+
+
+def test_a_text_file_that_is_too_large_is_not_read(tmp_path) -> None:
+    with (tmp_path / "a.csv").open("wb") as file:
+        file.truncate(2**30 + 1)  # a file of holes
+    with pytest.raises(DataError, match=r"a.csv: has more than 1 GiB of text: save a .npz"):
+        series_arrays(tmp_path / "a.csv", timesteps_in_data=False, task="classification")
+
+
+def test_an_array_of_a_text_file_is_one_piece(tmp_path) -> None:
+    arrays = series_arrays(write(tmp_path, "a.csv", PLAIN), timesteps_in_data=False, task="classification")
+    assert [piece.tolist() for piece in arrays["y_train"].pieces()] == [[0, 1, 0]]

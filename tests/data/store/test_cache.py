@@ -285,3 +285,12 @@ def test_caches_can_be_removed_at_any_time(numbers) -> None:
 def test_a_part_without_recordings_is_refused(numbers) -> None:
     with pytest.raises(DataError, match="the train part has no recordings"):
         load_cached(numbers.root, "numbers", {}, [numbers.source], {"train": lambda: iter(())})
+
+
+def test_another_error_of_the_disk_is_not_called_a_full_one(numbers, monkeypatch) -> None:
+    def broken(*arguments: object) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr("membrane.data.store.columns.GrowingColumn.append", broken)
+    with pytest.raises(OSError, match="Input/output error"):
+        numbers.load()

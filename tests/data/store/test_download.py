@@ -1,5 +1,6 @@
 """Downloads: whole and right, or not there, and resumed after a break; from a server on this machine."""
 
+import fcntl
 import hashlib
 import io
 import logging
@@ -13,6 +14,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
+from typing import IO
 
 import pytest
 from mirrors import CONTENT, HALF, Mirrors, served
@@ -305,3 +307,23 @@ def test_a_terminal_sees_a_progress_bar_and_a_log_does_not(
     assert f"{NAME}: 100%" in seen[True]
     assert "262k/262k" in seen[True]
     assert seen[False] == ""
+
+
+@pytest.mark.parametrize("renamed", [True, False])
+def test_what_another_process_finished_meanwhile_is_not_asked_for(
+    tmp_path: Path, mirrors: Mirrors, monkeypatch: pytest.MonkeyPatch, renamed: bool
+) -> None:
+    """The other one finishes between the opening of the part and its lock."""
+    lock = fcntl.flock
+
+    def late_lock(file: IO[bytes], how: int) -> None:
+        if renamed:
+            (tmp_path / PART).rename(tmp_path / NAME)
+        else:
+            (tmp_path / NAME).touch()
+        lock(file, how)
+
+    monkeypatch.setattr(fcntl, "flock", late_lock)
+    assert fetched(tmp_path / NAME, mirrors, "good") is None
+    assert mirrors.asked == []
+    assert names(tmp_path) == [NAME]

@@ -247,3 +247,14 @@ def test_mutated_archives_are_unpacked_or_refused_and_nothing_is_written_elsewhe
         for path in sorted(inside.rglob("*"), reverse=True):
             path.rmdir() if path.is_dir() else path.unlink()
         inside.rmdir()
+
+
+def test_a_stream_goes_forward_only() -> None:
+    stream = archives.ForwardStream(io.BytesIO(bytes(100)), most=100)
+    assert (stream.seek(60), stream.tell(), len(stream.read(10))) == (60, 60, 10)
+    with pytest.raises(ValueError, match=r"^begins with a member that begins in it$"):
+        stream.seek(69)
+    stream.member = "a.txt"
+    with pytest.raises(archives.UnsafeMember, match=r"^'a.txt' is followed by a member that begins in it$"):
+        stream.seek(0)
+    assert stream.seek(1000) == 100  # the file ends there
