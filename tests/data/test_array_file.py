@@ -1,6 +1,7 @@
 """Arrays are described by their headers alone, and a damaged file is named."""
 
 import io
+import struct
 import zipfile
 from pathlib import Path
 from typing import Literal
@@ -157,3 +158,17 @@ def test_no_damage_leads_to_anything_but_an_error_of_the_data(tmp_path) -> None:
         except DataError:
             refused += 1
     assert 100 < refused < 300
+
+
+def test_a_member_that_ends_before_its_declared_size_is_named(tmp_path: Path) -> None:
+    content = io.BytesIO()
+    np.save(content, np.arange(9))
+    whole = content.getvalue()
+    with zipfile.ZipFile(tmp_path / "data.npz", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("x.npy", whole[:-10])
+    packed = bytearray((tmp_path / "data.npz").read_bytes())
+    struct.pack_into("<I", packed, packed.index(b"PK\x01\x02") + 24, len(whole))  # the size in the archive's list
+    (tmp_path / "data.npz").write_bytes(packed)
+    entry = array_entries(tmp_path / "data.npz")["x"]
+    with pytest.raises(DataError, match=r"data.npz: x.npy ends 10 bytes too early"):
+        entry.values()

@@ -14,7 +14,7 @@ from run_paths import only
 
 from membrane.data.array_names import array_facts
 from membrane.data.arrays import Arrays
-from membrane.data.windows import cut_windows
+from membrane.data.windows import check_rows, cut_windows
 from membrane.errors import DataError
 
 
@@ -133,3 +133,8 @@ def test_a_run_on_windows_scores_recordings(small: Callable[..., int], capsys: p
     assert evaluate([str(run), "dataset.stride=6"]) == 0
     split = json.loads((run / "provenance.json").read_text())["split"]
     assert split["train"]["samples"] == 3 * split["train"]["recordings"]
+
+
+def test_a_column_with_fewer_rows_than_x_is_named() -> None:
+    with pytest.raises(DataError, match=r"my.npz: x_test has 4 samples, group of test is \[3\]"):
+        check_rows(Path("my.npz"), "test", (4, 9, 1), {"y": np.zeros(4), "group": np.zeros(3)})
