@@ -10,6 +10,7 @@ from typing import Any
 
 from membrane.errors import DataError
 from membrane.files import durable
+from membrane.files.regular import open_regular
 from membrane.papers.registry import PaperRow
 from membrane.runs.saved import PROVENANCE, RESULT, read_provenance, read_result
 
@@ -54,7 +55,8 @@ def write_record(records: Path, row: PaperRow, protocol: str, seed: int, run: Pa
     folder = records / row.id / protocol / f"seed{seed}"
     provenance = {key: value for key, value in read_provenance(run).items() if key not in OF_THE_MACHINE}
     durable.write_json(folder / PROVENANCE, provenance)
-    curves = epoch_rows((run / "metrics.csv").read_text(encoding="utf-8"))
+    with open(run / "metrics.csv", encoding="utf-8", opener=open_regular) as file:
+        curves = epoch_rows(file.read())
     durable.write_whole(folder / CURVES, lambda file: file.write(curves.encode()))
     durable.write_json(folder / RESULT, read_result(run))
 

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from membrane.errors import ConfigError, DataError, printable_text
 from membrane.files import durable
+from membrane.files.capped import TEXT_BYTES, read_capped
 from membrane.files.digest import sha256
 from membrane.files.regular import open_regular
 from membrane.training.checkpoint_archive import require_checksums, require_plain_archive
@@ -91,7 +92,7 @@ def recorded_digests(path: Path) -> list[str]:
     try:
         return [
             line.split()[0]
-            for line in digest_file(path).read_text(encoding="utf-8", errors="replace").splitlines()
+            for line in read_capped(digest_file(path), TEXT_BYTES).decode(errors="replace").splitlines()
             if line.strip()
         ]
     except FileNotFoundError:

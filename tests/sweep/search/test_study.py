@@ -136,6 +136,35 @@ def test_a_storage_that_is_none_is_refused(
     assert not Path("victim").exists()
 
 
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"[1]\n",
+        b"3\n",
+        b"{}\n",
+        b'{"op_code": 1e400}\n',
+        b"[" * 100_000 + b"\n",
+        b'{"op_code": 0, "worker_id": []}\n',
+        b"\0\n",
+    ],
+)
+def test_a_journal_of_anything_else_is_refused_in_a_line(content: bytes, tmp_path: Path) -> None:
+    (tmp_path / "j.log").write_bytes(content)
+    with pytest.raises(ConfigError, match=r"cannot be (read|opened)") as refused:
+        open_study(str(tmp_path / "j.log"))
+    assert "\n" not in str(refused.value)
+
+
+def test_a_journal_that_is_waited_for_or_never_ends_is_refused(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(ConfigError, match=r"cannot be opened: a pipe \(FIFO\)"):
+        open_study(str(tmp_path / "pipe"))
+    (tmp_path / "huge").touch()
+    os.truncate(tmp_path / "huge", 1 << 40)
+    with pytest.raises(ConfigError, match="its last line is longer than any that a search writes"):
+        open_study(str(tmp_path / "huge"))
+
+
 def test_one_process_at_a_time(tmp_path: Path) -> None:
     lock = tmp_path / "deep" / "s.lock"
     refused = pytest.raises(Occupied, match=f"the study s is being run by process {os.getpid()} on ")

@@ -14,6 +14,8 @@ from membrane.files.regular import open_regular
 from membrane.runs.contents import PRUNE
 
 log = logging.getLogger(__name__)
+LONGEST = 1 << 26
+"""Characters of a metrics.csv that are read, at most."""
 WATCH_INTERVAL = 1.0
 """Seconds between two looks at the runs."""
 
@@ -55,7 +57,8 @@ class WatchedRun:
 def values_by_epochs(table: Path, metric: str) -> Iterator[tuple[int, float]]:
     """Yield (epochs trained, value) for the rows of a metrics.csv with the metric, without an unfinished last row."""
     try:
-        text = table.read_text(encoding="utf-8")
+        with open(table, encoding="utf-8", opener=open_regular) as file:
+            text = file.read(LONGEST)
     except FileNotFoundError:
         return
     for row in csv.DictReader(text[: text.rfind("\n") + 1].splitlines()):

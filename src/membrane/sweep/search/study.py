@@ -6,6 +6,7 @@ Optuna is imported only in the functions that use it: it is an extra, and every 
 import hashlib
 import json
 import logging
+import os
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from importlib.util import find_spec
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+LONGEST_LINE = 1 << 20
+"""Bytes in a line of a journal, at most."""
 IDENTITY = "membrane"
 """The attribute of a study with the digest of what it searches."""
 REQUEUED = "repeated as"
@@ -110,13 +113,19 @@ def open_storage(storage: str) -> "BaseStorage":
 
 
 def repair_journal(journal: Path) -> None:
-    """Remove what a process that died may have left of a journal: an unfinished last line, and a lock."""
+    """Remove what a process that died may have left of a journal: an unfinished last line, and a lock.
+
+    Raises ValueError if it is no journal: the line would be too long.
+    """
     journal.with_name(f"{journal.name}.lock").unlink(missing_ok=True)
     if not journal.is_file():
         return
     with open(journal, "r+b", opener=open_regular) as file:
-        complete = file.read().rfind(b"\n") + 1
-        file.truncate(complete)
+        start = file.seek(max(file.seek(0, os.SEEK_END) - LONGEST_LINE, 0))
+        complete = file.read(LONGEST_LINE).rfind(b"\n") + 1
+        if start and not complete:
+            raise ValueError("its last line is longer than any that a search writes")
+        file.truncate(start + complete)
 
 
 class Study:
@@ -162,7 +171,7 @@ class Study:
             recorded = study.user_attrs.get(IDENTITY)
             if recorded is None and not study.trials:
                 study.set_user_attr(IDENTITY, recorded := identity)
-        except (ValueError, KeyError, OSError) as error:
+        except Exception as error:  # whatever Optuna raises for entries of a journal that it did not write
             raise ConfigError(f"hydra.sweeper.storage={storage} cannot be read: {one_line(error)}") from None
         if recorded != identity:
             raise ConfigError(
