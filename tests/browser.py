@@ -82,9 +82,13 @@ class Browser:
         """Go to an address and wait until the page's own script is done."""
         self.call("Page.navigate", url=address)
         limit = time.monotonic() + PATIENCE
-        while not self.evaluate("document.documentElement?.dataset.ready === 'true'"):
+        while not self.ready():
             assert time.monotonic() < limit, self.console
             time.sleep(0.02)
+
+    def ready(self) -> bool:
+        """Return whether the page's own script is done."""
+        return bool(self.evaluate("document.documentElement?.dataset.ready === 'true'"))
 
     def evaluate(self, script: str) -> Any:
         """Return the value of an expression in the page."""
@@ -143,7 +147,11 @@ def chromium(profile: Path) -> Iterator[Browser]:
         browser.attach()
         yield browser
     finally:
-        process.kill()
-        process.wait()
+        os.write(browser.writes, b'{"id": 0, "method": "Browser.close"}\0')
+        try:
+            process.wait(30)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
         os.close(to_it[1])
         os.close(from_it[0])

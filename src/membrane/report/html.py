@@ -20,7 +20,7 @@ def render_page(content: Mapping[str, Any], watched: str = "") -> str:
     environment = Environment(
         loader=FileSystemLoader(PAGE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    environment.filters["signs"] = true_minus
+    environment.filters |= {"signs": true_minus, "breakable": breakable_name}
     scripts = [read_asset("uPlot.iife.min.js"), read_asset("page.js")]
     styles = [read_asset("uPlot.min.css"), read_asset("page.css")]
     return environment.get_template("page.html").render(
@@ -37,6 +37,11 @@ def render_page(content: Mapping[str, Any], watched: str = "") -> str:
 def true_minus(text: str) -> str:
     """Return text with minus signs for the hyphens before numbers; intervals do not break."""
     return MINUS.sub("−", text).replace(", ", ",\u00a0")
+
+
+def breakable_name(text: str) -> str:
+    """Return a setting's name that may break behind its dots and dashes."""
+    return text.replace(".", ".\u200b").replace("_", "_\u200b")
 
 
 def read_asset(name: str) -> str:

@@ -50,6 +50,7 @@
     if (typeof a !== typeof b) return typeof a === "number" ? -1 : 1;
     return a.localeCompare(b, "en", { numeric: true });
   };
+  const titleOf = (column) => headers[column].textContent;
   const sortBy = (column, direction) => {
     headers.forEach((header, place) => {
       if (header.hasAttribute("aria-sort")) header.setAttribute("aria-sort", place === column ? direction : "none");
@@ -61,7 +62,7 @@
       return sign * compare(a.value, b.value) || a.place - b.place;
     });
     table.tBodies[0].append(...keyed.map((each) => each.line));
-    remember({ sorted: [column, direction] });
+    remember({ sorted: [titleOf(column), direction] });
   };
   headers.forEach((header, column) => {
     const button = $("button", header);
@@ -330,7 +331,7 @@
     drawClasses();
     drawClusters();
     drawSettings();
-    remember({ chosen });
+    remember({ chosen: chosen.map((row) => (row === null ? null : rows[row].name)) });
   }
   function remember(state) {
     if (!data.watched) return;
@@ -345,10 +346,13 @@
   }
 
   const before = recall();
-  chosen = before.chosen ?? data.first;
-  chosen = chosen.map((row) => (row === null || row < rows.length ? row : null));
+  const numberOf = (name) => rows.findIndex((row) => row.name === name);
+  chosen = before.chosen?.map((name) => (numberOf(name) < 0 ? null : numberOf(name))) ?? data.first;
   if (before.filter) { filter.value = before.filter; applyFilter(); }
-  if (before.sorted) sortBy(...before.sorted);
+  if (before.sorted) {
+    const column = headers.findIndex((header) => header.textContent === before.sorted[0]);
+    if (column >= 0) sortBy(column, before.sorted[1]);
+  }
   redraw();
   if (before.scroll) scrollTo(0, before.scroll);
 
