@@ -1,11 +1,16 @@
 """The answer of a report in a sentence or two: which row is best, and whether more than chance says so."""
 
 from collections.abc import Sequence
+from textwrap import shorten
 
 from membrane.report.columns import PERCENT, digits_of, factor_of, interval_cell, mean_cell
 from membrane.report.differences import NO_DIFFERENCE
 from membrane.report.rows import ReportRow, title_of
+from membrane.report.settings import setting_text
 from membrane.scores import score_of
+
+LONGEST = 120
+"""Characters of a row's name in a sentence, at most."""
 
 
 def answer_sentence(rows: Sequence[ReportRow]) -> str:
@@ -14,6 +19,9 @@ def answer_sentence(rows: Sequence[ReportRow]) -> str:
     known = [row for row in rows if score is not None and row.principal == score]
     if score is None or not known:
         return "No run has finished yet."
+    data = sorted({setting_text(row.settings.get("dataset")) for row in known})
+    if len(data) > 1:
+        return f"{len(known)} rows of {len(data)} data sets, whose scores do not compare: {', '.join(data)}."
     sign = 1 if score_of(score).lower_is_better else -1
     ranked = sorted(known, key=lambda row: sign * row.metrics[score].mean)
     best = ranked[0]
@@ -55,8 +63,8 @@ def compared_sentence(compared: Sequence[ReportRow], best: ReportRow, score: str
 
 
 def row_name(row: ReportRow) -> str:
-    """Return the settings of a row: ``neuron=lif``."""
-    return title_of(row.shown) or row.fingerprint
+    """Return the settings of a row, ``neuron=lif``, or the first ones of many."""
+    return shorten(title_of(row.shown), LONGEST, placeholder=" …") or row.fingerprint
 
 
 def unit(score: str) -> str:

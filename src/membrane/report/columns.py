@@ -28,6 +28,7 @@ class Column:
     cells: tuple[str, ...]
     rank: int = 0
     is_number: bool = True
+    is_setting: bool = False
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,7 @@ def lay_out(rows: Sequence[ReportRow], metrics: Sequence[str] = ()) -> TableLayo
 def setting_columns(rows: Sequence[ReportRow]) -> list[Column]:
     """Return a column for each setting that differs."""
     names = list(rows[0].shown)
-    return [Column(name, tuple(row.shown[name] for row in rows), is_number=False) for name in names]
+    return [Column(name, tuple(row.shown[name] for row in rows), is_number=False, is_setting=True) for name in names]
 
 
 def score_columns(rows: Sequence[ReportRow], metrics: Sequence[str]) -> list[Column]:

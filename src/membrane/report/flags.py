@@ -69,7 +69,8 @@ def test_flags(row: ReportRow) -> list[str]:
     if ended := [f"seed {run.seed}: {run.result['ended']}" for run in row.runs if run.result.get("ended")]:
         flags.append(f"ended early: {'; '.join(ended)}")
     if row.wilson is not None and (clusters := clustered_samples(row.runs[0])):
-        flags.append(f"test samples come from {clusters} groups or recordings: Wilson takes them as independent")
+        origin = "one group or recording" if clusters == 1 else f"{clusters} groups or recordings"
+        flags.append(f"test samples come from {origin}: Wilson takes them as independent")
     return flags
 
 

@@ -32,6 +32,8 @@ TRACEBACK = 4000
 """Characters of a traceback, the last ones."""
 PROVENANCE_SHOWN = ("code_digest", "data_hash", "split_hash", "processor", "device", "kernels", "threads", "precision")
 DIGESTS = ("commit", "code_digest", "data_hash", "split_hash")
+LONGEST = 500
+"""Characters of a value of provenance that are shown."""
 DIGEST = 12
 """Digits of a digest that are shown."""
 
@@ -148,7 +150,7 @@ def provenance_lines(runs: Sequence[Recorded]) -> list[tuple[str, list[tuple[str
         entries["command"] = " ".join(map(str, command)) if isinstance(command, list) else None
         for name, value in entries.items():
             if value is not None:
-                text = str(value)[:DIGEST] if name in DIGESTS else str(value)
+                text = str(value)[: DIGEST if name in DIGESTS else LONGEST]
                 counts = lines.setdefault(str(name), {})
                 counts[text] = counts.get(text, 0) + 1
     return [(name, sorted(counts.items(), key=lambda each: -each[1])) for name, counts in lines.items()]

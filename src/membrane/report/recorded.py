@@ -146,6 +146,6 @@ def tested_rates(run: Recorded) -> dict[str, float]:
             for row in rows:
                 if columns and len(row) > last and row[last] and (epoch is None or row[0] == str(epoch)):
                     rates = {name: float(row[i]) for i, name in columns.items() if row[i]}
-    except UNREADABLE:
+    except (*UNREADABLE, csv.Error):
         return {}
     return rates

@@ -186,5 +186,5 @@ def common_settings(rows: Sequence[ReportRow]) -> dict[str, str]:
 
 
 def title_of(shown: Mapping[str, str]) -> str:
-    """Return ``model=smlp, neuron=lif``."""
-    return ", ".join(f"{name}={text}" for name, text in shown.items())
+    """Return ``model=smlp, neuron=lif``, without settings that are absent."""
+    return ", ".join(f"{name}={text}" for name, text in shown.items() if text != ABSENT)

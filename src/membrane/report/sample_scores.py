@@ -76,10 +76,13 @@ def read_scores(run: Recorded) -> SampleScores:
 
 
 def clusters_of(arrays: dict[str, np.ndarray], order: np.ndarray) -> np.ndarray | None:
-    """Return which samples belong together, by group, else by recording; None if none do."""
+    """Return which samples belong together, by group, else by recording; None if none do.
+
+    One group alone, as where a single person is tested, tells nothing of how groups vary: then recordings count.
+    """
     for name in ("group", "recording"):
         numbers = arrays.get(name)
-        if numbers is not None and numbers.shape == order.shape and len(np.unique(numbers)) < len(numbers):
+        if numbers is not None and numbers.shape == order.shape and 1 < len(np.unique(numbers)) < len(numbers):
             clusters: np.ndarray = numbers[order]
             return clusters
     return None

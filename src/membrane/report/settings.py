@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
@@ -23,6 +24,7 @@ CHARACTER = ("dataset", "model", "neuron", "surrogate", "encoder", "framework")
 """Groups whose other settings are part of the choice: they are columns only where one choice has several values."""
 OF_A_RESULT = ("dataset", "model", "neuron", "encoder", "framework", "timesteps", "protocol", "precision", "epochs")
 ABSENT = "–"
+DIGEST = re.compile("[0-9a-f]{64}")
 
 
 def read_settings(folder: Path, unread: list[str]) -> Flat:
@@ -136,12 +138,19 @@ def differing_settings(runs: Sequence[Mapping[str, Any]]) -> list[str]:
     shown = [name for name in names if differs(name, runs)]
     if len(runs) > 1 and "surrogate" in shown and is_told_by_neuron(runs):
         shown.remove("surrogate")
+    told = count_distinct(shown, runs)
     for name in names:
-        if len({tuple(map(repr, (run.get(each, ABSENT) for each in shown))) for run in runs}) == len(runs):
+        if told == len(runs):
             break
-        if name not in shown and len({repr(run.get(name, ABSENT)) for run in runs}) > 1:
+        if name not in shown and count_distinct([*shown, name], runs) > told:
             shown.append(name)
+            told = count_distinct(shown, runs)
     return shown
+
+
+def count_distinct(names: Sequence[str], runs: Iterable[Mapping[str, Any]]) -> int:
+    """Return how many of the runs some settings tell apart."""
+    return len({tuple(repr(run.get(name, ABSENT)) for name in names) for run in runs})
 
 
 def differs(name: str, runs: Iterable[Mapping[str, Any]]) -> bool:
@@ -170,5 +179,7 @@ def setting_text(value: Any) -> str:
         return "none"
     if isinstance(value, bool):
         return str(value).lower()
+    if isinstance(value, str) and DIGEST.fullmatch(value):
+        return value[:12]
     # 0.009 rather than 0.009000000000000001, which a product of settings may give
     return str(float(f"{value:.12g}")) if isinstance(value, float) else str(value)

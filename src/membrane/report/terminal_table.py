@@ -11,26 +11,47 @@ from rich.text import Text
 from membrane.errors import printable_text
 from membrane.report.columns import Column, TableLayout
 from membrane.report.formats import legend
+from membrane.report.settings import ABSENT
 
 GAP = 2
+ALL_SETTINGS = "settings"
+SETTINGS = 44
+"""Characters of the column of all settings, at least."""
 
 
 def fitting_columns(layout: TableLayout, width: int) -> list[Column]:
-    """Return the columns that a terminal of this width has room for, leaving out those of the highest rank first."""
+    """Return the columns that a terminal of this width has room for, leaving out those of the highest rank first.
+
+    Where even the others are too wide, all settings stand in one column.
+    """
     columns = list(layout.columns)
     while total_width(columns) > width and any(column.rank for column in columns):
         columns.remove(max(columns, key=lambda column: column.rank))
-    return columns
+    return columns if total_width(columns) <= width else joined_settings(layout, width)
+
+
+def joined_settings(layout: TableLayout, width: int) -> list[Column]:
+    """Return the columns with all settings in the first: ``neuron lif, timesteps 8``, without those that are absent."""
+    settings = [column for column in layout.columns if column.is_setting]
+    texts = [
+        ", ".join(f"{column.title} {column.cells[row]}" for column in settings if column.cells[row] != ABSENT)
+        for row in range(len(layout.columns[0].cells))
+    ]
+    rest = [column for column in layout.columns if not column.is_setting]
+    room = width - SETTINGS - GAP
+    while total_width(rest) > room and any(column.rank for column in rest):
+        rest.remove(max(rest, key=lambda column: column.rank))
+    return [Column(ALL_SETTINGS, tuple(texts), is_number=False, is_setting=True), *rest]
 
 
 def total_width(columns: Sequence[Column]) -> int:
-    """Return the characters that a table of columns takes; titles break between words."""
-    return sum(max(cell_len(text) for text in (*words(column.title), *column.cells)) + GAP for column in columns)
+    """Return the characters that a table of columns takes; titles break between words and behind dots."""
+    return sum(max(cell_len(text) for text in (*heading(column).split(), *column.cells)) + GAP for column in columns)
 
 
-def words(title: str) -> list[str]:
-    """Return the words of a title."""
-    return title.split() or [""]
+def heading(column: Column) -> str:
+    """Return a title, with a line for each part of a setting's name."""
+    return printable_text(column.title).replace(".", ".\n") if column.is_setting else column.title
 
 
 def terminal_table(layout: TableLayout, width: int) -> Group:
@@ -39,15 +60,16 @@ def terminal_table(layout: TableLayout, width: int) -> Group:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=(0, GAP - 1, 0, 0))
     for column in columns:
         table.add_column(
-            Text(printable_text(column.title)),
+            Text(heading(column)),
             justify="right" if column.is_number else "left",
             no_wrap=column.is_number,
             overflow="fold",
+            min_width=SETTINGS if column.title == ALL_SETTINGS else None,
         )
     for cells in zip(*(column.cells for column in columns), strict=True):
         table.add_row(*(Text(printable_text(cell)) for cell in cells))
     notes = [Text(f"{number}  {printable_text(note)}", style="yellow") for number, note in enumerate(layout.notes, 1)]
-    left_out = [column.title for column in layout.columns if column not in columns]
+    left_out = [column.title for column in layout.columns if column.rank and column not in columns]
     below = [Text(legend(layout), style="dim")]
     if left_out:
         below.append(Text(f"no room for: {', '.join(left_out)}; --format md has them", style="dim"))
