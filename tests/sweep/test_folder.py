@@ -56,6 +56,15 @@ def test_under_a_linked_folder_of_runs_jobs_are_recorded_by_their_place_in_it(tm
     assert sorted(found) == sorted(map(Path, folders))
 
 
+def test_what_a_sweep_that_was_killed_left_of_hydras_is_removed(tmp_path: Path) -> None:
+    theirs, left = tmp_path / ".sweeps" / "mine", tmp_path / ".sweeps" / "2030-01-01T00-00-00"
+    for folder in (theirs, left):
+        folder.mkdir(parents=True)
+        (folder / "multirun.yaml").write_text("api_key: abcdef")
+    create_sweep_folder([], checked_jobs("seed=1", f"paths.runs={tmp_path}"))
+    assert list(tmp_path.rglob("multirun.yaml")) == [theirs / "multirun.yaml"]
+
+
 def test_a_linked_folder_of_sweeps_is_refused(tmp_path: Path) -> None:
     (tmp_path / "home").mkdir()
     (tmp_path / ".sweeps").symlink_to("home")

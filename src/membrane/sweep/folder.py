@@ -1,6 +1,7 @@
 """A sweep's folder, and the file in it that lists the sweep's jobs."""
 
 import os
+import re
 from collections.abc import Sequence
 from contextlib import suppress
 from datetime import datetime
@@ -16,6 +17,9 @@ from membrane.schema import Config
 from membrane.schema.secrets import masked_override
 from membrane.sweep.jobs import Job, membrane_overrides
 
+TIMED = re.compile(r"\d{4}-\d\d-\d\dT\d\d-\d\d-\d\d(\.\d+)?")
+"""The name of a sweep's folder."""
+
 
 def create_sweep_folder(typed: Sequence[str], jobs: Sequence[tuple[Job, Config]]) -> Path:
     """Create `<paths.runs>/.sweeps/<time>/` with its jobs.json, and return it.
@@ -25,6 +29,7 @@ def create_sweep_folder(typed: Sequence[str], jobs: Sequence[tuple[Job, Config]]
     runs = Path(jobs[0][1].paths.runs)
     try:
         require_real_folder(runs / ".sweeps")
+        remove_left_multirun(runs / ".sweeps")
         folder = create_timed_folder(runs / ".sweeps")
         if not any(job.typical for job, _ in jobs):
             write_json(folder / "jobs.json", jobs_record(typed, jobs, runs))
@@ -39,6 +44,13 @@ def refuse_foreign_multirun(overrides: Sequence[str]) -> None:
     typed = [line.lstrip("+").removeprefix(key).strip("\"'") for line in overrides if line.lstrip("+").startswith(key)]
     if typed and os.path.lexists(Path(typed[-1], "multirun.yaml")):
         raise ConfigError(f"{key}{typed[-1]} holds a multirun.yaml, which Hydra would write over: name a new folder")
+
+
+def remove_left_multirun(sweeps: Path) -> None:
+    """Remove Hydra's copies of the configuration, where nothing is masked, of sweeps that were killed at the start."""
+    for left in sweeps.glob("*/multirun.yaml"):
+        if TIMED.fullmatch(left.parent.name) and not left.parent.is_symlink():
+            left.unlink(missing_ok=True)
 
 
 def require_real_folder(folder: Path) -> None:
