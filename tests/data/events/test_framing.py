@@ -127,6 +127,13 @@ def test_samples_of_all_frames_and_windows_that_slide_over_them() -> None:
     assert per_frame(Framing(frames=7, split="number"), events, 3) == [[4] * 3]
 
 
+def test_fewer_frames_than_timesteps_are_refused() -> None:
+    """They would be padded, and without a duration no length says so."""
+    with pytest.raises(ConfigError, match="frames=5 are fewer than timesteps=6: use so many or more"):
+        Framing(frames=5).camera_columns(recording(10, 34, 30), SENSOR, 6)
+    assert per_frame(Framing(frames=6), events_at(*range(6)), 6) == [[1] * 6]
+
+
 def test_too_many_frames_are_refused_and_many_counted_in_pieces(monkeypatch) -> None:
     events = recording(3000, 34, 30)
     settings = Framing(duration=100, samples="all")
