@@ -87,6 +87,12 @@ def test_labels_of_a_regression_are_targets(tmp_path) -> None:
         ("x.csv", "1\n", "x.csv: line 1 has 1 fields: a label and the values of a series expected"),
         ("x.csv", "", "x.csv: has no series"),
         ("x.csv", "label,t0,t1\n", "x.csv: has no series"),
+        ("x.csv", ",t0,t1,y\n0,1,2,a\n", r"x.csv: column 1, '', numbers the lines .* as to_csv\(index=False\) does"),
+        ("x.csv", "y,t0,ID\na,2,7\n", "x.csv: column 3, 'id', numbers the lines"),
+        ("x.csv", "group,t0,t1,y\n0,1,2,a\n", "'group', is no value of a series: save a .npz with group_train"),
+        ("x.csv", "0.5,1,2\n", "line 1 has '0.5' for a label: labels are first, or .*; dataset.task=regression is for"),
+        ("x.csv", "1,2,3\n,0,1\n", "line 2 has '' for a label: labels are first, or in a column that a header names"),
+        ("x.csv", "".join(f"{n},0,1\n" for n in range(11)), "x.csv: no two lines have the same label: labels are"),
         ("x.ts", "1,2:a\n", "x.ts: has no line @data"),
         ("x.ts", "@data\n1,2\n", "x.ts: line 2 has no label"),
         ("x.ts", "@timestamps true\n@data\n(0,1):a\n", "x.ts: has timestamps, which are not read"),
@@ -97,6 +103,13 @@ def test_labels_of_a_regression_are_targets(tmp_path) -> None:
 def test_mistakes_are_named_by_their_line(tmp_path, name: str, text: str, line: str) -> None:
     with pytest.raises(DataError, match=line):
         series_arrays(write(tmp_path, name, text), timesteps_in_data=False, task="classification")
+
+
+def test_labels_may_be_whole_numbers_in_any_form_and_fractions_in_a_ts(tmp_path) -> None:
+    read = series_arrays(write(tmp_path, "x.csv", "1.0,1\n2e0,2\n"), timesteps_in_data=False, task="classification")
+    assert read["classes"].array.tolist() == ["1.0", "2e0"]
+    read = series_arrays(write(tmp_path, "x.ts", "@data\n1:0.5\n"), timesteps_in_data=False, task="classification")
+    assert read["classes"].array.tolist() == ["0.5"]
 
 
 def test_what_is_no_text_is_named(tmp_path) -> None:

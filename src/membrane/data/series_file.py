@@ -1,6 +1,6 @@
 """Time series in text files: .csv with one series a row, and .ts of the UCR and UEA archives. Without torch."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,12 @@ from membrane.errors import DataError
 SUFFIXES = (".csv", ".tsv", ".ts")
 LABELS = ("label", "class", "target", "y")
 """Names that a column of labels may have in a header; without one the first column holds them."""
+NUMBERING = ("", "id", "index", "unnamed: 0")
+"""Names of columns that number the lines, as pandas writes them; among the values they gave sorted labels away."""
+ARRAYS = ("group", "length", "recording")
+"""Names of columns that say something of a sample, for which a .npz has arrays."""
+FEW_LINES = 10
+"""Of a file, up to which each may have a class of its own."""
 LARGEST = 2**30
 """Bytes of a text file at most; more belongs into a .npz."""
 
@@ -99,6 +105,7 @@ def labels_of(files: dict[str, Path], read: dict[str, Series], task: str) -> dic
             )
             for part, each in read.items()
         }
+    refuse_values_as_labels(files, read)
     names = sorted({label for each in read.values() for label in each.labels}, key=label_order)
     numbers = {name: position for position, name in enumerate(names)}
     arrays = {
@@ -106,6 +113,20 @@ def labels_of(files: dict[str, Path], read: dict[str, Series], task: str) -> dic
         for part, each in read.items()
     }
     return {**arrays, "classes": ArrayInMemory(files["train"], np.array(names))}
+
+
+def refuse_values_as_labels(files: dict[str, Path], read: dict[str, Series]) -> None:
+    """Raise DataError for labels of a .csv that are likely to be values of the series."""
+    first = f"labels are first, or in a column that a header names {', '.join(LABELS)}"
+    for part, path in files.items():
+        if path.suffix.lower() == ".ts":  # whose labels cannot be elsewhere
+            continue
+        for line, label in labelled_lines(read[part]):
+            if not label or (is_number(label) and not float(label).is_integer()):
+                targets = "; dataset.task=regression is for targets" if label else ""
+                raise DataError(f"{path}: line {line} has {label!r} for a label: {first}{targets}")
+        if len(read[part].labels) == len(set(read[part].labels)) > FEW_LINES:
+            raise DataError(f"{path}: no two lines have the same label: {first}")
 
 
 def labelled_lines(series: Series) -> list[tuple[int, str]]:
@@ -155,6 +176,7 @@ def read_csv(path: Path, lines: list[tuple[int, str]]) -> Series:
     column, header = 0, bool(fields) and not any(is_number(field) for field in fields[0][1])
     if header:
         named = [name.lower() for name in fields.pop(0)[1]]
+        refuse_other_columns(path, named)
         column = next((named.index(label) for label in LABELS if label in named), 0)
     channels, labels = [], []
     for line, values in fields:
@@ -165,6 +187,20 @@ def read_csv(path: Path, lines: list[tuple[int, str]]) -> Series:
         labels.append(values.pop(column))
         channels.append([[finite_number(path, line, value) for value in values]])
     return Series(channels, labels, [line for line, _ in fields])
+
+
+def refuse_other_columns(path: Path, names: Sequence[str]) -> None:
+    """Raise DataError for a column of a header whose values are none of a series, nor labels."""
+    for number, name in enumerate(names, 1):
+        if name in NUMBERING:
+            way_out = "leave it out, as to_csv(index=False) does"
+            raise DataError(
+                f"{path}: column {number}, {name!r}, numbers the lines and is no value of a series: {way_out}"
+            )
+        if name in ARRAYS:
+            raise DataError(
+                f"{path}: column {number}, {name!r}, is no value of a series: save a .npz with {name}_train"
+            )
 
 
 def read_ts(path: Path, lines: list[tuple[int, str]]) -> Series:
