@@ -102,10 +102,17 @@ class Learner(L.LightningModule):
         set, of which an encoder's draws in evaluation are a function; 0 to N−1 by default. Raises ValueError for whole
         numbers if their scale is not known, and as `check_lengths`.
         """
+        outputs, batch = self.run_network(x, lengths, index)
+        return self.read_out(outputs, batch)
+
+    def run_network(
+        self, x: Tensor, lengths: Tensor | None = None, index: Tensor | None = None
+    ) -> tuple[Outputs, Batch]:
+        """Return the outputs [T,N,K] for x as `forward` takes it, and the batch that they are of."""
         if lengths is not None:
             check_lengths(lengths.cpu(), len(x))
         batch = self.encoded(self.augmented_in_evaluation(self.scaled(x), lengths, index), False, EVALUATION, 0)
-        return self.read_out(self.framework(self.model, batch.x, batch.lengths), batch)
+        return self.framework(self.model, batch.x, batch.lengths), batch
 
     def augmented_in_evaluation(self, x: Tensor, lengths: Tensor | None = None, index: Tensor | None = None) -> Batch:
         """Return scaled x [N,…] as a batch with evaluation's augmentations of both places, not encoded yet."""

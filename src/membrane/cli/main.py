@@ -17,6 +17,7 @@ from membrane.tracking.output import concealing_outputs, replace_unprintable
 COMMANDS = {
     "train": "membrane.cli.train",
     "evaluate": "membrane.cli.evaluate",
+    "predict": "membrane.cli.predict",
     "reproduce": "membrane.cli.reproduce",
     "models": "membrane.cli.models",
     "data": "membrane.cli.data",

@@ -1,16 +1,17 @@
 """Your own data: arrays in a .npz or a folder of .npy, series in a .csv or .ts."""
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
 from membrane.data.array_names import Entry, check_sizes, dataset_entries, located, names_of_classes, source_files
 from membrane.data.axes import channels_first, channels_last
 from membrane.data.feed.checking import first_not_finite
+from membrane.data.image_file import PICTURES, read_picture
 from membrane.data.samples import Samples, as_tensor
 from membrane.data.store.cache import load_cached
 from membrane.data.store.conversion import Columns
@@ -19,6 +20,9 @@ from membrane.data.store.location import writable_cache
 from membrane.data.windows import check_rows, cut_windows
 from membrane.errors import DataError
 from membrane.files import durable
+
+BYTE = 1 / 255
+"""The scale of pictures in bytes."""
 
 
 class Arrays:
@@ -39,6 +43,8 @@ class Arrays:
         stride: steps from one window to the next. None: ``window``, so that none overlap.
     """
 
+    suffixes: ClassVar[tuple[str, ...]] = PICTURES
+
     def __init__(
         self,
         *,
@@ -55,6 +61,12 @@ class Arrays:
         self.task = task
         self.window = window
         self.stride = stride or window
+
+    def read(self, path: Path, shape: Sequence[int], timesteps: int) -> Columns:
+        """Return x uint8 [1,*shape] of a picture, where the run's arrays are pictures in bytes. Raises DataError."""
+        if self.timesteps_in_data or len(shape) != 3 or shape[0] not in (1, 3) or self.scale != BYTE:
+            raise DataError(f"{path}: the run's arrays are no pictures in bytes: save it as .npy in their units")
+        return {"x": read_picture(path, grey=shape[0] == 1)[None]}
 
     def load(self, root: Path, timesteps: int) -> tuple[Samples, ...]:
         """Return (train,), (train, test) or (train, validation, test). Raises DataError for a damaged file."""

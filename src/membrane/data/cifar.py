@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from membrane.data.image_file import PictureFiles
 from membrane.data.origins import ORIGINS
 from membrane.data.samples import Samples
 from membrane.data.store.cache import load_cached
@@ -33,7 +34,7 @@ PICKLES = {  # md5, from torchvision's cifar.py
 }
 
 
-class CIFAR10:
+class CIFAR10(PictureFiles):
     """50,000 training and 10,000 test images, x [n,3,32,32] uint8 with scale 1/255, 10 classes.
 
     Krizhevsky 2009, Learning multiple layers of features from tiny images.

@@ -7,6 +7,7 @@ import numpy as np
 import torch
 
 from membrane.data.feed.splits import stratified
+from membrane.data.image_file import PictureFiles
 from membrane.data.samples import Samples
 from membrane.errors import DataError
 
@@ -14,7 +15,7 @@ TEST_SIZE = 360
 TEST_SEED = 20240229
 
 
-class Digits:
+class Digits(PictureFiles):
     """1437 training and 360 test images [n,1,8,8], uint8 0…16 with scale 1/16, 10 classes.
 
     The bundled copy of the UCI Optical Recognition of Handwritten Digits test set (Alpaydin & Kaynak, 1998;

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from membrane.data.image_file import read_picture
+from membrane.data.image_file import PictureFiles, read_picture
 from membrane.data.origins import ORIGINS
 from membrane.data.samples import Samples
 from membrane.data.store.cache import load_cached
@@ -30,7 +30,7 @@ CLASSES = (
 COUNT = 27_000
 
 
-class EuroSAT:
+class EuroSAT(PictureFiles):
     """27,000 pictures of 64×64 pixels of Sentinel-2, x [n,3,64,64] uint8 with scale 1/255, 10 classes.
 
     There is no official test part: ``dataset.test_share`` of the pictures are one. Helber, Bischke, Dengel & Borth

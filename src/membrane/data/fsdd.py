@@ -1,15 +1,18 @@
 """FSDD, the Free Spoken Digit Dataset."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal
 
 from membrane.data.origins import ORIGINS
 from membrane.data.samples import Samples
 from membrane.data.sound.conversion import Clip, load_sound
 from membrane.data.sound.features import SoundFeatures
 from membrane.data.sound.layout import SoundLayout
+from membrane.data.sound.wav import read_wav
+from membrane.data.store.conversion import Columns
 from membrane.data.store.sources import original_content
 
 SPEAKERS = ("george", "jackson", "lucas", "nicolas", "theo", "yweweler")
@@ -33,6 +36,12 @@ class FSDD(SoundLayout):
     """
 
     partition: Literal["index", "speaker"] = "index"
+
+    suffixes: ClassVar[tuple[str, ...]] = (".wav",)
+
+    def read(self, path: Path, shape: Sequence[int], timesteps: int) -> Columns:
+        """Return the sample of a WAV file. Raises DataError unless it is of one channel, 16 bits and this rate."""
+        return SoundFeatures(self, RATE, timesteps)(read_wav(path, RATE))
 
     def load(self, root: Path, timesteps: int) -> tuple[Samples, ...]:
         """Return (train, test). Raises DataError if a recording is missing or damaged.

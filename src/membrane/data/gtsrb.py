@@ -1,13 +1,14 @@
 """GTSRB: German traffic signs, from a car."""
 
 import csv
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
-from membrane.data.image_file import read_picture
+from membrane.data.image_file import PictureFiles, read_picture
 from membrane.data.origins import ORIGINS
 from membrane.data.samples import Samples
 from membrane.data.store.cache import load_cached
@@ -27,7 +28,7 @@ class Sign(NamedTuple):
     track: int
 
 
-class GTSRB:
+class GTSRB(PictureFiles):
     """26,640 training and 12,630 test pictures of traffic signs, x [n,3,size,size] uint8 with scale 1/255, 43 classes.
 
     Pictures are scaled to ``size`` pixels a side, which is 32 unless said. Thirty pictures of one drive past a sign are
@@ -40,6 +41,10 @@ class GTSRB:
         if size < 1:
             raise ConfigError(f"size must be 1 or more, not {size}")
         self.size = size
+
+    def read(self, path: Path, shape: Sequence[int], timesteps: int) -> Columns:
+        """Return x [1,3,size,size] of a picture. Raises DataError as `read_picture`."""
+        return {"x": read_picture(path, self.size)[None]}
 
     def load(self, root: Path, timesteps: int) -> tuple[Samples, ...]:
         """Return (train, test). Raises DataError if files are missing or damaged."""

@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from membrane.data.image_file import PictureFiles
 from membrane.data.origins import ORIGINS, Origin
 from membrane.data.samples import Samples
 from membrane.data.store.download import READ_SECONDS
@@ -148,7 +149,7 @@ FASHION_MNIST_FILES = Originals(
 )
 
 
-class MNIST:
+class MNIST(PictureFiles):
     """60 000 training and 10 000 test images of handwritten digits, x [n,1,28,28] uint8 with scale 1/255, 10 classes.
 
     LeCun, Bottou, Bengio & Haffner 1998, Gradient-based learning applied to document recognition, Proc. IEEE 86(11).
@@ -161,7 +162,7 @@ class MNIST:
         return MNIST_FILES.load(root)
 
 
-class FashionMNIST:
+class FashionMNIST(PictureFiles):
     """60 000 training and 10 000 test images of clothes, x [n,1,28,28] uint8 with scale 1/255, 10 classes.
 
     Xiao, Rasul & Vollgraf 2017, arXiv:1708.07747.

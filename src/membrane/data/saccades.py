@@ -1,5 +1,6 @@
 """Static digits as an event camera records them while they move in three saccades."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, ClassVar
@@ -10,7 +11,9 @@ from torch import Tensor
 from membrane.data.digits import load_images, split_images
 from membrane.data.events.camera import Camera
 from membrane.data.events.framing import Framing, joined
+from membrane.data.events.reading import EVENT_SUFFIXES, read_events
 from membrane.data.samples import Samples
+from membrane.data.store.conversion import Columns
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,6 +33,7 @@ class DigitsEvents(Framing):
     """
 
     scale: ClassVar = 1.0
+    suffixes: ClassVar[tuple[str, ...]] = EVENT_SUFFIXES
 
     size: int = 16
     amplitude: float = 3.0
@@ -47,6 +51,11 @@ class DigitsEvents(Framing):
     def camera(self) -> Camera:
         """The camera that records the images."""
         return Camera(**{field.name: getattr(self, field.name) for field in fields(Camera)})
+
+    def read(self, path: Path, shape: Sequence[int], timesteps: int) -> Columns:
+        """Return the samples of an event file of any format. Raises DataError if it is damaged."""
+        sensor = (self.size, self.size)
+        return self.camera_columns(read_events(path, sensor), sensor, timesteps)
 
     def load(self, root: Path, timesteps: int) -> tuple[Samples, Samples]:
         """Return (train, test). Nothing is read from ``root``."""

@@ -153,8 +153,11 @@ def padded(path: Path, series: Series, longest: int) -> NDArray[np.float32]:
     return x
 
 
-def read_series(path: Path) -> Series:
-    """Return the series of a file. Raises DataError, with the line, for what is none."""
+def read_series(path: Path, labelled: bool = True) -> Series:
+    """Return the series of a file, of which each has a label unless a .csv is not ``labelled``.
+
+    Raises DataError, with the line, for what is none.
+    """
     try:
         if path.stat().st_size > LARGEST:
             raise DataError(f"{path}: has more than {LARGEST >> 30} GiB of text: save a .npz")
@@ -163,14 +166,14 @@ def read_series(path: Path) -> Series:
         raise DataError(f"{path}: cannot be read: {error}") from error
     lines = [(number, line.strip()) for number, line in enumerate(text.splitlines(), 1)]
     lines = [(number, line) for number, line in lines if line and not line.startswith(("#", "%"))]
-    read = read_ts(path, lines) if path.suffix.lower() == ".ts" else read_csv(path, lines)
+    read = read_ts(path, lines) if path.suffix.lower() == ".ts" else read_csv(path, lines, labelled)
     if not read.channels:
         raise DataError(f"{path}: has no series")
     return read
 
 
-def read_csv(path: Path, lines: list[tuple[int, str]]) -> Series:
-    """Return the series of lines of values and a label, which is first or where the header says so."""
+def read_csv(path: Path, lines: list[tuple[int, str]], labelled: bool = True) -> Series:
+    """Return the series of lines of values and, if ``labelled``, a label, which is first or where the header says."""
     delimiter = max(",;\t", key=lines[0][1].count) if lines else ","
     fields = [(line, [field.strip().strip('"') for field in text.split(delimiter)]) for line, text in lines]
     column, header = 0, bool(fields) and not any(is_number(field) for field in fields[0][1])
@@ -180,11 +183,11 @@ def read_csv(path: Path, lines: list[tuple[int, str]]) -> Series:
         column = next((named.index(label) for label in LABELS if label in named), 0)
     channels, labels = [], []
     for line, values in fields:
-        if len(values) <= max(column, 1):
+        if labelled and len(values) <= max(column, 1):
             raise DataError(
                 f"{path}: line {line} has {len(values)} fields: a label and the values of a series expected"
             )
-        labels.append(values.pop(column))
+        labels.append(values.pop(column) if labelled else "")
         channels.append([[finite_number(path, line, value) for value in values]])
     return Series(channels, labels, [line for line, _ in fields])
 

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 
@@ -13,6 +13,8 @@ from membrane.data.samples import Samples
 from membrane.data.sound.conversion import Clip, load_sound
 from membrane.data.sound.features import SoundFeatures
 from membrane.data.sound.layout import SoundLayout
+from membrane.data.sound.wav import read_wav
+from membrane.data.store.conversion import Columns
 from membrane.data.store.originals import table_lines
 from membrane.data.store.sources import original_content
 from membrane.errors import DataError
@@ -57,6 +59,12 @@ class SpeechCommands(SoundLayout):
 
     version: Literal[1, 2] = 2
     classes: Literal[12, 20, 30, 35] = 35
+
+    suffixes: ClassVar[tuple[str, ...]] = (".wav",)
+
+    def read(self, path: Path, shape: Sequence[int], timesteps: int) -> Columns:
+        """Return the sample of a WAV file. Raises DataError unless it is of one channel, 16 bits and this rate."""
+        return SoundFeatures(self, RATE, timesteps)(read_wav(path, RATE))
 
     @property
     def names(self) -> tuple[str, ...]:

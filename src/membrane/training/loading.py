@@ -33,6 +33,11 @@ def load(path: str | Path, trust: Sequence[str] = ()) -> "Learner":
     checkpoint of membrane's, ConfigError if its configuration names a class that is neither membrane's nor in
     ``trust``.
     """
+    return load_with_config(path, trust)[0]
+
+
+def load_with_config(path: str | Path, trust: Sequence[str] = ()) -> "tuple[Learner, Config]":
+    """Load a Learner as `load`, and return it with its run's configuration."""
     file = checkpoint_of(path)
     checkpoint = checkpoints.read_checkpoint(file)
     config = config_of(checkpoint["membrane"].get("config"), trust)
@@ -41,7 +46,7 @@ def load(path: str | Path, trust: Sequence[str] = ()) -> "Learner":
     learner = build_learner(config)
     checkpoints.load_weights(learner, checkpoint["state_dict"])
     learner.scale = scale_of(checkpoint, config)
-    return learner.eval()
+    return learner.eval(), config
 
 
 def scale_of(checkpoint: Mapping[str, Any], config: Config) -> float | None:

@@ -10,7 +10,7 @@ from typing import Any, ClassVar, NamedTuple
 
 from membrane.data.events.formats.source import EventFile
 from membrane.data.events.framing import Framing
-from membrane.data.events.reading import Backwards, decode_events
+from membrane.data.events.reading import EVENT_SUFFIXES, Backwards, decode_events
 from membrane.data.events.recording import Events
 from membrane.data.origins import ORIGINS
 from membrane.data.samples import Samples
@@ -93,6 +93,12 @@ class CameraSet(EventSet):
     """Width and height in pixels."""
 
     backwards: Backwards = "refuse"
+
+    suffixes: ClassVar[tuple[str, ...]] = EVENT_SUFFIXES
+
+    def read(self, path: Path, shape: Sequence[int], timesteps: int) -> Columns:
+        """Return the samples of an event file of any format. Raises DataError if it is damaged."""
+        return self.camera_columns(self.events(path), self.sensor, timesteps)
 
     def columns(self, item: Any, timesteps: int) -> Columns:
         """Return the columns of a `LabelledFile`. Raises DataError if its file is damaged."""

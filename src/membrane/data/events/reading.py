@@ -18,6 +18,7 @@ from membrane.data.events.recording import Events
 from membrane.errors import DataError
 
 Backwards = Literal["refuse", "sort", "keep"]
+EVENT_SUFFIXES = (".bin", ".bs2", ".dat", ".raw", ".aedat")
 RAW = {"EVT2": decode_evt2, "EVT3": decode_evt3}
 AEDAT = {b"#!AER-DAT2.0": decode_aedat2, b"#!AER-DAT3.1": decode_aedat3}
 
