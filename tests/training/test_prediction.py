@@ -106,6 +106,18 @@ def test_several_runs_are_an_ensemble_and_said_to_be(
         require_alike(run, *named)
 
 
+def test_classes_have_the_names_that_the_run_wrote(run: Path, pixels: np.ndarray, tmp_path: Path) -> None:
+    np.save(tmp_path / "a.npy", pixels[0])
+    named = Path(shutil.copytree(run, tmp_path / "named"))
+    outputs = dict(np.load(run / "outputs" / "test.npz"))
+    for names, expected_name in (([f"digit {k}" for k in range(10)], "digit "), (["too", "few"], None)):
+        np.savez(named / "outputs" / "test.npz", **outputs, classes=np.array(names))
+        for path in (named, named / "checkpoints" / "best.ckpt"):
+            [prediction] = predict_file([load_predictor(path)], tmp_path / "a.npy")
+            answer = prediction.answer(1)
+            assert answer.get("class") == (expected_name and f"{expected_name}{answer['label']}")
+
+
 def test_recordings_are_averaged_in_the_order_of_their_numbers() -> None:
     predictions = torch.tensor([[[1.0], [2.0], [6.0]]])  # [T,n,K]
     assert recording_means(predictions, torch.tensor([5, 3, 5])).tolist() == [[[2.0], [3.5]]]

@@ -44,7 +44,7 @@ def predict_command(arguments: Sequence[str]) -> int:
     unread = []
     for file in files:
         try:
-            predictions += predict_file(predictors, file)
+            predictions += predict_file(predictors, file, options.timesteps)
         except (DataError, ConfigError, OSError, ValueError) as error:
             line = str(error) if str(file) in str(error) else f"{file}: {error}"
             unread.append(line)

@@ -22,7 +22,7 @@ class Prediction:
     Arguments:
         file: its path, as it was typed.
         sample: number of the sample in the file, from 0.
-        values: probabilities of classes, or targets, after 1 to T timesteps [T][K].
+        values: probabilities of classes, or targets, after 1 to T timesteps [T][K], or after all of them [1][K].
         classified: whether they are probabilities.
         classes: names of the classes, None if they have none.
     """

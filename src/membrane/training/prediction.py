@@ -1,5 +1,6 @@
 """Predictions for single files by one run or several, of which an ensemble takes the mean of the probabilities."""
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,10 @@ from membrane.runs.contents import require_own_entries
 from membrane.schema import Config
 from membrane.training.assembly import set_arithmetic
 from membrane.training.loading import load_with_config
+
+log = logging.getLogger(__name__)
+MOST_NAMES = 1 << 24
+"""Bytes of the names of classes, at most."""
 
 
 @dataclass(frozen=True)
@@ -64,26 +69,24 @@ def load_predictor(run: Path, trust: Sequence[str] = ()) -> Predictor:
     timesteps = config.timesteps if dataset.timesteps_in_data else None
     built = build(dataset, config.trust)
     reader = FileReader(built, dataset.name, list(dataset.shape), timesteps, learner.scale)
-    return Predictor(learner, config, reader, class_names_of(run) or own_names(built, dataset.classes))
+    return Predictor(learner, config, reader, class_names_of(run, built, dataset.classes))
 
 
-def own_names(dataset: object, classes: int) -> list[str] | None:
-    """Return the names of the classes that a data set's class says, if it says so many."""
-    names = getattr(dataset, "classes", None)
-    named = isinstance(names, list | tuple) and len(names) == classes
-    return [str(name) for name in names] if named else None  # type: ignore[union-attr]
-
-
-def class_names_of(run: Path) -> list[str] | None:
-    """Return the names of the classes in a run's outputs, None if there are none."""
-    folder = run.resolve().parent.parent if run.is_file() else run
-    require_own_entries(folder)
+def class_names_of(run: Path, dataset: object, classes: int) -> list[str] | None:
+    """Return the names of so many classes: those in a run's outputs, else those of the data set's class, else None."""
+    in_run = run.is_dir() or run.resolve().parent.name == "checkpoints"
+    folder = run if run.is_dir() else run.resolve().parent.parent
     outputs = folder / "outputs" / "test.npz"
+    names: object = getattr(dataset, "classes", None)
     try:
-        entries = array_entries(outputs) if outputs.is_file() else {}
-        return names_of_classes(entries["classes"]) if "classes" in entries else None
-    except DataError:
-        return None
+        if in_run and outputs.is_file():
+            require_own_entries(folder)
+            entry = array_entries(outputs).get("classes")
+            names = names if entry is None or entry.nbytes > MOST_NAMES else names_of_classes(entry)
+    except DataError as error:
+        log.warning("%s: the names of the classes cannot be read: %s", run, error)
+    named = isinstance(names, list | tuple) and len(names) == classes
+    return [str(name) for name in names] if named else None  # type: ignore[attr-defined]
 
 
 def load_predictors(runs: Sequence[Path], trust: Sequence[str] = ()) -> list[Predictor]:
@@ -107,17 +110,19 @@ def require_alike(run: Path, first: Predictor, other: Predictor) -> None:
             raise ConfigError(f"{run}: an ensemble needs the same {what} in all runs, {there} is not {here}")
 
 
-def predict_file(predictors: Sequence[Predictor], path: Path) -> list[Prediction]:
+def predict_file(predictors: Sequence[Predictor], path: Path, timesteps: bool = False) -> list[Prediction]:
     """Return what one run predicts for a file, or the mean of several, a prediction for each recording in it.
 
-    Raises DataError if it cannot be read, ConfigError if runs differ in timesteps or in how many samples they see.
+    With ``timesteps`` each holds the answers after 1 to T of them. Raises DataError if the file cannot be read,
+    ConfigError if runs have other timesteps then, or see other numbers of samples.
     """
     each = [predictor.predictions(path) for predictor in predictors]
-    if len({len(predictions) for predictions in each}) > 1:
-        each = [predictions[-1:] for predictions in each]  # the answers in between are of different times
-    if len({predictions.shape for predictions in each}) > 1:
-        counts = ", ".join(str(predictions.shape[1]) for predictions in each)
-        raise ConfigError(f"{path}: the runs see {counts} samples in it, of which no mean can be taken")
+    if not timesteps:
+        each = [predictions[-1:] for predictions in each]
+    for what, axis in (("samples", 1), ("timesteps", 0)):
+        if len(counts := {predictions.shape[axis] for predictions in each}) > 1:
+            several = " and ".join(map(str, sorted(counts)))
+            raise ConfigError(f"{path}: the runs have {several} {what} of it, of which no mean can be taken")
     mean = torch.stack(each).mean(0)
     classified = predictors[0].config.dataset.task == "classification"
     classes = next((predictor.classes for predictor in predictors if predictor.classes), None)
