@@ -1,6 +1,7 @@
 """Limits of what a configuration may grow to: a few lines of references can fill the memory, or take years."""
 
 import math
+import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -87,7 +88,7 @@ def require_small_file(repository: Any, path: str) -> None:
         return
     name = path.removesuffix(".yaml")
     try:
-        with Path(source.path, f"{name}.yaml").open("rb") as file:
+        with Path(os.path.realpath(f"{source.path}/{name}.yaml")).open("rb") as file:  # as Hydra finds it
             content = file.read(TEXT_BYTES + 1)
         if len(content) > TEXT_BYTES:
             raise ValueError(f"larger than {TEXT_BYTES >> 20} MiB")

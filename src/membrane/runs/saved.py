@@ -90,14 +90,17 @@ EXPECTED: Mapping[str, Mapping[str, tuple[str, Callable[[Any], bool]]]] = {
 def read_yaml(path: Path) -> "DictConfig | ListConfig":
     """Return a YAML file's content, its references unresolved.
 
-    Raises OSError if the file cannot be read or holds a single value, YAMLError if it is not YAML, ValueError if it is
-    too large.
+    Raises OSError if the file cannot be read, YAMLError if it is not YAML, ValueError if it would grow too large or is
+    a single value.
     """
     from omegaconf import OmegaConf
 
     text = read_capped(path, TEXT_BYTES).decode("utf-8")
     require_small_yaml(text)
-    return OmegaConf.load(StringIO(text))
+    try:
+        return OmegaConf.load(StringIO(text))
+    except OSError:  # OmegaConf's for a text that is one value
+        raise ValueError("a single value, not a mapping") from None
 
 
 def read_result(run_folder: Path) -> dict[str, Any]:
