@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 from torchvision.transforms.v2 import functional as vision
 
-from membrane.augment.affine import Rotation, Shear, Turning
+from membrane.augment.affine import Affine, Rotation, Shear, Turning
 from membrane.errors import ConfigError
 
 ANGLES = torch.tensor([0.0, 7.5, -31.0, 44.0])
@@ -53,6 +53,45 @@ def test_angles_are_uniform_on_both_sides() -> None:
 def test_bad_degrees_are_refused(kind: type[Turning], degrees: float) -> None:
     with pytest.raises(ConfigError, match=f"{kind.__name__}: degrees must be at least 0 and below"):
         kind(degrees=degrees)
+
+
+@pytest.mark.parametrize("interpolation", ["bilinear", "nearest"])
+def test_affine_is_torchvisions_for_each_sample(interpolation: str) -> None:
+    x = torch.rand(4, 3, 10, 13, generator=torch.Generator().manual_seed(0))
+    factor = torch.tensor([1.0, 0.85, 1.11, 0.9])
+    shift = torch.tensor([[0.0, 0.0], [0.11, 0.0], [0.0, -0.15], [-0.12, 0.09]])  # of 10 and 13: 1.1; −1.95; −1.2, 1.17
+    pixels = [[0, 0], [0, 1], [-2, 0], [1, -1]]  # torchvision's order is (right, down)
+    augmentation = Affine(degrees=45, translate=0.15, scale=(0.85, 1.11), interpolation=interpolation)  # type: ignore[arg-type]
+    out = augmentation.apply(x, {"angle": ANGLES, "shift": shift, "factor": factor})
+    for n, angle in enumerate(ANGLES.tolist()):
+        expected = vision.affine(
+            x[n], -angle, pixels[n], float(factor[n]), [0.0, 0.0], vision.InterpolationMode(interpolation)
+        )
+        torch.testing.assert_close(out[n], expected, rtol=1e-5, atol=1e-5)
+
+
+def test_affine_draws_from_its_ranges() -> None:
+    drawn = Affine(degrees=30, translate=0.15, scale=(0.85, 1.11)).draw(4000, torch.Generator().manual_seed(0))
+    for name, low, high in (("angle", -30, 30), ("shift", -0.15, 0.15), ("factor", 0.85, 1.11)):
+        values = drawn[name]
+        assert low <= values.min() < low + 0.01 * (high - low)
+        assert high - 0.01 * (high - low) < values.max() <= high
+        assert abs(values.mean() - (low + high) / 2) < 0.02 * (high - low)
+        assert abs(values.std() - (high - low) / 12**0.5) < 0.02 * (high - low)
+
+
+@pytest.mark.parametrize(
+    ("settings", "line"),
+    [
+        ({"degrees": -1}, "degrees"),
+        ({"translate": 2}, "translate"),
+        ({"scale": (1.1, 0.9)}, "scale"),
+        ({"scale": (0, 1)}, "scale"),
+    ],
+)
+def test_ranges_that_cannot_be_are_refused(settings: dict, line: str) -> None:
+    with pytest.raises(ConfigError, match=f"Affine: .*{line}"):
+        Affine(**settings)
 
 
 def test_signals_are_refused() -> None:

@@ -145,6 +145,23 @@ class Shear(Augmentation):
     interpolation: Interpolation = Field(default="bilinear", description=INTERPOLATED)
 
 
+class Affine(Augmentation):
+    choice = "affine"
+    public = "membrane.augment.affine.Affine"
+    ranks = (2,)
+    degrees: NotNegative = 0.0
+    translate: Fraction = 0.0
+    scale: list[Positive] = Field(default=[1.0, 1.0], min_length=2, max_length=2)
+    interpolation: Interpolation = "bilinear"
+
+    @model_validator(mode="after")
+    def scale_is_in_order(self) -> Self:
+        """Reject a smallest factor above the largest."""
+        if self.scale[0] > self.scale[1]:
+            raise ValueError(f"scale={self.scale}: the smallest factor comes first")
+        return self
+
+
 class SensorRotation(Augmentation):
     choice = "sensor_rotation"
     public = "membrane.augment.sensors.SensorRotation"
@@ -253,6 +270,7 @@ AUGMENTATIONS = (
     ResizedCrop,
     Rotation,
     Shear,
+    Affine,
     SensorRotation,
     Amplitude,
     GaussianNoise,
