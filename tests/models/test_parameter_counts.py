@@ -15,11 +15,14 @@ from torch import nn
 from membrane.models.ms_resnet import MSResNet
 from membrane.models.plif_net import PLIFNet
 from membrane.models.qkformer import QKFormer
+from membrane.models.resnet19 import ResNet19
 from membrane.models.sdt import SpikeDrivenTransformer
+from membrane.models.sew_net import SEWNet
 from membrane.models.sew_resnet import SEWResNet
 from membrane.models.spikformer import Spikformer
 from membrane.models.spiking_resnet import SpikingResNet
 from membrane.models.spiking_vgg import SpikingVGG
+from membrane.models.vggsnn import VGGSNN
 
 MILLION = 1_000_000
 
@@ -174,3 +177,41 @@ def test_spike_driven_transformer(depth: int, width: int, classes: int, pixels: 
 )
 def test_plif_net(variant: str, shape: tuple[int, ...], classes: int, on_paper: int) -> None:
     assert count(PLIFNet, classes, shape, variant=variant) == on_paper
+
+
+def test_a_plif_net_without_biases() -> None:
+    with_biases = count(PLIFNet, 10, (1, 28, 28))
+    assert count(PLIFNet, 10, (1, 28, 28), fc_bias=False) == with_biases - 2048 - 100
+
+
+@pytest.mark.parametrize(
+    ("channels", "classes", "published"),
+    # Fang et al. 2021, SEW ResNet, table of DVS Gesture and CIFAR10-DVS: 0.13 M and 1.19 M parameters
+    [([32] * 7, 11, 0.13), ([64] * 4 + [128] * 3, 10, 1.19)],
+)
+def test_sew_net(channels: list[int], classes: int, published: float) -> None:
+    blocks = sum(2 * conv(each, each, 3) for each in channels)
+    projections = sum(conv(a, b, 1) for a, b in pairwise([2, *channels]) if a != b)
+    found = count(SEWNet, classes, (2, 128, 128), channels=channels)
+    assert found == blocks + projections + (channels[-1] + 1) * classes  # seven pools leave one of 128 pixels
+    assert found / MILLION == pytest.approx(published, abs=0.005)
+
+
+def test_resnet19() -> None:
+    stages = [(64, 128, 3), (128, 256, 3), (256, 512, 2)]
+    first = sum(conv(a, b, 3) + conv(b, b, 3) + conv(a, b, 1) for a, b, _ in stages)
+    later = sum((blocks - 1) * 2 * conv(b, b, 3) for _, b, blocks in stages)
+    found = count(ResNet19, 10, (3, 32, 32))
+    assert found == conv(3, 64, 3) + first + later + 513 * 256 + 257 * 10
+    # 12.63 M is what later papers print of it (Zhou et al. 2023, arXiv:2209.15425, table 2)
+    assert found / MILLION == pytest.approx(12.63, abs=0.005)
+
+
+@pytest.mark.parametrize(("size", "pixels"), [((2, 48, 48), None), ((2, 128, 128), 48)])
+def test_vggsnn(size: tuple[int, ...], pixels: int | None) -> None:
+    widths = [2, 64, 128, 256, 256, 512, 512, 512, 512]
+    convolutions = sum(conv(a, b, 3, True) for a, b in pairwise(widths))
+    found = count(VGGSNN, 10, size, pixels=pixels)
+    assert found == convolutions + (512 * 3 * 3 + 1) * 10  # four pools leave 3 of 48 pixels
+    # 9.27 M is what later papers print of it (Zhou et al. 2023, table 4)
+    assert found / MILLION == pytest.approx(9.27, abs=0.005)

@@ -79,6 +79,24 @@ def test_a_neuron_behind_the_head() -> None:
     assert names(scnn(head_neuron=True, fc_units=[4]))[-4:] == ["fc1", "fc_neuron1", "head", "head_neuron"]
 
 
+def test_several_neurons_vote_for_a_class() -> None:
+    model = scnn(head_neuron=True, votes=3, neuron=nn.ReLU)
+    assert names(model)[-3:] == ["head", "head_neuron", "vote"]
+    x = torch.randn(6, 2, 12, 8)
+    spikes = nn.Sequential(*list(model.children())[:-1])(x)
+    assert spikes.shape == (6, 15)
+    torch.testing.assert_close(model(x), spikes.reshape(6, 5, 3).mean(2))  # neighbours vote for one class
+    assert MultiStep(4)(scnn(head_neuron=True, votes=3), x).shape == (4, 6, 5)
+
+
+def test_average_pools_and_dropout_before_the_head() -> None:
+    model = scnn(pool="avg", head_dropout=0.25, conv_bias=True)
+    assert [type(module) for module in model if "Pool" in type(module).__name__] == [layer.AvgPool2d] * 2
+    assert names(model)[-3:] == ["flatten", "head_dropout", "head"]
+    assert model.head_dropout.p == 0.25
+    assert size(model) == size(scnn()) + 4 + 6
+
+
 def test_biases_only_without_a_norm() -> None:
     for norm in ("batch", "group", "none"):
         model = scnn(separables=[True, False], norm=norm, gsp=True)
@@ -279,6 +297,9 @@ def test_dropout_stays_the_same_through_all_timesteps() -> None:
         ({"gsp": True, "head_neuron": True}, "gsp has a neuron behind its head: leave head_neuron out"),
         ({"gsp": True, "fc_units": [4]}, "gsp has no linear layers: fc_units must be [], got [4]"),
         ({"dims": 1}, "dims=1 does not fit the data's shape [2, 12, 8]: dims=2"),
+        ({"votes": 2}, "votes=2 are of neurons behind the head: add head_neuron=true"),
+        ({"pool": "sum"}, "pool must be one of max, avg, got 'sum'"),
+        ({"head_dropout": 1.0}, "head_dropout must be at least 0 and less than 1, got 1.0"),
     ],
 )
 def test_what_cannot_be_built_is_said_in_one_line(changes: dict[str, Any], message: str) -> None:

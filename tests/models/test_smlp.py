@@ -55,6 +55,7 @@ def test_a_neuron_behind_the_head_makes_the_outputs_spikes() -> None:
         ({"input_shape": (3, 5, 4), "units": [8, 7, 6]}, (60 * 8 + 8) + (8 * 7 + 7) + (7 * 6 + 6) + (6 * 3 + 3) + 3),
         ({}, (20 * 128 + 128) + 1 + (128 * 3 + 3)),
         ({"units": [8], "head_neuron": True}, (20 * 8 + 8) + 1 + (8 * 3 + 3) + 1),
+        ({"units": [8], "head_neuron": True, "votes": 4}, (20 * 8 + 8) + 1 + (8 * 12 + 12) + 1),
         ({"units": [8], "neuron": nn.ReLU}, (20 * 8 + 8) + (8 * 3 + 3)),
     ],
 )
@@ -88,6 +89,7 @@ def test_without_hidden_layers_it_is_linear() -> None:
     [
         ({"units": [8, 0]}, "units must be a whole number of at least 1, got 0"),
         ({"classes": 0}, "classes must be a whole number of at least 1, got 0"),
+        ({"votes": 2}, "votes=2 are of neurons behind the head: add head_neuron=true"),
         ({"dims": 2}, r"dims=2 does not fit the data's shape \[2, 10\]: dims=1"),
         ({"input_shape": (10,)}, r"must be \[C,S\] or \[C,H,W\], got \[10\]"),
     ],

@@ -19,9 +19,12 @@ from membrane.config.check import check, resolved
 from membrane.errors import ConfigError
 from membrane.framework import MultiStep, MultiStepTID, SingleStep, SingleStepTID
 from membrane.models.plif_net import PLIFNet
+from membrane.models.resnet19 import ResNet19
+from membrane.models.sew_net import Connect, SEWNet
 from membrane.models.sew_resnet import SEWResNet
 from membrane.models.spiking_resnet import SpikingResNet
 from membrane.models.spiking_vgg import SpikingVGG
+from membrane.models.vggsnn import VGGSNN
 from membrane.neurons import is_neuron, make_neuron
 from membrane.randomness import generator, scoped
 from membrane.schema.zoo import ZOO
@@ -35,6 +38,9 @@ CONVOLUTIONAL = {
     "sew_iand": partial(SEWResNet, cnf="IAND"),
     "sew_bottleneck": partial(SEWResNet, depth=50),
     "plif_net": partial(PLIFNet, channels=8),
+    "sew_net": partial(SEWNet, channels=[4, 4, 8]),
+    "vggsnn": partial(VGGSNN, channels=2, pixels=3),
+    "resnet19": partial(ResNet19, channels=2),
     "plif_net_gesture": partial(PLIFNet, variant="dvs_gesture", channels=8),
 }
 NEURONS = {
@@ -75,7 +81,7 @@ def data(*lead: int) -> Tensor:
 
 @pytest.mark.parametrize(
     ("name", "kind"),
-    [*((name, "lif") for name in CONVOLUTIONAL), ("vgg", "relu"), ("resnet", "relu"), ("plif_net", "relu")],
+    [*((name, "lif") for name in CONVOLUTIONAL), ("vgg", "relu"), ("resnet19", "relu"), ("plif_net", "relu")],
 )
 def test_single_step_and_multi_step_are_one_function(enliven: Callable[..., nn.Module], name: str, kind: str) -> None:
     model = enliven(made(name, kind), SHAPE).double()
@@ -149,6 +155,12 @@ def test_a_plif_net_is_spikingjellys_at_the_papers_size(
         original = theirs(spiking_neuron=neuron.IFNode)
     assert shapes(ours) == shapes(original)
     assert [str(module) for module in ours.conv_fc] == [str(module) for module in original.conv_fc]
+
+
+@pytest.mark.parametrize(("cnf", "expected"), [("ADD", [0, 1, 1, 2]), ("AND", [0, 0, 0, 1]), ("IAND", [0, 1, 0, 0])])
+def test_spikes_of_both_paths_are_joined_as_in_table_1(cnf: str, expected: list[float]) -> None:
+    main, shortcut = torch.tensor([0.0, 0, 1, 1]), torch.tensor([0.0, 1, 0, 1])
+    assert Connect(cnf)(main, shortcut).tolist() == expected
 
 
 def test_ten_neurons_vote_for_a_class(enliven: Callable[..., nn.Module]) -> None:
@@ -230,7 +242,7 @@ def test_an_ann_twin_only_where_it_makes_sense(raw: Raw, name: str) -> None:
     )
 
 
-@pytest.mark.parametrize("name", ["vgg", "resnet", "sew_add", "plif_net"])
+@pytest.mark.parametrize("name", ["vgg", "resnet", "sew_add", "plif_net", "sew_net", "vggsnn", "resnet19"])
 def test_the_twins_initial_weights_are_equal(name: str) -> None:
     snn, ann = made(name, "plif").state_dict(), made(name, "relu").state_dict()
     assert {key for key in snn if key not in ann} == {key for key in snn if key.endswith(".w")} != set()
@@ -271,6 +283,10 @@ def test_what_cannot_be_built_is_refused_in_one_line(raw: Raw, name: str, wrong:
         ("sew_resnet", {"cnf": "OR"}),
         ("ms_resnet", {"channels": 0}),
         ("plif_net", {"channels": 0}),
+        ("sew_net", {"channels": [4, 0]}),
+        ("sew_net", {"cnf": "OR"}),
+        ("vggsnn", {"pixels": 0}),
+        ("resnet19", {"channels": 0}),
         ("spikformer", {"patch_size": 8}),
         ("qkformer", {"qka_type": "pixel"}),
         ("sdt", {"depths": 0}),

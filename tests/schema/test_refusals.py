@@ -32,6 +32,8 @@ Run = Callable[..., int]
         (["neuron=masked_psn", "neuron.lambda_init=0.5", "framework=singlestep"], "or neuron.lambda_init=1"),
         (["model.recurrent=linear", "neuron=relu"], "use model.recurrent=none or a spiking neuron"),
         (["model=smlp", "model.synapse_tau=2.0", "neuron=relu"], "leave it out or use a spiking neuron"),
+        (["model=smlp", "model.votes=10"], "votes=10 are of neurons behind the head: add head_neuron=true"),
+        (["model.votes=10"], "votes=10 are of neurons behind the head: add head_neuron=true"),
         (["model=smlp", "model.head_detach_reset=true"], "head_detach_reset is of the neuron behind the head"),
         (["model=smlp", "model.head_potential=true"], "head_potential is of the neuron behind the head"),
         (["model=smlp", "model.head_neuron=true", "model.head_potential=true"], "needs neuron=leaky, got neuron=lif"),

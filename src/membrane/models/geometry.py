@@ -154,6 +154,13 @@ def require_at_least(least: int, **settings: int) -> None:
             raise ConfigError(f"{name} must be a whole number of at least {least}, got {value!r}")
 
 
+def require_voters(votes: int, head_neuron: bool) -> None:
+    """Raise ConfigError for less than one vote a class, and for several without neurons that vote."""
+    require_at_least(1, votes=votes)
+    if votes > 1 and not head_neuron:
+        raise ConfigError(f"votes={votes} are of neurons behind the head: add head_neuron=true")
+
+
 def require_probability(**settings: float) -> None:
     """Raise ConfigError unless every setting is in [0, 1)."""
     for name, value in settings.items():

@@ -42,6 +42,7 @@ class PLIFNet(nn.Module):
     Arguments (`membrane.models` explains ``input_shape``, ``classes``, ``timesteps``, ``neuron`` and ``dims``):
         variant: data set of the paper whose layers to take; channels, image size and classes are those of the data.
         channels: filters of each convolution. None, the default, is the paper's number.
+        fc_bias: of both linear layers; on by default, as in SpikingJelly. The paper's code has none.
     """
 
     def __init__(
@@ -53,6 +54,7 @@ class PLIFNet(nn.Module):
         neuron: Callable[[], nn.Module],
         variant: str = "mnist",
         channels: int | None = None,
+        fc_bias: bool = True,
         dims: int | None = None,
     ) -> None:
         super().__init__()
@@ -67,7 +69,7 @@ class PLIFNet(nn.Module):
         self.conv_fc = nn.Sequential(
             *convolution_groups(inputs, filters, network.convs, pools, neuron),
             layer.Flatten(),
-            *voting_head(flattened, network.units, classes, neuron),
+            *voting_head(flattened, network.units, classes, neuron, fc_bias),
         )
 
     def forward(self, x: Tensor) -> Tensor:
@@ -90,10 +92,12 @@ def convolution_groups(
             yield layer.MaxPool2d(2, 2)
 
 
-def voting_head(inputs: int, units: int, classes: int, neuron: Callable[[], nn.Module]) -> Iterator[nn.Module]:
+def voting_head(
+    inputs: int, units: int, classes: int, neuron: Callable[[], nn.Module], bias: bool
+) -> Iterator[nn.Module]:
     """Yield the layers […,inputs] → […,K]: two linear layers with neurons, and the mean of each class's voters."""
     for width, outputs in ((inputs, units), (units, VOTERS * classes)):
         yield layer.Dropout(0.5)
-        yield layer.Linear(width, outputs)
+        yield layer.Linear(width, outputs, bias)
         yield neuron()
     yield layer.VotingLayer(VOTERS)

@@ -185,14 +185,19 @@ class Builder:
         paths = named_sequence(main), named_sequence(shortcut) if shortcut else nn.Identity()
         return FormalBlock(*paths, self.neuron()) if self.neuron_after_sum else BasicBlock(*paths)
 
-    def head(self, postpool: str, channels: int, size: Sequence[int], classes: int) -> dict[str, nn.Module]:
-        """Build global pool → flatten → linear; for ``sum`` 1×1 conv with bias → neuron → sum over all positions."""
+    def head(
+        self, postpool: str, channels: int, size: Sequence[int], classes: int, fc_units: int | None
+    ) -> dict[str, nn.Module]:
+        """Build global pool → flatten → [linear → neuron] → linear; for ``sum`` the head of `sum_head`."""
         if postpool == "sum":
             return {
                 name: module for name, module in sum_head(channels, self.dims, self.neuron, classes).items() if module
             }
         pool = (MAX_POOL if postpool == "max" else AVERAGE_POOL)[self.dims - 1]
-        return {"postpool": pool(tuple(size)), "flatten": layer.Flatten(), "head": layer.Linear(channels, classes)}
+        modules: dict[str, nn.Module] = {"postpool": pool(tuple(size)), "flatten": layer.Flatten()}
+        if fc_units is not None:
+            modules |= {"fc": layer.Linear(channels, fc_units), "fc_neuron": self.neuron()}
+        return modules | {"head": layer.Linear(fc_units or channels, classes)}
 
 
 def residual_net(
@@ -205,6 +210,7 @@ def residual_net(
     classes: int,
     prepool: Extent,
     postpool: str,
+    fc_units: int | None = None,
 ) -> "OrderedDict[str, nn.Module]":
     """Build average pool → stem → groups of blocks → head, by name in order.
 
@@ -218,6 +224,7 @@ def residual_net(
         classes: K, the number of outputs.
         prepool: size of the average pool; 1 is no module.
         postpool: head, ``avg``, ``max`` or ``sum``.
+        fc_units: neurons of a hidden linear layer of the head; None is no layer.
     """
     require_at_least(1, classes=classes)
     size = stem.size_after("stem", window_positions("prepool", size, prepool, prepool))
@@ -232,7 +239,7 @@ def residual_net(
         blocks = {f"block{n}": builder.block(block) for n, block in enumerate(group, start=1)}
         modules[f"group{number}"] = named_sequence(blocks)
     last = groups[-1].first if groups else stem
-    modules.update(builder.head(postpool, last.filters, size, classes))
+    modules.update(builder.head(postpool, last.filters, size, classes, fc_units))
     return modules
 
 

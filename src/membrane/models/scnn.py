@@ -14,7 +14,9 @@ from membrane.models.geometry import (
     channels_and_size,
     per_layer,
     require_at_least,
+    require_one_of,
     require_probability,
+    require_voters,
     shrinks,
     window_positions,
 )
@@ -26,6 +28,7 @@ from membrane.models.recurrence import make_recurrent
 CONVOLUTION = (layer.Conv1d, layer.Conv2d)
 MAX_POOL = (layer.MaxPool1d, layer.MaxPool2d)
 AVERAGE_POOL = (layer.AvgPool1d, layer.AvgPool2d)
+POOLS = {"max": MAX_POOL, "avg": AVERAGE_POOL}
 
 BuildNeuron = Callable[[], nn.Module]
 Modules = Mapping[str, nn.Module | None]
@@ -35,9 +38,9 @@ Modules = Mapping[str, nn.Module | None]
 class SCNN(nn.Sequential):
     """[N,C,…] or [T,N,C,…] → average pool → layers → average pool → head → [N,K] or [T,N,K].
 
-    A layer is conv → norm → neuron → dropout → max pool; where it is *separable*, depthwise conv → norm → neuron →
-    pointwise conv → norm → neuron take the place of the first three. Convolutions have a bias only without a norm. The
-    head is flatten → [linear → neuron → dropout] for each of ``fc_units`` → linear.
+    A layer is conv → norm → neuron → dropout → pool; where it is *separable*, depthwise conv → norm → neuron →
+    pointwise conv → norm → neuron take the place of the first three. Convolutions have a bias only without a norm,
+    unless ``conv_bias`` says so. The head is flatten → [linear → neuron → dropout] for each of ``fc_units`` → linear.
 
     Sizes are in pixels, or samples of a signal. A setting of layers is a list with one entry for each layer, or one
     value for all. A kernel, padding, stride or pool may differ between axes: an entry is then a list, [height, width].
@@ -45,7 +48,9 @@ class SCNN(nn.Sequential):
     Arguments (`membrane.models` explains ``input_shape``, ``classes``, ``timesteps``, ``neuron`` and ``dims``):
         filters: channels of each layer; its length is the number of layers.
         kernel_sizes, paddings, strides: of each convolution; 3, 1 and 1 keep the size.
-        pool_sizes: of each max pool, which is its stride too. 2, the default, halves the size; 1 is no module.
+        pool_sizes: of each pool, which is its stride too. 2, the default, halves the size; 1 is no module.
+        conv_bias: give every convolution a bias, before a norm too; off by default.
+        pool: ``max``, the default, or ``avg``, whose outputs lie between 0 and 1.
         pool_first: pool what the convolution puts out, before the norm and the neuron; by default their spikes.
         dropouts: probability behind each layer's neuron; 0, the default, is no module.
         separables: take a depthwise and a pointwise convolution, each with a neuron, in place of one; off by default.
@@ -55,8 +60,11 @@ class SCNN(nn.Sequential):
         fc_units: neurons of each hidden linear layer of the head; none by default.
         fc_dropouts: probability behind each of them.
         fc_bias: of every linear layer, the last one too; on by default.
+        head_dropout: probability before the last linear layer; 0, the default, is no module.
         gsp: global sum pooling: the head is 1×1 conv with bias → neuron → sum over all positions, no linear layer.
         head_neuron: put a neuron behind the last linear layer, so that the outputs are spikes.
+        votes: neurons of each class behind that layer; an output is their mean. Raises ConfigError above 1 without
+            ``head_neuron``.
         prepool, postpool: of an average pool before and behind the layers; 1, the default, is no module.
     """
 
@@ -72,6 +80,8 @@ class SCNN(nn.Sequential):
         paddings: int | Sequence[Extent] = 1,
         strides: int | Sequence[Extent] = 1,
         pool_sizes: int | Sequence[Extent] = 2,
+        conv_bias: bool = False,
+        pool: str = "max",
         pool_first: bool = False,
         dropouts: float | Sequence[float] = 0.0,
         separables: bool | Sequence[bool] = False,
@@ -80,14 +90,18 @@ class SCNN(nn.Sequential):
         fc_units: Sequence[int] = (),
         fc_dropouts: float | Sequence[float] = 0.0,
         fc_bias: bool = True,
+        head_dropout: float = 0.0,
         gsp: bool = False,
         head_neuron: bool = False,
+        votes: int = 1,
         prepool: Extent = 1,
         postpool: Extent = 1,
         dims: int | None = None,
     ) -> None:
         super().__init__()
         require_at_least(1, classes=classes)
+        require_voters(votes, head_neuron)
+        require_one_of(POOLS, pool=pool)
         if gsp:
             require_plain_head(fc_units, head_neuron)
         channels, size = channels_and_size(input_shape, dims)
@@ -102,7 +116,7 @@ class SCNN(nn.Sequential):
             separables=separables,
         )
         size = self.add_average_pool("prepool", size, prepool)
-        hidden = Hidden(neuron, norm, recurrent, timesteps, len(size), pool_first)
+        hidden = Hidden(neuron, norm, recurrent, timesteps, len(size), pool, pool_first, conv_bias)
         for number, settings in enumerate(layers, start=1):
             planned = ConvolutionPlan(number, channels, size, *settings)
             channels, size = planned.filters, planned.size_after()
@@ -112,9 +126,11 @@ class SCNN(nn.Sequential):
             self.add_all(sum_head(channels, len(size), neuron, classes))
         else:
             linear = per_layer(len(fc_units), fc_units=fc_units, fc_dropouts=fc_dropouts)
-            self.add_all(linear_head(channels * prod(size), linear, hidden, classes, fc_bias))
+            self.add_all(linear_head(channels * prod(size), linear, hidden, classes * votes, fc_bias, head_dropout))
         if head_neuron:
             self.add_module("head_neuron", neuron())
+        if votes > 1:
+            self.add_module("vote", layer.VotingLayer(votes))
 
     def add_average_pool(self, name: str, size: list[int], pool: Extent) -> list[int]:
         """Append an average pool and return the size behind it."""
@@ -147,7 +163,9 @@ class Hidden:
     recurrent: str
     timesteps: int
     dims: int
+    pool: str
     pool_first: bool
+    conv_bias: bool
 
     def norm(self, channels: int) -> nn.Module | None:
         """Build a norm over ``channels``."""
@@ -189,8 +207,8 @@ class ConvolutionPlan:
     def modules(self, hidden: Hidden) -> Modules:
         """Build the layer's modules."""
         n, dims, inputs = self.number, len(self.size), self.channels
-        conv, max_pool = CONVOLUTION[dims - 1], MAX_POOL[dims - 1]
-        window, bias = (self.kernel, self.stride, self.padding), hidden.norm_name == "none"
+        conv, pooling = CONVOLUTION[dims - 1], POOLS[hidden.pool][dims - 1]
+        window, bias = (self.kernel, self.stride, self.padding), hidden.conv_bias or hidden.norm_name == "none"
         modules: dict[str, nn.Module | None] = {}
         if self.separable:
             modules[f"depthwise{n}"] = conv(inputs, inputs, *window, groups=inputs, bias=bias)
@@ -199,7 +217,7 @@ class ConvolutionPlan:
             modules[f"pointwise{n}"] = conv(inputs, self.filters, 1, bias=bias)
         else:
             modules[f"conv{n}"] = conv(inputs, self.filters, *window, bias=bias)
-        pool = {f"pool{n}": max_pool(self.pool) if shrinks(self.pool) else None}
+        pool = {f"pool{n}": pooling(self.pool) if shrinks(self.pool) else None}
         behind = {
             f"norm{n}": hidden.norm(self.filters),
             f"neuron{n}": hidden.last_neuron(self.filters, dims),
@@ -208,8 +226,10 @@ class ConvolutionPlan:
         return {**modules, **pool, **behind} if hidden.pool_first else {**modules, **behind, **pool}
 
 
-def linear_head(width: int, layers: list[tuple[int, float]], hidden: Hidden, classes: int, bias: bool) -> Modules:
-    """Build flatten → [linear → neuron → dropout] for each layer → linear, […,C,S] or […,C,H,W] → […,K]."""
+def linear_head(
+    width: int, layers: list[tuple[int, float]], hidden: Hidden, outputs: int, bias: bool, head_dropout: float
+) -> Modules:
+    """Build flatten → [linear → neuron → dropout] for each layer → dropout → linear, […,C,S] or […,C,H,W] → […,K]."""
     modules: dict[str, nn.Module | None] = {"flatten": layer.Flatten()}
     for number, (units, dropout) in enumerate(layers, start=1):
         require_at_least(1, fc_units=units)
@@ -218,7 +238,9 @@ def linear_head(width: int, layers: list[tuple[int, float]], hidden: Hidden, cla
         modules[f"fc_neuron{number}"] = hidden.last_neuron(units, 0)
         modules[f"fc_dropout{number}"] = layer.Dropout(dropout) if dropout else None
         width = units
-    return {**modules, "head": layer.Linear(width, classes, bias)}
+    require_probability(head_dropout=head_dropout)
+    modules["head_dropout"] = layer.Dropout(head_dropout) if head_dropout else None
+    return {**modules, "head": layer.Linear(width, outputs, bias)}
 
 
 def sum_head(channels: int, dims: int, neuron: BuildNeuron, classes: int) -> Modules:

@@ -7,7 +7,7 @@ from spikingjelly.activation_based import layer
 from torch import nn
 
 from membrane.errors import ConfigError
-from membrane.models.geometry import channels_and_size, require_at_least
+from membrane.models.geometry import channels_and_size, require_at_least, require_voters
 from membrane.models.norms import make_norm
 from membrane.models.recurrence import make_recurrent
 from membrane.models.synapse import make_synapse
@@ -26,6 +26,8 @@ class SMLP(nn.Sequential):
             default.
         head_neuron: put a neuron behind the last linear layer, so that the outputs are spikes.
         head_detach_reset: ``detach_reset`` of that neuron, if it differs from the others'.
+        votes: neurons of each class behind the last linear layer; an output is their mean. Raises ConfigError above 1
+            without ``head_neuron``.
         head_potential: put out that neuron's potentials, [T,N,K] as they are compared with the threshold, in place of
             its spikes. Raises ConfigError unless it is a `Leaky`.
     """
@@ -45,11 +47,13 @@ class SMLP(nn.Sequential):
         head_neuron: bool = False,
         head_detach_reset: bool | None = None,
         head_potential: bool = False,
+        votes: int = 1,
         dims: int | None = None,
     ) -> None:
         super().__init__()
         channels, size = channels_and_size(input_shape, dims)
         require_at_least(1, classes=classes)
+        require_voters(votes, head_neuron)
         self.add_module("flatten", layer.Flatten())
         inputs = channels * prod(size)
         for number, width in enumerate(units, start=1):
@@ -63,7 +67,7 @@ class SMLP(nn.Sequential):
             if synapse is not None:
                 self.add_module(f"synapse{number}", synapse)
             inputs = width
-        self.add_module("head", layer.Linear(inputs, classes, bias))
+        self.add_module("head", layer.Linear(inputs, classes * votes, bias))
         if head_neuron:
             last = neuron()
             if head_detach_reset is not None:
@@ -71,6 +75,8 @@ class SMLP(nn.Sequential):
             if head_potential:
                 put_out_potentials(last)
             self.add_module("head_neuron", last)
+        if votes > 1:
+            self.add_module("vote", layer.VotingLayer(votes))
 
 
 def put_out_potentials(neuron: nn.Module) -> None:

@@ -5,7 +5,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, PositiveInt, model_validator
 
-from membrane.models.geometry import per_layer, shrinks, stem_and_groups
+from membrane.models.geometry import per_layer, require_voters, shrinks, stem_and_groups
 from membrane.schema.node import LATER, Count, Node, Trusted
 
 Probability = Annotated[float, Field(ge=0, lt=1)]
@@ -13,6 +13,7 @@ Extent = PositiveInt | Annotated[list[PositiveInt], Field(min_length=1, max_leng
 """A number for all axes of the data, or a list with one for each."""
 Padding = Count | Annotated[list[Count], Field(min_length=1, max_length=2)]
 Norm = Literal["batch", "none", "group", "tdbn", "tebn", "bntt"]
+VOTES = "neurons behind the head for each class, whose mean is an output"
 Recurrent = Literal["none", "elementwise", "linear"]
 TORCHS_MOMENTUM = 0.1
 """Of batch norms that are told of none."""
@@ -66,6 +67,7 @@ class SMLP(Model):
     head_potential: bool = LATER(
         default=False, description="put out the potentials of the neuron behind the head, which still resets"
     )
+    votes: PositiveInt = LATER(1, description=VOTES)
 
     @model_validator(mode="after")
     def settings_of_the_head_have_a_neuron(self) -> Self:
@@ -74,16 +76,17 @@ class SMLP(Model):
             raise ValueError("head_detach_reset is of the neuron behind the head: add model.head_neuron=true")
         if self.head_potential and not self.head_neuron:
             raise ValueError("head_potential is of the neuron behind the head: add model.head_neuron=true")
+        require_voters(self.votes, self.head_neuron)
         return self
 
     @property
     def spikes_out(self) -> bool:
-        """Return whether a neuron stands behind the head, and puts out its spikes."""
-        return self.head_neuron and not self.head_potential
+        """Return whether a neuron stands behind the head, and puts out its spikes; votes are shares of them."""
+        return self.head_neuron and not self.head_potential and self.votes == 1
 
 
 class SCNN(Model):
-    """Spiking CNN: [conv → norm → neuron → dropout → max pool] for each of ``filters`` → linear layers, or ``gsp``.
+    """Spiking CNN: [conv → norm → neuron → dropout → pool] for each of ``filters`` → linear layers, or ``gsp``.
 
     A layer can be separable; with ``pool_first`` it pools before its norm and neuron; ``gsp`` is a head of a 1×1
     convolution, a neuron and a sum over all positions. ``prepool`` and ``postpool`` average before and behind the
@@ -98,6 +101,8 @@ class SCNN(Model):
     paddings: Count | list[Padding] = 1
     strides: PositiveInt | list[Extent] = 1
     pool_sizes: PositiveInt | list[Extent] = 2
+    conv_bias: bool = LATER(default=False)
+    pool: Literal["max", "avg"] = LATER("max")
     pool_first: bool = LATER(default=False)
     dropouts: Probability | list[Probability] = 0.0
     separables: bool | list[bool] = False
@@ -106,8 +111,10 @@ class SCNN(Model):
     fc_units: list[PositiveInt] = []
     fc_dropouts: Probability | list[Probability] = 0.0
     fc_bias: bool = LATER(default=True)
+    head_dropout: Probability = LATER(0.0)
     gsp: bool = False
     head_neuron: bool = LATER(default=False)
+    votes: PositiveInt = LATER(1, description=VOTES)
     prepool: Extent = 1
     postpool: Extent = 1
 
@@ -133,12 +140,13 @@ class SCNN(Model):
         """Reject ``head_neuron`` beside ``gsp``, which has a neuron of its own."""
         if self.gsp and self.head_neuron:
             raise ValueError("gsp=true has a neuron behind its head: leave head_neuron out")
+        require_voters(self.votes, self.head_neuron)
         return self
 
     @property
     def spikes_out(self) -> bool:
         """Return whether a neuron stands behind the head; with ``gsp`` its spikes are summed over positions."""
-        return self.gsp or self.head_neuron
+        return self.gsp or (self.head_neuron and self.votes == 1)
 
 
 class SResNet(Model):

@@ -5,8 +5,8 @@ from typing import Literal, Self
 from pydantic import Field, PositiveInt, model_validator
 
 from membrane.models.geometry import require_heads_divide_widths, require_three_stages
-from membrane.schema.model import Model
-from membrane.schema.node import Count, Positive
+from membrane.schema.model import Model, Norm, Probability
+from membrane.schema.node import LATER, Count, Positive
 
 Stem = Literal["imagenet", "cifar"]
 
@@ -80,6 +80,46 @@ class PLIFNet(Zoo):
     public = "membrane.models.plif_net.PLIFNet"
     variant: Literal["mnist", "fashion_mnist", "nmnist", "cifar10", "cifar10_dvs", "dvs_gesture"] = "mnist"
     channels: PositiveInt | None = None
+    fc_bias: bool = LATER(default=True)
+
+
+class SEWNet(Zoo):
+    """Spike-element-wise network for event cameras: a block and a pool for each of ``channels``.
+
+    Seven of 32, the default, are 7B-Net, [64,64,64,64,128,128,128] Wide-7B-Net.
+    """
+
+    choice = "sew_net"
+    public = "membrane.models.sew_net.SEWNet"
+    channels: list[PositiveInt] = Field(default=[32] * 7, min_length=1)
+    cnf: Literal["ADD", "AND", "IAND"] = "ADD"
+
+
+class VGGSNN(Zoo):
+    """Eight convolutions with average pools for frames of event cameras.
+
+    ``channels`` is the first one's width; frames are averaged to ``pixels`` a side first, and ``dropout`` lies before
+    the linear layer.
+    """
+
+    choice = "vggsnn"
+    public = "membrane.models.vggsnn.VGGSNN"
+    channels: PositiveInt = 64
+    pixels: PositiveInt | None = None
+    norm: Norm = "batch"
+    dropout: Probability = 0.0
+
+
+class ResNet19(Zoo):
+    """Spiking ResNet for small images with widths 128, 256 and 512, a neuron behind every sum.
+
+    ``channels`` is the stem's width, from which all follow.
+    """
+
+    choice = "resnet19"
+    public = "membrane.models.resnet19.ResNet19"
+    channels: PositiveInt = 64
+    norm: Norm = "tdbn"
 
 
 class Transformer(Zoo):
@@ -159,6 +199,9 @@ ZOO = (
     SEWResNet,
     MSResNet,
     PLIFNet,
+    SEWNet,
+    VGGSNN,
+    ResNet19,
     Spikformer,
     QKFormer,
     SpikeDrivenTransformer,
