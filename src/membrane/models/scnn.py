@@ -156,7 +156,11 @@ def require_plain_head(fc_units: Sequence[int], head_neuron: bool) -> None:
 
 @dataclass(frozen=True)
 class Hidden:
-    """Builds the norm and the neuron that follow the weights of a hidden layer."""
+    """Builds the norm and the neuron that follow the weights of a hidden layer.
+
+    ``neuron``, ``recurrent``, ``timesteps``, ``pool``, ``pool_first`` and ``conv_bias`` are arguments of `SCNN`, and so
+    is ``norm_name``, there ``norm``; ``dims`` is the number of axes of the data.
+    """
 
     neuron: BuildNeuron
     norm_name: str
