@@ -136,7 +136,7 @@ def test_other_neurons_have_a_share_and_the_same_spikes(node: nn.Module) -> None
 
 
 def test_few_samples_of_a_small_batch_are_watched() -> None:
-    assert [samples_to_watch(size) for size in (1, 4, 32, 64, 512)] == [2, 2, 8, 16, 16]
+    assert [samples_to_watch(size) for size in (1, 4, 32, 64, 512)] == [2, 2, 4, 8, 8]
 
 
 def test_the_slope_is_the_surrogates_derivative() -> None:

@@ -6,7 +6,15 @@ import numpy as np
 import pytest
 from reported_runs import METRICS, finished, right_answers
 
-from membrane.report.page_curves import health_groups, read_table, row_curves, row_health, thinned
+from membrane.report.page_curves import (
+    MOST_HEALTH,
+    health_columns,
+    health_groups,
+    read_table,
+    row_curves,
+    row_health,
+    thinned,
+)
 from membrane.report.recorded import gather_runs
 from membrane.report.rows import ReportRow, group_runs
 
@@ -53,3 +61,18 @@ def test_a_long_curve_keeps_its_ends(points: int) -> None:
     curve = thinned(range(300), values, points)
     assert (curve["x"][0], curve["x"][-1], len(curve["x"])) == (0, 299, points)
     assert curve["mean"] == [float(x) for x in curve["x"]]
+
+
+def test_each_kind_of_health_is_drawn_of_a_deep_net_too() -> None:
+    layers = [f"layer{number}.n" for number in range(30)]
+    columns = ["epoch", "step", *(f"silent/{layer}" for layer in layers), *(f"active/{layer}" for layer in layers)]
+    columns += ["tau/layer0.n", "gradient/head"]
+    drawn = health_columns(columns)
+    room = MOST_HEALTH // 4
+    assert drawn == [
+        *(f"silent/{layer}" for layer in layers[:room]),
+        *(f"active/{layer}" for layer in layers[:room]),
+        "tau/layer0.n",
+        "gradient/head",
+    ]
+    assert health_columns(["epoch", "step"]) == []

@@ -22,8 +22,8 @@ ACTIVE = 0.01
 """A surrogate gradient counts as active from this share of the surrogate's largest one."""
 GRID = (-5.0, 5.0, 2001)
 """Potentials above the threshold on which a surrogate's largest gradient is looked for: first, last, their number."""
-FEWEST, MOST = 2, 16
-"""Samples of which the surrogates' gradients are looked at: a quarter of a batch, within these bounds."""
+FEWEST, MOST = 2, 8
+"""Samples of which the surrogates' gradients are looked at: an eighth of a batch, within these bounds."""
 POTENTIALS = 4096
 """Potentials that are looked at, at most, at each call of a surrogate; they are spread evenly."""
 WHOLE_SEQUENCES = (neuron.PSN, neuron.MaskedPSN, neuron.SlidingPSN)
@@ -43,7 +43,7 @@ class NeuronActivity:
         self.lengths: Tensor | None = None
         self.steps: dict[str, int] = {}
         self.fired: dict[str, Tensor] = {}
-        self.sizes: dict[str, Tensor] = {}
+        self.sizes: dict[str, Tensor | int] = {}
         self.hooks = ExitStack()
 
     def __enter__(self) -> Self:
@@ -62,7 +62,8 @@ class NeuronActivity:
         """Add a layer's output, [N,…] of one timestep or [T,N,…] of several, as its own step mode says."""
         output, mode = output.detach(), step_mode(self.model, layer)
         for frame in output if mode == "m" else (output,):  # of one timestep, as all at once are many times as slow
-            step, fired, size = self.steps.get(name, 0), frame.sign().abs_(), torch.tensor(len(frame))
+            step, fired = self.steps.get(name, 0), frame.sign().abs_()
+            size: Tensor | int = len(frame)
             if self.lengths is not None:
                 valid = valid_timesteps(frame, self.lengths, step, "s")
                 fired, size = fired.mul_(valid), valid.sum()
@@ -162,7 +163,7 @@ def watched_surrogates(model: nn.Module, lengths: Tensor | None = None) -> Itera
 
 def samples_to_watch(batch_size: int) -> int:
     """Return of how many samples of a batch the surrogates' gradients are looked at: it costs as much as their step."""
-    return min(max(batch_size // 4, FEWEST), MOST)
+    return min(max(batch_size // 8, FEWEST), MOST)
 
 
 def active_shares(model: nn.Module, framework: Framework, x: Tensor, lengths: Tensor | None = None) -> dict[str, float]:

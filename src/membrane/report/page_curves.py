@@ -1,9 +1,8 @@
 """The curves of a report's page: scores, losses and health over the epochs, a mean and a band over seeds."""
 
 import csv
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -34,10 +33,14 @@ def row_curves(row: ReportRow, rows: int) -> dict[str, Curve]:
 def row_health(row: ReportRow, rows: int) -> dict[str, Curve]:
     """Return ``silent/<layer>`` and the like → its curve, from health.csv where the run has one."""
 
-    def named(columns: Sequence[str]) -> list[str]:
-        return [name for name in columns if "/" in name][:MOST_HEALTH]
+    return seeds_together(row, HEALTH, rows, health_columns)
 
-    return seeds_together(row, HEALTH, rows, named)
+
+def health_columns(columns: Sequence[str]) -> list[str]:
+    """Return the columns to draw, of each kind as many: of a deep net the first layers'."""
+    kinds = health_groups([name for name in columns if "/" in name])
+    of_kind = [[name for name in columns if name.startswith(f"{kind}/")] for kind in kinds]
+    return [name for names in of_kind for name in names[: MOST_HEALTH // len(kinds)]]
 
 
 def seeds_together(
@@ -84,6 +87,6 @@ def short_values(values: np.ndarray) -> list[float]:
     return [float(f"{value:.5g}") for value in values]
 
 
-def health_groups(health: Mapping[str, Any]) -> list[str]:
+def health_groups(health: Iterable[str]) -> list[str]:
     """Return the kinds of health, ``silent`` of ``silent/<layer>``, in the order of their columns."""
     return list(dict.fromkeys(name.partition("/")[0] for name in health))
