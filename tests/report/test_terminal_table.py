@@ -4,7 +4,7 @@ import io
 from pathlib import Path
 
 import pytest
-from reported_runs import study
+from reported_runs import finished, right_answers, study
 from rich.console import Console
 
 from membrane.report.columns import lay_out
@@ -34,3 +34,19 @@ def test_the_table_fits_and_names_what_has_no_room(tmp_path: Path, width: int) -
     assert ("no room for" in text) == (width < 140)
     assert " ± " in text
     assert "95 % over seeds" in " ".join(text.split())
+
+
+def test_many_settings_stand_in_one_column(tmp_path: Path) -> None:
+    names = [f"a_rather_long_setting{number}" for number in range(8)]
+    for run in range(2):
+        finished(tmp_path, f"f{run}", 0, right_answers(0.6, run), dict.fromkeys(names, run))
+    layout = lay_out(group_runs(gather_runs([tmp_path]).runs))
+    screen = Console(file=io.StringIO(), width=100)
+    screen.print(terminal_table(layout, 100))
+    assert isinstance(screen.file, io.StringIO)
+    text = screen.file.getvalue()
+    assert max(map(len, text.splitlines())) <= 100
+    assert "settings" in text
+    cells = " ".join(line[:44].strip() for line in text.splitlines())
+    for run in range(2):
+        assert ", ".join(f"{name} {run}" for name in names) in cells

@@ -1,10 +1,11 @@
 """A report's table on a terminal, as wide as that is."""
 
+import re
 from collections.abc import Sequence
 
 from rich import box
 from rich.cells import cell_len
-from rich.console import Group
+from rich.console import Group, JustifyMethod
 from rich.table import Table
 from rich.text import Text
 
@@ -45,13 +46,22 @@ def joined_settings(layout: TableLayout, width: int) -> list[Column]:
 
 
 def total_width(columns: Sequence[Column]) -> int:
-    """Return the characters that a table of columns takes; titles break between words and behind dots."""
-    return sum(max(cell_len(text) for text in (*heading(column).split(), *column.cells)) + GAP for column in columns)
+    """Return the characters that a table of columns takes."""
+    return sum(column_width(column) + GAP for column in columns)
+
+
+def column_width(column: Column) -> int:
+    """Return the characters that a column needs; titles break between words and behind dots, cells do not."""
+    if column.title == ALL_SETTINGS:
+        return SETTINGS
+    return max(cell_len(text) for text in (*re.split(r"[ \n]", heading(column)), *column.cells))
 
 
 def heading(column: Column) -> str:
     """Return a title, with a line for each part of a setting's name."""
-    return printable_text(column.title).replace(".", ".\n") if column.is_setting else column.title
+    if column.is_setting:
+        return printable_text(column.title).replace(".", ".\n")
+    return column.title.replace(", %", ",\u00a0%")
 
 
 def terminal_table(layout: TableLayout, width: int) -> Group:
@@ -59,13 +69,9 @@ def terminal_table(layout: TableLayout, width: int) -> Group:
     columns = fitting_columns(layout, width)
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=(0, GAP - 1, 0, 0))
     for column in columns:
-        table.add_column(
-            Text(heading(column)),
-            justify="right" if column.is_number else "left",
-            no_wrap=column.is_number,
-            overflow="fold",
-            min_width=SETTINGS if column.title == ALL_SETTINGS else None,
-        )
+        place: JustifyMethod = "right" if column.is_number else "left"
+        spare = max(width - total_width(columns), 0) if column.title == ALL_SETTINGS else 0
+        table.add_column(Text(heading(column)), justify=place, overflow="fold", width=column_width(column) + spare)
     for cells in zip(*(column.cells for column in columns), strict=True):
         table.add_row(*(Text(printable_text(cell)) for cell in cells))
     notes = [Text(f"{number}  {printable_text(note)}", style="yellow") for number, note in enumerate(layout.notes, 1)]
