@@ -77,9 +77,15 @@ def read_table(path: Path) -> tuple[list[str], list[dict[str, float]]] | None:
 def thinned(epochs: Sequence[int], values: np.ndarray, points: int) -> Curve:
     """Epochs [e], values [seeds,e] → the curve at so many epochs, evenly chosen, the first and the last among them."""
     places = np.unique(np.linspace(0, len(epochs) - 1, min(points, len(epochs))).round().astype(int))
-    kept = values[:, places]
-    curve = {"x": [epochs[place] for place in places], "mean": short_values(kept.mean(0))}
-    return curve if len(values) < 2 else curve | {"low": short_values(kept.min(0)), "high": short_values(kept.max(0))}
+    return rounded_curve([epochs[place] for place in places], values[:, places])
+
+
+def rounded_curve(x: Sequence[float], values: np.ndarray) -> Curve:
+    """X [e], values [seeds,e] → the curve of their mean and, of several seeds, their lowest and highest."""
+    curve = {"x": list(x), "mean": short_values(values.mean(0))}
+    return (
+        curve if len(values) < 2 else curve | {"low": short_values(values.min(0)), "high": short_values(values.max(0))}
+    )
 
 
 def short_values(values: np.ndarray) -> list[float]:

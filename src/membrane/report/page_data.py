@@ -19,6 +19,7 @@ from membrane.report.columns import (
     lay_out,
 )
 from membrane.report.drawings import cost_scatters, interval_strips
+from membrane.report.page_anytime import row_anytime
 from membrane.report.page_curves import row_curves, row_health
 from membrane.report.page_samples import SampleTally, hardest_samples, row_samples
 from membrane.report.recorded import Recorded, noted
@@ -88,6 +89,7 @@ def row_content(row: ReportRow, rows: int, tallies: dict[bytes, SampleTally], be
         "name": row_name(row),
         "curves": row_curves(row, rows),
         "health": row_health(row, rows),
+        "anytime": row_anytime(row),
         "settings": {name: setting_text(value) for name, value in row.settings.items()},
         "runs": [[str(run.seed), str(run.folder), folder_link(run.folder, beside)] for run in runs],
         **row_samples(row, tallies),

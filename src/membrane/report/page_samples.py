@@ -9,7 +9,7 @@ from membrane.errors import DataError
 from membrane.report.confusion import MOST_WRITTEN, confusion_counts
 from membrane.report.recorded import Recorded
 from membrane.report.rows import ReportRow
-from membrane.report.sample_scores import BROKEN, read_arrays
+from membrane.report.sample_scores import BROKEN, count_different, read_arrays
 
 HARDEST = 20
 MOST_CLUSTERS = 40
@@ -65,7 +65,7 @@ def read_answers(run: Recorded) -> Answers | None:
 
 def is_clustered(numbers: np.ndarray | None, samples: int) -> bool:
     """Return whether numbers [n] name recordings or groups of which some have several samples."""
-    return numbers is not None and numbers.shape == (samples,) and len(np.unique(numbers)) < samples
+    return numbers is not None and numbers.shape == (samples,) and count_different(numbers) < samples
 
 
 def row_samples(row: ReportRow, tallies: dict[bytes, SampleTally]) -> dict[str, object]:

@@ -141,7 +141,7 @@
     holder.append(...boxes);  // all of them before any is measured: they share the width
     wanted.forEach((each, place) => chart(boxes[place], ...each));
   };
-  const chart = (box, title, entries, factor) => {
+  const chart = (box, title, entries, factor, across = "epoch") => {
     const { epochs, spread } = joined(entries.map((each) => each.curve));
     const scaled = (values) => values.map((value) => (value === null ? null : value * factor));
     const columns = [epochs];
@@ -162,7 +162,7 @@
       title, series, bands, width: Math.max(box.clientWidth, 200), height: 240,
       scales: { x: { time: false } }, legend: { show: false },
       cursor: { drag: { x: true, y: false } },
-      axes: [{ ...axis, label: "epoch", labelSize: 22, size: 34, incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000] }, { ...axis, size: 54 }],
+      axes: [{ ...axis, label: across, labelSize: 22, size: 34, incrs: [...(across.startsWith("passes") ? [0.1, 0.2, 0.5] : []), 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000] }, { ...axis, size: 54 }],
     }, columns, box);
     charts.push({ plot, box });
     box.setAttribute("role", "img");
@@ -198,6 +198,19 @@
     }
     draw(holder, wanted);
     if (!wanted.length) holder.append(element("p", "None of the rows that are chosen has these curves.", { class: "legend" }));
+  };
+  const drawAnytime = () => {
+    const section = document.getElementById("anytime");
+    const holder = $(".charts", section);
+    holder.replaceChildren();
+    const drawn = drawnRows().filter(({ row }) => Object.keys(rows[row].anytime).length);
+    section.hidden = !drawn.length;
+    const kinds = [["test/acc", "test/acc, %", 100, "timesteps"], ["test/mae", "test/mae", 1, "timesteps"],
+      ["test/confidence", "mean confidence, %", 100, "timesteps"], ["early exit", "early exit: accuracy, %", 100, "passes per sample"]];
+    const wanted = kinds.map(([name, title, factor, across]) => [title, drawn.filter(({ row }) => rows[row].anytime[name]).map(({ row, slot }) => ({
+      curve: rows[row].anytime[name], stroke: colour(`--c${slot % 6}`), dash: DASHES[slot % DASHES.length],
+    })), factor, across]);
+    if (drawn.length) draw(holder, wanted.filter(([, entries]) => entries.length));
   };
   const drawHealth = () => {
     const section = document.getElementById("health");
@@ -326,6 +339,7 @@
       paint($(".swatch line", line), slotOf(row));
     });
     drawCurves();
+    drawAnytime();
     drawHealth();
     drawConfusions();
     drawClasses();
