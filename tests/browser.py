@@ -88,7 +88,14 @@ class Browser:
 
     def ready(self) -> bool:
         """Return whether the page's own script is done."""
-        return bool(self.evaluate("document.documentElement?.dataset.ready === 'true'"))
+        return self.holds("document.documentElement?.dataset.ready === 'true'")
+
+    def holds(self, condition: str) -> bool:
+        """Return whether a condition holds in the page; not while it gives way to another."""
+        try:
+            return bool(self.evaluate(condition))
+        except AssertionError:
+            return False
 
     def evaluate(self, script: str) -> Any:
         """Return the value of an expression in the page."""

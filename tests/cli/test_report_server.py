@@ -84,9 +84,7 @@ def test_a_served_page_refreshes_itself_and_keeps_what_a_person_chose(
             assert browser.evaluate("document.links.length") == len(("skip", "one seed", "one seed", "one seed"))
             finished(runs, "f3", 0, right_answers(0.8, 3), {"timesteps": 8})
             limit = time.monotonic() + 120
-            while not (
-                browser.ready() and browser.evaluate("document.querySelectorAll('#table tbody tr').length") == 4
-            ):
+            while not (browser.holds("document.querySelectorAll('#table tbody tr').length === 4") and browser.ready()):
                 assert time.monotonic() < limit
                 time.sleep(0.05)
             assert browser.evaluate("document.querySelectorAll('#table th[aria-sort=descending]').length") == 1
