@@ -130,6 +130,14 @@ FEW = 2
 """So many of them are tried in each setting of a node."""
 
 
+def test_a_text_that_no_file_can_be_named_with_is_refused(mine: Path) -> None:
+    (mine / "experiment" / "evil.yaml").write_text(WHOLE + r'paths: {runs: "a\0b"}')
+    assert "paths.runs: 'a" in refusal_of(Composer(str(mine)), ["experiment=evil"])
+    raw = dict(resolved(Composer().compose([])))
+    with pytest.raises(ConfigError, match=r"^name: '\\ud800' has a sign that no file can be named with"):
+        check({**raw, "name": "\ud800"})
+
+
 def settings_of(raw: dict[str, Any]) -> list[tuple[str, ...]]:
     """The path of every setting of a configuration: of the whole, and of the node of each group."""
     paths: list[tuple[str, ...]] = [(key,) for key in Config.model_fields]

@@ -212,3 +212,10 @@ def test_what_a_run_was_writing_when_it_died_is_no_other_content(raw: dict[str, 
     (tmp_path / "mine" / ".notes.tmp").touch()
     with pytest.raises(ConfigError, match="holds something else than a run"):
         RunFolder(check(raw))
+
+
+@pytest.mark.parametrize("name", ["a\0b", "\ud800", "x" * 5000])
+def test_a_name_that_no_file_can_have_holds_no_checkpoint(name: str) -> None:
+    with pytest.raises(DataError) as refusal:
+        checkpoint_of(name)
+    assert "\n" not in str(refusal.value)

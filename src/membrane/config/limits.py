@@ -24,6 +24,8 @@ LEVELS = 30
 """Brackets of an override in one another, and parts of its key, at most."""
 TEXT = 10_000
 """Characters of a text, at most: a path has 4096."""
+UNWRITABLE = re.compile(r"[\0\ud800-\udfff]")
+"""NUL, and halves of signs in UTF-16."""
 WHOLE_NUMBERS = 1 << 63
 """The first whole number that does not fit what torch computes in."""
 JOBS = 10_000
@@ -69,11 +71,13 @@ def number_of_values(override: Override) -> int:
 
 
 def require_small_values(value: Any, path: str = "", depth: int = 0) -> None:
-    """Raise ConfigError for a text, a whole number or a nesting in plain values that no setting can need."""
+    """Raise ConfigError for a text, a whole number or a nesting in plain values that no setting can have."""
     if depth > LEVELS:
         raise ConfigError(f"{path[:60]}…: nested more than {LEVELS} levels deep")
     if isinstance(value, str) and len(value) > TEXT:
         raise ConfigError(f"{path}: a text of {len(value)} characters; at most {TEXT}")
+    if isinstance(value, str) and UNWRITABLE.search(value):
+        raise ConfigError(f"{path}: {value!r:.60} has a sign that no file can be named with, or written in")
     if isinstance(value, int) and abs(value) >= WHOLE_NUMBERS:
         raise ConfigError(f"{path}: a whole number of {value.bit_length()} bits; at most 63")
     if isinstance(value, Mapping | list | tuple):

@@ -47,6 +47,8 @@ def require_own_entries(run: Path) -> None:
                 require_regular(path)
     except OSError as error:
         raise DataError(f"{error.filename or run}: {error.strerror}") from None
+    except ValueError as error:  # a name with NUL or half a sign
+        raise DataError(f"{run}: {error}") from None
 
 
 def require_own_folder(folder: Path, run: Path) -> None:
