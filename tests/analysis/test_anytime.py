@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from membrane.analysis.anytime import (
+    LEVELS,
     ExitPoint,
     cheapest_exit,
     confidences,
@@ -84,6 +85,7 @@ def test_margins_of_two_classes_are_the_difference_of_their_confidences() -> Non
 
 def test_the_curve_rises_from_one_pass_to_all_of_them(outputs: torch.Tensor, y: torch.Tensor) -> None:
     curve = exit_curve(prefix_predictions(Mean(), outputs), y)
+    assert len(curve) == LEVELS + 1
     assert curve[0].passes == 1
     assert (curve[-1].threshold, curve[-1].passes) == (None, STEPS)
     assert [point.passes for point in curve] == sorted(point.passes for point in curve)

@@ -10,6 +10,7 @@ import torch
 from event_files import aedat2_bytes, evt2_bytes, nmnist_bytes, recording
 from PIL import Image
 from sound_files import tone, write_wav
+from tests.real_data import real_data
 
 from membrane.data.arrays import Arrays
 from membrane.data.cifar import CIFAR10
@@ -162,6 +163,19 @@ def test_sound_has_the_features_of_the_run(tmp_path: Path) -> None:
     np.testing.assert_array_equal(x, SoundFeatures(dataset, 8000, 1)(sound)["x"])
     with pytest.raises(DataError, match="Hz: 16000, 8000 expected"):
         reader(dataset, dataset.shape).read(write_wav(tmp_path / "b.wav", sound, 16_000))
+
+
+def test_files_of_real_data_sets_are_what_their_test_parts_hold() -> None:
+    root = real_data("nmnist_subset", "fsdd/recordings")
+    _, test = NMNISTSubset().load(root, 5)
+    for number in (0, 41, 99):
+        samples = reader(NMNISTSubset(), [2, 34, 34], 5).read(root / "nmnist_subset" / f"{60001 + number}.bs2")
+        assert torch.equal(samples.x[0], test.x[number].float())
+    dataset = FSDD(bands=24, window=40.0, decibels=40.0, stretch=32)
+    _, test = dataset.load(root, 4)
+    for number, name in ((0, "0_george_0"), (299, "9_yweweler_4")):
+        samples = reader(dataset, dataset.shape).read(root / "fsdd" / "recordings" / f"{name}.wav")
+        assert torch.equal(samples.x[0], test.x[number])
 
 
 def test_what_cannot_be_read_is_said_in_a_line(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from membrane.framework import require_tensor
 from membrane.readout import Readout
 
 LEVELS = 33
-"""Thresholds that are tried at most: quantiles of the margins, equally far apart."""
+"""Thresholds that are tried: quantiles of the margins, equally far apart."""
 
 
 @dataclass(frozen=True)
@@ -73,10 +73,13 @@ def exit_point(
 
 
 def exit_curve(predictions: Tensor, y: Tensor, lengths: Tensor | None = None) -> list[ExitPoint]:
-    """Return a point for each of some thresholds, quantiles of the margins in rising order, and for never at last."""
+    """Return a point for each of LEVELS thresholds, quantiles of the margins in rising order, and for never at last.
+
+    There are always as many, so that the curves of several seeds can be averaged point by point.
+    """
     margin = margins(predictions)
     valid = margin.flatten() if lengths is None else margin[torch.arange(len(margin))[:, None] < lengths]
-    levels = sorted(set(valid.sort().values[torch.linspace(0, len(valid) - 1, LEVELS).long()].tolist()))
+    levels = valid.sort().values[torch.linspace(0, len(valid) - 1, LEVELS).long()].tolist()
     return [exit_point(predictions, y, threshold, lengths, margin) for threshold in (*levels, None)]
 
 
