@@ -140,13 +140,29 @@ def require_equal_to_each_event(folder: Path, typed: tuple[str, ...]) -> None:
 
 
 def test_mixing_timesteps_is_found_out_and_said(arrays: str) -> None:
-    for neuron, mixes in (("psn", True), ("masked_psn", False), ("lif", False)):
-        typed = (*TINY, "dataset=arrays", arrays, "dataset.scale=20", f"neuron={neuron}", "timesteps=4")
-        typed = (*typed, "neuron.lambda_init=1") if neuron == "masked_psn" else typed
+    cases = [("psn", True), ("masked_psn neuron.lambda_init=0.5", True), ("masked_psn neuron.lambda_init=1", False)]
+    for neuron, mixes in [*cases, ("lif", False)]:
+        typed = (*TINY, "dataset=arrays", arrays, "dataset.scale=20", *f"neuron={neuron} timesteps=4".split())
         learner, data = built(*typed)
         mixing, other = prefix_reasons(learner.eval(), configured(*typed), data)
         assert bool(mixing) == mixes, neuron
         assert other == ""
+
+
+def test_a_layer_that_mixes_timesteps_is_found_out_by_what_it_does(arrays: str) -> None:
+    typed = (*TINY, "dataset=arrays", arrays, "dataset.scale=20", "timesteps=4")
+    learner, data = built(*typed)
+    learner.eval().model = torch.nn.Sequential(learner.model, CentredOverTime())
+    assert "mixes timesteps" in prefix_reasons(learner, configured(*typed), data)[0]
+
+
+class CentredOverTime(torch.nn.Module):
+    """[T,N,K] → [T,N,K] minus the mean over T."""
+
+    step_mode = "m"
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x - x.mean(0)
 
 
 def test_encoders_that_depend_on_t_are_found_out_and_said(arrays: str) -> None:

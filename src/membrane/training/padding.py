@@ -3,7 +3,7 @@
 from membrane.data.feed.module import DataModule
 from membrane.errors import ConfigError
 from membrane.schema import Config
-from membrane.schema.neuron import PSN, MaskedPSN
+from membrane.schema.neuron import PSN, MaskedPSN, Neuron
 
 MEANS_OVER_TIME = ("DSRIFNode", "DSRLIFNode")
 """Neurons of which a timestep's gradient depends on all others."""
@@ -16,9 +16,7 @@ def refuse_padding(config: Config, data: DataModule) -> None:
     gradient is that of the means over all timesteps.
     """
     neuron = config.neuron
-    future = isinstance(neuron, PSN) or (isinstance(neuron, MaskedPSN) and neuron.lambda_init < 1)
-    future = future or neuron.name_of_choice in MEANS_OVER_TIME
-    if not future:
+    if not (sees_later_timesteps(neuron) or neuron.name_of_choice in MEANS_OVER_TIME):
         return
     for name, part in data.parts.items():
         if part.lengths is not None and bool((part.lengths < config.timesteps).any()):
@@ -27,3 +25,8 @@ def refuse_padding(config: Config, data: DataModule) -> None:
                 f"neuron={neuron.name_of_choice} sees later timesteps, and {shorter}: their padding would change the "
                 "result; use neuron=sliding_psn, or masked_psn with neuron.lambda_init=1"
             )
+
+
+def sees_later_timesteps(neuron: Neuron) -> bool:
+    """Return whether a neuron's outputs depend on timesteps that follow."""
+    return isinstance(neuron, PSN) or (isinstance(neuron, MaskedPSN) and neuron.lambda_init < 1)
