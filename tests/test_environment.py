@@ -83,6 +83,9 @@ def test_a_value_of_the_environment_is_in_no_file_and_no_line_of_a_runs_whole_li
     entered = ["model.login='${oc.env:LAB}'", "dataset.name=digits", "trust=[their_models.Net]"]
     assert evaluate([str(run), *entered, "readout=max"]) == 0
     assert len(list((run / "evaluations").iterdir())) == 1
+    again = ["++model.login='${oc.env:LAB}'", "++dataset.name='${oc.env:LAB}'", "trust=[their_models.Net]"]
+    assert train([f"extend={run}", "epochs=2", *again]) == 0
+    assert len(list(Path("runs/run-oc.env-LAB").glob("*/seed0/wandb"))) == 2
     assert small(*typed, "seed=1", "++model.login='${oc.env:LAB}!'") == 1
     [failed] = Path("runs").glob("*/*/*/FAILED.json")
     assert json.loads(failed.read_text())["error"] == "'***!' may not enter"
@@ -99,6 +102,7 @@ def test_errors_of_a_whole_run_show_no_value(
     assert small("timesteps='${oc.decode:[${oc.env:LAB}}'") == 2
     assert small("dataset=arrays", "dataset.path='${oc.env:LAB}.npz'") == 2
     assert small("logger='${oc.env:LAB}'") == 2
+    assert small("-m", "hydra/launcher=processes", "hydra.launcher.n_jobs='${oc.env:LAB}'") == 2
     written = capfd.readouterr()
     assert written.err.count("***") >= 2
     assert_kept(tmp_path, "".join(written))

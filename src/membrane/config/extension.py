@@ -11,7 +11,7 @@ from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
 from membrane.config.check import Resolved, environment_of
-from membrane.config.environment import without_environment
+from membrane.config.environment import interpolations, without_environment
 from membrane.errors import ConfigError, DataError, one_line
 from membrane.files.digest import sha256
 from membrane.runs.contents import require_own_entries
@@ -41,13 +41,13 @@ def extended(raw: dict[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
 
 def continued(run: Path, raw: dict[str, Any], keys: Sequence[Sequence[str]]) -> dict[str, Any]:
     """Return a finished run's configuration, with what ``raw`` has for the keys that were typed."""
-    whole, done, digest = finished_run(run, [".".join(key) for key in keys])
+    whole, done, digest, from_environment = finished_run(run, [".".join(key) for key in keys])
     whole |= {key: raw[key] for key in OF_ONE_COMMAND if key in raw} | {"trust": raw.get("trust", [])}
     whole["extend"] = {"sha256": digest, **raw["extend"]}
     for key in keys:
         if key[0] in ("extend", "paths", "hydra", "sweep"):
             continue
-        if not may_change(key):
+        if not may_change(key) and ".".join(key) not in from_environment:
             raise ConfigError(f"{'.'.join(key)}: extend={run} takes it from that run; epochs can be said anew")
         whole[key[0]] = with_setting(whole.get(key[0]), raw.get(key[0]), key[1:])
     epochs = whole.get("epochs")
@@ -65,8 +65,8 @@ def with_setting(before: Any, typed: Any, keys: Sequence[str]) -> Any:
     return copy.deepcopy(typed)
 
 
-def finished_run(run: Path, replaced: Sequence[str] = ()) -> tuple[dict[str, Any], int, str]:
-    """Return a finished run's configuration, epochs and last checkpoint's digest.
+def finished_run(run: Path, replaced: Sequence[str]) -> tuple[dict[str, Any], int, str, set[str]]:
+    """Return a finished run's configuration, epochs, last checkpoint's digest, and settings saved as an expression.
 
     Raises ConfigError if one is missing or damaged, or if the configuration reads the environment for a setting that is
     not ``replaced`` anew.
@@ -81,6 +81,7 @@ def finished_run(run: Path, replaced: Sequence[str] = ()) -> tuple[dict[str, Any
         saved = read_yaml(run / CONFIG)
         if not isinstance(saved, DictConfig):
             raise ConfigError("its config.yaml is damaged")
+        expressions = {".".join(map(str, keys)) for keys, _ in interpolations(OmegaConf.to_container(saved))}
         former = OmegaConf.to_container(without_environment(saved, replaced))
         done = int(read_json(run / RESULT)["epochs"])
         digest = sha256(run / "checkpoints" / "last.ckpt")
@@ -93,7 +94,7 @@ def finished_run(run: Path, replaced: Sequence[str] = ()) -> tuple[dict[str, Any
     assert isinstance(former, dict)
     if "trust" in former:
         raise ConfigError(f"extend={run}: its config.yaml says trust, which only you may: trust=[…]")
-    return {str(key): value for key, value in former.items()}, done, digest
+    return {str(key): value for key, value in former.items()}, done, digest, expressions
 
 
 def may_change(key: Sequence[str]) -> bool:

@@ -15,10 +15,12 @@ from typing import Annotated, Any
 from pydantic import Field, PositiveInt, field_validator
 
 from membrane.config.check import validated
+from membrane.config.environment import environment_reads
 from membrane.files.regular import open_regular
 from membrane.runs.stopping import Stop
 from membrane.schema import Settings
 from membrane.schema.duration import duration_seconds
+from membrane.schema.environment import FromEnvironment
 
 LAUNCHER = "hydra_plugins.membrane.processes.ProcessesLauncher"
 TIMEOUT_GRACE = 20.0
@@ -54,8 +56,10 @@ class LauncherSettings(Settings):
 
 def launcher_settings(node: Mapping[str, Any]) -> LauncherSettings:
     """Return the settings in the node ``hydra.launcher``. Raises ConfigError if one is not valid."""
-    settings = {key: value for key, value in node.items() if key != "_target_"}
-    return validated("hydra.launcher", LauncherSettings, settings)
+    with environment_reads() as reads:
+        settings = {key: value for key, value in node.items() if key != "_target_"}
+    with FromEnvironment(values=frozenset(value for _, value in reads if value)).hidden_in_errors():
+        return validated("hydra.launcher", LauncherSettings, settings)
 
 
 def available_cores() -> int:
