@@ -1,6 +1,7 @@
 """One pass over T against a test at each T′, and what is measured in turn or refused because the two differ."""
 
 import json
+import math
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +15,8 @@ from configurations import configured
 from membrane.data.feed.module import DataModule
 from membrane.errors import ConfigError
 from membrane.learner import Learner
+from membrane.schema import Config
+from membrane.training import anytime
 from membrane.training.anytime import (
     collected_outputs,
     early_exits,
@@ -23,6 +26,7 @@ from membrane.training.anytime import (
     refuse_single_answer,
 )
 from membrane.training.assembly import build_data, build_learner, build_trainer
+from membrane.training.evaluation import CheckpointTest
 
 TINY = ("logger=csv", "model=smlp", "model.units=[8]", "threads=1", "batch_size=4")
 EVENTS = (*TINY, "dataset=digits_events", "framework=multistep_tid")
@@ -187,6 +191,26 @@ def test_data_that_are_put_into_t_frames_are_told_from_those_of_a_duration() -> 
     assert rebinned_line(configured("logger=csv", "dataset=fsdd")) == ""
 
 
+def test_in_turn_what_is_refused_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_at(steps: int) -> CheckpointTest:
+        output = np.array([[0.0, float(steps)]])
+        return CheckpointTest({"acc": steps / 10}, {"output": output}, Path("best.ckpt"), 0, 1, 1, 1)
+
+    def measured(checkpoint: Path, config: Config) -> tuple[CheckpointTest, dict[str, float]]:
+        if config.timesteps == 1:
+            raise ConfigError("two timesteps at least")
+        return test_at(config.timesteps), {}
+
+    monkeypatch.setattr(anytime, "measure_checkpoint", measured)
+    config = configured(*EVENTS, "timesteps=3")
+    at = lambda steps: config.model_copy(update={"timesteps": steps})  # noqa: E731
+    curve = anytime.scores_in_turn(Path("best.ckpt"), config, at, test_at(3), "why")
+    assert (curve["timesteps"], curve["test/acc"]) == ([2, 3], [0.2, 0.3])
+    assert curve["test/confidence"] == pytest.approx([1 / (1 + math.exp(-steps)) for steps in (2, 3)])
+    with pytest.raises(ConfigError, match="why, and all other numbers of timesteps are refused: two timesteps"):
+        anytime.scores_in_turn(Path("best.ckpt"), at(2), at, test_at(2), "why")
+
+
 def test_what_answers_once_is_refused(arrays: str) -> None:
     for further, why in ((("timesteps=1",), "T is 1 here"), (("neuron=relu",), "answers in one pass")):
         config = configured(*TINY, "dataset=arrays", arrays, *further)
@@ -214,17 +238,17 @@ def test_a_run_is_measured_at_all_numbers_of_timesteps(small_runs: Path, tmp_pat
     assert evaluate([str(run), "timesteps=1..3"]) == 0
     assert evaluate([str(run), "timesteps=1,2,3"]) == 0
     written = [json.loads(path.read_text()) for path in sorted((run / "evaluations").glob("*.json"))]
-    [anytime] = [each for each in written if each["what"] == "anytime"]
+    [spanned] = [each for each in written if each["what"] == "anytime"]
     alone = {each["config"]["timesteps"]: each["metrics"] for each in written if each["what"] == "test"}
-    assert anytime["overrides"] == ["timesteps=1..3"]
-    assert anytime["curve"]["timesteps"] == [1, 2, 3]
+    assert spanned["overrides"] == ["timesteps=1..3"]
+    assert spanned["curve"]["timesteps"] == [1, 2, 3]
     for row, steps in enumerate((1, 2, 3)):
         for name, value in alone[steps].items():
-            assert anytime["curve"][name][row] == pytest.approx(value, abs=1e-6)
-    assert anytime["early_exit"]["part"] == "val"
-    assert anytime["early_exit"]["samples"] == 216
-    assert anytime["metrics"]["test/acc_early_exit"] == anytime["early_exit"]["test"]["acc"]
-    assert anytime["early_exit"]["test_never"]["acc"] == pytest.approx(alone[3]["test/acc"], abs=1e-6)
+            assert spanned["curve"][name][row] == pytest.approx(value, abs=1e-6)
+    assert spanned["early_exit"]["part"] == "val"
+    assert spanned["early_exit"]["samples"] == 216
+    assert spanned["metrics"]["test/acc_early_exit"] == spanned["early_exit"]["test"]["acc"]
+    assert spanned["early_exit"]["test_never"]["acc"] == pytest.approx(alone[3]["test/acc"], abs=1e-6)
 
 
 def test_a_span_begins_at_one_and_says_all(small_runs: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -97,7 +97,7 @@ def measure_anytime(checkpoint: Path, config: Config, at: Callable[[int], Config
         trainer = build_trainer(config, checkpoint.parent)
         tested = test_checkpoint(trainer, learner, data, checkpoint)
         test = collected_outputs(learner, data.parts["test"])
-        mixing, other_data = prefix_reasons(learner.eval(), config, data)
+        mixing, other_data = prefix_reasons(learner.eval().to(trainer.strategy.root_device), config, data)
         early_exit = None
         if config.dataset.task == "classification" and not mixing:
             name = "val" if len(data.parts["val"]) else "train"
@@ -158,17 +158,21 @@ def scores_in_turn(
     Raises ConfigError, with ``why``, if all are.
     """
     curve: dict[str, list[float]] = {}
+    refused: dict[int, Exception] = {}
     log.info("%s: each number of timesteps is measured on its own", why)
     for steps in range(1, config.timesteps + 1):
         try:
             test = tested if steps == config.timesteps else measure_checkpoint(checkpoint, at(steps))[0]
         except (ConfigError, DataError) as error:
-            log.warning("timesteps=%d is left out: %s", steps, error)
+            refused[steps] = error
             continue
         output = torch.from_numpy(test.outputs["output"]) if "acc" in test.metrics else None
         add_scores(curve, steps, test.metrics, output)
+    first = next(iter(refused.values()), None)
     if len(curve["timesteps"]) == 1:
-        raise ConfigError(f"timesteps=1..T: {why}, and other numbers of timesteps than {config.timesteps} are refused")
+        raise ConfigError(f"timesteps=1..T: {why}, and all other numbers of timesteps are refused: {first}")
+    if refused:
+        log.warning("timesteps=%s: left out: %s", ",".join(map(str, refused)), first)
     return curve
 
 
