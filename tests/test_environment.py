@@ -133,6 +133,8 @@ def test_names_stand_for_expressions_and_the_same_run_is_the_same_wherever_it_ru
     assert here.logger.model_dump()["entity"] == "oc.env-LAB"  # type: ignore[union-attr]
     assert published(here)["name"] == "${oc.env:LAB}"
     assert configured("name='${oc.env:NO_SUCH,mine}'").name == "mine"
+    with pytest.raises(ConfigError, match=r"^name: .*no_such"):  # no expression of a name hides that it leads nowhere
+        configured("name='${oc.env:LAB}${no_such}'")
 
 
 @pytest.mark.parametrize(

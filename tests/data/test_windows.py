@@ -86,6 +86,13 @@ def test_sequences_are_cut_along_their_timesteps(tmp_path: Path) -> None:
     assert train.recording.tolist() == [0, 0, 1]
 
 
+def test_windows_of_a_signal_have_its_targets(tmp_path: Path) -> None:
+    targets = np.array([[0.5, 1.5, 2.5], [3.5, 4.5, 5.5]])
+    np.savez(tmp_path / "my.npz", x_train=signals(2, 9), y_train=targets)
+    (train,) = Arrays(path=str(tmp_path / "my.npz"), task="regression", window=4).load(tmp_path, 4)
+    assert train.y.tolist() == [[0.5, 1.5, 2.5]] * 2 + [[3.5, 4.5, 5.5]] * 2
+
+
 @pytest.mark.parametrize(
     ("arrays", "timed", "line"),
     [
@@ -138,3 +145,9 @@ def test_a_run_on_windows_scores_recordings(small: Callable[..., int], capsys: p
 def test_a_column_with_fewer_rows_than_x_is_named() -> None:
     with pytest.raises(DataError, match=r"my.npz: x_test has 4 samples, group of test is \[3\]"):
         check_rows(Path("my.npz"), "test", (4, 9, 1), {"y": np.zeros(4), "group": np.zeros(3)})
+
+
+def test_lengths_are_from_1_to_the_steps_of_x() -> None:
+    check_rows(Path("my.npz"), "train", (2, 9, 1), {"y": np.zeros(2), "lengths": np.array([1, 9])})
+    with pytest.raises(DataError, match="sample 1 of train has length 0, must be 1…9 timesteps"):
+        check_rows(Path("my.npz"), "train", (2, 9, 1), {"y": np.zeros(2), "lengths": np.array([9, 0])})

@@ -62,3 +62,19 @@ def test_the_gradient_is_the_one_that_is_described(choice: str) -> None:
     assert spikes.tolist() == [float(value >= 0) for value in U]
     assert u.grad is not None
     assert u.grad.tolist() == pytest.approx([formula(value) for value in U])
+
+
+@pytest.mark.parametrize(
+    ("choice", "published"),
+    [
+        ("fast_sigmoid", lambda u: 1 / (1 + 25 * abs(u)) ** 2),  # snnTorch's slope
+        ("slayer", lambda u: 0.4 * 5 / 2 * math.exp(-5 * abs(u))),  # SparCH's α = 5 and c = 0.4
+        ("boxcar", lambda u: 0.5 if abs(u) <= 0.5 else 0.0),
+    ],
+)
+def test_the_defaults_of_our_own_are_the_published_ones(choice: str, published: Callable[[float], float]) -> None:
+    home, _, name = next(each.public for each in SURROGATES if each.choice == choice).rpartition(".")
+    u = torch.tensor([*U, -0.5, 0.5], dtype=torch.float64, requires_grad=True)
+    getattr(import_module(home), name)()(u).sum().backward()
+    assert u.grad is not None
+    assert u.grad.tolist() == pytest.approx([published(value) for value in u.tolist()])

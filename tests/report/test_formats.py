@@ -83,6 +83,23 @@ def test_latex_is_a_tabular_of_booktabs(tmp_path: Path) -> None:
     assert text.index(r"\toprule") < text.index(r"\midrule") < text.index(r"\bottomrule") < text.index(r"\end{tabular}")
 
 
+def test_notes_are_marked_in_latex_as_in_a_paper(tmp_path: Path) -> None:
+    runs = study(tmp_path)
+    ended = {"ended": "finish=true after 1 of 2 epochs"}
+    finished(runs, "f3", 0, right_answers(0.6, 0), {"neuron": {"_target_": "theirs.Mine"}}, ended)
+    lines = rows_as_latex(rows_of(runs)).splitlines()
+    rows = [line.removesuffix(r" \\").split(" & ") for line in lines if " & " in line]
+    assert {cells[0]: cells[-1] for cells in rows} == {
+        "neuron": "notes",
+        "Mine": r"\textsuperscript{1,2,3}",
+        "lif": "",
+        "plif": "",
+        "relu": "",
+    }
+    notes = [line for line in lines if line.startswith(r"\multicolumn{")]
+    assert [re.findall(r"superscript\{(\d)\}", line) for line in notes] == [["1"], ["2"], ["3"]]
+
+
 def test_csv_has_all_digits(tmp_path: Path) -> None:
     rows = rows_of(study(tmp_path), neuron="lif")
     table = list(csv.DictReader(io.StringIO(rows_as_csv(rows))))

@@ -46,10 +46,17 @@ def test_wilson_between_two_counts_lies_between_their_intervals() -> None:
     assert (low, high) == pytest.approx((0.75 * below.low + 0.25 * above.low, 0.75 * below.high + 0.25 * above.high))
 
 
+@pytest.mark.parametrize(("beyond", "end"), [(1.001, 1.0), (-0.001, 0.0)])
+def test_wilson_of_a_proportion_beyond_its_range_is_that_of_its_end(beyond: float, end: float) -> None:
+    expected = stats.binomtest(int(20 * end), 20).proportion_ci(0.95, "wilson")
+    assert wilson_interval(beyond, 20) == pytest.approx((expected.low, expected.high))
+
+
 def test_mcnemar_and_holm_equal_statsmodels() -> None:
     assert [mcnemar(12, 3), mcnemar(5, 0), mcnemar(40, 41), mcnemar(0, 0)] == pytest.approx([0.03515625, 0.0625, 1, 1])
     # its multipletests by holm gives
     assert holm([0.01, 0.04, 0.03, 0.5, 0.03]) == pytest.approx([0.05, 0.12, 0.12, 0.5, 0.12])
+    assert holm([0.9, 0.6]) == [1.0, 1.0]
     assert holm([]) == []
 
 
@@ -100,3 +107,8 @@ def test_the_variance_is_that_of_resampling_seeds_and_samples() -> None:
 def test_equal_rows_do_not_differ() -> None:
     same = paired_difference(np.zeros((3, 10)))
     assert (same.mean, same.interval, same.p) == (0.0, (0.0, 0.0), 1.0)
+
+
+def test_a_difference_that_is_the_same_in_every_sample_is_certain() -> None:
+    same = paired_difference(np.full((3, 10), -0.5))
+    assert (same.mean, same.interval, same.p) == (-0.5, (-0.5, -0.5), 0.0)

@@ -12,7 +12,7 @@ from membrane.report.differences import compare_rows
 from membrane.report.flags import flag_rows
 from membrane.report.recorded import gather_runs
 from membrane.report.rows import group_runs
-from membrane.report.terminal_table import terminal_table
+from membrane.report.terminal_table import fitting_columns, terminal_table
 
 
 @pytest.mark.parametrize("width", [60, 80, 100, 140, 200])
@@ -50,3 +50,14 @@ def test_many_settings_stand_in_one_column(tmp_path: Path) -> None:
     cells = " ".join(line[:44].strip() for line in text.splitlines())
     for run in range(2):
         assert ", ".join(f"{name} {run}" for name in names) in cells
+
+
+def test_a_narrower_terminal_leaves_out_costs_before_intervals(tmp_path: Path) -> None:
+    rows = group_runs(gather_runs([study(tmp_path)]).runs)
+    compare_rows(rows, {"neuron": "relu"})
+    layout = lay_out(rows)
+    left_out: list[str] = []
+    for width in range(300, 80, -1):
+        shown = {column.title for column in fitting_columns(layout, width)}
+        left_out += [each.title for each in layout.columns if each.title not in {*shown, *left_out}]
+    assert left_out == ["passes", "parameters", "fit time", "rate, %", "95 % of samples", "95 % over seeds"]

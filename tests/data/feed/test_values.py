@@ -62,6 +62,7 @@ def test_values_in_other_units_are_told() -> None:
 
 def test_large_data_are_left_alone_and_a_division_tells(monkeypatch) -> None:
     samples = part(60)
+    monkeypatch.setattr(values, "LOOKED_AT", 2 * samples.x.nbytes)
     assert any("value for value" in line for line in Division([samples, samples], **FORM).warnings())
     monkeypatch.setattr(values, "LOOKED_AT", 2 * samples.x.nbytes - 1)
     assert not any("value for value" in line for line in Division([samples, samples], **FORM).warnings())
