@@ -1,6 +1,9 @@
 """One optimiser step of a row equals that of the network written by hand with SpikingJelly, as its authors wrote it."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from runpy import run_path
 
 import pytest
 import torch
@@ -12,13 +15,17 @@ from membrane.data.feed.batch import Batch
 from membrane.randomness import generator
 from membrane.training.assembly import build_learner
 
+SCRIPT = Path(__file__).parents[2] / "scripts" / "by_hand" / "seq_fmnist.py"
+
 
 def fire(detach_reset: bool = False) -> nn.Module:
     return neuron.IFNode(surrogate_function=surrogate.ATan(), detach_reset=detach_reset)
 
 
-def sequential(*hidden: nn.Module) -> nn.Sequential:
-    return nn.Sequential(layer.Linear(28, 32), *hidden, layer.Linear(32, 10), fire())
+def by_hand(variant: str) -> nn.Sequential:
+    """The network of the script that trains a row by hand."""
+    net: nn.Sequential = run_path(str(SCRIPT))["network"](variant)
+    return net
 
 
 def conv_fashion_mnist() -> nn.Sequential:
@@ -40,17 +47,13 @@ def columns(x: Tensor) -> Tensor:
     return x.squeeze(1).permute(2, 0, 1)
 
 
-def recurrent() -> nn.Module:
-    return layer.LinearRecurrentContainer(fire(detach_reset=True), in_features=32, out_features=32, bias=True)
-
-
 Net = Callable[[], nn.Sequential]
 Show = Callable[[Tensor], Tensor]
 SGD = (torch.optim.SGD, {"lr": 0.1, "momentum": 0.9})
 HAND: Sequence[tuple[str, Net, Show, tuple[type[torch.optim.Optimizer], dict[str, float]]]] = [
-    ("seq_fmnist/plain", lambda: sequential(fire()), columns, SGD),
-    ("seq_fmnist/synapse", lambda: sequential(fire(), layer.SynapseFilter(tau=2.0, learnable=True)), columns, SGD),
-    ("seq_fmnist/feedback", lambda: sequential(recurrent()), columns, SGD),
+    ("seq_fmnist/plain", partial(by_hand, "plain"), columns, SGD),
+    ("seq_fmnist/synapse", partial(by_hand, "synapse"), columns, SGD),
+    ("seq_fmnist/feedback", partial(by_hand, "feedback"), columns, SGD),
     ("spikingjelly/conv_fashion_mnist", conv_fashion_mnist, lambda x: x.expand(4, *x.shape), SGD),
 ]
 
