@@ -34,7 +34,7 @@ def read_anytime(run: Recorded) -> Mapping[str, Any] | None:
     """Return a run's measurement at every number of timesteps; that without other overrides if there are several."""
     measured = [noted(path, []) for path in sorted((run.folder / EVALUATIONS).glob("*.anytime.json"))]
     measured = [content for content in measured if isinstance(content.get("curve"), dict)]
-    return min(measured, key=lambda content: len(content.get("overrides") or ()), default=None)
+    return min(measured, key=lambda content: len(str(content.get("overrides"))), default=None)
 
 
 def exit_points(points: Sequence[Mapping[str, float]]) -> tuple[list[float], list[float]]:

@@ -42,7 +42,8 @@ def read_answers(run: Recorded) -> Answers | None:
     try:
         arrays = read_arrays(run, "index", "label", "output", "recording", "group", "classes")
         index, label, output = arrays["index"], arrays["label"], arrays["output"]
-        if label.dtype.kind not in "iu" or output.ndim != 2 or not len(index) == len(label) == len(output) > 0:
+        shapes = (index.ndim, label.ndim, output.ndim)
+        if label.dtype.kind not in "iu" or shapes != (1, 1, 2) or not len(index) == len(label) == len(output) > 0:
             return None
         classes = output.shape[1]
         if classes > MOST_CLASSES or label.min() < 0 or label.max() >= classes:

@@ -10,7 +10,7 @@ from typing import Any
 from membrane.errors import ConfigError
 from membrane.files.regular import open_regular
 from membrane.report.settings import read_settings, result_settings
-from membrane.runs.saved import PROVENANCE, RESULT, read_json, why_unreadable
+from membrane.runs.saved import PROVENANCE, RESULT, are_metrics, read_json, why_unreadable
 from membrane.runs.standing import UNREADABLE, Run
 from membrane.runs.survey import survey
 
@@ -121,9 +121,11 @@ def read_evaluations(run: Recorded, unread: list[str]) -> list[Recorded]:
     measured = []
     for path in sorted((run.folder / EVALUATIONS).glob("*.json")):
         content = noted(path, unread)
-        if not isinstance(content.get("metrics"), dict) or not content.get("finished"):
+        if not are_metrics(content.get("metrics")) or not content.get("finished"):
             continue
-        overrides = " ".join(map(str, content.get("overrides", ()))) or f"checkpoint={content.get('checkpoint')}"
+        changes = content.get("overrides")
+        named = " ".join(map(str, changes)) if isinstance(changes, list) else ""
+        overrides = named or f"checkpoint={content.get('checkpoint')}"
         result = {**run.result, "metrics": content["metrics"]}
         settings = {**run.settings, "evaluated": overrides}
         fingerprint = f"{run.fingerprint}/{path.stem}"

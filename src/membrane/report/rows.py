@@ -16,6 +16,7 @@ from membrane.scores import principal_score, score_of
 
 IDENTITY = ("dataset", "model", "neuron", "framework")
 """Settings that name a single row, which differs from no other."""
+LARGEST_NUMBER = 1e300
 NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
 
 
@@ -133,8 +134,8 @@ class ReportRow:
 
 
 def is_finite_number(value: Any) -> bool:
-    """Return whether a value of JSON is a finite number."""
-    return isinstance(value, int | float) and not isinstance(value, bool) and bool(np.isfinite(value))
+    """Return whether a value of JSON is a finite number, and one that a float can hold."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < LARGEST_NUMBER
 
 
 def summarise(values: Sequence[float]) -> Summary:

@@ -2,6 +2,7 @@
 
 import hashlib
 import zipfile
+import zlib
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,7 +14,8 @@ from membrane.runs.saved import why_unreadable
 from membrane.runs.standing import UNREADABLE
 
 NPZ = "outputs/test.npz"
-BROKEN = (*UNREADABLE, EOFError, zipfile.BadZipFile, zipfile.error)
+BROKEN = (*UNREADABLE, EOFError, NotImplementedError, IndexError, zipfile.BadZipFile, zlib.error)
+"""Errors of reading arrays that are damaged, or not those of a run."""
 LARGEST = 1 << 31
 """Bytes of an array, at most: what is larger was not written by a run that ended on this machine's memory."""
 
@@ -63,7 +65,7 @@ def read_scores(run: Recorded) -> SampleScores:
     try:
         index, label, output = arrays["index"], arrays["label"], arrays["output"]
         order = np.argsort(index, kind="stable")
-        if not len(index) == len(label) == len(output) or output.ndim < 2 or not len(index):
+        if index.ndim != 1 or not len(index) == len(label) == len(output) > 0 or output.ndim < 2:
             raise ValueError("its arrays do not belong together")
         if label.dtype.kind in "iu":
             scores = (output.reshape(len(output), -1).argmax(1) == label).astype(np.float32)
@@ -97,9 +99,9 @@ def clustered_samples(run: Recorded) -> int:
     """Return the number of groups or recordings if some give several test samples, else 0."""
     try:
         arrays = read_arrays(run, "group", "recording")
-        for numbers in arrays.values():
+        for numbers in (each for each in arrays.values() if each.ndim == 1):
             if (several := count_different(numbers)) < len(numbers):
                 return several
-    except (DataError, TypeError):
+    except (DataError, *BROKEN):
         pass
     return 0
