@@ -112,3 +112,19 @@ def test_equal_rows_do_not_differ() -> None:
 def test_a_difference_that_is_the_same_in_every_sample_is_certain() -> None:
     same = paired_difference(np.full((3, 10), -0.5))
     assert (same.mean, same.interval, same.p) == (-0.5, (-0.5, -0.5), 0.0)
+
+
+@pytest.mark.parametrize("spread", [0.0, 0.02])
+def test_the_interval_holds_the_true_difference_about_as_often_as_it_says(spread: float) -> None:
+    # whether samples are right: some are hard for all, each row has hard ones of its own, and seeds vary by `spread`
+    draw, held, studies, seeds, samples = np.random.default_rng(2), 0, 400, 3, 300
+    for _ in range(studies):
+        difficulty = draw.normal(0, 0.3, samples)
+
+        def right(level: float, difficulty: np.ndarray = difficulty) -> np.ndarray:
+            own, seed = draw.normal(0, 0.1, samples), draw.normal(0, spread, (seeds, 1))
+            return draw.random((seeds, samples)) < level + seed + np.tanh(difficulty) * 0.2 + own * 0.3
+
+        low, high = paired_difference(right(0.65).astype(float) - right(0.6)).interval
+        held += low <= 0.05 <= high
+    assert 0.92 <= held / studies <= 1.0
