@@ -12,7 +12,7 @@ from torch import Tensor
 from membrane.augment.augmentation import Augmentation
 from membrane.augment.masks import TimeMask
 from membrane.augment.pipeline import Pipeline
-from membrane.augment.temporal import TimeShift, TimeWarp
+from membrane.augment.temporal import TimeShift, TimeSubset, TimeWarp
 from membrane.data.feed.batch import Batch
 from membrane.errors import ConfigError
 
@@ -104,3 +104,41 @@ def test_time_is_t_or_the_last_axis() -> None:
 def test_bad_steps_are_refused(make: Callable[[], object]) -> None:
     with pytest.raises(ConfigError, match=r"steps must be a .* number of at least 0"):
         make()
+
+
+@settings(max_examples=25)
+@given(st.integers(1, 9), seeds)
+def test_a_subset_keeps_so_many_valid_steps_in_order(steps: int, seed: int) -> None:
+    x, lengths = numbered()
+    augmentation = TimeSubset(steps=steps)
+    out, drawn = applied(augmentation, x, lengths, seed)
+    kept = augmentation.lengths(lengths, drawn)
+    assert out.shape == (6, steps, 2, 3)
+    for result, length, valid in zip(out[:, :, 0, 0], lengths.tolist(), kept.tolist(), strict=True):
+        assert valid == min(length, steps)
+        numbers = result[:valid].tolist()
+        assert numbers == sorted(set(numbers))
+        assert set(numbers) <= set(range(1, length + 1))
+
+
+def test_every_subset_is_as_likely() -> None:
+    x = torch.arange(4.0).reshape(1, 4, 1, 1).expand(6000, 4, 1, 1)
+    out, _ = applied(TimeSubset(steps=2), x, torch.full((6000,), 4))
+    pairs = (out[:, 0] * 4 + out[:, 1]).flatten().unique(return_counts=True)
+    assert pairs[0].tolist() == [1, 2, 3, 6, 7, 11]  # 01 02 03 12 13 23
+    assert (pairs[1] - 1000).abs().max() < 4 * 30  # four standard deviations of a binomial
+
+
+def test_samples_without_lengths_get_them_in_training_alone() -> None:
+    pipeline = Pipeline({"subset": TimeSubset(steps=3)}, classes=2, timesteps_in_data=True, seed=0)
+    index = torch.arange(5)
+    batch = Batch(torch.rand(5, 7, 2, 4), index % 2, None, index, index)
+    trained = pipeline.run(batch, "after", True, 0, 0)
+    assert trained.lengths is not None
+    assert (trained.x.shape, trained.lengths.tolist()) == ((5, 3, 2, 4), [3] * 5)
+    assert pipeline.run(batch, "after", False, 0, 0).x is batch.x
+
+
+def test_a_subset_of_no_step_is_refused() -> None:
+    with pytest.raises(ConfigError, match="TimeSubset: steps must be a whole number of at least 1, got 0"):
+        TimeSubset(steps=0)

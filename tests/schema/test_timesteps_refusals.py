@@ -63,6 +63,13 @@ REFUSED = [
         ),
     ),
     (
+        ["framework=multistep_tid", "augmentation=time_subset", "model.norm=bntt"],
+        (
+            "augmentation.time_subset makes batches of fewer timesteps than 4, model.norm=bntt has a norm for each: "
+            "use model.norm=batch or tebn"
+        ),
+    ),
+    (
         [*DIGITS, "encoder=latency", "timesteps=1"],
         "encoder=latency tells values apart by when they spike, which needs timesteps=2 at least",
     ),

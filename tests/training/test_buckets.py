@@ -87,6 +87,13 @@ def test_a_neuron_for_one_number_of_timesteps_is_refused(neuron: list[str]) -> N
         refuse(configured(*TID, *neuron, "model=smlp"))
 
 
+def test_a_subset_of_timesteps_needs_such_a_neuron_too() -> None:
+    subset = ("framework=multistep_tid", "augmentation=time_subset", "model=smlp")
+    refuse(configured(*subset))
+    with pytest.raises(ConfigError, match=r"augmentation.time_subset makes .* than 4, neuron=psn is built for just as"):
+        refuse(configured(*subset, "neuron=psn"))
+
+
 @pytest.mark.parametrize(
     "changes",
     [["neuron=sliding_psn"], ["model=smlp", "model.norm=tebn"], ["model=spikformer"], ["timesteps=1"], ["neuron=relu"]],

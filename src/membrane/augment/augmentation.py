@@ -27,6 +27,8 @@ class Augmentation(nn.Module):
     places where it runs; with both it runs twice, with separate draws. Raises ConfigError if it would never run.
     """
 
+    shortens: bool = False
+    """True for one that leaves fewer valid timesteps: samples without lengths get them, as many as `lengths` says."""
     collapse_timesteps: bool = True
     """False for one that uses time, or mixes samples by their index: it receives timesteps in the data as [N,T,…]."""
     view: Literal["frames", "samples", "channels", "time"] | None = None

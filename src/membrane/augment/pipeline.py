@@ -55,7 +55,8 @@ class Pipeline(nn.Module):
         if timesteps and batch.lengths is not None and view != "frames":
             batch = batch._replace(x=without_padding(batch.x, batch.lengths))
         x = seen(batch.x, "samples" if view == "frames" else view, timesteps)
-        parameters = augmentation.resolve(x, valid_steps(batch, timesteps), parameters)
+        valid = valid_steps(batch, timesteps)
+        parameters = augmentation.resolve(x, valid, parameters)
         if view == "frames" and timesteps:
             frames = batch.x.shape[1]
             repeated = {key: value.repeat_interleave(frames, 0) for key, value in parameters.items()}
@@ -63,7 +64,8 @@ class Pipeline(nn.Module):
         else:
             x = augmentation.apply(x, parameters)
         y = augmentation.labels(batch.y, parameters, self.classes)
-        lengths = None if batch.lengths is None else augmentation.lengths(batch.lengths, parameters)
+        keeps_all = batch.lengths is None and not augmentation.shortens
+        lengths = None if keeps_all else augmentation.lengths(valid, parameters)
         return batch._replace(x=as_batch(x, batch.x, view, timesteps), y=y, lengths=lengths)
 
     def fit(self, x: Iterable[Tensor], scale: float) -> None:

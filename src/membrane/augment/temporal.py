@@ -95,6 +95,46 @@ class TimeWarp(Augmentation):
         return f"steps={self.steps:g}, interpolation={self.interpolation}"
 
 
+class TimeSubset(Augmentation):
+    """x [N,T,…] → [N,``steps``,…]: so many of the valid timesteps, drawn at random for each sample and kept in order.
+
+    SEW ResNet trains on 12 of 16 timesteps and is evaluated on all (Fang et al. 2021, arXiv:2102.04159). A sample with
+    no more valid timesteps than ``steps`` keeps them all.
+    """
+
+    collapse_timesteps = False
+    shortens = True
+
+    def __init__(self, *, steps: int, **when: Unpack[When]) -> None:
+        super().__init__(**when)
+        if not isinstance(steps, int) or steps < 1:
+            raise self.refusal(f"steps must be a whole number of at least 1, got {steps}")
+        self.steps = steps
+
+    def draw(self, n: int, generator: Generator) -> dict[str, Tensor]:
+        """Draw seed [n]: how many numbers a sample needs depends on its timesteps."""
+        return {"seed": torch.randint(2**63 - 1, (n,), generator=generator, device=generator.device)}
+
+    def resolve(self, x: Tensor, lengths: Tensor, parameters: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Find the source [N,steps] of each timestep that stays of x [N,T,…]; behind them stand later ones."""
+        seeds = parameters["seed"].tolist()
+        order = torch.stack([torch.rand(x.shape[1], generator=torch.Generator().manual_seed(seed)) for seed in seeds])
+        padding = torch.arange(x.shape[1], device=x.device) >= lengths[:, None]
+        chosen = order.to(x.device).masked_fill(padding, 2).argsort(dim=1, stable=True)[:, : self.steps]
+        return {"source": chosen.sort(1).values}
+
+    def apply(self, x: Tensor, parameters: dict[str, Tensor]) -> Tensor:  # type: ignore[override]
+        """Take the timesteps source [N,steps] of x [N,T,…] → [N,steps,…]."""
+        return steps_at(x, parameters["source"])
+
+    def lengths(self, lengths: Tensor, parameters: dict[str, Tensor]) -> Tensor:
+        """Cut the numbers of valid timesteps [N] to ``steps`` → [N]."""
+        return lengths.clamp(max=self.steps)
+
+    def extra_repr(self) -> str:
+        return f"steps={self.steps}"
+
+
 def steps_at(x: Tensor, source: Tensor) -> Tensor:
     """Take the steps source [N,L] of each sample from x [N,L,…] → [N,L,…]."""
     return x[torch.arange(len(x), device=x.device)[:, None], source]

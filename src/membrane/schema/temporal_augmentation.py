@@ -32,6 +32,20 @@ class TimeWarp(Augmentation):
         return too_large("steps", self.steps, (frame.steps - 1) / 3, f"a third of {frame.steps} steps of time")
 
 
+class TimeSubset(Augmentation):
+    """Trains on ``steps`` timesteps of each sample, drawn at random; evaluation sees all of them."""
+
+    choice = "time_subset"
+    public = "membrane.augment.temporal.TimeSubset"
+    events = True
+    evaluate: Literal[False] = False
+    steps: PositiveInt
+
+    def misfit(self, frame: Frame) -> str | None:
+        """Refuse more timesteps than there are."""
+        return too_large("steps", self.steps, frame.timesteps or 0, f"{frame.timesteps} timesteps")
+
+
 class TimeMask(Augmentation):
     choice = "time_mask"
     public = "membrane.augment.masks.TimeMask"
@@ -116,6 +130,7 @@ class EventMix(Mixing):
 TEMPORAL = (
     TimeShift,
     TimeWarp,
+    TimeSubset,
     TimeMask,
     FrequencyMask,
     PolarityFlip,

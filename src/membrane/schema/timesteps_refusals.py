@@ -5,6 +5,7 @@ from collections.abc import Callable
 from membrane.schema import Config
 from membrane.schema.augmentation import Normalise
 from membrane.schema.encoder import BoundedEncoder, Chunks, Delta, Latency, Lines, SignalEncoder
+from membrane.schema.temporal_augmentation import TimeSubset
 
 
 def refuse_encoder_of_timesteps(config: Config) -> str | None:
@@ -62,10 +63,19 @@ def refuse_buckets_of_compiled(config: Config) -> str | None:
 
 def refuse_buckets_of_norms_by_timestep(config: Config) -> str | None:
     """Refuse batches of fewer timesteps for norms of which one is for each: optimisers pass those by that have none."""
-    if config.trainer.buckets is None or getattr(config.model, "norm", None) != "bntt":
+    fewer = cause_of_fewer_timesteps(config)
+    if fewer is None or getattr(config.model, "norm", None) != "bntt":
         return None
-    fewer = f"trainer.buckets={config.trainer.buckets} makes batches of fewer timesteps than {config.timesteps}"
     return f"{fewer}, model.norm=bntt has a norm for each: use model.norm=batch or tebn"
+
+
+def cause_of_fewer_timesteps(config: Config) -> str | None:
+    """Return what makes training batches of fewer timesteps than T, the beginning of a line; None if nothing does."""
+    makes = f"makes batches of fewer timesteps than {config.timesteps}"
+    if config.trainer.buckets is not None:
+        return f"trainer.buckets={config.trainer.buckets} {makes}"
+    subsets = (name for name, each in config.augmentation.items() if isinstance(each, TimeSubset))
+    return next((f"augmentation.{name} {makes}" for name in subsets), None)
 
 
 def refuse_more_timesteps_than_frames(config: Config) -> str | None:

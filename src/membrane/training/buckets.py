@@ -1,4 +1,4 @@
-"""`trainer.buckets`: what cannot be trained on batches that are cut to their longest sample."""
+"""What cannot be trained on batches of fewer timesteps: those of `trainer.buckets`, and subsets of timesteps."""
 
 import torch
 
@@ -9,6 +9,7 @@ from membrane.errors import ConfigError, one_line
 from membrane.learner import Learner
 from membrane.neurons import accepted_parameters
 from membrane.schema import Config
+from membrane.schema.timesteps_refusals import cause_of_fewer_timesteps
 
 
 def refuse_fixed_timesteps(config: Config, learner: Learner, x: torch.Tensor) -> None:
@@ -16,9 +17,9 @@ def refuse_fixed_timesteps(config: Config, learner: Learner, x: torch.Tensor) ->
 
     x [N,T,…] is an example of what the framework gets.
     """
-    if config.trainer.buckets is None:
+    fewer = cause_of_fewer_timesteps(config)
+    if fewer is None:
         return
-    fewer = f"trainer.buckets={config.trainer.buckets} makes batches of fewer timesteps than {config.timesteps}"
     if "T" in accepted_parameters(admitted_class(config.neuron.target, config.trust)):
         name = config.neuron.name_of_choice
         raise ConfigError(
