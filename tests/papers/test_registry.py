@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+import torch
 from configurations import configured
 
 from membrane.errors import ConfigError
@@ -28,7 +29,9 @@ def test_a_row_composes_under_its_protocol_and_has_the_papers_size(row: PaperRow
     assert config.paper == row.paper, "the block of the file itself, not one that it inherits"
     assert config.protocol == row.paper.protocol
     if row.paper.parameters is not None:
-        assert sum(each.numel() for each in build_model(config).parameters()) == row.paper.parameters
+        with torch.device("meta"):  # shapes, no numbers
+            model = build_model(config)
+        assert sum(each.numel() for each in model.parameters()) == row.paper.parameters
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.id)
