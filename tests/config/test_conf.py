@@ -28,7 +28,8 @@ APART = ("dataset", "framework", "augmentation", "encoder")  # they depend on ea
 PRESETS = {"augmentation": {"cifar_autoaugment", "cifar_standard", "specaugment"}}
 """Files of several choices together."""
 FITTING = dict.fromkeys(
-    ("polarity_flip", "drop_time", "drop_area", "drop_events", "event_drop", "eventmix"), ("framework=multistep_tid",)
+    ("polarity_flip", "drop_time", "drop_area", "drop_events", "event_drop", "eventmix", "time_subset"),
+    ("framework=multistep_tid",),
 ) | {
     "sensor_rotation": ("dataset=uci_har",),
     "specaugment": ("dataset=fsdd",),

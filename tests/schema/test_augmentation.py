@@ -23,6 +23,7 @@ LEAST: dict[str, dict[str, Any]] = {
     "exponential_noise": {"rate": 10.0},
     "time_shift": {"steps": 1},
     "time_warp": {"steps": 1.0},
+    "time_subset": {"steps": 2},
     "time_mask": {"width": 1},
     "frequency_mask": {"width": 1},
 }
@@ -86,6 +87,7 @@ def test_numbers_at_the_edge_are_taken_and_those_beyond_are_not() -> None:
             ("autoaugment", "policy", "svhn", "mine"),
             ("time_shift", "steps", 0, -1),
             ("time_warp", "steps", 0.0, -tiny),
+            ("time_subset", "steps", 1, 0),
             ("time_mask", "share", 1.0, 0.0),
             ("time_mask", "masks", 1, 0),
             ("frequency_mask", "width", 0, -1),

@@ -3,7 +3,7 @@
 from argparse import ArgumentTypeError, Namespace
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from membrane.cli.answer import CommandParser
 from membrane.config.composer import Composer, conf_folder
@@ -22,12 +22,13 @@ from membrane.papers.registry import PaperRow, paper_rows
 from membrane.report.terminal import console
 from membrane.runs.folder import RunFolder
 from membrane.runs.saved import read_result
+from membrane.schema.paper import Paper
 
 if TYPE_CHECKING:
     from rich.table import Table
 
 PROTOCOLS = ("val_best", "last", "paper_best_on_test")
-COMPARED = {"best": "best on test", "last": "last epoch", "mean_last10": "last ten"}
+COMPARED = {"best": "best epoch", "last": "last epoch", "mean_last10": "last ten"}
 CAPTION = "test accuracy in %; ours: mean ± standard deviation over seeds under the paper's protocol"
 QUICK = ("debug.batches=5", "epochs=1", "seed=0", "figures=false")
 """Settings of a run that shows whether a row trains here, and leaves no result."""
@@ -129,15 +130,21 @@ def rows_table(rows: Sequence[tuple[PaperRow, Results]]) -> "Table":
 
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, caption=CAPTION, caption_justify="left")
     for name in ("id", "published", "ours", "band", "val_best", "recorded"):
-        table.add_column(name, overflow="fold", justify="left" if name in ("id", "recorded") else "right")
+        justify: Literal["left", "right"] = "left" if name in ("id", "recorded") else "right"
+        table.add_column(name, overflow="fold", no_wrap=name != "id", justify=justify)
     for row, recorded in rows:
         paper = row.paper
         spreads = (compared_spread(row, recorded), honest_spread(recorded))
         ours, honest = ("–" if spread is None else str(spread) for spread in spreads)
         published = paper.published.get(paper.compared)
-        low, high = (f"{bound * 100:.2f}" for bound in paper.band)
         shown = "–" if published is None else f"{published * 100:.2f}"
         table.add_row(
-            row.id, f"{shown} {COMPARED[paper.compared]}", ours, f"{low} to {high}", honest, band_state(row, recorded)
+            row.id, f"{shown} {COMPARED[paper.compared]}", ours, band_text(paper), honest, band_state(row, recorded)
         )
     return table
+
+
+def band_text(paper: Paper) -> str:
+    """Return a band in percent, as ``68.85 to 71.85``, or ``≥ 97.00`` of one without an upper bound."""
+    low, high = paper.band
+    return f"≥ {low * 100:.2f}" if high == 1 else f"{low * 100:.2f} to {high * 100:.2f}"
