@@ -1,4 +1,4 @@
-"""What cannot be trained on batches of fewer timesteps: those of `trainer.buckets`, and subsets of timesteps."""
+"""Refusals of what takes no batches of fewer timesteps: those of `trainer.buckets`, and subsets of timesteps."""
 
 import torch
 
