@@ -226,6 +226,16 @@ def test_a_stopped_reading_leaves_the_resolver_as_it_was() -> None:
     assert OmegaConf.create({"a": "${oc.env:LAB}"}).a == SENTINEL
 
 
+def test_a_variable_with_a_default_is_read_as_itself() -> None:
+    config = OmegaConf.create({"a": "${oc.env:LAB,other}", "b": "${oc.env:NO_SUCH,LAB}"})
+    with environment_reads() as reads:
+        assert (config.a, config.b) == (SENTINEL, "LAB")
+    assert reads == [("LAB", SENTINEL), ("NO_SUCH", None)]
+    with environment_reads(closed=True) as reads:
+        assert (config.a, config.b) == ("", "")
+    assert reads == [("LAB", None), ("NO_SUCH", None)]
+
+
 @pytest.mark.parametrize(
     "expression", [each for each in READING if "readout" not in each] + ["${oc.${x}:LAB}", "${now:%Y}"]
 )

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from membrane.errors import printable_text
-from membrane.report.columns import DIFFERENCE, NOTES, OF_SAMPLES, Column, TableLayout, lay_out
+from membrane.report.columns import DIFFERENCE, OF_SAMPLES, Column, TableLayout, lay_out
 from membrane.report.rows import ReportRow, Summary
 from membrane.report.statistics import Interval
 
@@ -90,14 +90,13 @@ def rows_as_latex(rows: Sequence[ReportRow], metrics: Sequence[str] = ()) -> str
     """Return the table as a tabular of LaTeX, for a paper that uses the package booktabs."""
     layout = lay_out(rows, metrics)
     places = "".join("r" if column.is_number else "l" for column in layout.columns)
-    last = [column.title for column in layout.columns].index(NOTES) if layout.notes else -1
     lines = [r"% \usepackage{booktabs}", f"% {latex_text(layout.common)}" if layout.common else "%"]
     lines += [rf"\begin{{tabular}}{{{places}}}", r"\toprule", latex_row([each.title for each in layout.columns])]
     lines.append(r"\midrule")
     for cells in zip(*(column.cells for column in layout.columns), strict=True):
         set_cells = [latex_cell(column, cell) for column, cell in zip(layout.columns, cells, strict=True)]
-        if last >= 0 and cells[last]:
-            set_cells[last] = rf"\textsuperscript{{{cells[last].replace(' ', ',')}}}"
+        if layout.notes and cells[-1]:
+            set_cells[-1] = rf"\textsuperscript{{{cells[-1].replace(' ', ',')}}}"
         lines.append(" & ".join(set_cells) + r" \\")
     lines.append(r"\bottomrule")
     for number, note in enumerate(layout.notes, 1):
