@@ -30,6 +30,8 @@ SHRUNKEN = {
     "psn/cifar10": ["model.filters=[2,2,2,2,2,2]", "model.fc_units=[8]"],
     "psn/sequential": ["model.filters=[2,2,2,2,2,2]", "model.fc_units=[8]"],
     "plugin/svgg16": ["model.filters=[2,2,2,2,2,2,2,2,2,2,2,2,2]", "model.fc_units=[8,8]"],
+    "shd/radlif": ["model.units=[8,8]", "timesteps=4"],
+    "shd/se_adlif": ["model.units=[8,8]", "timesteps=4"],
     "plugin/scnn_dvs": SMALL_TIME,
     "plugin/sresnet8": ["protocol=last"],  # so few samples of so many classes cannot be divided
 }

@@ -152,7 +152,7 @@ def test_the_refusals_are_those_that_are_known(refused: dict[tuple[str, str, str
         if (neuron.choice in ("glif", "psn") and framework in single)
         or (neuron.choice in ("masked_psn", "sliding_psn") and model.choice in owners and framework in single)
         or (neuron.choice in ("sltt_lif", "ottt_lif") and (model.choice in owners or framework not in single))
-        or (neuron.choice in ("relu", "mpbn_lif") and model.choice in attention)
+        or ((neuron.choice == "relu" or neuron.by_channel) and model.choice in attention)
     }
     assert set(refused) == expected
 

@@ -21,7 +21,7 @@ SOFT = partial(make_neuron, neuron.IFNode, surrogate.ATan, v_reset=None)
 
 
 @pytest.mark.product
-@pytest.mark.parametrize("recurrent", ["elementwise", "linear"])
+@pytest.mark.parametrize("recurrent", ["elementwise", "lateral", "linear"])
 @pytest.mark.parametrize("template", ["smlp", "scnn", "scnn_separable"])
 @pytest.mark.parametrize("kind", ["if_soft", "plif_hard"])
 def test_parity_in_all_four_frameworks(
@@ -92,6 +92,6 @@ def test_only_the_last_neuron_of_a_layer_is_recurrent(build: Build) -> None:
 
 
 def test_an_unknown_kind_is_refused() -> None:
-    with pytest.raises(ConfigError, match="recurrent must be one of none, elementwise, linear, got 'lateral'"):
-        make_recurrent("lateral", SOFT(), 0, 3)
+    with pytest.raises(ConfigError, match="recurrent must be one of none, elementwise, lateral, linear, got 'dense'"):
+        make_recurrent("dense", SOFT(), 0, 3)
     assert is_neuron(make_recurrent("none", SOFT(), 0, 3))

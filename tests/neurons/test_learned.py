@@ -18,6 +18,8 @@ EXPECTED: dict[str, tuple[set[str], set[str], set[str]]] = {
     "sliding_psn": (set(), {"bias"}, {"weight"}),
     "atif": (set(), {"v_threshold"}, set()),
     "ifsrl": (set(), {"v_threshold"}, set()),
+    "adlif": ({"alpha", "beta"}, set(), {"a", "b"}),
+    "se_adlif": ({"alpha", "beta"}, set(), {"a", "b"}),
     "mpbn_lif": (set(), set(), {"norm.weight", "norm.bias"}),
     "DSRIFNode": (set(), {"v_threshold"}, set()),
     "DSRLIFNode": (set(), {"v_threshold"}, set()),

@@ -63,6 +63,9 @@ COUNTED = {
     "psn/sequential_cifar10": SEQUENTIAL + 7 * (32 * 32 + 32),
     "psn/sequential_cifar10_lif": SEQUENTIAL,
     "shd/ff": dense(700, 256, 20),
+    # a batch norm and α, β, a, b of each neuron, and weights between neurons of a layer
+    "shd/radlif": dense(700, 1024, 1024, 20, bias=False) + 2 * (2 * 1024 + 4 * 1024 + 1024 * 1024),
+    "shd/se_adlif": dense(140, 360, 360, 20) + 2 * (4 * 360 + 360 * 360),
     "plugin/svgg16_cifar10": convolutions(3, *[64] * 2, *[128] * 2, *[256] * 3, *[512] * 6) + dense(512, 512, 512, 10),
     "plugin/sresnet8_gsc": convolutions(10, 64, window=7) + convolutions(*[64] * 7, window=3) + dense(64, 35),
     "plugin/scnn_dvs_gesture": convolutions(2, 16, 32, 64, 64, 128, 128, 256) + dense(256, 11),

@@ -4,6 +4,7 @@
 |---|---|---|
 | none | x[t] | |
 | elementwise | x[t] + y[t−1] | nothing is learned |
+| lateral | x[t] + V·y[t−1] | over the features or channels, but not from a neuron to itself |
 | linear | W·(x[t], y[t−1]) + b | over the features; of an image, over the channels of each position |
 
 y[t−1] is the layer's own output one timestep before, 0 at the start. The containers run their neuron one timestep at a
@@ -15,10 +16,11 @@ from operator import add
 import torch
 from spikingjelly.activation_based import layer
 from torch import Tensor, nn
+from torch.nn import functional
 
 from membrane.errors import ConfigError
 
-RECURRENT = ("none", "elementwise", "linear")
+RECURRENT = ("none", "elementwise", "lateral", "linear")
 POINTWISE = (nn.Conv1d, nn.Conv2d)
 
 
@@ -34,6 +36,8 @@ def make_recurrent(recurrent: str, neuron: nn.Module, dims: int, features: int) 
     container: nn.Module
     if recurrent == "elementwise":
         container = layer.ElementWiseRecurrentContainer(neuron, add)
+    elif recurrent == "lateral":
+        container = layer.ElementWiseRecurrentContainer(neuron, Lateral(features))
     elif dims == 0:
         container = layer.LinearRecurrentContainer(neuron, features, features)
     else:
@@ -52,3 +56,19 @@ class ChannelFeedback(nn.Module):
         """Mix y [N,C,…] and x [N,C,…] → [N,C,…]."""
         mixed: Tensor = self.rc(torch.cat((x, y), dim=1))
         return mixed
+
+
+class Lateral(nn.Module):
+    """y [N,C,…], x [N,C,…] → x + V·y [N,C,…], V without its diagonal, at first orthogonal (Bittar, Garner 2022)."""
+
+    others: Tensor
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(channels, channels))
+        nn.init.orthogonal_(self.weight)
+        self.register_buffer("others", 1 - torch.eye(channels), persistent=False)
+
+    def forward(self, y: Tensor, x: Tensor) -> Tensor:
+        """Add what other channels of y [N,C,…] send to x [N,C,…] → [N,C,…]."""
+        return x + functional.linear(y.movedim(1, -1), self.weight * self.others).movedim(-1, 1)

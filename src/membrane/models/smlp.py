@@ -7,7 +7,7 @@ from spikingjelly.activation_based import layer
 from torch import nn
 
 from membrane.errors import ConfigError
-from membrane.models.geometry import channels_and_size, require_at_least, require_voters
+from membrane.models.geometry import channels_and_size, require_at_least, require_probability, require_voters
 from membrane.models.norms import make_norm
 from membrane.models.recurrence import make_recurrent
 from membrane.models.synapse import make_synapse
@@ -22,6 +22,7 @@ class SMLP(nn.Sequential):
         norm: one of `norms`; none by default, as a network this shallow trains without.
         recurrent: one of `recurrence`, for every hidden neuron; ``none`` by default.
         bias: of every linear layer, before a norm too; on by default.
+        dropout: probability behind every hidden neuron; 0, the default, is no module.
         synapse_tau: τ in timesteps at the start, above 1, of a `synapse` filter behind every hidden neuron; none by
             default.
         head_neuron: put a neuron behind the last linear layer, so that the outputs are spikes.
@@ -43,6 +44,7 @@ class SMLP(nn.Sequential):
         norm: str = "none",
         recurrent: str = "none",
         bias: bool = True,
+        dropout: float = 0.0,
         synapse_tau: float | None = None,
         head_neuron: bool = False,
         head_detach_reset: bool | None = None,
@@ -54,6 +56,7 @@ class SMLP(nn.Sequential):
         channels, size = channels_and_size(input_shape, dims)
         require_at_least(1, classes=classes)
         require_voters(votes, head_neuron)
+        require_probability(dropout=dropout)
         self.add_module("flatten", layer.Flatten())
         inputs = channels * prod(size)
         for number, width in enumerate(units, start=1):
@@ -66,6 +69,8 @@ class SMLP(nn.Sequential):
             synapse = make_synapse(synapse_tau)
             if synapse is not None:
                 self.add_module(f"synapse{number}", synapse)
+            if dropout:
+                self.add_module(f"dropout{number}", layer.Dropout(dropout))
             inputs = width
         self.add_module("head", layer.Linear(inputs, classes * votes, bias))
         if head_neuron:

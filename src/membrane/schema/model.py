@@ -14,7 +14,7 @@ Extent = PositiveInt | Annotated[list[PositiveInt], Field(min_length=1, max_leng
 Padding = Count | Annotated[list[Count], Field(min_length=1, max_length=2)]
 Norm = Literal["batch", "none", "group", "tdbn", "tebn", "bntt"]
 VOTES = "neurons behind the head for each class, whose mean is an output"
-Recurrent = Literal["none", "elementwise", "linear"]
+Recurrent = Literal["none", "elementwise", "lateral", "linear"]
 TORCHS_MOMENTUM = 0.1
 """Of batch norms that are told of none."""
 
@@ -55,6 +55,7 @@ class SMLP(Model):
     norm: Norm = LATER("none")
     recurrent: Recurrent = LATER("none")
     bias: bool = LATER(default=True)
+    dropout: Probability = LATER(0.0)
     synapse_tau: float | None = LATER(
         default=None,
         gt=1,

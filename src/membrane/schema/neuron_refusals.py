@@ -40,7 +40,7 @@ def refuse_heads_of_by_channel(config: Config) -> str | None:
     if not config.neuron.by_channel or not isinstance(config.model, Transformer):
         return None
     model, neuron = config.model.name_of_choice, config.neuron.name_of_choice
-    line = f"neuron {neuron} normalises channels, model {model} has neurons over heads of attention"
+    line = f"neuron {neuron} has parameters of each channel, model {model} has neurons over heads of attention"
     return f"{line}: use another model, such as model=scnn"
 
 

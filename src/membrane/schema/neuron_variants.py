@@ -1,6 +1,6 @@
 """Neurons that learn online, put out real numbers or counts, or normalise their potential."""
 
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, PositiveInt, model_validator
 
@@ -109,4 +109,61 @@ class Leaky(Neuron):
     v_threshold: Positive = 1.0
 
 
-VARIANTS = (SLTTLIF, OTTTLIF, LIAF, MPBNLIF, ILIF, Leaky)
+Span = Annotated[list[float], Field(min_length=2, max_length=2)]
+"""The smallest and the largest value."""
+
+
+class Adaptive(Neuron):
+    """The settings of adaptive neurons: ranges in which each channel learns its time constants, a and b."""
+
+    by_channel = True
+    tau: Span
+    tau_w: Span
+    a: Span
+    b: Span
+    v_threshold: Positive = 1.0
+
+    @model_validator(mode="after")
+    def ranges_are_in_order(self) -> Self:
+        """Reject ranges whose smallest value is the larger, and time constants that are not above 0."""
+        for name in ("tau", "tau_w", "a", "b"):
+            low, high = getattr(self, name)
+            if low > high or (name.startswith("tau") and low <= 0):
+                above = " above 0" if name.startswith("tau") else ""
+                raise ValueError(f"{name} must be a range [smallest, largest]{above}, got {[low, high]}")
+        return self
+
+
+class AdLIF(Adaptive):
+    """Adaptive LIF: u and past spikes drive an adaptation that lowers u; four constants for each channel.
+
+    With ``model.recurrent=lateral`` it is RadLIF.
+    """
+
+    choice = "adlif"
+    public = "membrane.neurons.adaptive_lif.AdLIF"
+    published_with = ("boxcar", {"width": 1.0, "height": 1.0})
+    tau: Span = [5.0, 25.0]
+    tau_w: Span = [30.0, 120.0]
+    a: Span = [-1.0, 1.0]
+    b: Span = [0.0, 2.0]
+
+
+class SEAdLIF(Adaptive):
+    """adlif in symplectic Euler steps, stable over its whole range; the potential is reset to 0.
+
+    ``q`` scales a and b.
+    """
+
+    choice = "se_adlif"
+    public = "membrane.neurons.adaptive_lif.SEAdLIF"
+    published_with = ("slayer", {"alpha": 5.0, "c": 0.4})
+    tau: Span = [5.0, 25.0]
+    tau_w: Span = [60.0, 300.0]
+    a: Span = [0.0, 1.0]
+    b: Span = [0.0, 2.0]
+    q: Positive = 120.0
+    detach_reset: bool = False
+
+
+VARIANTS = (SLTTLIF, OTTTLIF, LIAF, MPBNLIF, ILIF, Leaky, AdLIF, SEAdLIF)
