@@ -87,11 +87,23 @@ def test_affine_draws_from_its_ranges() -> None:
         ({"translate": 2}, "translate"),
         ({"scale": (1.1, 0.9)}, "scale"),
         ({"scale": (0, 1)}, "scale"),
+        ({"degrees": float("inf")}, "degrees"),
+        ({"scale": (1, float("inf"))}, "scale"),
+        ({"scale": (1, 1, 1)}, "scale"),
     ],
 )
 def test_ranges_that_cannot_be_are_refused(settings: dict, line: str) -> None:
     with pytest.raises(ConfigError, match=f"Affine: .*{line}"):
         Affine(**settings)
+
+
+def test_the_ends_of_the_ranges_are_allowed() -> None:
+    edge = Affine(degrees=0, translate=1, scale=(0.5, 0.5))
+    drawn = edge.draw(1000, torch.Generator().manual_seed(0))
+    assert drawn["angle"].tolist() == [0] * 1000
+    assert drawn["factor"].tolist() == [0.5] * 1000
+    # uniform in [−1, 1]: standard deviation 1/√3
+    assert drawn["shift"].std(0).tolist() == pytest.approx([3**-0.5] * 2, abs=0.05)
 
 
 def test_signals_are_refused() -> None:

@@ -86,6 +86,14 @@ def test_sequences_are_cut_along_their_timesteps(tmp_path: Path) -> None:
     assert train.recording.tolist() == [0, 0, 1]
 
 
+def test_a_window_may_be_all_of_a_signal(tmp_path: Path) -> None:
+    path = tmp_path / "my.npz"
+    np.savez(path, x_train=signals(2, 9), y_train=np.array([0, 1]))
+    assert array_facts(path, timesteps_in_data=False, task="classification", window=9)["shape"] == [2, 9]
+    (train,) = Arrays(path=str(path), window=9, stride=2).load(tmp_path, 4)
+    assert train.x.tolist() == signals(2, 9).transpose(0, 2, 1).tolist()
+
+
 def test_windows_of_a_signal_have_its_targets(tmp_path: Path) -> None:
     targets = np.array([[0.5, 1.5, 2.5], [3.5, 4.5, 5.5]])
     np.savez(tmp_path / "my.npz", x_train=signals(2, 9), y_train=targets)

@@ -32,6 +32,13 @@ def test_a_trace_by_hand(strategy: Callable[[int], Any]) -> None:
     assert strategy(6)(Leaky(beta=0.5), x).flatten().tolist() == [0, 1, 0, 0, 1, 0]
 
 
+def test_the_defaults_are_a_decay_of_a_tenth_and_a_threshold_of_one() -> None:
+    # 0.5; 0.45 + 0.5 = 0.95; 0.855 + 0.5 = 1.355 fires; 1.2195 + 0.5 − 1 = 0.7195
+    x = torch.full((1, 4, 1, 1), 0.5, dtype=torch.float64)
+    assert MultiStepTID(4)(Leaky(analog=True), x).flatten().tolist() == pytest.approx([0.5, 0.95, 1.355, 0.7195])
+    assert MultiStepTID(4)(Leaky(), x).flatten().tolist() == [0, 0, 1, 0]
+
+
 def test_a_potential_on_the_threshold_fires() -> None:
     assert MultiStepTID(1)(Leaky(), torch.ones(1, 1, 1, 1)).item() == 1
 
