@@ -14,7 +14,7 @@ ifneq ($(shell test -x .venv/bin/python && echo yes),yes)
 .PHONY: $(LOCKED)
 endif
 
-.PHONY: help setup run test test-all coverage test-slow format notebooks lock
+.PHONY: help setup run test test-all coverage test-slow format notebooks docs lock
 .DEFAULT_GOAL := help
 
 help: ## Show this list
@@ -46,6 +46,10 @@ format: $(INSTALLED) ## Fix what ruff can fix, and format
 
 notebooks: $(INSTALLED) ## Execute the text of the notebooks and write them beside it
 	.venv/bin/python scripts/notebooks.py
+
+docs: $(INSTALLED) ## Build the pages as a site, docs/_build/index.html; a warning is an error
+	@.venv/bin/python -m sphinx -q -W -n docs docs/_build
+	@echo "built: docs/_build/index.html"
 
 lock: ## Write requirements.lock anew with uv, which you have; ARGS=--upgrade takes the newest versions
 	uv pip compile --quiet --universal --python-version 3.11 --all-extras --generate-hashes --no-header $(ARGS) \

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from membrane.report.panels import label_all, panels, place_labels
+from membrane.report.panels import DPI, label_all, panels, place_labels
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 MOST_NEURONS = 200
 """Rows of a panel: more would be smaller than a dot at 150 dpi."""
+DOT = (0.7, 3.2)
+"""Smallest and largest diameter of a dot, in points."""
 
 
 def raster(spikes: Mapping[str, np.ndarray]) -> "Figure":
@@ -35,24 +37,28 @@ def raster(spikes: Mapping[str, np.ndarray]) -> "Figure":
 
 
 def raster_panel(axes: "Axes", name: str, values: np.ndarray) -> None:
-    """Draw one layer's outputs [T,neurons]: black for the largest, lighter for smaller ones, white for zero."""
+    """Draw a dot for each non-zero output of a layer [T,neurons]: black the largest, lighter the smaller ones."""
     from matplotlib.ticker import MaxNLocator
 
     timesteps, neurons = values.shape
     rows = evenly_spaced(neurons, MOST_NEURONS)
-    size = np.abs(values).astype(float)
-    axes.imshow(
-        size[:, rows].T / max(size.max(initial=0.0), 1e-12),
+    size = np.abs(values[:, rows]).astype(float)
+    step, row = np.nonzero(size)
+    width, height = (72 * extent / DPI for extent in axes.bbox.size)
+    diameter = float(np.clip(0.8 * min(width / timesteps, 4 * height / len(rows)), *DOT))  # few overlap
+    axes.scatter(
+        step,
+        row,
+        s=diameter**2,
+        c=size[step, row] / max(np.abs(values).max(initial=0.0), 1e-12),
         cmap="Greys",
-        vmin=0,
+        vmin=-0.5,  # the smallest are grey, for white ones could not be seen
         vmax=1,
-        aspect="auto",
-        origin="lower",
-        extent=(-0.5, timesteps - 0.5, -0.5, len(rows) - 0.5),
-        interpolation="nearest" if timesteps <= 800 else "antialiased",  # more would fall between the dots
+        linewidths=0,
+        clip_on=False,
     )
-    if timesteps <= 32:
-        axes.vlines(np.arange(1, timesteps) - 0.5, -0.5, len(rows) - 0.5, colors="lightgrey", lw=0.6)
+    axes.set(xlim=(-0.5, timesteps - 0.5), ylim=(-0.5, len(rows) - 0.5))
+    axes.spines[["top", "right"]].set_visible(False)
     ticks = evenly_spaced(len(rows), 3)
     axes.set_yticks(ticks, [f"{rows[tick]:,}" for tick in ticks])
     axes.xaxis.set_major_locator(MaxNLocator("auto", integer=True, min_n_ticks=1))
