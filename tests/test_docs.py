@@ -56,7 +56,7 @@ def test_every_program_in_the_pages_is_there() -> None:
     assert programs <= {"python", "membrane", "make", "export", "source", "pip", "conda"}
     assert {words[1] for words in COMMAND_LINES if words[0] == "membrane"} == set(COMMANDS) - {"train"}
     scripts = {words[1] for words in COMMAND_LINES if words[0] == "python"}
-    assert scripts == {"train.py", "-m"}
+    assert scripts == {"train.py", "-m", "make_signals.py"}
     makefile = (ROOT / "Makefile").read_text()
     targets = {words[1] for words in COMMAND_LINES if words[0] == "make"}
     assert targets >= {"run", "test"}
@@ -72,7 +72,7 @@ def test_every_training_in_the_pages_is_a_valid_configuration(tmp_path: Path) ->
         if "--config-dir" in words:
             continue  # docs/extending.md's, which test_extending.py trains
         overrides = [word for word in words if not word.startswith("-") and word != "job" and RUN not in word]
-        overrides = [word.replace("path=my.npz", f"path={tmp_path}/my.npz") for word in overrides]
+        overrides = [re.sub(r"path=(my|signals)\.npz", f"path={tmp_path}/my.npz", word) for word in overrides]
         jobs, _ = jobs_of(composer, composer.add_or_override(overrides), "-m" in words)
         for job in jobs:
             check(resolved(job.config))
@@ -87,10 +87,23 @@ def test_every_name_that_is_looked_up_is_there() -> None:
 
 
 def test_every_link_leads_to_a_file() -> None:
-    links = [(page, link) for page in PAGES for link in re.findall(r"\]\(([^)#]+)", page.read_text())]
+    texts = {page: re.sub(r"^```.*?^```", "", page.read_text(), flags=re.MULTILINE | re.DOTALL) for page in PAGES}
+    links = [(page, link) for page, text in texts.items() for link in re.findall(r"\]\(([^)#]+)", text)]
     inside = [(page, link) for page, link in links if not link.startswith("http")]
     assert len(inside) > 8
     assert [f"{page.name}: {link}" for page, link in inside if not (page.parent / link).exists()] == []
+
+
+def test_every_link_into_a_page_leads_to_a_heading() -> None:
+    links = [
+        (page, *found) for page in PAGES for found in re.findall(r"\]\(([\w/.]*\.md)?#([^)]+)\)", page.read_text())
+    ]
+    assert len(links) > 8
+    for page, target, anchor in links:
+        text = (page.parent / target if target else page).read_text()
+        headings = [title.lower() for title in re.findall(r"^#+ (.*)", text, re.MULTILINE)]
+        anchors = [re.sub(r"[^\w -]", "", heading).replace(" ", "-") for heading in headings]
+        assert anchor in anchors, f"{page.name}: {target}#{anchor}"
 
 
 def test_the_pages_name_files_that_are_there() -> None:

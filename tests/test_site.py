@@ -9,6 +9,7 @@ ROOT = Path(__file__).parents[1]
 REFERENCED = ("readout", "losses", "regularizer", "models", "neurons", "encoders", "augment")
 
 
+@pytest.mark.filterwarnings("ignore::PendingDeprecationWarning")  # Sphinx's extensions, of each other
 def test_the_site_builds_without_a_warning(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     build = pytest.importorskip("sphinx.cmd.build", reason="Sphinx is not installed: the extra docs has it").build_main
     options = ["-b", "dummy", "-q", "-W", "-n", "-d", str(tmp_path / "doctrees")]
@@ -18,7 +19,9 @@ def test_the_site_builds_without_a_warning(tmp_path: Path, capfd: pytest.Capture
 def test_the_reference_has_every_class_that_a_file_of_conf_names() -> None:
     texts = [path.read_text() for path in (ROOT / "conf").rglob("*.yaml")]
     named = {name for text in texts for name in re.findall(r"_target_: membrane\.(\w+\.[\w.]+)", text)}
-    listed = re.findall(r"^\.\. autoclass:: membrane\.(\S+)", (ROOT / "docs" / "reference.md").read_text(), re.MULTILINE)
+    listed = re.findall(
+        r"^\.\. autoclass:: membrane\.(\S+)", (ROOT / "docs" / "reference.md").read_text(), re.MULTILINE
+    )
     assert {name for name in named if name.split(".")[0] in REFERENCED} <= set(listed)
     assert len(listed) == len(set(listed))
 
