@@ -115,6 +115,18 @@ def test_two_processes_that_keep_different_libraries_never_mix_them(tmp_path: Pa
         assert kept.read_bytes() == bytes([number])
 
 
+def test_what_cannot_be_kept_is_used_where_it_was_compiled(
+    tmp_path: Path, cache: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    compiled, folder = tmp_path / "compiled", tmp_path / "file"
+    compiled.write_bytes(b"library")
+    folder.write_text("no folder")
+    with caplog.at_level(logging.WARNING):
+        assert keep_library(compiled, folder, "key") == compiled
+    [line] = caplog.messages
+    assert line.startswith("nothing compiled is kept: ")
+
+
 def answers(source: Path, times: int) -> None:
     for _ in range(times):
         assert load_library(source, OPTIONS, lambda path: ctypes.CDLL(str(path)).answer()) == 42

@@ -5,6 +5,7 @@ from itertools import chain
 from pathlib import Path
 
 import numpy as np
+import pytest
 from reported_runs import PLIF, RELU, finished, right_answers, study
 from run_folders import failed_run
 
@@ -70,7 +71,8 @@ def test_oracle_numbers_selection_on_test_and_early_ends(tmp_path: Path) -> None
     assert "seed 0: not finite: test/loss" in flags["relu"]
 
 
-def test_samples_that_are_not_independent(tmp_path: Path) -> None:
-    finished(tmp_path, "f0", 0, right_answers(0.6, 0), arrays={"recording": np.arange(200) // 4})
+@pytest.mark.parametrize(("size", "origin"), [(4, "50 groups or recordings"), (200, "one group or recording")])
+def test_samples_that_are_not_independent(tmp_path: Path, size: int, origin: str) -> None:
+    finished(tmp_path, "f0", 0, right_answers(0.6, 0), arrays={"recording": np.arange(200) // size})
     (flags,) = flags_of(tmp_path).values()
-    assert any("50 groups or recordings" in flag for flag in flags)
+    assert f"test samples come from {origin}: Wilson takes them as independent" in flags
