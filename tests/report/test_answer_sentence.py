@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from reported_runs import finished, right_answers, study
+from reported_runs import PLIF, RELU, finished, right_answers, study
 
 from membrane.report.answer_sentence import answer_sentence
 from membrane.report.differences import compare_rows
@@ -40,3 +40,18 @@ def test_one_row_several_data_sets_and_nothing(tmp_path: Path) -> None:
     finished(one, "f1", 0, right_answers(0.6, 0), {"dataset": {"_target_": "membrane.data.idx.MNIST"}})
     assert answer(one) == "2 rows of 2 data sets, whose scores do not compare: digits, mnist."
     assert answer_sentence([]) == "No run has finished yet."
+
+
+def test_of_errors_the_smallest_is_the_best(tmp_path: Path) -> None:
+    for number, (neuron, error) in enumerate([({}, 0.5), (PLIF, 0.25), (RELU, 0.375)]):
+        finished(tmp_path, f"f{number}", 0, right_answers(0.6, 0), neuron, {"metrics": {"test/mae": error}})
+    assert answer(tmp_path) == (
+        "neuron=plif has the best mean test mean absolute error, 0.2500 over 1 seed. neuron=relu is 0.1250 behind;"
+        " --baseline says whether such a difference is more than chance."
+    )
+
+
+def test_a_baseline_that_is_best_is_compared_with_the_next(tmp_path: Path) -> None:
+    text = answer(study(tmp_path), neuron="relu")
+    assert "neuron=plif is 26.17 points worse than neuron=relu (95 % interval of the difference [−" in text
+    assert text.endswith("Of 2 rows: 2 worse.")

@@ -1,5 +1,6 @@
 """Differences to a baseline: paired by seed and test sample, or refused."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -8,9 +9,10 @@ from reported_runs import LABELS, PLIF, RELU, finished, outputs_of, right_answer
 from scipy import stats
 
 from membrane.errors import ConfigError
-from membrane.report.differences import compare_rows
+from membrane.report.differences import compare_rows, verdict_of
 from membrane.report.recorded import gather_runs
 from membrane.report.rows import ReportRow, group_runs
+from membrane.report.statistics import Difference
 
 
 def compared(runs: Path, **baseline: str) -> dict[str, ReportRow]:
@@ -131,3 +133,60 @@ def test_a_baseline_that_no_run_has_is_refused_with_what_there_is(tmp_path: Path
         compare_rows(rows, {"neuron": "if"})
     with pytest.raises(ConfigError, match="no run has a setting nouron"):
         compare_rows(rows, {"nouron": "lif"})
+
+
+@pytest.mark.parametrize(
+    ("score", "interval", "p", "verdict"),
+    [
+        ("test/acc", (0.01, 0.2), 0.049, "better"),
+        ("test/acc", (-0.2, -0.01), 0.049, "worse"),
+        ("test/mae", (0.01, 0.2), 0.049, "worse"),
+        ("test/mae", (-0.2, -0.01), 0.049, "better"),
+        ("test/acc", (0.01, 0.2), 0.051, "no difference"),
+        ("test/acc", (0.0, 0.2), 0.049, "no difference"),
+        ("test/acc", (-0.2, 0.0), 0.049, "no difference"),
+    ],
+)
+def test_a_difference_is_told_if_interval_and_corrected_p_agree(
+    score: str, interval: tuple[float, float], p: float, verdict: str
+) -> None:
+    assert verdict_of(score, Difference(sum(interval) / 2, interval, p / 2), p) == verdict
+
+
+def test_evaluations_and_rows_without_a_common_score_are_flagged(tmp_path: Path) -> None:
+    folder = finished(tmp_path, "f0", 0, right_answers(0.6, 0))
+    (folder / "evaluations").mkdir()
+    measured = {"overrides": ["timesteps=1"], "metrics": {"test/acc": 0.25}, "finished": True}
+    (folder / "evaluations" / "e1.json").write_text(json.dumps(measured))
+    finished(tmp_path, "f1", 0, right_answers(0.6, 0), PLIF, {"metrics": {"test/mae": 0.5}})
+    rows = group_runs(gather_runs([tmp_path], evaluations=True).runs)
+    compare_rows(rows, {"fingerprint": "f0"})
+    flags = {row.fingerprint: [flag for flag in row.flags if "not compared" in flag] for row in rows}
+    assert flags == {
+        "f0": [],
+        "f0/e1": ["not compared: an evaluation keeps no outputs"],
+        "f1": ["not compared: no score in common with the baseline"],
+    }
+
+
+def test_several_baselines_for_a_row_are_flagged(tmp_path: Path) -> None:
+    for number, (epochs, neuron) in enumerate([(1, {}), (2, {}), (3, PLIF)]):
+        finished(tmp_path, f"f{number}", 0, right_answers(0.6, number), {"epochs": epochs, **neuron})
+    (row,) = (row for row in group_and_compare(tmp_path) if row.settings["neuron"] == "plif")
+    assert row.flags == ["not compared: no baselines share its other settings"]
+
+
+def group_and_compare(runs: Path) -> list[ReportRow]:
+    """Return the rows of a folder, compared with LIF."""
+    rows = group_runs(gather_runs([runs]).runs)
+    compare_rows(rows, {"neuron": "lif"})
+    return rows
+
+
+@pytest.mark.parametrize(("recorded", "pairs"), [(0.6006, True), (0.6007, False), (0.5995, True), (0.5993, False)])
+def test_outputs_may_differ_from_the_result_by_a_thousandth(tmp_path: Path, recorded: float, pairs: bool) -> None:
+    right = np.arange(200) < 120  # 0.6; a thousandth of 0.6006 is 0.0006
+    finished(tmp_path, "f0", 0, right, result={"metrics": {"test/acc": recorded}})
+    finished(tmp_path, "f1", 0, np.arange(200) < 150, PLIF)
+    (row,) = (row for row in group_and_compare(tmp_path) if row.settings["neuron"] == "plif")
+    assert (row.difference is not None) == pairs
