@@ -12,6 +12,7 @@ from membrane.report.drawings import (
     RIGHT,
     STRIP,
     WIDTH,
+    axis,
     cost_scatters,
     interval_strips,
     round_values,
@@ -32,6 +33,16 @@ def test_strips_share_an_axis_on_which_pixels_go_with_values(tmp_path: Path) -> 
     assert np.allclose(np.polyval([slope, start], values), pixels, atol=0.06)
     assert all(0 <= end <= STRIP for strip in strips for end in (strip.low, strip.high))
     assert {strip.baseline for strip in strips} == {strips[0].mean}
+
+
+def test_a_score_that_no_row_has_is_no_strip(tmp_path: Path) -> None:
+    assert interval_strips(group_runs(gather_runs([study(tmp_path)]).runs), "test/mae") == [None] * 3
+
+
+def test_an_axis_has_a_margin_of_8_percent_at_both_ends() -> None:
+    place = axis(0, 100, 10, 126)  # from −8 to 108 on 116 pixels
+    assert [place(value) for value in (-8, 0, 50, 100, 108)] == [10, 18, 68, 118, 126]
+    assert [axis(value, value, 30, 10)(value) for value in (5.0, 0.0)] == [20, 20]
 
 
 def test_only_costs_that_differ_are_drawn_and_no_other_row_beats_those_on_the_line(tmp_path: Path) -> None:

@@ -77,6 +77,8 @@ def test_numbers_that_no_integer_type_holds_are_refused(tmp_path: Path) -> None:
     [
         ([np.int8([1, 127]), np.int8([-128])], "int8"),  # one type, as the pieces of a compressed array have
         ([np.int8([-1]), np.int8([5])], "int8"),
+        ([np.int8([5]), np.int8([127])], "uint8"),  # counts, whatever held them
+        ([np.int16([300]), np.int16([400])], "uint16"),
         ([np.int16([300]), np.int16([-1])], "int16"),
         ([np.int32([70_000]), np.int32([-1]), np.int32([2**31 - 1])], "int32"),
         ([np.uint8([200]), np.int8([-1])], "int16"),
@@ -85,7 +87,9 @@ def test_numbers_that_no_integer_type_holds_are_refused(tmp_path: Path) -> None:
         ([np.uint64([2**40]), np.uint8([1])], "uint64"),
     ],
 )
-def test_negative_numbers_keep_the_one_type_that_they_come_in(tmp_path: Path, pieces: list, dtype: str) -> None:
+def test_negative_numbers_keep_the_one_type_that_they_come_in_and_counts_need_none(
+    tmp_path: Path, pieces: list, dtype: str
+) -> None:
     column = GrowingColumn(tmp_path / "x")
     for piece in pieces:
         column.append(piece)
