@@ -56,7 +56,7 @@ def seeds_together(
         epochs = sorted(set.intersection(*map(set, lines)))
         if epochs:
             values = np.array([[line[epoch] for epoch in epochs] for line in lines])
-            curves[name] = thinned(epochs, values, max(POINTS // max(rows, 1), 12))
+            curves[name] = thinned(epochs, values, max(POINTS // rows, 12))
     return curves
 
 
