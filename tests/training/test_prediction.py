@@ -106,6 +106,22 @@ def test_several_runs_are_an_ensemble_and_said_to_be(
         require_alike(run, *named)
 
 
+@pytest.mark.parametrize(
+    "order", ["{options} {run} -- {file}", "{run} -- {file} {options}", "{run} {options} -- {file}"]
+)
+def test_options_stand_on_either_side_of_the_dashes(
+    order: str, run: Path, pixels: np.ndarray, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    np.save(tmp_path / "a.npy", pixels[0])
+    words = order.format(
+        run=run, file=tmp_path / "a.npy", options=f"--timesteps --format csv -o {tmp_path / 'out.txt'}"
+    )
+    assert predicted(*words.split()) == 0
+    assert capsys.readouterr() == ("", "")
+    rows = list(csv.DictReader((tmp_path / "out.txt").open()))
+    assert [row["file"] for row in rows] == [str(tmp_path / "a.npy")] * 2  # the run has two timesteps
+
+
 def test_classes_have_the_names_that_the_run_wrote(run: Path, pixels: np.ndarray, tmp_path: Path) -> None:
     np.save(tmp_path / "a.npy", pixels[0])
     named = Path(shutil.copytree(run, tmp_path / "named"))
@@ -127,6 +143,7 @@ def test_a_run_comes_first_and_a_file_last(run: Path, tmp_path: Path, capsys: py
     for typed, why in (
         ([tmp_path / "a.npy"], "no run, which comes first"),
         ([run], "no file to predict for"),
+        ([run, "--"], "no file to predict for"),
         ([tmp_path, "--", tmp_path / "a.npy"], "neither a run folder with checkpoints nor a checkpoint"),
     ):
         assert predicted(*typed) in (1, 2)

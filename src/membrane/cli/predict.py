@@ -2,6 +2,7 @@
 
 import io
 import sys
+from argparse import Namespace
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -31,10 +32,8 @@ BY_SUFFIX = {".csv": "csv", ".json": "json"}
 
 def predict_command(arguments: Sequence[str]) -> int:
     """Print what a run, or several, predict for files, and return the exit code: 1 if a file could not be read."""
-    words = list(arguments)
-    at = words.index("--") if "--" in words else len(words)
-    options = predict_parser().parse_intermixed_args(words[:at])
-    runs, files = runs_and_files(options.names, [Path(word) for word in words[at + 1 :]])
+    options, files = options_and_files(arguments)
+    runs, files = runs_and_files(options.names, files)
     check_versions()
     with quick_imports():
         from membrane.training.prediction import load_predictors, predict_file
@@ -58,6 +57,21 @@ def predict_command(arguments: Sequence[str]) -> int:
         text = predictions_as_csv(*shown) if style == "csv" else predictions_as_json(*shown, unread)
         write_report(options.output, text)
     return 1 if unread else 0
+
+
+def options_and_files(arguments: Sequence[str]) -> tuple[Namespace, list[Path]]:
+    """Return what was typed, and the files behind ``--``. Options may stand on either side of it."""
+    words = list(arguments)
+    at = words.index("--") if "--" in words else len(words)
+    options = predict_parser().parse_intermixed_args(words[:at])
+    runs: list[Path] = options.names
+    if not words[at + 1 :]:
+        return options, []
+    del options.names
+    options = predict_parser().parse_intermixed_args(words[at + 1 :], options)
+    files: list[Path] = options.names
+    options.names = runs
+    return options, files
 
 
 def write_table(file: Path | None, table: "Table") -> None:
