@@ -177,11 +177,13 @@ def test_a_refused_override_and_a_missing_run_are_one_line(run: Path, capsys: py
     assert evaluate([str(run), "timesteps=0"]) == 2
     assert evaluate(["nowhere"]) == 2
     assert evaluate([str(run.parent)]) == 2
+    assert evaluate([str(run.parent.parent)]) == 2
     lines = capsys.readouterr().err.splitlines()
-    assert len(lines) == 3
+    assert len(lines) == 4
     assert "timesteps" in lines[0]
-    assert "nowhere: no finished run" in lines[1]
+    assert "nowhere: no such folder or file; membrane status" in lines[1]
     assert lines[2].endswith(f"nor one that has begun; did you mean {run}?")
+    assert lines[3].endswith(f"nor one that has begun; did you mean {run}?")
 
 
 def test_a_loaded_model_predicts_what_the_run_saved(run: Path) -> None:

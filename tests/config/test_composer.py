@@ -36,6 +36,7 @@ MISTAKES: list[tuple[list[str], str]] = [
     (["debug=fst"], r"debug=fst: no such choice; did you mean debug=fast\? valid: fast, overfit"),
     (["optimzer=adam"], r"optimzer: no such setting; did you mean optimizer\? valid: augmentation, batch_size,"),
     (["experimnt=nope"], r"experimnt: no such setting; did you mean experiment\? valid: .*, experiment, .*, sweep, "),
+    (["dataset.path=my.npz"], r"dataset.path: no such setting of this data set; .* dataset=arrays dataset.path=FILE$"),
     (["sweeep=seeds"], r"sweeep: no such setting; did you mean sweep\? valid: "),
     (["hydra.launcher.job_timeout=2h"], r"hydra\.launcher\.job_timeout: the launcher .*; hydra/launcher=processes has"),
     (["foo/bar=baz"], r"foo/bar=baz: no such group; a setting is written with dots"),

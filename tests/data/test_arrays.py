@@ -218,7 +218,15 @@ def test_targets_are_counted(tmp_path) -> None:
             False,
             "lengths count timesteps, which the data has not: framework=multistep_tid dataset.timesteps_in_data=true",
         ),
-        ({}, "classification", True, r"must be \[n,T,S,C\] or .*; or say dataset.timesteps_in_data=false"),
+        ({"x_train": np.zeros((4, 5))}, "classification", False, r"; a signal of one channel is x\[:, :, None\]$"),
+        ({}, "classification", True, r"; if x is \[n,T,C\], x\[:, :, None, :\] has S=1; or say .*_in_data=false$"),
+        (
+            {"length_train": np.ones(4, int), "length_test": np.ones(2, int)},
+            "classification",
+            True,
+            r"\[n,T,H,W,C\], channels last; if x is \[n,T,C\], x\[:, :, None, :\] has S=1$",
+        ),
+        ({"x_train": np.zeros((4, 5))}, "classification", True, r"is \[4, 5\], must be .*, channels last$"),
         (
             {"x_train": np.zeros((4, 3, 5, 6, 2))},
             "classification",

@@ -120,7 +120,9 @@ def read_subject(path: Path) -> Subject:
         if "=" in str(path):
             key, _, run = str(path).partition("=")
             raise ConfigError(f"RUN comes first: membrane evaluate {run if key in RUN_ELSEWHERE else f'RUN {path}'}")
-        below = sorted(config.parent for config in path.glob(f"*/{CONFIG}"))
+        if not path.exists():
+            raise ConfigError(f"{path}: no such folder or file; membrane status lists the runs below runs/")
+        below = sorted(config.parent for depth in ("*", "*/*") for config in path.glob(f"{depth}/{CONFIG}"))
         nearest = f"; did you mean {below[0]}?" if below else ""
         raise ConfigError(f"{path}: no finished run (no {RESULT}), nor one that has begun{nearest}")
     with quick_imports():

@@ -34,6 +34,8 @@ def unknown_setting(path: str, name: str, names: Iterable[str]) -> str:
     """Return one line on a setting that does not exist: what another template's is called here, or the ``names``."""
     if path.lstrip("~") in SETTINGS:
         return f"{path}: no such setting; {SETTINGS[path.lstrip('~')]}"
+    if path == "dataset.path":
+        return f"{path}: no such setting of this data set; your own data are dataset=arrays dataset.path=FILE"
     valid = sorted(each for each in names if not each.startswith("_"))
     if not valid:
         return f"{path}: no such setting; there are none here"

@@ -1,6 +1,6 @@
 """The arrays of a data set by name, and what their headers say of it. Without torch."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -84,6 +84,16 @@ def check_sizes(path: Path, parts: Mapping[str, Mapping[str, Entry]], window: in
             raise DataError(f"{path}: x_{part} is {list(shape)}, x_train {list(first)}: they differ beyond n")
 
 
+def way_out_of_shape(shape: Sequence[int], timesteps_in_data: bool, lengths: bool) -> str:
+    """Return what makes samples of such a shape fit, for the end of a line; empty if nothing is likely to."""
+    other = f"or say dataset.timesteps_in_data={str(not timesteps_in_data).lower()}"
+    if timesteps_in_data and len(shape) == 3:
+        return "; if x is [n,T,C], x[:, :, None, :] has S=1" + ("" if lengths else f"; {other}")
+    if not timesteps_in_data and len(shape) == 2:
+        return "; a signal of one channel is x[:, :, None]"
+    return f"; {other}" if len(shape) in (3, 4, 5) else ""
+
+
 def source_files(path: Path) -> list[Path]:
     """Return the files that a data set's arrays lie in."""
     if path.suffix.lower() in SUFFIXES:
@@ -115,8 +125,7 @@ def array_facts(path: Path, *, timesteps_in_data: bool, task: str, window: int |
     if not timesteps_in_data:
         dimensions, form = (3, 4), "[n,S,C] or [n,H,W,C]"
     if len(shape) not in dimensions:
-        other = len(shape) in (3, 4, 5)
-        way_out = f"; or say dataset.timesteps_in_data={str(not timesteps_in_data).lower()}" if other else ""
+        way_out = way_out_of_shape(shape, timesteps_in_data, "lengths" in parts["train"])
         raise DataError(f"{path}: x_train is {list(shape)}, must be {form}, channels last{way_out}")
     check_sizes(path, parts, window)
     if window is not None:
