@@ -220,6 +220,18 @@ def test_caches_are_removed_and_the_originals_stay(subset: Path, capsys: pytest.
     assert sorted(path for path in subset.rglob("*") if path.is_file()) == originals
 
 
+@pytest.mark.parametrize("words", [("--clean", "nmnist_subset"), ("--verify",), ("--json",), ()])
+def test_a_setting_that_would_change_nothing_is_refused(
+    words: tuple[str, ...], subset: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    told(capsys, "nmnist_subset", f"paths.data={subset}")
+    before = sorted(subset.rglob("*"))
+    code, out, err = told(capsys, *words, "timesteps=3", f"paths.data={subset}")
+    assert (code, out, sorted(subset.rglob("*"))) == (2, "", before)
+    line = "timesteps=3: settings are for fetching, membrane data NAME timesteps=3; else paths.data=DIR alone"
+    assert err == f"membrane: {line}\n"
+
+
 def test_an_interruption_ends_it_all(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupt(config: object) -> str:
         raise KeyboardInterrupt

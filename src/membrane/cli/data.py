@@ -40,6 +40,8 @@ def data_command(arguments: Sequence[str]) -> int:
     composer = Composer()
     root = data_folder(composer, overrides)
     require_known(names, root, options)
+    if options.clean or options.verify or not names:
+        require_paths_alone(overrides)
     with log_to_terminal():
         if options.clean:
             freed = remove_caches(root, names or None)
@@ -84,6 +86,12 @@ def require_known(names: Sequence[str], root: Path, options: Namespace) -> None:
             raise ConfigError(f"{name}: your own data, which are nowhere to be fetched from; see membrane data")
         if name not in valid:
             raise ConfigError(f"{name}: no such data set{nearest(name, valid) or ';'} see membrane data")
+
+
+def require_paths_alone(overrides: Sequence[str]) -> None:
+    """Raise ConfigError for a setting that would change nothing, as under --clean, which removes all of a data set."""
+    if word := next((each for each in overrides if not each.lstrip("+").startswith("paths.")), None):
+        raise ConfigError(f"{word}: settings are for fetching, membrane data NAME {word}; else paths.data=DIR alone")
 
 
 def fetch_set(composer: Composer, name: str, overrides: Sequence[str]) -> int:
