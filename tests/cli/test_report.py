@@ -29,6 +29,14 @@ def test_a_files_name_says_its_format(tmp_path: Path, name: str, begins: str) ->
     assert (tmp_path / name).read_text().startswith(begins)
 
 
+def test_a_name_of_no_format_is_refused_before_anything_is_written(tmp_path: Path) -> None:
+    for name in ("t.pdf", "t.html"):
+        with pytest.raises(ConfigError, match=r"expected .md, .tex, .csv, .json, or --format; --html t.html is a page"):
+            report_command([str(tmp_path / "runs"), "-o", str(tmp_path / name)])
+        assert not (tmp_path / name).exists()
+    assert report_command([str(study(tmp_path / "runs")), "-o", str(tmp_path / "t.pdf"), "--format", "csv"]) == 0
+
+
 def test_another_score_is_a_column(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     runs = study(tmp_path)
     assert report_command([str(runs), "--metric", "test/loss", "--format", "md"]) == 0

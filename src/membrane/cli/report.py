@@ -31,6 +31,7 @@ def report_command(arguments: Sequence[str]) -> int:
     """Write the report that was asked for and return the exit code, 0."""
     options = report_parser().parse_args(arguments)
     baseline = dict(map(key_and_value, options.baseline))
+    style = options.format or style_of(options.output)
     if options.watch:
         return watch_report(options.runs, baseline, options.metric, options.evaluations)
     rows, unread = report_rows(options.runs, baseline, options.evaluations)
@@ -42,14 +43,21 @@ def report_command(arguments: Sequence[str]) -> int:
         write_report(options.html, render_page(page_content(rows, options.metric, unread, options.html.parent)))
     for line in unread:
         print(f"membrane: {printable_text(line)}", file=sys.stderr)
-    named = None if options.output is None else SUFFIXES.get(options.output.suffix, "md")
-    style = options.format or named
     if style is None:
         screen = console()
         screen.print(terminal_table(lay_out(rows, options.metric), screen.width))
     else:
         write_report(options.output, FORMATS[style](rows, options.metric))
     return 0
+
+
+def style_of(file: Path | None) -> str | None:
+    """Return the format that a file's name says, Markdown by default, None without a file. Raises ConfigError else."""
+    if file is None:
+        return None
+    if file.suffix and file.suffix not in (*SUFFIXES, ".txt"):
+        raise ConfigError(f"-o {file}: expected {', '.join(SUFFIXES)}, or --format; --html {file.stem}.html is a page")
+    return SUFFIXES.get(file.suffix, "md")
 
 
 def report_rows(
