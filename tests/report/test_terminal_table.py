@@ -4,7 +4,7 @@ import io
 from pathlib import Path
 
 import pytest
-from reported_runs import finished, right_answers, study
+from reported_runs import PLIF, finished, right_answers, study
 from rich.console import Console
 
 from membrane.report.columns import lay_out
@@ -61,3 +61,17 @@ def test_a_narrower_terminal_leaves_out_costs_before_intervals(tmp_path: Path) -
         shown = {column.title for column in fitting_columns(layout, width)}
         left_out += [each.title for each in layout.columns if each.title not in {*shown, *left_out}]
     assert left_out == ["passes", "parameters", "fit time", "rate, %", "95 % of samples", "95 % over seeds"]
+
+
+def test_notes_are_numbered_as_the_rows_refer_to_them(tmp_path: Path) -> None:
+    runs = study(tmp_path)
+    finished(runs, "f1", 3, right_answers(0.6, 3), PLIF)
+    rows = group_runs(gather_runs([runs]).runs)
+    flag_rows(rows)
+    screen = Console(file=io.StringIO(), width=200)
+    screen.print(terminal_table(lay_out(rows), 200))
+    assert isinstance(screen.file, io.StringIO)
+    lines = screen.file.getvalue().splitlines()
+    assert [line.rstrip() for line in lines if "missing" in line] == ["1  seed missing: 3"]
+    marks = {line.split()[0]: line.split()[-1] for line in lines if line.startswith(("lif", "relu"))}
+    assert marks == {"lif": "1", "relu": "1"}

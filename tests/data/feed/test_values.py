@@ -60,6 +60,13 @@ def test_values_in_other_units_are_told() -> None:
     assert not lines(of(train), of(test * 0 - 0.0))
 
 
+def test_values_are_told_as_the_network_gets_them() -> None:
+    x, labels = torch.tensor([[[1.0, -200.0]], [[3.0, 4.0]]]), torch.tensor([0, 1])
+    train, test = (Part.whole(Samples(each, labels, scale=0.25)) for each in (x, x / 64))
+    [line] = lines(train, test)
+    assert line.startswith("x of the test part has values up to 0.781, in the training part up to 50:")
+
+
 def test_large_data_are_left_alone_and_a_division_tells(monkeypatch) -> None:
     samples = part(60)
     monkeypatch.setattr(values, "LOOKED_AT", 2 * samples.x.nbytes)
