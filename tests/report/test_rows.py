@@ -94,6 +94,14 @@ def test_numbers_are_sorted_as_numbers(tmp_path: Path) -> None:
     assert [row.shown["timesteps"] for row in rows_of(tmp_path)] == ["4", "8", "16"]
 
 
+def test_seeds_are_in_the_order_of_numbers_too(tmp_path: Path) -> None:
+    for seed in (10, 2, 0):
+        finished(tmp_path, "f0", seed, right_answers(0.6, seed))
+    (row,) = rows_of(tmp_path)
+    assert row.seeds == [0, 2, 10]
+    assert row.metrics["test/acc"].values == tuple(float(right_answers(0.6, seed).mean()) for seed in (0, 2, 10))
+
+
 def test_no_runs_and_no_folder_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="no runs in"):
         gather_runs([tmp_path])
