@@ -1,6 +1,7 @@
 """No value of the environment leaves it: through no file, no line and no tracker; a stranger's files read none."""
 
 import json
+import re
 import zipfile
 from collections.abc import Callable
 from contextlib import suppress
@@ -118,6 +119,9 @@ def test_the_seed_a_choice_and_a_searchs_settings_are_not_taken_from_the_environ
             jobs_of(Composer(), overrides, multirun=True)
     with pytest.raises(ConfigError, match=r"^logger='\$\{oc.env:LAB\}': a choice is named"):
         configured("logger='${oc.env:LAB}'")
+    for choice in ("neuron=${oc.env:LAB}", "+experiment=${oc.env:LAB}", "regularizer=[${oc.env:LAB}]"):
+        with pytest.raises(ConfigError, match=rf"^{re.escape(choice.lstrip('+'))}: a choice is named"):
+            configured(choice)
     with pytest.raises(ConfigError, match=r"^seed: .* let the shell fill it in, as seed=\$NUMBER$"):
         configured("seed='${oc.decode:${oc.env:NUMBER}}'")
 

@@ -239,8 +239,9 @@ def refuse_overrides(parsed: Sequence[Any], repository: IConfigRepository) -> No
 
 def refuse_wrong_choice(group: str, value: Any, text: str, options: Sequence[str]) -> None:
     """Raise ConfigError for an override of a group by what is no choice, or by several where one can be chosen."""
-    if "${" in text:
-        raise ConfigError(f"{group}={text}: a choice is named; let the shell fill it in, as {group}=$NAME")
+    if "${" in str(value):
+        plain = text.replace("\\", "")  # Hydra escapes the signs of a text that was typed without quotes
+        raise ConfigError(f"{group}={plain}: a choice is named; let the shell fill it in, as {group}=$NAME")
     if not isinstance(value, str | list):
         none = f"; ~{group} leaves it out" if value is None else ""
         raise ConfigError(unknown_choice(group, text, options) + none)
