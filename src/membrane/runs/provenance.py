@@ -1,6 +1,7 @@
 """Read where a result comes from: code, versions, command line. A process reads each once, at its first run."""
 
 import hashlib
+import os
 import platform
 import subprocess
 import sys
@@ -12,6 +13,10 @@ from typing import Any
 from membrane.schema.secrets import masked_override
 
 LIBRARIES = ("torch", "spikingjelly", "lightning", "torchmetrics", "numpy", "scikit-learn", "hydra-core", "omegaconf")
+
+GIT = ("git", "-c", "core.fsmonitor=false", "-c", f"core.hooksPath={os.devnull}")
+GIT_ENVIRONMENT = {"GIT_OPTIONAL_LOCKS": "0", "GIT_ALLOW_PROTOCOL": "none", "NO_FILTER": ""}
+"""git starts no program that the configuration of a repository names, writes nothing into it, and asks no server."""
 
 
 @cache
@@ -34,19 +39,29 @@ def library_versions() -> dict[str, str]:
 @cache
 def git_state() -> dict[str, str | None]:
     """Return the commit that the package lies in and the SHA-256 of what differs from it; None where there is none."""
-    commit, difference = git_output("rev-parse", "HEAD"), git_output("diff", "HEAD")
+    package = Path(__file__).parent
+    commit, difference = git_output(package, "rev-parse", "HEAD"), git_difference(package)
     return {
         "commit": commit.strip() if commit else None,
         "diff": hashlib.sha256(difference.encode()).hexdigest() if difference else None,
     }
 
 
-def git_output(*arguments: str) -> str | None:
-    """Return what git prints in the package's folder, or None if it fails."""
+def git_difference(folder: Path) -> str | None:
+    """Return how a repository's files differ from its commit, without filters, or None if git fails."""
+    filters = git_output(folder, "config", "--null", "--name-only", "--get-regexp", r"^filter\.") or ""
+    unfiltered = [f"--config-env={key}=NO_FILTER" for key in filters.split("\0") if key]
+    options = ("--no-ext-diff", "--no-textconv", "--ignore-submodules=dirty")
+    return git_output(folder, *unfiltered, "diff", *options, "HEAD")
+
+
+def git_output(folder: Path, *arguments: str) -> str | None:
+    """Return what git prints in a folder, or None if it fails."""
     try:
         done = subprocess.run(
-            ["git", *arguments],
-            cwd=Path(__file__).parent,
+            [*GIT, *arguments],
+            cwd=folder,
+            env={**os.environ, **GIT_ENVIRONMENT},
             capture_output=True,
             encoding="utf-8",
             errors="replace",
