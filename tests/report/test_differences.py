@@ -1,6 +1,7 @@
 """Differences to a baseline: paired by seed and test sample, or refused."""
 
 import json
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -62,7 +63,11 @@ def test_an_order_of_its_own_is_no_other_test_set(tmp_path: Path) -> None:
         ({"index": np.arange(200) + 1}, "other test samples"),
         ({"label": (LABELS + 1) % 10, "output": outputs_of(right_answers(0.9, 1))["output"]}, "the outputs give"),
         ({"label": LABELS[:100]}, "do not belong together"),
-        ({"output": np.array(["x"] * 200, dtype=object)}, "Object arrays cannot be loaded"),
+        ({"output": np.array(["x"] * 200, dtype=object)}, "output.npy holds Python objects"),
+        ({"index": np.zeros((200, 3), int)}, "its index is of another type or shape"),
+        ({"output": np.full((200, 10), 1j)}, "its output is of another type or shape"),
+        ({"recording": np.zeros(200, "V8")}, "its recording is of another type or shape"),
+        ({"index": np.zeros(1 << 26, np.int64)}, "larger than any run's"),
     ],
 )
 def test_what_cannot_be_paired_is_flagged(tmp_path: Path, arrays: dict[str, np.ndarray], why: str) -> None:
@@ -71,6 +76,16 @@ def test_what_cannot_be_paired_is_flagged(tmp_path: Path, arrays: dict[str, np.n
     row = compared(tmp_path, neuron="lif")["plif"]
     assert row.difference is None
     assert any(flag.startswith("not compared: ") and why in flag for flag in row.flags), row.flags
+
+
+def test_outputs_whose_header_promises_more_than_there_is_are_flagged(tmp_path: Path) -> None:
+    finished(tmp_path, "f0", 0, right_answers(0.6, 0))
+    outputs = finished(tmp_path, "f1", 0, right_answers(0.9, 1), PLIF) / "outputs" / "test.npz"
+    with zipfile.ZipFile(outputs, "w") as archive, archive.open("index.npy", "w") as file:
+        np.lib.format.write_array_header_1_0(file, {"descr": "<i8", "fortran_order": False, "shape": (1 << 40,)})
+    row = compared(tmp_path, neuron="lif")["plif"]
+    assert row.wilson is None
+    assert any("its header says" in flag for flag in row.flags), row.flags
 
 
 def test_missing_outputs_other_seeds_and_other_data_are_flagged(tmp_path: Path) -> None:

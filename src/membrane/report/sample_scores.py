@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from membrane.data.array_file import array_entries
 from membrane.errors import DataError
 from membrane.files.regular import open_regular
 from membrane.report.recorded import Recorded
@@ -14,10 +15,13 @@ from membrane.runs.saved import why_unreadable
 from membrane.runs.standing import UNREADABLE
 
 NPZ = "outputs/test.npz"
-BROKEN = (*UNREADABLE, EOFError, NotImplementedError, IndexError, zipfile.BadZipFile, zlib.error)
+BROKEN = (*UNREADABLE, EOFError, MemoryError, NotImplementedError, IndexError, zipfile.BadZipFile, zlib.error)
 """Errors of reading arrays that are damaged, or not those of a run."""
-LARGEST = 1 << 31
-"""Bytes of an array, at most: what is larger was not written by a run that ended on this machine's memory."""
+LARGEST = 1 << 28
+"""Bytes of the arrays of a file, unpacked, at most: those of 50,000 samples of 1000 classes have 200 MB."""
+KINDS = {"index": "iu", "label": "iuf", "output": "iuf", "recording": "iu", "group": "iu", "classes": "U"}
+"""Array → the kinds of its values, as numpy abbreviates them: whole numbers, floats, text."""
+OF_SEVERAL_AXES = ("label", "output")
 
 
 @dataclass(frozen=True)
@@ -35,15 +39,24 @@ class SampleScores:
 
 
 def read_arrays(run: Recorded, *names: str) -> dict[str, np.ndarray]:
-    """Return arrays of a run's outputs/test.npz, without those that it lacks. Raises DataError if it cannot be read."""
+    """Return arrays of a run's outputs/test.npz, without those that it lacks. Raises DataError if it cannot be read.
+
+    Headers are read before any values, for the file may be somebody else's.
+    """
     path = run.folder / NPZ
     try:
-        with open(path, "rb", opener=open_regular) as opened, np.load(opened, allow_pickle=False) as file:
-            if any(entry.file_size > LARGEST for entry in file.zip.infolist()):
-                raise ValueError("larger than any run's")
-            return {name: file[name] for name in names if name in file}
+        with open(path, "rb", opener=open_regular):  # else a FIFO would be waited for
+            entries = {name: entry for name, entry in array_entries(path).items() if name in names}
+        if sum(entry.nbytes for entry in entries.values()) > LARGEST:
+            raise ValueError("larger than any run's")
+        for name, entry in entries.items():
+            if entry.dtype.kind not in KINDS[name] or not (len(entry.shape) == 1 or name in OF_SEVERAL_AXES):
+                raise ValueError(f"its {name} is of another type or shape than a run's")
+        return {name: np.asarray(entry.values()) for name, entry in entries.items()}
     except FileNotFoundError:
         raise DataError(f"{NPZ} is missing") from None
+    except DataError as error:
+        raise DataError(f"{NPZ}: {str(error).removeprefix(f'{path}: ')}") from None
     except BROKEN as error:
         raise DataError(f"{NPZ}: {why_unreadable(error)}") from None
 
