@@ -63,12 +63,13 @@ def test_oracle_numbers_selection_on_test_and_early_ends(tmp_path: Path) -> None
     metrics = {"metrics": {"test/acc": 0.5, "test/acc_best_oracle": 0.6}, "protocol": "paper_best_on_test"}
     finished(tmp_path, "f0", 0, right_answers(0.6, 0), {"protocol": "paper_best_on_test"}, metrics)
     finished(tmp_path, "f1", 0, right_answers(0.6, 0), PLIF, {"ended": "finish=true after 1 of 2 epochs"})
-    finished(tmp_path, "f2", 0, right_answers(0.6, 0), RELU, {"metrics": {"test/acc": 0.5, "test/loss": float("nan")}})
+    odd = {"test/acc": 0.5, "test/loss": float("nan"), "val/loss": -1e308}
+    finished(tmp_path, "f2", 0, right_answers(0.6, 0), RELU, {"metrics": odd, "fit_seconds": 10**99 * 9})
     flags = flags_of(tmp_path)
     assert any(flag.startswith("oracle: ") for flag in flags["lif"])
     assert "selected on test: test/acc_best_oracle" in flags["lif"]
     assert "ended early: seed 0: finish=true after 1 of 2 epochs" in flags["plif"]
-    assert "seed 0: not finite: test/loss" in flags["relu"]
+    assert "seed 0: not finite: test/loss, val/loss" in flags["relu"]
 
 
 @pytest.mark.parametrize(("size", "origin"), [(4, "50 groups or recordings"), (200, "one group or recording")])

@@ -7,7 +7,7 @@ import numpy as np
 
 from membrane.errors import ConfigError, DataError
 from membrane.report.recorded import Recorded
-from membrane.report.rows import Compared, ReportRow, is_finite_number, title_of
+from membrane.report.rows import Compared, ReportRow, is_usable, title_of
 from membrane.report.sample_scores import SampleScores, read_scores
 from membrane.report.settings import setting_text
 from membrane.report.statistics import CONFIDENCE, Difference, holm, mcnemar, paired_difference
@@ -56,7 +56,7 @@ def matches(row: ReportRow, key: str, text: str) -> bool:
     if key not in known:
         return False
     value = known[key]
-    return text.lower() == setting_text(value).lower() or (is_finite_number(value) and text == f"{value:g}")
+    return text.lower() == setting_text(value).lower() or (is_usable(value) and text == f"{value:g}")
 
 
 def choices_line(rows: Sequence[ReportRow], baseline: Mapping[str, str]) -> str:

@@ -1,12 +1,11 @@
 """Flags of a report: what a reader should know of a row before trusting its numbers or comparing them with others'."""
 
-import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from membrane.report.recorded import Recorded
-from membrane.report.rows import ReportRow
+from membrane.report.rows import ReportRow, is_usable
 from membrane.report.sample_scores import clustered_samples
 
 Origin = Callable[[Recorded], Any]
@@ -60,7 +59,7 @@ def test_flags(row: ReportRow) -> list[str]:
     flags = []
     if len(row.runs) == 1:
         flags.append("one seed")
-    broken = {run.seed: [name for name, value in run.metrics.items() if not math.isfinite(value)] for run in row.runs}
+    broken = {run.seed: [name for name, value in run.metrics.items() if not is_usable(value)] for run in row.runs}
     flags += [f"seed {seed}: not finite: {', '.join(names)}" for seed, names in broken.items() if names]
     if any(run.result.get("protocol") == "paper_best_on_test" for run in row.runs):
         flags.append("oracle: the test set was read after every epoch (paper_best_on_test)")

@@ -16,7 +16,8 @@ from membrane.scores import principal_score, score_of
 
 IDENTITY = ("dataset", "model", "neuron", "framework")
 """Settings that name a single row, which differs from no other."""
-LARGEST_NUMBER = 1e300
+LARGEST = 1e100
+"""The size of a score or a time that is taken for one, at most: the square of a larger one may be infinite."""
 NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
 
 
@@ -73,11 +74,11 @@ class ReportRow:
 
     @cached_property
     def metrics(self) -> dict[str, Summary]:
-        """Return the scores that every finished run has, finite in each."""
+        """Return the scores that every finished run has, usable in each."""
         tables = [run.metrics for run in self.runs]
         common = [name for name in (tables[0] if tables else ()) if all(name in table for table in tables)]
         columns = {name: [table[name] for table in tables] for name in common}
-        return {name: summarise(values) for name, values in columns.items() if np.isfinite(values).all()}
+        return {name: summarise(values) for name, values in columns.items() if all(map(is_usable, values))}
 
     @cached_property
     def principal(self) -> str | None:
@@ -110,7 +111,7 @@ class ReportRow:
     @cached_property
     def fit_seconds(self) -> float | None:
         """Return the mean time of fitting."""
-        times = [run.result["fit_seconds"] for run in self.runs if is_finite_number(run.result.get("fit_seconds"))]
+        times = [run.result["fit_seconds"] for run in self.runs if is_usable(run.result.get("fit_seconds"))]
         return float(np.mean(times)) if times else None
 
     @cached_property
@@ -133,9 +134,9 @@ class ReportRow:
         return first if isinstance(first, int) and all(value == first for value in values) else None
 
 
-def is_finite_number(value: Any) -> bool:
-    """Return whether a value of JSON is a finite number, and one that a float can hold."""
-    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < LARGEST_NUMBER
+def is_usable(value: Any) -> bool:
+    """Return whether a value of JSON is a number that means and spreads can be computed of."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= LARGEST
 
 
 def summarise(values: Sequence[float]) -> Summary:
