@@ -15,6 +15,7 @@ DAMAGED = (
     *(f'{{"metrics": {{}}, "epochs": {value}}}' for value in ("Infinity", "1.5", "-1", "true", "9" * 400, "[3]")),
     *(f'{{"metrics": {{}}, "fit_seconds": {value}}}' for value in ("NaN", "1e400", '"3"', "-1")),
     '{"metrics": {"test/acc": ' + "9" * 400 + "}}",
+    '{"epochs": 2}',
     '{"metrics": {}, "ended": ["finish=true"]}',
 )
 
@@ -22,8 +23,8 @@ DAMAGED = (
 def test_a_result_is_read_or_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r": no finished run \(no result\.json\)$"):
         read_result(tmp_path)
-    (tmp_path / "result.json").write_text('{"epochs": 3}')
-    assert read_result(tmp_path) == {"epochs": 3}
+    (tmp_path / "result.json").write_text('{"metrics": {}, "epochs": 3}')
+    assert read_result(tmp_path) == {"metrics": {}, "epochs": 3}
     for damaged in DAMAGED:
         (tmp_path / "result.json").write_text(damaged)
         with pytest.raises(DataError, match=r"result\.json: damaged \(.+\); move the folder away$") as refusal:

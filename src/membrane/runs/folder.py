@@ -74,12 +74,9 @@ class RunFolder:
     def result(self) -> dict[str, Any] | None:
         """Return the finished run's result, or None if there is none; debug runs never have one.
 
-        Raises DataError if it is damaged, or has no metrics.
+        Raises DataError if it is damaged.
         """
-        result = None if self.debug else self.read(RESULT)
-        if result is not None and "metrics" not in result:
-            raise DataError(f"{self.path / RESULT}: damaged (it has no metrics); move the folder away")
-        return result
+        return None if self.debug else self.read(RESULT)
 
     def locked(self) -> AbstractContextManager[None]:
         """Return a context in which this process alone holds the folder. It raises Occupied if another one does."""

@@ -30,6 +30,8 @@ def read_json(path: Path) -> dict[str, Any]:
     for key, (expected, holds) in EXPECTED.get(path.name, {}).items():
         if key in content and not holds(content[key]):
             raise ValueError(f"{key} is not {expected}")
+    if path.name == RESULT and "metrics" not in content:
+        raise ValueError("it has no metrics")
     return content
 
 
