@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from membrane.schema.environment import FromEnvironment
 from membrane.tracking import log
 from membrane.tracking.log import log_to_file, log_to_terminal
 
@@ -31,8 +32,10 @@ def test_our_lines_reach_both_and_a_librarys_only_the_file(tmp_path: Path, capsy
         library.removeHandler(own)
 
 
-def test_a_name_sends_the_terminal_nothing_that_it_would_obey(capsys: pytest.CaptureFixture[str]) -> None:
-    with log_to_terminal():
+def test_a_name_sends_the_terminal_nothing_that_it_would_obey(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with log_to_terminal(), log_to_file(tmp_path / "run.log"):
         log = logging.getLogger("membrane.training.run")
         log.info("folder: %s", Path("runs/a\x1b[2J\nmembrane: all is well"))
         log.error("failed: %s\n%s", "name=\u202ex", "Traceback:\n  \x1b]0;title\x07")
@@ -40,6 +43,15 @@ def test_a_name_sends_the_terminal_nothing_that_it_would_obey(capsys: pytest.Cap
     assert printed == (
         "folder: runs/a\\x1b[2J membrane: all is well\nfailed: name=\\u202ex\nTraceback:\n  \\x1b]0;title\\x07\n"
     )
+    written = (tmp_path / "run.log").read_text().splitlines()
+    assert [line.partition("training.run: ")[2] or line for line in written] == printed.splitlines()
+
+
+def test_a_value_of_the_environment_is_masked_as_it_is_printed(tmp_path: Path) -> None:
+    value = "our\tlab\x1b"
+    with log_to_file(tmp_path / "run.log", FromEnvironment(values=frozenset({value}))):
+        logging.getLogger("membrane.training.run").warning("folder: %s, project %s", Path(value), value)
+    assert "folder: ***, project ***\n" in (tmp_path / "run.log").read_text()
 
 
 def test_nothing_stays_behind(tmp_path: Path) -> None:

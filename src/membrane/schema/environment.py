@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
-from membrane.errors import ConfigError
+from membrane.errors import ConfigError, printable_text
 from membrane.schema.secrets import MASK
 
 Keys = tuple[str | int, ...]
@@ -55,14 +55,17 @@ NOTHING = FromEnvironment()
 
 
 def hidden(text: str, values: Iterable[str]) -> str:
-    """Return a text with the values in it masked, also where a repr, JSON or one of its lines shows them."""
+    """Return a text with the values in it masked, also where a repr, JSON, a terminal or a line of it shows them."""
     pattern = pattern_of(values)
     return text if pattern is None else pattern.sub(MASK, text)
 
 
 def pattern_of(values: Iterable[str]) -> re.Pattern[str] | None:
     """Return what finds the values, the longest first; None if there are none that can be told from other text."""
-    written = [(value, *value.splitlines(), repr(value)[1:-1], json.dumps(value)[1:-1]) for value in values]
+    written = [
+        (value, *value.splitlines(), repr(value)[1:-1], json.dumps(value)[1:-1], printable_text(value))
+        for value in values
+    ]
     forms = {form for each in written for form in each}
     recognised = sorted(filter(is_recognisable, forms), key=len, reverse=True)
     return re.compile("|".join(map(re.escape, recognised))) if recognised else None

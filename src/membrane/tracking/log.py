@@ -18,16 +18,28 @@ LIBRARIES = {"lightning", "lightning_fabric", "wandb", "matplotlib", "optuna", "
 PRINTING_LIBRARIES = ("lightning", "lightning.pytorch", "lightning.fabric", "wandb", "matplotlib", "optuna")
 
 
-class TerminalHandler(logging.Handler):
-    """Prints messages without any prefix to what is standard output at that moment."""
+class PrintableFormatter(logging.Formatter):
+    """Leaves nothing in a message's lines that a terminal would obey; a path in it begins no line."""
 
-    def emit(self, record: logging.LogRecord) -> None:
-        """Print a message, whose lines hold nothing that a terminal would obey; a path in it begins no line."""
+    def format(self, record: logging.LogRecord) -> str:
+        """Return a record as text."""
         if isinstance(record.args, tuple):
             arguments = [printable_text(str(each)) if isinstance(each, Path) else each for each in record.args]
             record = copy(record)  # other handlers get it too
             record.args = tuple(arguments)
-        print(*map(printable_text, self.format(record).split("\n")), sep="\n", file=sys.stdout, flush=True)
+        return "\n".join(map(printable_text, super().format(record).split("\n")))
+
+
+class TerminalHandler(logging.Handler):
+    """Prints messages without any prefix to what is standard output at that moment."""
+
+    def __init__(self, level: int) -> None:
+        super().__init__(level)
+        self.setFormatter(PrintableFormatter())
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Print a message."""
+        print(self.format(record), file=sys.stdout, flush=True)
 
 
 class LogFileHandler(logging.StreamHandler[TextIO]):
@@ -73,7 +85,7 @@ def log_to_terminal() -> Iterator[None]:
         root.removeHandler(silence)
 
 
-class ConcealingFormatter(logging.Formatter):
+class ConcealingFormatter(PrintableFormatter):
     """Masks what came from the environment, in tracebacks too."""
 
     def __init__(self, form: str, environment: FromEnvironment) -> None:
