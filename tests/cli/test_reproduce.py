@@ -26,8 +26,13 @@ def test_the_list_names_each_row_with_what_is_recorded(tmp_path: Path, capsys: p
     folder = tmp_path / "seq_fmnist" / "plain" / "paper_best_on_test" / "seed0"
     folder.mkdir(parents=True)
     (folder / "result.json").write_text(json.dumps({"metrics": {"test/acc_mean_last10": 0.7}}))
+    damaged = folder.with_name("seed1") / "result.json"
+    damaged.parent.mkdir()
+    damaged.write_text("[1]")
     assert reproduce_command(["--list", "--records", str(tmp_path)]) == 0
-    lines = capsys.readouterr().out.splitlines()
+    printed = capsys.readouterr()
+    assert printed.err == f"membrane: {damaged}: damaged (ValueError: not an object); move the folder away\n"
+    lines = printed.out.splitlines()
     (start,) = (number for number, line in enumerate(lines) if " seq_fmnist/plain " in line)
     cells = lines[start].split()
     assert cells[:2] == ["seq_fmnist/plain", "70.35"]

@@ -78,6 +78,13 @@ def test_a_score_that_is_no_number_is_named() -> None:
         compared_spread(row(), {"paper_best_on_test": {0: {"metrics": {"test/acc_best_oracle": "high"}}}})
 
 
+@pytest.mark.parametrize("score", [float("nan"), float("inf"), 1e308, -1])
+def test_a_score_that_is_no_accuracy_lies_in_no_band(score: float) -> None:
+    results = {"paper_best_on_test": {0: result(test__acc_best_oracle=0.9), 1: result(test__acc_best_oracle=score)}}
+    assert str(compared_spread(row(), results)) == "nan"
+    assert band_state(row(), results) == "outside"
+
+
 def test_a_record_holds_the_result_the_epochs_and_no_command_line(tmp_path: Path) -> None:
     run = tmp_path / "run"
     run.mkdir()
@@ -92,10 +99,10 @@ def test_a_record_holds_the_result_the_epochs_and_no_command_line(tmp_path: Path
     assert sorted(path.name for path in folder.iterdir()) == ["curves.csv", "provenance.json", "result.json"]
     assert json.loads((folder / "provenance.json").read_text()) == {"versions": {"torch": "2"}}
     assert (folder / "curves.csv").read_text() == "epoch,step,train/loss,val/acc\n0,2,,0.7\n1,4,,0.8\n"
-    assert read_record(tmp_path / "records", row()) == {"val_best": {3: content}}
+    assert read_record(tmp_path / "records", row(), []) == {"val_best": {3: content}}
     (folder.parent / "seed3.1").mkdir()  # a run that was moved aside
     (folder.parent / "seed3.1" / "result.json").write_text("{}")
-    assert read_record(tmp_path / "records", row()) == {"val_best": {3: content}}
+    assert read_record(tmp_path / "records", row(), []) == {"val_best": {3: content}}
 
 
 def test_all_rows_stay_where_no_epoch_was_measured() -> None:

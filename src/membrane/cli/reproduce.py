@@ -1,5 +1,6 @@
 """Train what a paper trained, and set its number beside ours."""
 
+import sys
 from argparse import ArgumentTypeError, Namespace
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 from membrane.cli.answer import CommandParser
 from membrane.config.composer import Composer, conf_folder
 from membrane.config.messages import nearest
-from membrane.errors import ConfigError
+from membrane.errors import ConfigError, printable_text
 from membrane.papers.record import (
     HONEST,
     Results,
@@ -44,7 +45,10 @@ def reproduce_command(arguments: Sequence[str]) -> int:
     options = parser.parse_intermixed_args(arguments)
     rows = paper_rows(conf_folder() / "experiment")
     if options.list:
-        console().print(rows_table([(row, read_record(options.records, row)) for row in rows]))
+        unread: list[str] = []
+        console().print(rows_table([(row, read_record(options.records, row, unread)) for row in rows]))
+        for line in unread:
+            print(f"membrane: {printable_text(line)}", file=sys.stderr)
         return 0
     if options.id is None:
         parser.print_help()

@@ -2,13 +2,14 @@
 
 import csv
 import io
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
 
-from membrane.errors import DataError
+from membrane.errors import ConfigError, DataError
 from membrane.files import durable
 from membrane.files.regular import open_regular
 from membrane.papers.registry import PaperRow
@@ -40,13 +41,19 @@ class SeedMean:
         return f"{self.mean * 100:.2f}{deviation}"
 
 
-def read_record(records: Path, row: PaperRow) -> dict[str, dict[int, dict[str, Any]]]:
-    """Return the results in ``<records>/<id>/<protocol>/seed<k>``; empty if nothing is recorded."""
+def read_record(records: Path, row: PaperRow, unread: list[str]) -> dict[str, dict[int, dict[str, Any]]]:
+    """Return the results in ``<records>/<id>/<protocol>/seed<k>``; empty if nothing is recorded.
+
+    A line on each one that cannot be read is added to ``unread``.
+    """
     results: dict[str, dict[int, dict[str, Any]]] = {}
     for path in sorted((records / row.id).glob(f"*/seed*/{RESULT}")):
         seed = path.parent.name.removeprefix("seed")
         if seed.isdecimal():
-            results.setdefault(path.parent.parent.name, {})[int(seed)] = read_result(path.parent)
+            try:
+                results.setdefault(path.parent.parent.name, {})[int(seed)] = read_result(path.parent)
+            except (ConfigError, DataError) as error:
+                unread.append(str(error))
     return results
 
 
@@ -77,7 +84,7 @@ def epoch_rows(table: str) -> str:
 def spread_of(results: Results, protocol: str, score: str) -> SeedMean | None:
     """Return the spread of a score over the seeds of a protocol, None if no seed has it.
 
-    Raises DataError if one is no number.
+    Its mean is NaN if one can be no accuracy. Raises DataError if one is no number.
     """
     values = [each.get("metrics", {}).get(score) for each in results.get(protocol, {}).values()]
     numbers = [value for value in values if value is not None]
@@ -85,6 +92,8 @@ def spread_of(results: Results, protocol: str, score: str) -> SeedMean | None:
         raise DataError(f"a result of protocol {protocol} has a {score} that is no number")
     if not numbers:
         return None
+    if not all(0 <= number <= 1 for number in numbers):
+        return SeedMean(math.nan, None, len(numbers))
     return SeedMean(mean(numbers), stdev(numbers) if len(numbers) > 1 else None, len(numbers))
 
 
