@@ -8,7 +8,7 @@ import pytest
 from reported_runs import PLIF, finished, right_answers, study
 
 from membrane.errors import ConfigError
-from membrane.report.recorded import gather_runs
+from membrane.report.recorded import gather_runs, seed_of
 from membrane.report.rows import ReportRow, common_settings, group_runs
 
 
@@ -100,6 +100,15 @@ def test_seeds_are_in_the_order_of_numbers_too(tmp_path: Path) -> None:
     (row,) = rows_of(tmp_path)
     assert row.seeds == [0, 2, 10]
     assert row.metrics["test/acc"].values == tuple(float(right_answers(0.6, seed).mean()) for seed in (0, 2, 10))
+
+
+@pytest.mark.parametrize(
+    ("name", "seed"),
+    [("seed3", 3), (f"seed{'9' * 19}", 10**19 - 1), (f"seed{'9' * 20}", None), ("seed3.1", None), ("seed", None)],
+)
+def test_a_folder_tells_the_seed_that_no_file_does(name: str, seed: int | None) -> None:
+    assert seed_of(None, Path(name)) == seed
+    assert seed_of(5, Path(name)) == 5
 
 
 def test_no_runs_and_no_folder_are_refused(tmp_path: Path) -> None:

@@ -60,6 +60,12 @@ def test_values_in_other_units_are_told() -> None:
     assert not lines(of(train), of(test * 0 - 0.0))
 
 
+def test_32_mib_are_looked_at_and_no_more() -> None:
+    half = torch.zeros(1, 1, 2**24 + 1, dtype=torch.uint8)
+    assert len(lines(of(half[..., 1:]), of(half[..., 1:]))) == 1
+    assert not lines(of(half), of(half))
+
+
 def test_values_are_told_as_the_network_gets_them() -> None:
     x, labels = torch.tensor([[[1.0, -200.0]], [[3.0, 4.0]]]), torch.tensor([0, 1])
     train, test = (Part.whole(Samples(each, labels, scale=0.25)) for each in (x, x / 64))
