@@ -42,13 +42,17 @@ def test_a_notebook_is_its_text_executed(text: Path, tmp_path: Path, monkeypatch
     committed = nbformat.read(text.with_suffix(".ipynb"), as_version=4)
     nbformat.validate(committed)
     assert sources(committed) == sources(jupytext.read(text)), "write it anew: python scripts/notebooks.py"
-    [length] = map(int, re.findall(r"epochs=(\d+)", text.read_text()))
-    assert epochs(committed) == [f"epoch {epoch}/{length - 1}" for epoch in range(length)]
     short = tmp_path / text.name
-    short.write_text(text.read_text().replace(f"epochs={length}", "epochs=2"))
+    short.write_text(re.sub(r"epochs=\d+", "epochs=2", text.read_text()))
     anew = executed(short)  # raises if a cell does
     assert shown(anew) == shown(committed)
-    assert epochs(anew) == ["epoch 0/1", "epoch 1/1"]
+    lengths = [int(length) for length in re.findall(r"epochs=(\d+)", text.read_text())]
+    assert len(lengths) <= 1
+    for length in lengths:
+        runs = len(epochs(committed)) // length
+        assert runs > 0
+        assert epochs(committed) == [f"epoch {epoch}/{length - 1}" for epoch in range(length)] * runs
+        assert epochs(anew) == ["epoch 0/1", "epoch 1/1"] * runs
     assert any("image/png" in kinds for kinds in shown(anew))
     assert sys.modules["notebooks"].__file__ == str(ROOT / "scripts" / "notebooks.py")
 
