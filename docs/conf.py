@@ -5,7 +5,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT / "src"))
 
 project = "membrane"
 copyright = "the membrane authors, Apache-2.0"  # noqa: A001  # Sphinx's name
@@ -20,6 +21,17 @@ autodoc_typehints = "description"
 autodoc_typehints_description_target = "documented"
 # other libraries' documentation is not asked for: the site is built without a network
 nitpick_ignore_regex = [("py:.*", ".*")]
+
+
+def list_classes(app: Any, name: str, source: list[str]) -> None:
+    """Put the classes of a package that files of conf/ name in the place of the comment `.. classes of PACKAGE`."""
+    texts = [path.read_text(encoding="utf-8") for path in sorted((ROOT / "conf").rglob("*.yaml"))]
+    named = sorted({found for text in texts for found in re.findall(r"_target_: (membrane\.[\w.]+)", text)})
+
+    def listed(package: re.Match[str]) -> str:
+        return "\n".join(f".. autoclass:: {each}" for each in named if each.startswith(f"{package[1]}."))
+
+    source[0] = re.sub(r"^\.\. classes of (.*)$", listed, source[0], flags=re.MULTILINE)
 
 
 def link_files_outside(app: Any, name: str, source: list[str]) -> None:
@@ -55,5 +67,6 @@ def table(found: re.Match[str]) -> str:
 
 def setup(app: Any) -> None:
     """Connect the conversions; the one of docstrings before napoleon's, which is at 500."""
+    app.connect("source-read", list_classes)
     app.connect("source-read", link_files_outside)
     app.connect("autodoc-process-docstring", as_restructured_text, priority=100)
