@@ -6,7 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from membrane.runs.provenance import evaluation_command, git_difference, git_output, program_command, recorded_program
+from membrane.runs.provenance import (
+    evaluation_command,
+    git_difference,
+    git_output,
+    other_command,
+    program_command,
+    recorded_program,
+)
 
 
 @pytest.mark.parametrize(
@@ -25,6 +32,7 @@ def test_the_commands_of_a_program(
     assert program_command() == program
     assert recorded_program() == recorded
     assert evaluation_command() == evaluation
+    assert other_command("report") == [word.replace("evaluate", "report") for word in evaluation]
 
 
 @pytest.mark.parametrize(

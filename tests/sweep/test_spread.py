@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from membrane.runs.folder import RunFolder
+from membrane.sweep.spread import common_folder
 from membrane.training import run as run_module
 
 Membrane = Callable[..., int]
@@ -31,7 +32,8 @@ def given_scores(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def last_lines(capsys: pytest.CaptureFixture[str], count: int) -> list[str]:
-    return capsys.readouterr().out.splitlines()[-count:]
+    """Return the last lines, without the one on what to do next."""
+    return [line for line in capsys.readouterr().out.splitlines() if not line.startswith("next:")][-count:]
 
 
 def test_seeds_alone_give_one_line(small: Membrane, capsys: pytest.CaptureFixture[str]) -> None:
@@ -41,6 +43,27 @@ def test_seeds_alone_give_one_line(small: Membrane, capsys: pytest.CaptureFixtur
     assert last_lines(capsys, 2) == ["sweep: 3 finished, 0 failed", statistics]
     assert small("sweep=seeds", "seed=0,1,2") == 0
     assert last_lines(capsys, 2) == ["sweep: 3 finished before, 0 failed", statistics]
+
+
+def test_a_sweep_with_a_spread_ends_with_the_command_of_its_report(
+    small: Membrane, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for words, shared in ((["optimizer.lr=0.1,0.2"], "runs/digits"), (["name=one"], "runs/one/*")):
+        assert small("-m", "seed=0,1", *words) == 0
+        *_, last = capsys.readouterr().out.splitlines()
+        *_, folder = last.removesuffix("   for a table with intervals").split(" ")
+        assert last.startswith("next:   membrane report ")
+        assert Path(folder).resolve() in [path.resolve() for path in Path().glob(shared)]
+    assert small("-m", "seed=0", "optimizer.lr=0.1,0.2", "name=alone") == 0
+    assert "next:" not in capsys.readouterr().out
+
+
+def test_a_common_folder_is_shown_as_the_runs_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    inside = tmp_path / "runs" / "a" / "f1"
+    assert common_folder([Path("runs/a/f0/seed0"), Path("runs/a/f1/seed0")]) == "runs/a"
+    assert common_folder([Path("runs/a/f0/seed0"), inside / "seed0"]) == "runs/a"
+    assert common_folder([inside / "seed0", inside / "seed1"]) == str(inside)
 
 
 def test_each_group_that_differs_in_more_than_the_seed_has_its_own(

@@ -108,10 +108,15 @@ def program_command() -> list[str]:
 
 def evaluation_command() -> list[str]:
     """Return the words that evaluate a run, for the program that trained it."""
+    return other_command("evaluate")
+
+
+def other_command(name: str) -> list[str]:
+    """Return the words that call another command, beside the program that was called."""
     program = program_command()
     if program[0] == "membrane":
-        return ["membrane", "evaluate"]
-    return ["python", str(Path(program[1]).with_name("scripts") / "evaluate.py")]
+        return ["membrane", name]
+    return ["python", str(Path(program[1]).with_name("scripts") / f"{name}.py")]
 
 
 def typed_arguments() -> list[str]:

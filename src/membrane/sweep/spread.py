@@ -1,15 +1,19 @@
 """The mean and the spread over seeds, folds and left-out groups that a sweep ends with."""
 
 import logging
+import os
+import shlex
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
 
 from membrane.errors import DataError
 from membrane.runs.fingerprint import fingerprint
 from membrane.runs.folder import RunFolder
+from membrane.runs.provenance import other_command
 from membrane.schema import Config
 from membrane.schema.secrets import masked_override
 from membrane.scores import principal_score
@@ -45,7 +49,7 @@ class SweptRun:
 
 
 def log_spread(jobs: Sequence[tuple[Job, Config]]) -> None:
-    """Log mean ± standard deviation (n − 1) of the scores over the seeds, the folds and the left-out groups of a sweep.
+    """Log mean ± standard deviation (n − 1) of the scores over the seeds, folds and left-out groups, and how to report.
 
     A line stands for each set of jobs that differ in one of these alone, and in those before it, over which the values
     are means. Nothing of a search: it looks at validation only, and its jobs are not known beforehand.
@@ -55,6 +59,23 @@ def log_spread(jobs: Sequence[tuple[Job, Config]]) -> None:
     folders = [RunFolder(config) for _, config in jobs]
     by_folder = {folder.path: SweptRun(*job, metrics_in(folder)) for job, folder in zip(jobs, folders, strict=True)}
     runs = list(by_folder.values())
+    lines = spread_lines(runs)
+    for line in lines:
+        log.info("%s", line)
+    if lines:
+        above = common_folder([folder for folder, run in by_folder.items() if run.metrics])
+        log.info("next:   %s   for a table with intervals", shlex.join([*other_command("report"), above]))
+
+
+def common_folder(folders: Sequence[Path]) -> str:
+    """Return the innermost folder that holds all of some, relative to the working directory if one of them is."""
+    above = os.path.commonpath([Path.cwd() / folder for folder in folders])
+    return above if all(folder.is_absolute() for folder in folders) else os.path.relpath(above)
+
+
+def spread_lines(runs: Sequence[SweptRun]) -> list[str]:
+    """Return the lines on a sweep's runs, each behind what its set of runs was told to be."""
+    lines = []
     for depth, setting in enumerate(AXES, 1):
         averaged, sets = list(AXES)[:depth], dict[tuple[str, ...], list[SweptRun]]()
         for run in runs:
@@ -62,7 +83,8 @@ def log_spread(jobs: Sequence[tuple[Job, Config]]) -> None:
                 sets.setdefault(run.key_without(averaged), []).append(run)
         for title, members in zip(set_titles(list(sets.values()), averaged), sets.values(), strict=True):
             if line := spread_line(setting, members):
-                log.info("%s%s", f"{title}: " if title else "", line)
+                lines.append(f"{title}: {line}" if title else line)
+    return lines
 
 
 def metrics_in(folder: RunFolder) -> Mapping[str, float]:
