@@ -61,6 +61,7 @@ def test_files_without_a_block_are_no_rows(tmp_path: Path) -> None:
         (BLOCK.replace("[0.1, 0.2]", "[0.2]"), "one: paper.band"),
         (BLOCK.replace("last", "test"), "one: paper.protocol"),
         (BLOCK + "  sedes: 3\n", "one: paper.sedes"),
+        (BLOCK.replace("last", "test") + "  sedes: 3\n", "one: paper.protocol"),  # the first of two
     ],
 )
 def test_a_block_that_cannot_be_read_is_named(block: str, line: str, tmp_path: Path) -> None:
