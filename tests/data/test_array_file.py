@@ -82,7 +82,7 @@ def described(dtype: str = "'<f8'", shape: str = "(2,)") -> bytes:
         (described("[('a', '|O')]"), "holds Python objects, which are not read"),
         (described("'<f8', 'evil': 1"), "is no .npy file"),
         (b"\x93NUMPY\x09\x00" + bytes(130), "is no .npy file"),
-        (b"\x93NUMPY\x02\x00\xff\xff\xff\x7f" + bytes(130), "is no .npy file"),
+        (b"\x93NUMPY\x02\x00\xff\xff\xff\x7f" + bytes(130), "its header has 2147483647 bytes, 65536 at most"),
         (b"", "is no .npy file"),
     ],
 )

@@ -1,5 +1,6 @@
 """Arrays in a .npz, or in a folder of .npy: types and shapes from their headers, values mapped from the file."""
 
+import io
 import struct
 import zipfile
 import zlib
@@ -154,7 +155,10 @@ def read_array_header(path: Path, name: str, file: IO[bytes]) -> tuple[np.dtype[
     try:
         version = np.lib.format.read_magic(file)
         read = {(1, 0): np.lib.format.read_array_header_1_0}.get(version, np.lib.format.read_array_header_2_0)
-        shape, fortran, dtype = read(file, max_header_size=HEADER_BYTES)
+        size = file.read(2 if version == (1, 0) else 4)
+        if (length := int.from_bytes(size, "little")) > HEADER_BYTES:  # numpy would read it before it compares
+            raise ValueError(f"its header has {length} bytes, {HEADER_BYTES} at most")
+        shape, fortran, dtype = read(io.BytesIO(size + file.read(length)), max_header_size=HEADER_BYTES)
     except (ValueError, EOFError) as error:
         raise DataError(f"{path}: {name} is no .npy file: {str(error).splitlines()[0]}") from error
     if dtype.hasobject:
