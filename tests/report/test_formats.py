@@ -66,6 +66,13 @@ def test_a_number_among_the_settings_is_one_in_json(tmp_path: Path) -> None:
     ]
 
 
+def test_a_row_of_latex_is_no_argument_of_the_line_break_above_it(tmp_path: Path) -> None:
+    for number in (4, 8):
+        finished(tmp_path, f"f{number}", 0, right_answers(0.6, 0), {"channels": [number, number]})
+    lines = rows_as_latex(rows_of(tmp_path)).splitlines()
+    assert [line.partition(" & ")[0] for line in lines if ",8]" in line or ",4]" in line] == ["{}[4,4]", "{}[8,8]"]
+
+
 def test_markdown_has_a_cell_for_each_column(tmp_path: Path) -> None:
     text = rows_as_markdown(rows_of(study(tmp_path), neuron="lif"))
     lines = [line for line in text.splitlines() if line.startswith("|")]

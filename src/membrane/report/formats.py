@@ -97,7 +97,7 @@ def rows_as_latex(rows: Sequence[ReportRow], metrics: Sequence[str] = ()) -> str
         set_cells = [latex_cell(column, cell) for column, cell in zip(layout.columns, cells, strict=True)]
         if layout.notes and cells[-1]:
             set_cells[-1] = rf"\textsuperscript{{{cells[-1].replace(' ', ',')}}}"
-        lines.append(" & ".join(set_cells) + r" \\")
+        lines.append(latex_line(set_cells))
     lines.append(r"\bottomrule")
     for number, note in enumerate(layout.notes, 1):
         text = rf"\textsuperscript{{{number}}}{latex_text(note)}"
@@ -113,7 +113,13 @@ def latex_cell(column: Column, cell: str) -> str:
 
 def latex_row(cells: Sequence[str]) -> str:
     """Return a row of a tabular."""
-    return " & ".join(map(latex_text, cells)) + r" \\"
+    return latex_line(list(map(latex_text, cells)))
+
+
+def latex_line(cells: Sequence[str]) -> str:
+    """Return cells of LaTeX as a row; one that begins with [ or * would be an argument of the line break above it."""
+    line = " & ".join(cells) + r" \\"
+    return f"{{}}{line}" if line.startswith(("[", "*")) else line
 
 
 def rows_as_csv(rows: Sequence[ReportRow], metrics: Sequence[str] = ()) -> str:
