@@ -108,8 +108,9 @@ def test_each_outcome_is_logged_counted_and_recorded(sweep: Sweep, capsys: pytes
         9: "failed: run 9" + log.format(10),
     }.items():
         assert re.match(pattern, outcomes[seed]), outcomes[seed]
-    assert lines[-2] == "sweep: 1 finished, 7 failed, 1 pruned, 1 stopped"
-    assert lines[-1].startswith("test/acc 0.2500 ± 0.0000 over 2 of 10 seeds")  # seed 9 has a result too
+    assert lines[-3] == "sweep: 1 finished, 7 failed, 1 pruned, 1 stopped"
+    assert lines[-2].startswith("test/acc 0.2500 ± 0.0000 over 2 of 10 seeds")  # seed 9 has a result too
+    assert lines[-1].startswith("next:   membrane report ")
     assert failure(1) == {"error": "ended with exit code 3", "traceback": ["run 1"]}
     assert failure(2)["error"] == "killed by SIGKILL"
     assert failure(3) == {"error": "its own words"}
