@@ -26,6 +26,7 @@ from membrane.runs.saved import read_result
 from membrane.schema.paper import Paper
 
 if TYPE_CHECKING:
+    from rich.console import Console
     from rich.table import Table
 
 PROTOCOLS = ("val_best", "last", "paper_best_on_test")
@@ -46,7 +47,7 @@ def reproduce_command(arguments: Sequence[str]) -> int:
     rows = paper_rows(conf_folder() / "experiment")
     if options.list:
         unread: list[str] = []
-        console().print(rows_table([(row, read_record(options.records, row, unread)) for row in rows]))
+        wide_console().print(rows_table([(row, read_record(options.records, row, unread)) for row in rows]))
         for line in unread:
             print(f"membrane: {printable_text(line)}", file=sys.stderr)
         return 0
@@ -107,7 +108,7 @@ def reproduce(row: PaperRow, options: Namespace) -> int:
             results.setdefault(protocol, {})[seed] = read_result(run)
             if options.record:
                 write_record(options.records, row, protocol, seed, run)
-    console().print(rows_table([(row, results)]))
+    wide_console().print(rows_table([(row, results)]))
     return code
 
 
@@ -125,6 +126,14 @@ def seed_folders(settings: Sequence[str], seeds: Sequence[int]) -> dict[int, Pat
     composer = Composer()
     lines = {seed: composer.add_or_override([*settings, f"seed={seed}"]) for seed in seeds}
     return {seed: RunFolder(check(resolved(composer.compose(each)))).path for seed, each in lines.items()}
+
+
+def wide_console() -> "Console":
+    """Return the console; where it is no terminal, one wide enough that no id is folded and can be copied."""
+    screen = console()
+    if not screen.is_terminal:
+        screen.width = 130
+    return screen
 
 
 def rows_table(rows: Sequence[tuple[PaperRow, Results]]) -> "Table":
