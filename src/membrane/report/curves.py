@@ -66,8 +66,8 @@ def learning_curves(rows: Sequence[TableRow], best: Best | None = None) -> "Figu
     if part == "oracle":
         best = best_of_oracle({metric: lines[part] for metric, lines in curves.items()})
     for axes, metric in zip(axes_of[0], shown, strict=True):
-        for colour, (name, line) in zip((TRAINED, MEASURED), curves[metric].items(), strict=True):
-            plot(axes, line, colour, name)
+        for colour, style, (name, line) in zip((TRAINED, MEASURED), ("--", "-"), curves[metric].items(), strict=True):
+            plot(axes, line, colour, name, style)  # told apart in grey too
         over_epochs(axes, SCORES[metric].title)
         scale_values(axes, metric, np.concatenate([values for _, values in curves[metric].values()]))
         if best is not None:
@@ -77,10 +77,11 @@ def learning_curves(rows: Sequence[TableRow], best: Best | None = None) -> "Figu
     return figure
 
 
-def plot(axes: "Axes", line: Line, colour: Any, name: str) -> None:
+def plot(axes: "Axes", line: Line, colour: Any, name: str, style: str = "-") -> None:
     """Draw a line over epochs, with dots up to 40 of them."""
     if len(line[0]):
-        axes.plot(*line, color=colour, lw=1.8, marker="o" if len(line[0]) <= 40 else "", ms=3.5, label=name)
+        marker = "o" if len(line[0]) <= 40 else ""
+        axes.plot(*line, color=colour, lw=1.8, ls=style, marker=marker, ms=3.5, label=name)
 
 
 def over_epochs(axes: "Axes", title: str) -> None:

@@ -13,10 +13,8 @@ from membrane.schema.machine_refusals import MACHINE_RULES
 from membrane.schema.neuron import MaskedPSN, Neuron
 from membrane.schema.neuron_refusals import NEURON_RULES
 from membrane.schema.neuron_variants import Leaky
-from membrane.schema.optimizer import SGD, TRAINING_LOSS
 from membrane.schema.timesteps_refusals import TIMESTEPS_RULES
-from membrane.schema.training import EarlyStop
-from membrane.scores import MONITORS, score_of
+from membrane.schema.training_refusals import TRAINING_RULES
 
 
 def refusal(config: Config) -> str | None:
@@ -179,69 +177,6 @@ def refuse_profile_of_compiled(config: Config) -> str | None:
     return None
 
 
-def refuse_nesterov(config: Config) -> str | None:
-    """Refuse Nesterov's momentum without momentum, or with dampening."""
-    optimizer = config.optimizer
-    if isinstance(optimizer, SGD) and optimizer.nesterov and not (optimizer.momentum > 0 and optimizer.dampening == 0):
-        return "optimizer.nesterov=true needs optimizer.momentum above 0 and optimizer.dampening=0"
-    return None
-
-
-def refuse_loss(config: Config) -> str | None:
-    """Refuse a loss that is not for the data set's task."""
-    name, task, tasks = config.dataset.name, config.dataset.task, config.loss.tasks
-    if task in tasks:
-        return None
-    return f"loss={config.loss.name_of_choice} is for {' and '.join(tasks)}, dataset {name} is {task}: use loss=mse"
-
-
-def refuse_monitor(config: Config) -> str | None:
-    """Refuse to watch a metric that is not measured in the data set's task."""
-    task = config.dataset.task
-    for path, metric in monitors(config).items():
-        if metric not in MONITORS[task]:
-            measured = f"not measured in {task} (dataset {config.dataset.name})"
-            return f"{path}.monitor={metric}: {measured}; use one of {', '.join(MONITORS[task])}"
-    return None
-
-
-def refuse_early_stop_mode(config: Config) -> str | None:
-    """Refuse to stop a run because a metric gets better."""
-    for path, stop in early_stops(config).items():
-        right, moves = ("min", "falls") if score_of(stop.monitor).lower_is_better else ("max", "rises")
-        if stop.mode != right:
-            return f"{path}.mode={stop.mode} would stop because {stop.monitor} {moves}: use {path}.mode={right}"
-    return None
-
-
-def refuse_early_stop_without_validation(config: Config) -> str | None:
-    """Refuse a callback that watches validation under a protocol without one."""
-    if config.protocol != "val_best" and early_stops(config):
-        return f"callbacks: early_stop watches validation, of which protocol={config.protocol} has none"
-    return None
-
-
-def refuse_schedule_without_validation(config: Config) -> str | None:
-    """Refuse a schedule that follows validation under a protocol without one."""
-    metric = config.scheduler.follows
-    if metric in (None, TRAINING_LOSS) or config.protocol == "val_best":
-        return None
-    watched = f"scheduler.monitor={metric} is measured in validation, of which protocol={config.protocol} has none"
-    return f"{watched}: use scheduler.monitor={TRAINING_LOSS}"
-
-
-def refuse_following_by_step(config: Config) -> str | None:
-    """Refuse to step a schedule that follows a metric more often than the metric is measured."""
-    if config.scheduler.follows is None or config.scheduler.interval == "epoch":
-        return None
-    return "scheduler.interval=step: a schedule that follows a metric steps by epoch: use scheduler.interval=epoch"
-
-
-def refuse_finish_of_debug_run(config: Config) -> str | None:
-    """Refuse to end a debug run, which leaves no result."""
-    return "finish=true: a debug run leaves no result" if config.finish and config.debug is not None else None
-
-
 RULES: tuple[Callable[[Config], str | None], ...] = (
     *TIMESTEPS_RULES,
     refuse_fold_without_validation,
@@ -265,14 +200,7 @@ RULES: tuple[Callable[[Config], str | None], ...] = (
     refuse_potentials_of_other_neurons,
     refuse_regularizer_of_compiled,
     refuse_profile_of_compiled,
-    refuse_nesterov,
-    refuse_loss,
-    refuse_monitor,
-    refuse_early_stop_mode,
-    refuse_early_stop_without_validation,
-    refuse_schedule_without_validation,
-    refuse_following_by_step,
-    refuse_finish_of_debug_run,
+    *TRAINING_RULES,
 )
 """Every rule, in the order in which they are asked; the first that refuses is the one that a person sees.
 
@@ -298,18 +226,3 @@ def multi_step(framework: str) -> str:
 def or_unmasked(neuron: Neuron) -> str:
     """Return a masked PSN's further way out, empty for other neurons."""
     return ", or neuron.lambda_init=1" if isinstance(neuron, MaskedPSN) else ""
-
-
-def monitors(config: Config) -> dict[str, str | None]:
-    """Return the scores of validation that a run selects, stops or lowers its rate by, by path in the configuration."""
-    scores: dict[str, str | None] = {path: stop.monitor for path, stop in early_stops(config).items()}
-    if config.protocol == "val_best":
-        scores["trainer"] = config.trainer.monitor
-    if config.scheduler.follows not in (None, TRAINING_LOSS):
-        scores["scheduler"] = config.scheduler.follows
-    return scores
-
-
-def early_stops(config: Config) -> dict[str, EarlyStop]:
-    """Return the callbacks that stop a run, by their path in the configuration."""
-    return {f"callbacks.{key}": each for key, each in config.callbacks.items() if isinstance(each, EarlyStop)}

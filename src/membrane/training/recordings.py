@@ -6,7 +6,7 @@ from membrane.errors import ConfigError
 from membrane.learner import Learner
 from membrane.metrics import Classification
 from membrane.schema import Config
-from membrane.schema.refusals import monitors
+from membrane.schema.training_refusals import monitors
 
 
 def measure_recordings(learner: Learner, data: DataModule) -> None:
