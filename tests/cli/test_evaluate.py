@@ -69,7 +69,7 @@ def test_numbers_that_an_earlier_version_did_not_record_are_no_others(
     (run / "result.json").write_text(json.dumps(result))
     assert evaluate([str(run)]) == 0
     printed = capsys.readouterr().out
-    assert "test/recall 0." in printed
+    assert "test/recall " in printed
     assert "the run's test numbers came back to the last digit" in printed
 
 
@@ -87,9 +87,13 @@ def test_the_scores_of_each_class_are_printed_unless_several_settings_are_measur
     assert "support" not in capsys.readouterr().out
 
 
-def test_other_settings_are_recorded_beside_each_other(run: Path) -> None:
+def test_other_settings_are_recorded_beside_each_other(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert evaluate([str(run), "timesteps=1,3"]) == 0
+    printed = " ".join(capsys.readouterr().out.split())
     found = [json.loads(path.read_text()) for path in (run / "evaluations").glob("*.json")]
+    for each in found:
+        assert f"test/acc {100 * each['metrics']['test/acc']:.2f} %" in printed
+        assert f"test/loss {each['metrics']['test/loss']:.4f}" in printed
     assert sorted(each["overrides"] for each in found) == [["timesteps=1"], ["timesteps=3"]]
     assert {each["config"]["timesteps"] for each in found} == {1, 3}
 

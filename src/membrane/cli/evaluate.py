@@ -25,6 +25,7 @@ from membrane.runs.saved import CONFIG, RESULT, read_config, read_provenance, re
 from membrane.schema import Config
 from membrane.schema.dataset import Arrays, trained_on_test_part
 from membrane.schema.secrets import masked_override
+from membrane.scores import score_text
 from membrane.tracking.log import log_to_terminal
 from membrane.tracking.output import conceal
 from membrane.training.imports import quick_imports
@@ -283,7 +284,7 @@ def forget_facts(config: DictConfig, keys: Set[str]) -> None:
 
 def print_metrics(changes: Sequence[str], metrics: dict[str, float]) -> None:
     """Print what was measured under some changes."""
-    numbers = "  ".join(f"{name} {value:.4f}" for name, value in metrics.items())
+    numbers = "  ".join(f"{name} {score_text(name, value)}" for name, value in metrics.items())
     log.info("%s: %s", " ".join(map(masked_override, changes)) or "as it ran", numbers)
 
 
