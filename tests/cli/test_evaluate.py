@@ -245,6 +245,9 @@ def test_what_cannot_be_set_or_listed_is_one_line(run: Path, capsys: pytest.Capt
         ("dataset.task=[a]", "dataset.task: expected 'classification' or 'regression', got ['a']"),
         ("timesteps=range(1,1000000000)", "999999999 combinations of values: at most 10000 are tried at once"),
         ("model={a: b}", "model: no such setting"),
+        ("chekpoint=last", "chekpoint: no such setting; did you mean checkpoint? valid: "),
+        ("timesteps=1..t", "timesteps=1..t: expected a whole number, or 1..T, as far as the run goes, or 1..8"),
+        ("timesteps=1...8", "timesteps=1...8: expected a whole number, or 1..T"),
     ):
         assert evaluate([str(run), override]) == 2
         error = capsys.readouterr().err

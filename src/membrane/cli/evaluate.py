@@ -3,7 +3,6 @@
 import itertools
 import logging
 import os
-import re
 from collections.abc import Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,10 +12,12 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from membrane.cli.answer import CommandParser
+from membrane.cli.timestep_span import split_span
 from membrane.cli.versions import check_versions
 from membrane.config.composer import Composer
 from membrane.config.environment import without_environment
 from membrane.config.limits import require_few_jobs
+from membrane.config.messages import unknown_setting
 from membrane.errors import ConfigError, one_line
 from membrane.report.terminal import console
 from membrane.runs.contents import require_own_entries
@@ -42,8 +43,6 @@ NOT_OF_THE_RUN = ("paths.", "trust=", "checkpoint=")
 RUN_ELSEWHERE = ("ckpt_path", "checkpoint", "run")
 """Settings by which other templates name the run that they test."""
 PARENT = ("fingerprint", "seed")
-SPAN = re.compile(r"timesteps=([0-9T]+)\.\.([0-9]{1,9}|T)")
-"""timesteps=1..T, every number of timesteps up to the run's, or 1..8."""
 
 
 @dataclass(frozen=True)
@@ -165,22 +164,6 @@ def evaluate(subject: Subject, overrides: Sequence[str]) -> int:
     return code
 
 
-def split_span(overrides: Sequence[str]) -> tuple[list[str], str | None]:
-    """Return the overrides without ``timesteps=1..T``, and that one; of ``1..8`` what remains is ``timesteps=8``.
-
-    Raises ConfigError for a span that does not begin at 1, and for a second word on timesteps.
-    """
-    spans = [match for each in overrides if (match := SPAN.fullmatch(each))]
-    if not spans:
-        return list(overrides), None
-    if sum(each.startswith("timesteps=") for each in overrides) > 1:
-        raise ConfigError(f"{spans[0][0]} says all of the timesteps: leave out what else is said of them")
-    if spans[0][1] != "1" or spans[0][2] == "0":
-        raise ConfigError(f"{spans[0][0]}: expected 1..T, as far as the run goes, or 1..8 and the like")
-    last = [] if spans[0][2] == "T" else [f"timesteps={spans[0][2]}"]
-    return [*(each for each in overrides if each != spans[0][0]), *last], spans[0][0]
-
-
 def evaluate_anytime(
     composer: Composer, subject: Subject, plans: Sequence[tuple[list[str], Config, Path]], span: str
 ) -> int:
@@ -248,11 +231,19 @@ def changed_config(composer: Composer, saved: DictConfig, changes: Sequence[str]
         elif composer.chooses(override):
             set_value(config, key, composer.choice(override))
         else:
+            refuse_unknown_setting(key)
             set_value(config, key, value)
     forget_facts(config, {override.key_or_group for override in parsed})
     checked = config_of_saved(config, trust)
     conceal(checked.environment)
     return checked
+
+
+def refuse_unknown_setting(key: str) -> None:
+    """Raise ConfigError, with the nearest name, for a setting that neither runs nor this command have."""
+    first = key.split(".")[0]
+    if first not in Config.model_fields:
+        raise ConfigError(unknown_setting(first, first, (*Config.model_fields, "checkpoint")))
 
 
 def set_value(config: DictConfig, key: str, value: Any) -> None:
