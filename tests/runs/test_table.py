@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from membrane.errors import DataError
-from membrane.runs.table import MetricsTable, read_rows
+from membrane.runs.table import MetricsTable, read_rows, require_whole
 
 
 def test_rows_have_cells_only_where_they_have_values(tmp_path: Path) -> None:
@@ -106,3 +106,20 @@ def test_a_table_begins_after_the_rows_of_an_earlier_part_with_the_same_columns(
     assert path.read_text() == "epoch,step,b\n" or path.read_text() == "epoch,step,b\r\n"
     table.begin_after(0)
     assert read_rows(path) == []
+
+
+def test_a_table_that_is_cut_short_or_holds_other_things_is_damaged(tmp_path: Path) -> None:
+    path = tmp_path / "metrics.csv"
+    content = "epoch,step,val/acc\r\n0,4,\r\n0,8,0.5\r\n"
+    path.write_bytes(content.encode() + b"1,1")  # what was written after the checkpoint does not count
+    require_whole(path, len(content))
+    for damaged in (content[:-1], content.replace("0.5", "0x5"), content.replace(",\r", "\r"), "x" * len(content)):
+        path.write_bytes(damaged.encode())
+        with pytest.raises(DataError, match=r"metrics\.csv: damaged \("):
+            require_whole(path, len(content))
+    path.write_bytes(b"\xff" * len(content))
+    with pytest.raises(DataError, match="damaged"):
+        require_whole(path, len(content))
+    path.unlink()
+    with pytest.raises(DataError, match="No such file"):
+        require_whole(path, len(content))

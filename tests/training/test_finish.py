@@ -76,6 +76,15 @@ def test_what_was_ended_is_finished_evaluates_and_can_be_extended(
     longer = result_of(only("longer/*/seed0"))
     assert longer["epochs"] == EPOCHS
     assert "ended" not in longer
+    table = run / "metrics.csv"
+    table.write_bytes(table.read_bytes()[:-3])
+    capsys.readouterr()
+    assert membrane(f"extend={run}", f"epochs={EPOCHS + 1}", "name=damaged", "logger=csv") == 2
+    output = capsys.readouterr()
+    assert output.out == ""  # not even the model's summary
+    assert f"extend={run} cannot be continued: {table}: damaged (shorter than its checkpoint says)" in output.err
+    assert "rerun" not in output.err
+    assert not list(Path("runs").glob("damaged*"))
 
 
 def test_finish_after_the_last_epoch_ends_nothing_early(small: Run, monkeypatch: pytest.MonkeyPatch) -> None:

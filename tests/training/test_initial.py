@@ -21,6 +21,7 @@ from membrane.schema import Extend, Init
 from membrane.training import checkpoints
 from membrane.training.initial import (
     copy_from,
+    require_extendable,
     require_unseen_test_share,
     start_from,
     trained_on_validation_part,
@@ -144,6 +145,33 @@ def test_the_table_and_checkpoints_of_the_run_that_is_extended_are_copied(
     ):
         copy_from(Extend(path=str(former), sha256=sha256(folder / "checkpoints" / "last.ckpt")), tmp_path / "newer")
     assert not (tmp_path / "newer").exists()
+
+
+def test_a_damaged_file_of_the_run_that_is_extended_is_named(tmp_path: Path) -> None:
+    last, table = tmp_path / "checkpoints" / "last.ckpt", tmp_path / "metrics.csv"
+    table.write_text("epoch,step\n0,1\n")
+    progress = {"fit_loop": {"epoch_progress": {"current": {"processed": 1, "ready": 1}}}}
+    resumed = {"epoch": 0, "global_step": 1, "loops": progress, "optimizer_states": []}
+    resumed |= {"membrane": {}, "state_dict": {}, "callbacks": {"Recorder": {"bytes": table.stat().st_size}}}
+    checkpoints.write_checkpoint(resumed, last)
+    extend = Extend(path=str(tmp_path), sha256=sha256(last))
+    require_extendable(extend)
+
+    def check_refused(message: str) -> None:
+        with pytest.raises(ConfigError, match=rf"^extend=\S+ cannot be continued: {message}") as refused:
+            require_extendable(extend)
+        assert "rerun" not in str(refused.value)
+
+    table.write_text("epoch,step\n0,?\n")
+    check_refused(r"\S+/metrics\.csv: damaged")
+    whole = last.read_bytes()
+    last.write_bytes(whole[:-1])
+    check_refused(r"\S+/last\.ckpt: damaged")
+    checkpoints.digest_file(last).unlink()
+    check_refused(r"\S+/last\.ckpt: its digest file last\.ckpt\.sha256 is missing")
+    del resumed["loops"]
+    checkpoints.write_checkpoint(resumed, last)
+    check_refused(r"\S+/last\.ckpt: training cannot go on from it, it has no loops:")
 
 
 def test_the_fingerprint_knows_the_digest_and_not_the_path(tmp_path: Path) -> None:

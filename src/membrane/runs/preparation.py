@@ -50,6 +50,11 @@ def refuse_to_move_working_folder(config: Config, folder: RunFolder) -> None:
         raise ConfigError(f"rerun=true would move {run} aside, in which you are: start it from another folder")
 
 
+def begins_anew(config: Config, folder: RunFolder) -> bool:
+    """Return whether a run that is not finished begins, or begins again, rather than going on from a checkpoint."""
+    return not folder.has_checkpoint() or folder.debug or (config.rerun and not is_interrupted_rerun(folder))
+
+
 def prepare(config: Config, folder: RunFolder) -> Path | None:
     """Leave the folder ready to train in: continue what has a checkpoint, move a rerun's former run aside, or empty it.
 

@@ -74,6 +74,26 @@ class MetricsTable:
             return file.seek(0, os.SEEK_END)
 
 
+def require_whole(path: Path, length: int) -> None:
+    """Raise DataError unless the first ``length`` bytes of a run's metrics.csv are there and are rows of numbers."""
+    try:
+        with open(path, "rb", opener=open_regular) as file:
+            content = file.read(length)
+    except OSError as error:
+        raise DataError(f"{path}: {error.strerror}") from None
+    if len(content) < length:
+        raise DataError(f"{path}: damaged (shorter than its checkpoint says)")
+    try:
+        columns, *rows = csv.reader(io.StringIO(content.decode(), newline=""))
+        whole = columns[:2] == ["epoch", "step"] and all(len(row) == len(columns) for row in rows)
+        for row in rows:
+            [float(cell) for cell in row if cell]
+    except (ValueError, csv.Error):
+        whole = False
+    if not whole:
+        raise DataError(f"{path}: damaged (not a table of numbers by epoch and step)")
+
+
 def read_rows(path: Path) -> list[dict[str, float]]:
     """Return the rows of a metrics.csv, each without the cells that are empty."""
     with open(path, encoding="utf-8", newline="", opener=open_regular) as file:

@@ -14,7 +14,7 @@ from membrane.config.extension import extended
 from membrane.errors import ConfigError, DataError, RunFailed, one_line
 from membrane.files.lock import Occupied
 from membrane.runs.folder import RunFolder, failure_record
-from membrane.runs.preparation import finished_already, refuse_to_move_working_folder, require_unfinished
+from membrane.runs.preparation import begins_anew, finished_already, refuse_to_move_working_folder, require_unfinished
 from membrane.runs.stopping import Pruned, Stop
 from membrane.schema import Config
 from membrane.sweep.jobs import Job, membrane_overrides
@@ -105,6 +105,9 @@ def rehearsed(config: Config | ConfigError) -> Config | ConfigError:
             refuse_to_move_working_folder(config, folder)
             with quick_imports():
                 from membrane.training.assembly import rehearse
+                from membrane.training.initial import require_extendable
+            if config.extend is not None and begins_anew(config, folder):
+                require_extendable(config.extend)
             rehearse(config)
     except (ConfigError, DataError) as error:
         return ConfigError(str(error))

@@ -10,11 +10,12 @@ from torch import Tensor, nn
 
 from membrane.config.environment import environment_reads
 from membrane.data.feed.division import Division
-from membrane.errors import ConfigError
+from membrane.errors import ConfigError, DataError
 from membrane.files import durable
 from membrane.files.digest import sha256
 from membrane.neurons import neuron_layers
 from membrane.runs.folder import checkpoint_of
+from membrane.runs.table import require_whole
 from membrane.schema import Config, Extend, Init
 from membrane.schema.dataset import (
     VALIDATION_SHARE,
@@ -23,6 +24,7 @@ from membrane.schema.dataset import (
     trained_on_test_part,
     trained_on_test_share,
 )
+from membrane.tracking.recorder import Recorder
 from membrane.training import checkpoints
 
 PREFIX = "model."
@@ -143,6 +145,26 @@ def in_modules(key: str, modules: Iterable[str]) -> bool:
 
 
 CHECKPOINTS = ("best.ckpt", "last.ckpt")  # `last` comes last: with it the new run has begun
+
+
+def require_extendable(extend: Extend) -> None:
+    """Raise ConfigError, naming the file, if last.ckpt or metrics.csv of the run that is extended is damaged."""
+    former = Path(extend.path)
+    last = former / "checkpoints" / "last.ckpt"
+    try:
+        if not checkpoints.recorded_digests(last):
+            raise DataError(f"{last}: its digest file {checkpoints.digest_file(last).name} is missing or empty")
+        checkpoint = checkpoints.read_checkpoint(last)
+        checkpoints.require_resumable(last, checkpoint)
+        recorded = checkpoint["callbacks"].get(Recorder.__qualname__)
+        length = recorded.get("bytes") if isinstance(recorded, dict) else None
+        if not isinstance(length, int) or length < 1:
+            raise DataError(f"{last}: it does not say how long metrics.csv was")
+        require_whole(former / "metrics.csv", length)
+    except DataError as error:
+        reason = str(error).removesuffix("; rerun=true runs it anew")  # which is no way out for another run
+        way_out = "put a whole copy in its place, or train without extend"
+        raise ConfigError(f"extend={former} cannot be continued: {reason}: {way_out}") from None
 
 
 def copy_from(extend: Extend, folder: Path) -> None:
