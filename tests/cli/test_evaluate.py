@@ -22,13 +22,14 @@ from membrane.runs.fingerprint import fingerprint
 from membrane.schema import Config
 from membrane.training import checkpoints
 
+SETTINGS = ["logger=csv", "epochs=1", "model=smlp", "model.units=[16]", "timesteps=2", "augmentation=[normalise,shift]"]
+
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """One finished run, for all tests here to copy."""
     runs = tmp_path_factory.mktemp("runs")
-    settings = ("logger=csv", "epochs=1", "model=smlp", "model.units=[16]", "timesteps=2")
-    assert train([*settings, "augmentation=[normalise,shift]", f"paths.runs={runs}"]) == 0
+    assert train([*SETTINGS, f"paths.runs={runs}"]) == 0
     return next(runs.glob("digits/*/seed0"))
 
 
@@ -232,6 +233,15 @@ def test_a_damaged_file_of_a_run_is_named(
     assert evaluate([str(run)]) == 1
     [line] = capsys.readouterr().err.splitlines()
     assert name in line
+
+
+def test_training_answers_a_damaged_result_as_evaluation_does(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (run / "result.json").write_text("{")
+    codes = evaluate([str(run)]), train([*SETTINGS, f"paths.run={run}"])
+    lines = capsys.readouterr().err.splitlines()
+    assert codes == (1, 1)
+    assert len(lines) == 2
+    assert lines[0] == lines[1]
 
 
 def test_nothing_is_measured_unless_all_can_be(run: Path, capsys: pytest.CaptureFixture[str]) -> None:

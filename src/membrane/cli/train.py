@@ -113,10 +113,10 @@ def print_part(config: Any, package: str | None) -> int:
 def runnable_jobs(checked: Sequence[tuple[Job, Config | ConfigError]], sweep: bool) -> list[tuple[Job, Config]]:
     """Return the jobs that can run. Raises ConfigError if any cannot, after a line for each one of a sweep.
 
-    With ``keep_going`` those of a sweep that cannot are left out.
+    With ``keep_going`` those of a sweep that cannot are left out. Raises DataError if a single run's folder is damaged.
     """
     built = [(job, rehearsed(config)) for job, config in checked]
-    refused = [(job, error) for job, error in built if isinstance(error, ConfigError)]
+    refused = [(job, error) for job, error in built if not isinstance(error, Config)]
     runnable = [(job, config) for job, config in built if isinstance(config, Config)]
     if not sweep and refused:
         raise refused[0][1]

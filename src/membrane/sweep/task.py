@@ -84,36 +84,47 @@ class Task:
 
 
 def runnable_config(composed: DictConfig, overrides: Sequence[str]) -> Config:
-    """Return the checked configuration of a job. Raises ConfigError if it cannot run."""
+    """Return the checked configuration of a job. Raises ConfigError if it cannot run, DataError as `rehearsed`."""
     config = check(extended(resolved(composed), overrides))
     conceal(config.environment)
     if config.keep_going:  # otherwise nothing starts unless all jobs can be built
         buildable = rehearsed(config)
-        if isinstance(buildable, ConfigError):
+        if not isinstance(buildable, Config):
             raise buildable
     return config
 
 
-def rehearsed(config: Config | ConfigError) -> Config | ConfigError:
-    """Return the configuration, or a ConfigError if a part of it cannot be built; a finished run is not built."""
+def rehearsed(config: Config | ConfigError) -> Config | ConfigError | DataError:
+    """Return the configuration, or why its run cannot begin; a finished run is not built.
+
+    That is a DataError if the run's own folder is damaged, else a ConfigError.
+    """
     if isinstance(config, ConfigError):
         return config
     try:
         folder = RunFolder(config)
         if folder.result() is None or config.rerun:
-            require_unfinished(config, folder)
-            refuse_to_move_working_folder(config, folder)
-            with quick_imports():
-                from membrane.training.assembly import rehearse
-                from membrane.training.initial import require_extendable
-            if config.extend is not None and begins_anew(config, folder):
-                require_extendable(config.extend)
-            rehearse(config)
+            rehearse_beginning(config, folder)
     except (ConfigError, DataError) as error:
-        return ConfigError(str(error))
+        return error
     except OSError as error:
         return ConfigError(f"{error.filename}: {error.strerror}")
     return config
+
+
+def rehearse_beginning(config: Config, folder: RunFolder) -> None:
+    """Raise ConfigError if a run cannot begin in its folder, or if a part of it cannot be built."""
+    require_unfinished(config, folder)
+    refuse_to_move_working_folder(config, folder)
+    with quick_imports():
+        from membrane.training.assembly import rehearse
+        from membrane.training.initial import require_extendable
+    if config.extend is not None and begins_anew(config, folder):
+        require_extendable(config.extend)
+    try:
+        rehearse(config)
+    except DataError as error:  # of another run's checkpoint, which the configuration names
+        raise ConfigError(str(error)) from None
 
 
 def log_failure(error: BaseException, folder: RunFolder | None) -> None:
