@@ -16,6 +16,10 @@ class DataError(RuntimeError):
     """Data are missing, damaged or malformed; the message says in a line which file, why, what helps (exit code 1)."""
 
 
+class InvalidValue(DataError):
+    """A value of the data, which can be read, is NaN or infinite, or a length is not from 1 to T."""
+
+
 class ProtocolError(RuntimeError):
     """The test set was read where the protocol forbids it."""
 

@@ -1,6 +1,7 @@
 """Data that are wrong end a run before it trains; recordings and groups are kept whole and saved, in whole runs."""
 
 import json
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -63,6 +64,36 @@ def test_nan_in_any_part_ends_a_run_with_a_line_that_names_it(
     run = only("digits/*/seed0")
     assert json.loads((run / "FAILED.json").read_text())["error"] == line
     assert not (run / "checkpoints").exists()
+
+
+TIMED = ("dataset.timesteps_in_data=true", "framework=multistep_tid", "model=smlp")
+"""Settings with which own arrays have timesteps, of which a run finds its own number."""
+
+
+@pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
+@pytest.mark.parametrize(
+    ("column", "value", "line"),
+    [
+        ("x_train", np.nan, r"my\.npz: x_train\[3.*\] is nan, must be finite"),
+        ("x_test", np.inf, r"my\.npz: x_test\[3.*\] is inf, must be finite"),
+        ("length_train", 0, r"sample 3 has length 0, must be 1…4 timesteps"),
+        ("length_test", 5, r"sample 3 has length 5, must be 1…4 timesteps"),
+    ],
+)
+def test_wrong_values_in_own_arrays_are_refused_and_leave_no_run(
+    save: Callable[..., None], column: str, value: float, line: str, membrane: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arrays = {}
+    for part in ("train", "test"):
+        arrays |= {f"x_{part}": np.ones((12, 4, 5, 1), np.float32), f"y_{part}": np.arange(12) % 2}
+        arrays |= {f"length_{part}": np.full(12, 4)}
+    arrays[column][3] = value
+    save("my.npz", **arrays)
+    assert membrane("dataset=arrays", "dataset.path=my.npz", *TIMED, "epochs=1", "logger=csv") == 2
+    printed = capsys.readouterr()
+    assert re.search(line, printed.err)
+    assert "failed" not in printed.out
+    assert not list(Path("runs").rglob("*.json"))
 
 
 def test_evaluation_refuses_what_training_would(small: Run, digits_as, capsys: pytest.CaptureFixture[str]) -> None:

@@ -18,7 +18,7 @@ from membrane.data.store.conversion import Columns
 from membrane.data.store.identity import files_identity
 from membrane.data.store.location import writable_cache
 from membrane.data.windows import check_rows, cut_windows
-from membrane.errors import DataError
+from membrane.errors import DataError, InvalidValue
 from membrane.files import durable
 
 BYTE = 1 / 255
@@ -146,7 +146,7 @@ class Arrays:
     def check_values(
         self, path: Path, part: str, x: Any, start: int = 0, count_read: Callable[[int], None] | None = None
     ) -> None:
-        """Raise DataError for a value of x [n,…,C] that is not finite, by its place in the array of the file.
+        """Raise InvalidValue for a value of x [n,…,C] that is not finite, by its place in the array of the file.
 
         ``start`` is that of the first sample.
         """
@@ -154,4 +154,4 @@ class Arrays:
         if wrong is not None:
             sample, *entry = wrong.place
             place = ", ".join(map(str, [start + sample, *entry]))
-            raise DataError(f"{path}: x_{part}[{place}] is {wrong.value}, {wrong.expected}")
+            raise InvalidValue(f"{path}: x_{part}[{place}] is {wrong.value}, {wrong.expected}")

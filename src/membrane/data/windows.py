@@ -7,19 +7,23 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from membrane.errors import DataError
+from membrane.errors import DataError, InvalidValue
 
 Array: TypeAlias = NDArray[Any]
 
 
 def check_rows(path: Path, part: str, x: tuple[int, ...], others: Mapping[str, Array]) -> None:
-    """Raise DataError unless other columns have a row for each sample of ``x``, [n,L,…], and lengths are 1 to L."""
+    """Raise DataError unless other columns have a row for each sample of ``x``, [n,L,…].
+
+    Raises InvalidValue unless lengths are 1 to L.
+    """
     for column, values in others.items():
         if values.shape[:1] != x[:1]:
             raise DataError(f"{path}: x_{part} has {x[0]} samples, {column} of {part} is {list(values.shape)}")
     lengths = others.get("lengths", np.ones(0))
     for sample in np.flatnonzero((lengths < 1) | (lengths > x[1]))[:1]:
-        raise DataError(f"{path}: sample {sample} of {part} has length {lengths[sample]}, must be 1…{x[1]} timesteps")
+        length = lengths[sample]
+        raise InvalidValue(f"{path}: sample {sample} of {part} has length {length}, must be 1…{x[1]} timesteps")
 
 
 def cut_windows(columns: Mapping[str, Array], window: int, stride: int, first: int) -> dict[str, Array]:

@@ -10,7 +10,7 @@ from typing import Any
 
 from membrane.config.redaction import as_yaml, published
 from membrane.data.feed.module import DataModule
-from membrane.errors import ConfigError, DataError, RunFailed, Stopped, located_line, one_line
+from membrane.errors import ConfigError, DataError, InvalidValue, RunFailed, Stopped, located_line, one_line
 from membrane.files import durable
 from membrane.learner import Learner
 from membrane.randomness import scoped
@@ -24,6 +24,7 @@ from membrane.runs.preparation import (
 )
 from membrane.runs.stopping import Pruned, Stop
 from membrane.schema import Config
+from membrane.schema.dataset import Arrays
 from membrane.schema.environment import NOTHING, FromEnvironment
 from membrane.tracking.health import Health
 from membrane.tracking.log import log_to_file
@@ -155,7 +156,7 @@ def learner_and_data(
     if resumed is None and config.init is not None:
         log.info("init: %s", start_from(config.init, learner.model))
     data = build_data(config, learner, pieces)
-    data.setup()
+    read_data(config, data)
     if resumed is not None:
         checkpoints.require_same_kinds(learner.state_dict(), resumed[1]["state_dict"])
         refuse_other_data(folder, data)
@@ -175,6 +176,19 @@ def learner_and_data(
     learner.augmentation.fit(data.training_part.valid_x(), data.training_part.scale)
     warn_of_clipping(learner, data.training_part)
     return learner, data
+
+
+def read_data(config: Config, data: DataModule) -> None:
+    """Read the data. Raises ConfigError if the person's own arrays hold a value that they may not.
+
+    Raises DataError for other data that are wrong, and for files that cannot be read.
+    """
+    try:
+        data.setup()
+    except InvalidValue as error:
+        if isinstance(config.dataset, Arrays):
+            raise ConfigError(str(error)) from None
+        raise
 
 
 def newest_checkpoint(config: Config, folder: RunFolder) -> Resumed | None:

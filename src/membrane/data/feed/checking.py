@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from membrane.data.samples import Samples, chunks
-from membrane.errors import ConfigError, DataError
+from membrane.errors import ConfigError, DataError, InvalidValue
 
 PARTS = {1: ("training",), 2: ("training", "test"), 3: ("training", "validation", "test")}
 """Number of parts that ``load`` returned → their names, in order."""
@@ -193,15 +193,15 @@ def check_targets(name: str, y: Tensor, targets: int) -> None:
 
 
 def check_valid_timesteps(name: str, lengths: Tensor | None, timesteps: int | None) -> None:
-    """Raise DataError unless lengths [n], where there are any, are 1 to T; ConfigError if the data has no timesteps."""
+    """Raise InvalidValue unless lengths [n], where there are any, are 1 to T; ConfigError if the data has no T."""
     if lengths is None:
         return
     if timesteps is None:
         way_out = "framework=multistep_tid dataset.timesteps_in_data=true"
         raise ConfigError(f"{name} part: lengths count timesteps, which the data has not: {way_out}")
     for at in (int(lengths.long().argmin()), int(lengths.long().argmax())):
-        if not 1 <= int(lengths[at]) <= timesteps:
-            raise DataError(f"{name} part: sample {at} has length {int(lengths[at])}, must be 1…{timesteps} timesteps")
+        if not 1 <= (length := int(lengths[at])) <= timesteps:
+            raise InvalidValue(f"{name} part: sample {at} has length {length}, must be 1…{timesteps} timesteps")
 
 
 class NotFiniteValue(NamedTuple):
@@ -215,14 +215,14 @@ class NotFiniteValue(NamedTuple):
 def check_finite(
     name: str, column: str, values: Tensor, scale: float = 1.0, count_read: Callable[[int], None] | None = None
 ) -> None:
-    """Raise DataError unless values [n,…] times ``scale`` are finite in float32, naming the first that is not.
+    """Raise InvalidValue unless values [n,…] times ``scale`` are finite in float32, naming the first that is not.
 
     ``count_read`` is told the number of samples that were read.
     """
     wrong = first_not_finite(values, scale, count_read)
     if wrong is not None:
         sample, *entry = wrong.place
-        raise DataError(f"{name} part: sample {sample} has {wrong.value} in {column} at {entry}, {wrong.expected}")
+        raise InvalidValue(f"{name} part: sample {sample} has {wrong.value} in {column} at {entry}, {wrong.expected}")
 
 
 def first_not_finite(
