@@ -189,7 +189,7 @@ def test_a_checkpoint_file_is_evaluated_wherever_it_lies(
     assert undigested == f"{alone} has no alone.ckpt.sha256 beside it: only the checksums inside it were compared"
     assert f"{alone} was written at step" in first
     recorded = json.loads(next((run / "evaluations").glob("*.json")).read_text())
-    assert f"test/acc {recorded['metrics']['test/acc']:.4f}" in numbers
+    assert f"test/acc {100 * recorded['metrics']['test/acc']:.2f} %" in numbers
     assert {path.name for path in tmp_path.iterdir()} == {"alone.ckpt", "runs"}
 
 
