@@ -41,7 +41,7 @@ def run(tmp_path: Path) -> Path:
     """Return a finished run's folder, as far as it is read."""
     (tmp_path / "checkpoints").mkdir()
     (tmp_path / "checkpoints" / "last.ckpt").write_bytes(b"weights")
-    (tmp_path / "result.json").write_text('{"epochs": 3}')
+    (tmp_path / "result.json").write_text('{"epochs": 3, "metrics": {}}')
     (tmp_path / "config.yaml").write_text(FORMER)
     return tmp_path
 
@@ -107,7 +107,7 @@ def test_there_must_be_epochs_left(run: Path) -> None:
         with pytest.raises(ConfigError, match=rf"^epochs={epochs}: extend=.* begins after 3 epochs: say more than"):
             extend(run, f"epochs={epochs}", epochs=epochs)
     assert extend(run, "epochs=4", epochs=4)["epochs"] == 4
-    (run / "result.json").write_text('{"epochs": 2}')  # it had stopped early
+    (run / "result.json").write_text('{"epochs": 2, "metrics": {}}')  # it had stopped early
     assert extend(run)["epochs"] == 3
 
 
@@ -132,7 +132,7 @@ BROKEN = [
     ("config.yaml", None, "no finished run lies there; one that is unfinished goes on by itself"),
     ("checkpoints/last.ckpt", None, r".*/checkpoints/last\.ckpt: No such file or directory"),
     ("result.json", "{", r"its config\.yaml or result\.json cannot be used: .*"),
-    ("result.json", "{}", r"its config\.yaml or result\.json cannot be used: .*epochs.*"),
+    ("result.json", '{"metrics": {}}', r"its config\.yaml or result\.json cannot be used: .*epochs.*"),
     ("result.json", '{"epochs": []}', r"its config\.yaml or result\.json cannot be used: .*"),
     ("config.yaml", "seed: ${oc.env:NO_SUCH}", r".* seed: \$\{oc\.env:NO_SUCH\}, and may not read the environment; .*"),
     ("config.yaml", "a: [", ".* cannot be used: .*"),
