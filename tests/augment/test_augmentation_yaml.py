@@ -69,7 +69,7 @@ def test_choice_builds_and_states_only_what_differs_from_the_default(choice: str
         assert [key for key in node if defaults[key] == node[key]] == []
 
 
-@pytest.mark.parametrize("choice", CHOICES)
+@pytest.mark.parametrize("choice", [choice for choice in CHOICES if choice != "time_subset"])  # it leaves timesteps out
 def test_x_keeps_its_shape_and_dtype_and_is_not_changed(choice: str) -> None:
     exact = augmented(choice, fitting_x(choice)).x
     assert exact.shape == fitting_x(choice).shape

@@ -28,8 +28,9 @@ def augmented(choice: str, padding: float, longest: int = T, steps: int = T) -> 
     return pipeline.run(pipeline.run(batch, "before", True, 0, 0), "after", True, 0, 0)
 
 
-OTHERS = ("sensor_rotation", "autoaugment", "frequency_mask")
-"""Augmentations that are refused for frames of events; all of them treat each frame by itself."""
+OTHERS = ("sensor_rotation", "autoaugment", "frequency_mask", "time_subset")
+"""Augmentations that are refused for frames of events, all of which treat each frame by itself; and one that leaves
+timesteps out, which is compared in tests/augment/test_time_subset.py."""
 
 
 @pytest.mark.parametrize("choice", [each.choice for each in GROUPS["augmentation"][1] if each.choice not in OTHERS])

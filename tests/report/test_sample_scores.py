@@ -83,9 +83,9 @@ def test_the_provenance_tells_the_number_of_samples_without_outputs(
 def test_an_array_of_the_largest_size_is_read_and_no_larger_one(
     recorded: Callable[..., Recorded], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run = recorded(recording=np.zeros(10**4))
-    monkeypatch.setattr(sample_scores, "LARGEST", 8 * 10**4 + 128)  # with the header of .npy
+    run = recorded(recording=np.zeros(10**4, dtype=np.int64))
+    monkeypatch.setattr(sample_scores, "LARGEST", 8 * 10**4)
     assert len(sample_scores.read_arrays(run, "recording")["recording"]) == 10**4
-    monkeypatch.setattr(sample_scores, "LARGEST", 8 * 10**4 + 127)
+    monkeypatch.setattr(sample_scores, "LARGEST", 8 * 10**4 - 1)
     with pytest.raises(DataError, match="larger than any run's"):
         sample_scores.read_arrays(run, "recording")

@@ -1,6 +1,7 @@
 """A configuration that cannot run is refused before anything is written: exit code 2, one line, no folder."""
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -119,7 +120,9 @@ def test_a_runs_folder_that_is_a_file_is_one_line(
 ) -> None:
     (tmp_path / "file").touch()
     assert small("paths.runs=file") == 2
-    assert capsys.readouterr().err.strip().endswith("Not a directory")
+    (line,) = capsys.readouterr().err.strip().splitlines()
+    assert line.startswith("membrane: file/digits/")
+    assert line.endswith(": file is a file, not a folder")
 
 
 def test_a_runs_folder_that_cannot_be_made_fails_in_one_line(
@@ -135,7 +138,7 @@ def test_a_runs_folder_that_cannot_be_made_fails_in_one_line(
     monkeypatch.setattr(Path, "mkdir", refuse)
     assert small("paths.runs=mine") == 1
     output = capsys.readouterr()
-    assert "membrane: the run's folder cannot be used: mine/digits/" in output.out
+    assert re.search("membrane: the run's folder cannot be used: .*mine/digits/.*: Permission denied", output.out)
     assert "Traceback" not in output.out + output.err
 
 

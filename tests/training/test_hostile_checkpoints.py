@@ -70,7 +70,7 @@ def test_a_hostile_run_folder_is_not_evaluated(
 ) -> None:
     run = tmp_path / "run"
     (run / "checkpoints").mkdir(parents=True)
-    (run / "result.json").write_text("{}")
+    (run / "result.json").write_text('{"metrics": {}}')
     (run / "config.yaml").write_text(yaml.safe_dump({**raw, **changes}))
     torch.save({"membrane": {"config": {**raw, **changes}}, "state_dict": {}}, run / "checkpoints" / "best.ckpt")
     for typed in ([], ["timesteps=1"]):
@@ -84,6 +84,6 @@ def test_a_hostile_run_folder_is_not_evaluated(
 
 def test_a_configuration_with_an_unsafe_tag_is_not_built(tmp_path: Path) -> None:
     (tmp_path / "config.yaml").write_text("model: !!python/object/apply:os.system [touch TOUCHED]")
-    (tmp_path / "result.json").write_text("{}")
+    (tmp_path / "result.json").write_text('{"metrics": {}}')
     with contextlib.suppress(yaml.YAMLError):
         assert evaluate([str(tmp_path)]) != 0

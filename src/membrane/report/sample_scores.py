@@ -52,7 +52,7 @@ def read_arrays(run: Recorded, *names: str) -> dict[str, np.ndarray]:
         for name, entry in entries.items():
             if entry.dtype.kind not in KINDS[name] or not (len(entry.shape) == 1 or name in OF_SEVERAL_AXES):
                 raise ValueError(f"its {name} is of another type or shape than a run's")
-        return {name: np.asarray(entry.values()) for name, entry in entries.items()}
+        return {name: np.asarray(entries[name].values()) for name in names if name in entries}
     except FileNotFoundError:
         raise DataError(f"{NPZ} is missing") from None
     except DataError as error:

@@ -48,6 +48,9 @@ class RunFolder:
 
         Raises DataError if an entry of the run is a link.
         """
+        file = next((each for each in self.path.parents if each.exists() and not each.is_dir()), None)
+        if file is not None:
+            raise ConfigError(f"{shown}: {file.name} is a file, not a folder")
         if not self.path.exists():
             return
         if not self.path.is_dir():

@@ -76,7 +76,8 @@ def rehearse(config: Config) -> None:
     if config.init is not None:
         require_unseen_test_part(config.init, config.dataset)
         start_from(config.init, learner.model)
-    refuse_fixed_timesteps(config, learner, example_input(config))
+    with scoped(config.seed, "initialisation"):
+        refuse_fixed_timesteps(config, learner, example_input(config))
     build_data(config, learner)
     build_schedule(config, build_optimizer(config, learner), 100 * config.epochs, config.epochs)
     if isinstance(config.logger, Trusted):
