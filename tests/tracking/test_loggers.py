@@ -143,7 +143,8 @@ def test_wandb_is_asked_only_if_someone_is_logged_in_and_else_keeps_the_run_offl
         ],
     }
     assert caplog.messages == ([] if mode in ("offline", "disabled") else lines[tuple(calls)])
-    about = {"project": "mine", "name": "x-seed3", "group": "0123456789ab", "config": {"saved": 1}, "save_dir": "run"}
+    about = {"project": "mine", "name": "x-seed3", "group": "0123456789ab", "config": {"saved": 1}}
+    about["save_dir"] = str(Path("run").absolute())
     assert {name: settings[name] for name in about} == about
     assert settings["id"] == wandb_id("x", "0123456789ab", 3, 2)
 

@@ -126,7 +126,7 @@ def build_wandb_logger(
             id=wandb_id(config.name, fingerprint, config.seed, reruns),
             group=fingerprint,
             config=saved_config,
-            save_dir=str(folder),
+            save_dir=str(folder.absolute()),  # the service that writes may have begun in another working folder
             mode=connection,
             settings=wandb.Settings(
                 silent=True, console="off", init_timeout=30, disable_git=True, x_disable_stats=True
