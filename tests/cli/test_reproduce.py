@@ -8,10 +8,13 @@ from pathlib import Path
 import pytest
 import torch
 
-from membrane.cli.reproduce import reproduce_command
+from membrane.cli import reproduce
+from membrane.cli.reproduce import changes_the_row, reproduce_command
+from membrane.config.composer import conf_folder
 from membrane.data.idx import FashionMNIST
 from membrane.data.samples import Samples
 from membrane.errors import ConfigError
+from membrane.papers.registry import paper_rows
 
 
 @pytest.fixture
@@ -65,9 +68,43 @@ def test_what_is_none_is_refused(arguments: list[str], line: str) -> None:
     assert line in str(caught.value)
 
 
-def test_a_row_is_trained_under_both_protocols_and_recorded(
+@pytest.mark.parametrize(
+    ("settings", "changed"),
+    [
+        ([], False),
+        (["threads=1", "logger=csv", "paths.runs=elsewhere", "figures=false"], False),
+        (["epochs=1"], True),
+        (["encoder.axis=rows"], True),
+        (["threads=1", "batch_size=128"], True),
+    ],
+)
+def test_what_shapes_the_result_changes_the_row(settings: list[str], changed: bool) -> None:
+    (row,) = (row for row in paper_rows(conf_folder() / "experiment") if row.id == "seq_fmnist/plain")
+    assert changes_the_row(row, settings) == changed
+
+
+def test_a_changed_row_is_not_recorded_and_not_held_to_its_band(
     tiny: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    settings = [
+        "epochs=1",
+        "batch_size=10",
+        "logger=csv",
+        "figures=false",
+        "trainer=cpu",
+        f"paths.runs={tmp_path}/runs",
+    ]
+    with pytest.raises(ConfigError, match=r"^epochs=1 .*: a record is of seq_fmnist/plain as its file has it"):
+        reproduce_command(["seq_fmnist/plain", "--record", "--records", str(tmp_path), *settings])
+    assert list(tmp_path.iterdir()) == []
+    assert reproduce_command(["seq_fmnist/plain", "--seeds", "4", "--protocol", "last", *settings]) == 0
+    assert "so the band says nothing of it: epochs=1 batch_size=10" in capsys.readouterr().out
+
+
+def test_a_row_is_trained_under_both_protocols_and_recorded(
+    tiny: None, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reproduce, "changes_the_row", lambda *_: False)  # to record a run of one epoch
     records = tmp_path / "records"
     settings = [
         "epochs=1",

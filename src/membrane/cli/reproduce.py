@@ -21,8 +21,10 @@ from membrane.papers.record import (
 )
 from membrane.papers.registry import PaperRow, paper_rows
 from membrane.report.terminal import console
+from membrane.runs.fingerprint import fingerprint
 from membrane.runs.folder import RunFolder
 from membrane.runs.saved import read_result
+from membrane.schema import Config
 from membrane.schema.paper import Paper
 
 if TYPE_CHECKING:
@@ -96,6 +98,11 @@ def require_row(rows: Sequence[PaperRow], name: str) -> PaperRow:
 
 def reproduce(row: PaperRow, options: Namespace) -> int:
     """Train a row's seeds under the protocols, print what they gave, and return the exit code of training."""
+    changed, typed = changes_the_row(row, options.settings), " ".join(options.settings)
+    if changed and options.record:
+        raise ConfigError(
+            f"{typed}: a record is of {row.id} as its file has it; leave out --record, or what changes it"
+        )
     seeds = options.seeds or list(range(row.paper.seeds))
     protocols = [options.protocol] if options.protocol else list(dict.fromkeys([row.paper.protocol, HONEST]))
     results, code = dict[str, dict[int, dict[str, object]]](), 0
@@ -109,6 +116,8 @@ def reproduce(row: PaperRow, options: Namespace) -> int:
             if options.record:
                 write_record(options.records, row, protocol, seed, run)
     wide_console().print(rows_table([(row, results)]))
+    if changed:
+        print(f"not {row.id} as its file has it, so the band says nothing of it: {typed}")
     return code
 
 
@@ -121,11 +130,21 @@ def train_row(arguments: Sequence[str]) -> int:
 
 def seed_folders(settings: Sequence[str], seeds: Sequence[int]) -> dict[int, Path]:
     """Return the folder of the run of each seed."""
+    return {seed: RunFolder(composed([*settings, f"seed={seed}"])).path for seed in seeds}
+
+
+def changes_the_row(row: PaperRow, settings: Sequence[str]) -> bool:
+    """Return whether settings make another run of a row than its file; another number of threads does not."""
+    own, config = composed([f"experiment={row.id}"]), composed([f"experiment={row.id}", *settings])
+    return fingerprint(config.model_copy(update={"threads": own.threads})) != fingerprint(own)
+
+
+def composed(settings: Sequence[str]) -> Config:
+    """Return the checked configuration of a command line. Raises ConfigError if it is refused."""
     from membrane.config.check import check, resolved
 
     composer = Composer()
-    lines = {seed: composer.add_or_override([*settings, f"seed={seed}"]) for seed in seeds}
-    return {seed: RunFolder(check(resolved(composer.compose(each)))).path for seed, each in lines.items()}
+    return check(resolved(composer.compose(composer.add_or_override(settings))))
 
 
 def wide_console() -> "Console":
