@@ -25,6 +25,16 @@ T = 5
 SPLITS = ("time", "number")
 
 
+@pytest.fixture(autouse=True)
+def one_thread(monkeypatch) -> None:
+    """Let SpikingJelly convert in one thread: numpy parses a file's header with ast, which CPython 3.11 can break off
+    with a SystemError where several threads do so at once (github.com/python/cpython, issue 106905).
+    """
+    from spikingjelly import configure
+
+    monkeypatch.setattr(configure, "max_threads_number_for_datasets_preprocess", 1)
+
+
 def write_files(root: Path, names: list[str], content: Callable[[int], bytes]) -> None:
     """Write files of different content below SpikingJelly's folder of extracted files."""
     for seed, name in enumerate(names):
