@@ -1,6 +1,7 @@
 """The program: its list of commands, what it says to a word that is none, and the two ways to start it."""
 
 import json
+import os
 import runpy
 import subprocess
 import sys
@@ -29,6 +30,18 @@ def test_help_lists_every_command_with_a_line_and_imports_none_of_them() -> None
     listed = dict(line.split(maxsplit=1) for line in page if line.split()[:1] and line.split()[0] in COMMANDS)
     assert list(listed) == list(COMMANDS)
     assert all(len(line) <= 100 for line in page)
+
+
+@pytest.mark.parametrize(("chosen", "then"), [(None, "passive"), ("active", "active")])
+def test_threads_that_wait_sleep_unless_somebody_chose_otherwise(monkeypatch, chosen, then) -> None:
+    """Torch's OpenMP reads the variable when it is loaded, so it stands before any command imports torch."""
+    monkeypatch.delenv("OMP_WAIT_POLICY", raising=False)
+    if chosen:
+        monkeypatch.setenv("OMP_WAIT_POLICY", chosen)
+    seen: list[str | None] = []
+    monkeypatch.setattr("membrane.cli.main.run_command", lambda words: seen.append(os.environ["OMP_WAIT_POLICY"]) or 0)
+    assert main(["status"]) == 0
+    assert seen == [then]
 
 
 def test_nothing_typed_is_answered_with_help_on_standard_error(capsys: pytest.CaptureFixture[str]) -> None:

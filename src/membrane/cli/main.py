@@ -33,9 +33,18 @@ COMPLETION = ("-sc", "--shell-completion")
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command line, by default this process's, and return its exit code."""
     replace_unprintable()
+    let_waiting_threads_sleep()
     words = list(sys.argv[1:] if arguments is None else arguments)
     with concealing_outputs():
         return answer(lambda: run_command(words))
+
+
+def let_waiting_threads_sleep() -> None:
+    """Tell OpenMP, before torch loads it, that a thread which waits for another gives its core away.
+
+    By default it spins, and beside another process it may keep from a core the very thread that it waits for.
+    """
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 
 def run_command(words: Sequence[str]) -> int:
