@@ -1,5 +1,6 @@
 """Readouts against loops over samples and timesteps, on every prefix of T."""
 
+import math
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -154,6 +155,17 @@ def test_the_membrane_by_hand_on_every_prefix(decay_input: bool, trace: list[flo
         assert Membrane(4, "max", decay_input)(outputs, torch.tensor([steps])).item() == max(trace[:steps])
 
 
+def test_the_softmax_of_potentials_summed_by_hand() -> None:
+    # τ = 4, the input does not decay: v = (1, 0), (0.75, 1), (1.5625, 0.75)
+    outputs = torch.tensor([[[1.0, 0]], [[0, 1]], [[1, 0]]], dtype=torch.float64)
+    shares = [1 / (1 + math.exp(second - first)) for first, second in ((1, 0), (0.75, 1), (1.5625, 0.75))]
+    readout = Membrane(4, "softmax", decay_input=False)
+    for steps in (1, 2, 3):
+        expected = pytest.approx([sum(shares[:steps]), steps - sum(shares[:steps])])
+        assert readout(outputs[:steps])[0].tolist() == expected
+        assert readout(outputs, torch.tensor([steps]))[0].tolist() == expected
+
+
 def test_a_potential_that_never_rises_has_no_maximum_at_the_start() -> None:
     assert Membrane(2, "max")(column(-4, -4, -4)).item() == -2
 
@@ -166,14 +178,16 @@ def test_the_membrane_is_that_of_spikingjellys_integrator() -> None:
         torch.testing.assert_close(Membrane(3.0, "last", decay_input)(outputs), lif.v)
 
 
-@pytest.mark.parametrize("reduce", ["last", "max"])
+@pytest.mark.parametrize("reduce", ["last", "max", "softmax"])
 @pytest.mark.parametrize("lengths", [None, LENGTHS])
 def test_gradients_of_the_membrane_by_finite_differences(reduce: Any, lengths: Tensor | None) -> None:
     readout = Membrane(3.0, reduce)
     assert torch.autograd.gradcheck(lambda x: readout(x, lengths), random(T, N, K).requires_grad_())
 
 
-@pytest.mark.parametrize(("changes", "said"), [({"tau": 1}, "tau=1 must be"), ({"reduce": "mean"}, "must be last or")])
+@pytest.mark.parametrize(
+    ("changes", "said"), [({"tau": 1}, "tau=1 must be"), ({"reduce": "mean"}, "must be last, max or softmax")]
+)
 def test_what_is_no_membrane(changes: dict[str, Any], said: str) -> None:
     with pytest.raises(ConfigError, match=said):
         Membrane(**changes)

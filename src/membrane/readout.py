@@ -88,25 +88,29 @@ class Membrane(Readout):
     """The potential v of a leaky integrator that receives the outputs x, starts at 0 and never fires.
 
     v[t] = v[t−1] + (x[t] − v[t−1])/τ, or without ``decay_input`` v[t] = (1 − 1/τ)·v[t−1] + x[t]. ``reduce="last"``
-    takes v at the last valid timestep, ``reduce="max"`` its maximum over all valid ones. τ is in timesteps. Raises
-    ConfigError unless τ > 1.
+    takes v at the last valid timestep, ``reduce="max"`` its maximum over all valid ones, ``reduce="softmax"`` the sum
+    over these of softmax(v[t]) over classes. τ is in timesteps. Raises ConfigError unless τ > 1.
     """
 
-    def __init__(self, tau: float = 2.0, reduce: Literal["last", "max"] = "last", decay_input: bool = True) -> None:
+    def __init__(
+        self, tau: float = 2.0, reduce: Literal["last", "max", "softmax"] = "last", decay_input: bool = True
+    ) -> None:
         if not tau > 1:
             raise ConfigError(f"readout.tau={tau} must be greater than 1")
-        if reduce not in ("last", "max"):
-            raise ConfigError(f"readout.reduce={reduce} must be last or max")
+        readouts = {"last": Last, "max": Max, "softmax": Sum}
+        if reduce not in readouts:
+            raise ConfigError(f"readout.reduce={reduce} must be last, max or softmax")
         self.decay = 1 - 1 / tau
         self.gain = 1 / tau if decay_input else 1.0
-        self.trace_readout = Last() if reduce == "last" else Max()
+        self.softmax = reduce == "softmax"
+        self.trace_readout = readouts[reduce]()
 
     def reduce(self, outputs: Tensor, lengths: Tensor | None) -> Tensor:
         """Integrate [T,N,…] → [N,…]."""
         v, trace = torch.zeros_like(outputs[0]), []
         for x in outputs:
             v = self.decay * v + self.gain * x
-            trace.append(v)
+            trace.append(v.softmax(1) if self.softmax else v)
         return self.trace_readout.reduce(torch.stack(trace), lengths)
 
 

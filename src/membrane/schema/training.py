@@ -84,7 +84,7 @@ class Membrane(Readout):
     public = "membrane.readout.Membrane"
     of_neurons = True
     tau: float = Field(default=2.0, gt=1)
-    reduce: Literal["last", "max"] = "last"
+    reduce: Literal["last", "max", "softmax"] = "last"
     decay_input: bool = True
 
 
