@@ -28,6 +28,7 @@ class EventDataset(Dataset):
     values: Values = LATER(default="counts")
     hot_pixels: Positive | None = LATER(default=None)
     refractory: int | None = LATER(default=None, ge=1, le=LONGEST_REFRACTORY)
+    silence: bool = LATER(default=False)
 
     @model_validator(mode="after")
     def shape_follows_from_settings(self) -> Self:

@@ -1,5 +1,6 @@
 """Data sets of event files: found, converted once for each of their settings, whole or refused."""
 
+import json
 import zipfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -91,6 +92,18 @@ def test_settings_and_timesteps_have_arrays_of_their_own_and_a_second_start_read
     np.testing.assert_array_equal(whole.reshape(2, 5, 2, 15, 2, 17, 2).sum((4, 6)), coarse)
 
 
+def test_silence_behind_a_recording_has_no_lengths_and_arrays_of_its_own(tmp_path) -> None:
+    root = written(tmp_path)
+    padded, silent = (Pets(duration=60000, silence=silence).load(root, 9)[0] for silence in (False, True))
+    assert padded.lengths is not None
+    assert padded.lengths.max() < 9
+    assert silent.lengths is None
+    np.testing.assert_array_equal(padded.x, silent.x)
+    manifests = [json.loads(path.read_text()) for path in (root / ".cache/pets").glob("*/manifest.json")]
+    # arrays that were cached before there was the setting, and know nothing of it, are those without silence
+    assert sorted("silence" in manifest["parameters"] for manifest in manifests) == [False, True]
+
+
 def test_samples_of_one_recording_have_its_number_and_label(tmp_path) -> None:
     settings = Pets(duration=6000, samples="all")
     train, test = settings.load(written(tmp_path), 3)
@@ -117,6 +130,7 @@ def test_a_new_version_and_changed_files_are_converted_anew(tmp_path, monkeypatc
     (root / "pets/train/cat/2.bin").write_bytes(nmnist_bytes(recording(7, 34, 30)))
     assert int(Pets().load(root, 2)[0].x[0].sum()) == 7
     settings = {**asdict(Pets()), **foreign_code(Pets), "timesteps": 2}
+    del settings["silence"]  # only where it is true
     assert built == [{"version": version, **settings} for version in (1, 2, 2)]
 
 

@@ -208,6 +208,7 @@ def test_settings_that_do_not_go_together_are_refused() -> None:
             ({"duration": 9, "split": "number"}, "split=number is of a number of frames, duration=9: leave one out"),
             ({"duration": 9, "frames": 3}, "duration=9 decides how many frames there are: leave frames out"),
             ({"samples": "all"}, "samples=all needs more frames than timesteps: add duration, in µs, or frames"),
+            ({"silence": True}, "silence=true is behind frames of a duration: add duration, in µs, or leave it out"),
             ({"stride": 3, "frames": 9}, "stride=3 is from one sample of a recording to the next: add samples=all"),
         ],
         check_refused,

@@ -56,7 +56,10 @@ class EventSet(Framing, ABC):
         files, listed, classes = self.inventory(root)
         items = cache(listed)
         convert = partial(self.columns, timesteps=timesteps)
-        parameters = {"version": self.version, "timesteps": timesteps, **asdict(self), **foreign_code(type(self))}
+        settings = asdict(self)
+        if not self.silence:  # a later setting: what was cached before it existed is used
+            del settings["silence"]
+        parameters = {"version": self.version, "timesteps": timesteps, **settings, **foreign_code(type(self))}
 
         def conversion(part: str) -> Iterator[Columns]:
             yield from converted(items()[part], convert, files, f"{self.name}, {part} part")

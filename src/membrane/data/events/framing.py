@@ -32,16 +32,16 @@ class Framing(FrameLayout):
     def camera_columns(self, events: Events, sensor: tuple[int, int], timesteps: int, **columns: int) -> Columns:
         """Return the samples of a recording of events [n] of a sensor of (width, height): x [k,T,C,H,W] and others.
 
-        C is 2 (OFF, ON), or 1 of signed values. With a duration there are ``lengths`` [k]; each of ``columns`` is that
-        number for all k. Raises ConfigError if there are too many frames or fewer than T, ValueError for events off the
-        sensor.
+        C is 2 (OFF, ON), or 1 of signed values. With a duration there are ``lengths`` [k], unless ``silence`` counts;
+        each of ``columns`` is that number for all k. Raises ConfigError if there are too many frames or fewer than T,
+        ValueError for events off the sensor.
         """
         check_timesteps(timesteps)
         if self.frames is not None and self.frames < timesteps:
             raise ConfigError(f"frames={self.frames} are fewer than timesteps={timesteps}: use so many or more")
         events = self.filtered(events, sensor)
         x, lengths = self.cut(self.valued(self.counted(events, sensor, timesteps)), timesteps)
-        timed: Columns = {} if self.duration is None else {"lengths": lengths}
+        timed: Columns = {} if self.duration is None or self.silence else {"lengths": lengths}
         return {"x": x, **timed, **{name: np.full(len(x), value) for name, value in columns.items()}}
 
     def channel_columns(

@@ -30,6 +30,8 @@ class FrameLayout:
         hot_pixels: leave out pixels of more events than this many standard deviations above the mean, over the pixels
             of a recording that have any. None: keep all.
         refractory: leave out events of a pixel within so many µs of its last one that was kept. None: keep all.
+        silence: let empty frames behind a recording's last one, up to T, be a part of it, in which a network goes on.
+            By default they are padding, on which no result depends. Only with ``duration``.
     """
 
     split: Split = "time"
@@ -41,6 +43,7 @@ class FrameLayout:
     values: Values = "counts"
     hot_pixels: float | None = None
     refractory: int | None = None
+    silence: bool = False
 
     def __post_init__(self) -> None:
         check_choices(self)
@@ -54,6 +57,8 @@ class FrameLayout:
             raise ConfigError(f"split={self.split} is of a number of frames, duration={self.duration}: leave one out")
         if self.duration is not None and self.frames is not None:
             raise ConfigError(f"duration={self.duration} decides how many frames there are: leave frames out")
+        if self.silence and self.duration is None:
+            raise ConfigError("silence=true is behind frames of a duration: add duration, in µs, or leave it out")
         if self.samples == "all" and self.duration is None and self.frames is None:
             raise ConfigError("samples=all needs more frames than timesteps: add duration, in µs, or frames")
         if self.stride is not None and self.samples != "all":
