@@ -161,6 +161,18 @@ def test_a_step_draws_what_its_stream_gives() -> None:
     assert model.drawn == [expected]
 
 
+def test_a_step_tells_the_epoch_to_modules_that_ask_for_it() -> None:
+    model = nn.Sequential(Noisy())
+    told: list[int] = []
+    model[0].set_epoch = told.append
+    made = learner(model)
+    for epoch in (0, 5):
+        made._trainer = type("T", (), {"current_epoch": epoch})()
+        made.training_step(BATCHES[0], 7)
+    made.validation_step(BATCHES[0], 0)
+    assert told == [0, 5]
+
+
 def test_a_loss_that_is_not_one_number_is_refused() -> None:
     with pytest.raises(ConfigError, match=r"^the loss is \[3\] of a batch of 3, must be one number: its mean\(\)"):
         FiniteLoss().watch(torch.ones(3), 0, 0, torch.arange(3))

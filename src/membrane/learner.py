@@ -137,6 +137,7 @@ class Learner(L.LightningModule):
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Return the weighted loss [] of a batch; dropout draws from the stream (seed, model, epoch, step)."""
         epoch = self.current_epoch
+        set_epoch(self.model, epoch)
         batch = self.augmented(batch, True, epoch, batch_idx)
         listening = self.regularizer.listening(batch.lengths) if self.regularizer else nullcontext()
         reseed(self.seed, "model", epoch, batch_idx)
@@ -235,6 +236,17 @@ class Learner(L.LightningModule):
         optimizer = self.optimize(self)
         steps, epochs = int(self.trainer.estimated_stepping_batches), int(self.trainer.max_epochs or 1)
         return {"optimizer": optimizer, "lr_scheduler": self.schedule(optimizer, steps, epochs)}
+
+
+def set_epoch(model: nn.Module, epoch: int) -> None:
+    """Tell the epoch to every module that trains differently in each, by a method ``set_epoch``, as learned delays do.
+
+    It is told before every step, so that a run which goes on in the middle of an epoch trains as the whole one.
+    """
+    for module in model.modules():
+        tell = getattr(module, "set_epoch", None)
+        if callable(tell):
+            tell(epoch)
 
 
 class FiniteLoss:
