@@ -56,6 +56,7 @@ def test_a_neuron_behind_the_head_makes_the_outputs_spikes() -> None:
         ({}, (20 * 128 + 128) + 1 + (128 * 3 + 3)),
         ({"units": [8], "head_neuron": True}, (20 * 8 + 8) + 1 + (8 * 3 + 3) + 1),
         ({"units": [8], "head_neuron": True, "votes": 4}, (20 * 8 + 8) + 1 + (8 * 12 + 12) + 1),
+        ({"units": [8], "max_delay": 5}, (2 * 20 * 8 + 8) + 1 + (2 * 8 * 3 + 3)),  # a weight and a delay each
         ({"units": [8], "neuron": nn.ReLU}, (20 * 8 + 8) + (8 * 3 + 3)),
     ],
 )

@@ -20,6 +20,10 @@ REFUSED = [
         "model.recurrent=linear does: use model.recurrent=none or another neuron",
     ),
     (
+        ["neuron=sltt_lif", "framework=singlestep", "model=smlp", "model.max_delay=5"],
+        "model.max_delay does: leave it out or use another neuron",
+    ),
+    (
         ["neuron=mpbn_lif", "model=qkformer"],
         "model qkformer has neurons over heads of attention: use another model, such as model=scnn",
     ),

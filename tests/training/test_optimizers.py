@@ -164,6 +164,44 @@ def test_a_plateau_scales_all_rates_alike_down_to_its_least() -> None:
     assert seen == [pytest.approx([rate, rate / 100]) for rate in first]
 
 
+def test_delays_fall_along_a_cosine_of_their_own_beside_a_cycle() -> None:
+    """torch's cosine over the whole run for the delays, its cycle for the weights; no decay of delays."""
+    own = ("optimizer.lr=0.1", "optimizer.momentum=0", "optimizer.lr_delay=0.3", "optimizer.lr_tau=0.3")
+    cycle = ("scheduler=one_cycle", "scheduler.max_lr=0.4", "scheduler.delays=cosine")
+    decay = ("optimizer.weight_decay=0.1", "optimizer.weight_decay_on=weights")
+    smlp = ("model=smlp", "model.units=[4]", "model.max_delay=9", "neuron=plif")
+    config = configured("optimizer=sgd", *own, *cycle, *decay, *smlp)
+    learner = build_learner(config)
+    with torch.no_grad():
+        learner.model.fc1.delay.fill_(5)
+    optimizer = build_optimizer(config, learner)
+    schedule = build_schedule(config, optimizer, 6, 2)["scheduler"]
+    alone = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=0.3)
+    cosine = lr_scheduler.CosineAnnealingLR(alone, 6)
+    cycled = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=0.1, momentum=0.5)
+    cycle_alone = lr_scheduler.OneCycleLR(cycled, 0.4, total_steps=6)
+    for _ in range(6):
+        set_gradients(learner, 0.0)
+        learner.model.fc1.delay.grad.fill_(1.0)
+        changed = changes(learner, optimizer.step)
+        rates = {name: group["lr"] for group in optimizer.param_groups for name in named(learner, group)}
+        assert rates["fc1.delay"] == pytest.approx(alone.param_groups[0]["lr"])
+        assert rates["fc1.weight"] == pytest.approx(cycled.param_groups[0]["lr"])
+        assert rates["neuron1.w"] == pytest.approx(3 * rates["fc1.weight"])
+        assert changed["head.delay"].abs().max() == 0
+        assert changed["head.weight"].abs().max() > 0
+        for each in (alone, cycled):
+            each.step()
+        for each in (schedule, cosine, cycle_alone):
+            each.step()
+
+
+def named(learner: nn.Module, group: dict[str, Any]) -> list[str]:
+    """Return the names of a group's parameters without ``model.``"""
+    members = {id(parameter) for parameter in group["params"]}
+    return [name.removeprefix("model.") for name, each in learner.named_parameters() if id(each) in members]
+
+
 def test_a_run_says_how_its_parameters_are_divided() -> None:
     """Weights of conv1 and the head; the norm's scale and shift and the head's bias; a PLIF's w."""
     config = configured("optimizer.lr_tau=0.25", "optimizer.weight_decay_on=weights", "neuron=plif", *SMALL)
@@ -204,7 +242,7 @@ def test_a_rate_of_what_no_neuron_learns_is_refused(typed: tuple[str, ...], line
 
 
 def test_a_rate_below_zero_is_refused() -> None:
-    for setting in ("lr_tau", "lr_threshold"):
+    for setting in ("lr_tau", "lr_threshold", "lr_delay"):
         with pytest.raises(ConfigError, match=setting):
             configured(f"optimizer.{setting}=-0.1")
 

@@ -59,6 +59,16 @@ PLATEAU = (
     "optimizer.weight_decay_on=weights",
 )
 
+DELAYS = (
+    *WHOLE,
+    "model.max_delay=3",
+    "model.delay_epochs=2",
+    "optimizer.lr_delay=0.3",
+    "scheduler=one_cycle",
+    "scheduler.max_lr=0.01",
+    "scheduler.delays=cosine",
+)
+
 
 @pytest.fixture
 def broken_off(membrane: Run, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Path]:
@@ -89,8 +99,8 @@ def broken_off(membrane: Run, monkeypatch: pytest.MonkeyPatch) -> Callable[..., 
 )
 @pytest.mark.parametrize(
     "arguments",
-    [pytest.param(WHOLE, marks=pytest.mark.slow), EVERYTHING, PLATEAU],
-    ids=["plain", "everything", "plateau"],
+    [pytest.param(WHOLE, marks=pytest.mark.slow), EVERYTHING, PLATEAU, DELAYS],
+    ids=["plain", "everything", "plateau", "delays"],
 )
 def test_stopped_again_and_again(
     membrane: Run,

@@ -1,12 +1,14 @@
 """The spiking multi-layer perceptron, for 1-D and 2-D data."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from math import prod
 
 from spikingjelly.activation_based import layer
 from torch import nn
 
 from membrane.errors import ConfigError
+from membrane.models.delays import make_linear
 from membrane.models.geometry import channels_and_size, require_at_least, require_probability, require_voters
 from membrane.models.norms import make_norm
 from membrane.models.recurrence import make_recurrent
@@ -25,6 +27,8 @@ class SMLP(nn.Sequential):
         dropout: probability behind every hidden neuron; 0, the default, is no module.
         synapse_tau: τ in timesteps at the start, above 1, of a `synapse` filter behind every hidden neuron; none by
             default.
+        max_delay: the longest delay in timesteps of synapses that learn theirs, in every linear layer; none by default.
+        delay_epochs: epochs of training in which delays sharpen, as `DelayedLinear` explains.
         head_neuron: put a neuron behind the last linear layer, so that the outputs are spikes.
         head_detach_reset: ``detach_reset`` of that neuron, if it differs from the others'.
         votes: neurons of each class behind the last linear layer; an output is their mean. Raises ConfigError above 1
@@ -46,6 +50,8 @@ class SMLP(nn.Sequential):
         bias: bool = True,
         dropout: float = 0.0,
         synapse_tau: float | None = None,
+        max_delay: int | None = None,
+        delay_epochs: int = 5,
         head_neuron: bool = False,
         head_detach_reset: bool | None = None,
         head_potential: bool = False,
@@ -57,11 +63,12 @@ class SMLP(nn.Sequential):
         require_at_least(1, classes=classes)
         require_voters(votes, head_neuron)
         require_probability(dropout=dropout)
+        linear = partial(make_linear, bias=bias, max_delay=max_delay, epochs=delay_epochs)
         self.add_module("flatten", layer.Flatten())
         inputs = channels * prod(size)
         for number, width in enumerate(units, start=1):
             require_at_least(1, units=width)
-            self.add_module(f"fc{number}", layer.Linear(inputs, width, bias))
+            self.add_module(f"fc{number}", linear(inputs, width))
             normalise = make_norm(norm, 0, width, timesteps, getattr(neuron, "v_threshold", 1.0))
             if normalise is not None:
                 self.add_module(f"norm{number}", normalise)
@@ -72,7 +79,7 @@ class SMLP(nn.Sequential):
             if dropout:
                 self.add_module(f"dropout{number}", layer.Dropout(dropout))
             inputs = width
-        self.add_module("head", layer.Linear(inputs, classes * votes, bias))
+        self.add_module("head", linear(inputs, classes * votes))
         if head_neuron:
             last = neuron()
             if head_detach_reset is not None:

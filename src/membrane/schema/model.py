@@ -61,6 +61,13 @@ class SMLP(Model):
         gt=1,
         description="timesteps in which the current of a hidden neuron's spikes decays; it is learned",
     )
+    max_delay: PositiveInt | None = LATER(
+        default=None, description="timesteps of the longest delay of synapses that learn theirs, in every layer"
+    )
+    delay_epochs: PositiveInt = LATER(
+        default=5,
+        description="epochs in which training narrows learned delays to half a timestep; a quarter of all is usual",
+    )
     head_neuron: bool = LATER(default=False)
     head_detach_reset: bool | None = LATER(
         default=None, description="detach_reset of the neuron behind the head, if it differs from the others'"

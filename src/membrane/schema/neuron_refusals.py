@@ -35,6 +35,15 @@ def refuse_recurrence_of_online(config: Config) -> str | None:
     return f"{line}: use model.recurrent=none or another neuron"
 
 
+def refuse_delays_of_online(config: Config) -> str | None:
+    """Refuse layers that take inputs of earlier timesteps for a neuron that learns from each timestep by itself."""
+    if config.neuron.steps != "online" or getattr(config.model, "max_delay", None) is None:
+        return None
+    neuron = config.neuron.name_of_choice
+    line = f"neuron {neuron} lets no gradient flow through time, model.max_delay does"
+    return f"{line}: leave it out or use another neuron"
+
+
 def refuse_heads_of_by_channel(config: Config) -> str | None:
     """Refuse neurons over heads of attention where a neuron has parameters for each channel."""
     if not config.neuron.by_channel or not isinstance(config.model, Transformer):
@@ -68,6 +77,7 @@ NEURON_RULES: tuple[Callable[[Config], str | None], ...] = (
     refuse_model_that_owns_time_of_online,
     refuse_multi_step_of_online,
     refuse_recurrence_of_online,
+    refuse_delays_of_online,
     refuse_heads_of_by_channel,
     refuse_spikes_of_analog,
     refuse_compiled_hooks,

@@ -7,8 +7,9 @@ from pydantic import Field, PositiveInt, model_validator
 from membrane.schema.node import LATER, Count, Fraction, Node, NotNegative, Positive
 from membrane.scores import MONITORS, score_of
 
-DECAYED = "all, or weights: neither biases nor norms, nor anything that neurons learn"
+DECAYED = "all, or weights: neither biases nor norms nor delays, nor anything that neurons learn"
 SCALED = "null is lr, 0 leaves them as they begin; schedules scale all rates alike"
+DELAYS = "optimizer.lr_delay is scaled as the others, or falls along a cosine of its own over the whole run"
 TRAINING_LOSS = "train/loss"
 """What a schedule can follow besides the scores of validation: the loss of the epoch's training samples."""
 if TYPE_CHECKING:  # a Literal of names from a table is for pydantic only
@@ -20,18 +21,19 @@ else:
 class Optimizer(Node):
     """An optimiser of torch.
 
-    A schedule scales ``lr``, ``lr_tau`` and ``lr_threshold`` alike: what it makes of ``lr`` is the column `lr` of
-    metrics.csv. Which parameters are time constants and thresholds says `neurons.learned`.
+    A schedule scales ``lr``, ``lr_tau``, ``lr_threshold`` and ``lr_delay`` alike: what it makes of ``lr`` is the column
+    `lr` of metrics.csv. Which parameters are time constants and thresholds says `neurons.learned`.
     """
 
     lr: Positive = 1e-3
     weight_decay_on: Literal["all", "weights"] = LATER("all", description=DECAYED)
     lr_tau: NotNegative | None = LATER(default=None, description=f"rate of time constants that neurons learn; {SCALED}")
     lr_threshold: NotNegative | None = LATER(default=None, description=f"rate of learned thresholds; {SCALED}")
+    lr_delay: NotNegative | None = LATER(default=None, description=f"rate of learned delays; {SCALED}")
 
     def parameters(self) -> dict[str, Any]:
         """Return the optimiser's own arguments, without what divides parameters into groups."""
-        grouping = ("weight_decay_on", "lr_tau", "lr_threshold")
+        grouping = ("weight_decay_on", "lr_tau", "lr_threshold", "lr_delay")
         return {key: value for key, value in super().parameters().items() if key not in grouping}
 
     def hashed_values(self) -> dict[str, Any]:
@@ -89,6 +91,7 @@ class Scheduler(Node):
 
     interval: Literal["step", "epoch"] = "epoch"
     warmup: NotNegative = 0.0
+    delays: Literal["alike", "cosine"] = LATER(default="alike", description=DELAYS)
 
     @property
     def follows(self) -> str | None:
@@ -96,8 +99,8 @@ class Scheduler(Node):
         return getattr(self, "monitor", None)
 
     def parameters(self) -> dict[str, Any]:
-        """Return the schedule's own arguments, without when it steps, the rise before it, and what it follows."""
-        shared = ("interval", "warmup", "monitor")
+        """Return the schedule's own arguments, without when it steps, what goes before or beside, what it follows."""
+        shared = ("interval", "warmup", "delays", "monitor")
         return {key: value for key, value in super().parameters().items() if key not in shared}
 
 

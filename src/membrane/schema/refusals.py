@@ -123,6 +123,13 @@ def refuse_synapse_of_ann_twin(config: Config) -> str | None:
     return "model.synapse_tau filters spikes over time, the ANN twin has none: leave it out or use a spiking neuron"
 
 
+def refuse_delays_of_ann_twin(config: Config) -> str | None:
+    """Refuse learned delays in the ANN twin."""
+    if config.neuron.spiking or getattr(config.model, "max_delay", None) is None:
+        return None
+    return "model.max_delay delays inputs in time, the ANN twin has none: leave it out or use a spiking neuron"
+
+
 def refuse_readout_of_ann_twin(config: Config) -> str | None:
     """Refuse a readout of potentials or spikes for the ANN twin."""
     if config.neuron.spiking or not config.readout.of_neurons:
@@ -191,6 +198,7 @@ RULES: tuple[Callable[[Config], str | None], ...] = (
     refuse_recurrence_of_whole_sequence,
     refuse_recurrence_of_ann_twin,
     refuse_synapse_of_ann_twin,
+    refuse_delays_of_ann_twin,
     *NEURON_RULES,
     *MACHINE_RULES,
     refuse_readout_of_ann_twin,

@@ -66,6 +66,18 @@ def refuse_following_by_step(config: Config) -> str | None:
     return "scheduler.interval=step: a schedule that follows a metric steps by epoch: use scheduler.interval=epoch"
 
 
+def refuse_cosine_of_delays(config: Config) -> str | None:
+    """Refuse a cosine for delays that have no rate of their own, or beside a schedule whose length is not known."""
+    if config.scheduler.delays == "alike":
+        return None
+    if config.optimizer.lr_delay is None:
+        return "scheduler.delays=cosine scales the rate of delays, of which there is none: add optimizer.lr_delay=0.1"
+    if config.scheduler.follows is not None:
+        follows = f"scheduler={config.scheduler.name_of_choice} follows a metric"
+        return f"scheduler.delays=cosine falls over the steps of a schedule, {follows}: leave it out"
+    return None
+
+
 def refuse_finish_of_debug_run(config: Config) -> str | None:
     """Refuse to end a debug run, which leaves no result."""
     return "finish=true: a debug run leaves no result" if config.finish and config.debug is not None else None
@@ -79,6 +91,7 @@ TRAINING_RULES: tuple[Callable[[Config], str | None], ...] = (
     refuse_early_stop_without_validation,
     refuse_schedule_without_validation,
     refuse_following_by_step,
+    refuse_cosine_of_delays,
     refuse_finish_of_debug_run,
 )
 """These rules, in the order in which they are asked."""

@@ -11,6 +11,7 @@ from torch.optim import Optimizer
 from membrane.config.admission import admitted_class
 from membrane.config.build import build_instance
 from membrane.errors import ConfigError
+from membrane.models.delays import learned_delays
 from membrane.neurons import is_neuron
 from membrane.neurons.learned import learned_thresholds, learned_time_constants
 from membrane.schema import Config
@@ -21,6 +22,7 @@ SHAPED_NORMS = (nn.LayerNorm, nn.RMSNorm, layer.NeuNorm)
 OWN_RATES: dict[str, tuple[Callable[[nn.Module], list[nn.Parameter]], str]] = {
     "lr_tau": (learned_time_constants, "no neuron of the model learns a time constant: use neuron=plif"),
     "lr_threshold": (learned_thresholds, "no neuron of the model learns a threshold: use neuron=ifsrl"),
+    "lr_delay": (learned_delays, "no layer of the model learns delays: use model=smlp model.max_delay=10"),
 }
 """Setting → the parameters of a model whose rate it is, and what to say if there are none."""
 
@@ -41,6 +43,7 @@ def build_optimizer(config: Config, module: nn.Module) -> Optimizer:
         raise ConfigError(f"{config.optimizer.target} has no weight_decay: leave optimizer.weight_decay_on out")
     if len(groups) > 1:
         keep_ratios(optimizer)
+    hold_in_ranges(optimizer, module)
     return optimizer
 
 
@@ -51,12 +54,17 @@ def parameter_groups(settings: Settings, module: nn.Module) -> list[dict[str, An
     """
     own = own_rates(settings, module)
     spared = set(undecayed(module)) if settings.weight_decay_on == "weights" else set()
-    groups: dict[tuple[float | None, bool], list[nn.Parameter]] = {(None, True): []}
+    delays = set() if settings.lr_delay is None else set(learned_delays(module))
+    groups: dict[tuple[float | None, bool, bool], list[nn.Parameter]] = {(None, True, False): []}
     for parameter in module.parameters():
-        groups.setdefault((own.get(parameter), parameter not in spared), []).append(parameter)
+        key = (own.get(parameter), parameter not in spared, parameter in delays)
+        groups.setdefault(key, []).append(parameter)
     return [
-        {"params": parameters} | ({} if rate is None else {"lr": rate}) | ({} if decays else {"weight_decay": 0.0})
-        for (rate, decays), parameters in groups.items()
+        {"params": parameters}
+        | ({} if rate is None else {"lr": rate})
+        | ({} if decays else {"weight_decay": 0.0})
+        | ({"delays": True} if delayed else {})
+        for (rate, decays, delayed), parameters in groups.items()
     ]
 
 
@@ -75,13 +83,14 @@ def own_rates(settings: Settings, module: nn.Module) -> dict[nn.Parameter, float
 
 
 def undecayed(module: nn.Module) -> Iterator[nn.Parameter]:
-    """Yield biases, the parameters of norms, and all that neurons learn.
+    """Yield biases, the parameters of norms, delays, and all that neurons learn.
 
     Biases, and the scales and shifts of norms, are what has fewer than two dimensions.
     """
     for each in module.modules():
         if is_neuron(each) or isinstance(each, SHAPED_NORMS):
             yield from each.parameters()
+    yield from learned_delays(module)
     yield from (parameter for parameter in module.parameters() if parameter.dim() < 2)
 
 
@@ -99,6 +108,24 @@ def keep_ratios(optimizer: Optimizer) -> None:
             group["lr"] = first * ratio
 
     optimizer.register_step_pre_hook(scale)
+
+
+def hold_in_ranges(optimizer: Optimizer, module: nn.Module) -> None:
+    """Let every step end with ``clamp_parameters()`` of the layers that have it, as learned delays do.
+
+    A parameter that a step took out of its range is moved to its end, where its gradient goes on; a layer that clamps
+    what it uses instead, as adaptive LIF does, has no gradient for it outside.
+    """
+    modules = module.modules()
+    clamps = [clamp for each in modules if callable(clamp := getattr(each, "clamp_parameters", None))]
+    if not clamps:
+        return
+
+    def hold(optimizer: Optimizer, args: Any, kwargs: Any) -> None:
+        for clamp in clamps:
+            clamp()
+
+    optimizer.register_step_post_hook(hold)
 
 
 def describe_groups(groups: list[dict[str, Any]]) -> str:

@@ -1,5 +1,6 @@
 """Learning-rate schedules of torch with a linear rise before them, stepped by step or by epoch."""
 
+import math
 from collections.abc import Callable, Sequence
 from functools import partial
 from inspect import signature
@@ -63,6 +64,7 @@ class RiseThenPlateau:
 def build_schedule(config: Config, optimizer: Optimizer, steps: int, epochs: int) -> dict[str, Any]:
     """Build the schedule, over ``steps`` or ``epochs`` as the configuration counts, as Lightning describes one."""
     node = config.scheduler
+    delays = [group["lr"] for group in optimizer.param_groups if group.get("delays")]
     per_epoch = steps / epochs if node.interval == "step" else 1
     length, warmup = steps if node.interval == "step" else epochs, round(node.warmup * per_epoch)
     build_scheduler: Callable[..., LRScheduler] = admitted_class(node.target, config.trust)
@@ -70,8 +72,25 @@ def build_schedule(config: Config, optimizer: Optimizer, steps: int, epochs: int
     if isinstance(node, Trusted):
         build_scheduler, settings = partial(build_own_scheduler, node, config.trust, max(1, length - warmup)), {}
     scheduler = schedule(optimizer, build_scheduler, settings, length=length, warmup=warmup)
+    if node.delays == "cosine":
+        let_delays_fall(optimizer, scheduler, delays, length)
     monitored = {} if node.follows is None else {"monitor": node.follows, "reduce_on_plateau": True}
     return {"scheduler": scheduler, "interval": node.interval, **monitored}
+
+
+def let_delays_fall(optimizer: Optimizer, scheduler: Any, rates: Sequence[float], length: int) -> None:
+    """Let every step begin by setting the ``rates`` of learned delays to where a cosine has fallen, 0 at ``length``.
+
+    The steps of the schedule count, which it keeps over a break, and this after `keep_ratios`.
+    """
+
+    def fall(optimizer: Optimizer, args: Any, kwargs: Any) -> None:
+        share = (1 + math.cos(math.pi * min(scheduler.last_epoch, length) / length)) / 2
+        groups = [group for group in optimizer.param_groups if group.get("delays")]
+        for group, rate in zip(groups, rates, strict=True):
+            group["lr"] = rate * share
+
+    optimizer.register_step_pre_hook(fall)
 
 
 def schedule(
