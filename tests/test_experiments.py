@@ -32,6 +32,7 @@ SHRUNKEN = {
     "plugin/svgg16": ["model.filters=[2,2,2,2,2,2,2,2,2,2,2,2,2]", "model.fc_units=[8,8]"],
     "shd/radlif": ["model.units=[8,8]", "timesteps=4"],
     "shd/se_adlif": ["model.units=[8,8]", "timesteps=4"],
+    "shd/dcls_delays": ["model.units=[8,8]", "timesteps=4"],
     "plugin/scnn_dvs": SMALL_TIME,
     "plugin/sresnet8": ["protocol=last"],  # so few samples of so many classes cannot be divided
 }

@@ -66,6 +66,8 @@ COUNTED = {
     # a batch norm and α, β, a, b of each neuron, and weights between neurons of a layer
     "shd/radlif": dense(700, 1024, 1024, 20, bias=False) + 2 * (2 * 1024 + 4 * 1024 + 1024 * 1024),
     "shd/se_adlif": dense(140, 360, 360, 20) + 2 * (4 * 360 + 360 * 360),
+    # a weight and a delay of each synapse, a batch norm's weight and bias of each hidden neuron
+    "shd/dcls_delays": 2 * (140 * 256 + 256 * 256 + 256 * 20) + 2 * (256 + 256),
     "plugin/svgg16_cifar10": convolutions(3, *[64] * 2, *[128] * 2, *[256] * 3, *[512] * 6) + dense(512, 512, 512, 10),
     "plugin/sresnet8_gsc": convolutions(10, 64, window=7) + convolutions(*[64] * 7, window=3) + dense(64, 35),
     "plugin/scnn_dvs_gesture": convolutions(2, 16, 32, 64, 64, 128, 128, 256) + dense(256, 11),
