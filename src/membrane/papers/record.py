@@ -1,44 +1,26 @@
-"""The recorded results of a row: one for each protocol and seed, and what they say of the claim."""
+"""The recorded results of a row: one for each protocol and seed."""
 
 import csv
 import io
-import math
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from statistics import mean, stdev
 from typing import Any
 
 from membrane.errors import ConfigError, DataError
 from membrane.files import durable
 from membrane.files.regular import open_regular
 from membrane.papers.registry import PaperRow
-from membrane.runs.saved import PROVENANCE, RESULT, read_provenance, read_result
+from membrane.papers.shareable import shareable_config, shareable_log
+from membrane.papers.spread import SeedMean, seed_mean
+from membrane.runs.saved import CONFIG, PROVENANCE, RESULT, read_provenance, read_result
 
-SCORE = {"best": "test/acc_best_oracle", "last": "test_last/acc", "mean_last10": "test/acc_mean_last10"}
-"""The number that a paper publishes → ours under the paper's protocol."""
-HONEST, HONEST_SCORE = "val_best", "test/acc"
-"""The protocol that selects on validation and reads the test set once, and its score."""
-CURVES = "curves.csv"
-"""The rows of metrics.csv that end an epoch."""
+CURVES, LOG = "curves.csv", "run.log"
+"""The rows of metrics.csv that end an epoch; what the run logged."""
 OF_THE_MACHINE = ("command", "rerun")
 """What a record leaves out of provenance.json: the command line may name folders of the machine that it ran on."""
 
 Results = Mapping[str, Mapping[int, Mapping[str, Any]]]
 """Protocol → seed → the content of result.json."""
-
-
-@dataclass(frozen=True)
-class SeedMean:
-    """The mean and the standard deviation (n − 1) of an accuracy over n seeds; of a single one it is None."""
-
-    mean: float
-    deviation: float | None
-    n: int
-
-    def __str__(self) -> str:
-        deviation = "" if self.deviation is None else f" ± {self.deviation * 100:.2f}"
-        return f"{self.mean * 100:.2f}{deviation}"
 
 
 def read_record(records: Path, row: PaperRow, unread: list[str]) -> dict[str, dict[int, dict[str, Any]]]:
@@ -58,14 +40,20 @@ def read_record(records: Path, row: PaperRow, unread: list[str]) -> dict[str, di
 
 
 def write_record(records: Path, row: PaperRow, protocol: str, seed: int, run: Path) -> None:
-    """Copy the result, the curves and the provenance of a finished run into the record of a row."""
+    """Copy what tells of a finished run, and what repeats it, into a row's record; nothing there names the machine."""
     folder = records / row.id / protocol / f"seed{seed}"
     provenance = {key: value for key, value in read_provenance(run).items() if key not in OF_THE_MACHINE}
     durable.write_json(folder / PROVENANCE, provenance)
-    with open(run / "metrics.csv", encoding="utf-8", opener=open_regular) as file:
-        curves = epoch_rows(file.read())
-    durable.write_whole(folder / CURVES, lambda file: file.write(curves.encode()))
+    durable.write_utf8(folder / CONFIG, shareable_config(run))
+    durable.write_utf8(folder / CURVES, epoch_rows(read_text(run / "metrics.csv")))
+    durable.write_utf8(folder / LOG, shareable_log(read_text(run / LOG)))
     durable.write_json(folder / RESULT, read_result(run))
+
+
+def read_text(path: Path) -> str:
+    """Return a file of a run, which is no link."""
+    with open(path, encoding="utf-8", opener=open_regular) as file:
+        return file.read()
 
 
 def epoch_rows(table: str) -> str:
@@ -82,36 +70,6 @@ def epoch_rows(table: str) -> str:
 
 
 def spread_of(results: Results, protocol: str, score: str) -> SeedMean | None:
-    """Return the spread of a score over the seeds of a protocol, None if no seed has it.
-
-    Its mean is NaN if one can be no accuracy. Raises DataError if one is no number.
-    """
+    """Return the spread of a score over the seeds of a protocol, None if no seed has it."""
     values = [each.get("metrics", {}).get(score) for each in results.get(protocol, {}).values()]
-    numbers = [value for value in values if value is not None]
-    if not all(isinstance(value, float | int) for value in numbers):
-        raise DataError(f"a result of protocol {protocol} has a {score} that is no number")
-    if not numbers:
-        return None
-    if not all(0 <= number <= 1 for number in numbers):
-        return SeedMean(math.nan, None, len(numbers))
-    return SeedMean(mean(numbers), stdev(numbers) if len(numbers) > 1 else None, len(numbers))
-
-
-def compared_spread(row: PaperRow, results: Results) -> SeedMean | None:
-    """Return our number that is compared with the published one, under the paper's protocol; None without a result."""
-    return spread_of(results, row.paper.protocol, SCORE[row.paper.compared])
-
-
-def honest_spread(results: Results) -> SeedMean | None:
-    """Return the test accuracy of the weights that validation selected; None without a result."""
-    return spread_of(results, HONEST, HONEST_SCORE)
-
-
-def band_state(row: PaperRow, results: Results) -> str:
-    """Return ``not recorded``, ``in band`` or ``outside``, with the number of seeds where some are missing."""
-    spread = compared_spread(row, results)
-    if spread is None:
-        return "not recorded"
-    low, high = row.paper.band
-    text = "in band" if low <= spread.mean <= high else "outside"
-    return text if spread.n >= row.paper.seeds else f"{text}, {spread.n} of {row.paper.seeds} seeds"
+    return seed_mean(values, f"a result of protocol {protocol} has a {score}")

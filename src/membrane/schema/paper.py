@@ -21,7 +21,8 @@ class Paper(Settings):
     """A row of a paper's table. Accuracies lie in [0, 1].
 
     ``protocol`` is the paper's own. ``band`` was fixed before anything was trained: the mean over seeds of the number
-    ``compared`` is to lie in it. ``differs`` says what the experiment does in another way than the paper, in words.
+    ``compared`` is to lie in it, or, where versions may have moved the number, within ``by_hand_within`` of the same
+    recipe by hand. ``differs`` says what the experiment does in another way than the paper, in words.
     """
 
     citation: str = Field(min_length=1)
@@ -31,6 +32,7 @@ class Paper(Settings):
     published: dict[Number, Fraction] = {}
     compared: Number = "last"
     band: Annotated[list[Fraction], Field(min_length=2, max_length=2)]
+    by_hand_within: Fraction | None = None
     seeds: PositiveInt = 5
     parameters: PositiveInt | None = None
     minutes: Minutes = Minutes()
