@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Trains what README.md and records/run tell of: digits and digits_events under the four frameworks, three seeds each, and
+# Trains what records/run tells of: digits and digits_events under the four frameworks, three seeds each, and
 # fashion_mnist_scnn, which needs its data. Writes logs and results to records/run; about a quarter of an hour on two cores.
 # Started again it goes on where it stopped; `rm -r runs/records/records_run` starts anew. Arguments are overrides for all.
 out=records/run

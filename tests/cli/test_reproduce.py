@@ -39,9 +39,9 @@ def test_the_list_names_each_row_with_what_is_recorded(tmp_path: Path, capsys: p
     (start,) = (number for number, line in enumerate(lines) if " seq_fmnist/plain " in line)
     cells = lines[start].split()
     assert cells[:2] == ["seq_fmnist/plain", "70.35"]
-    assert cells[4:9] == ["70.00", "68.85", "to", "71.85", "–"]
+    assert cells[4:10] == ["70.00", "68.85", "to", "71.85", "–", "–"]
     rest = lines[start + 1].split() if lines[start + 1].startswith("   ") else []  # where the last cell was broken
-    assert [*cells[9:], *rest] == ["in", "band,", "1", "of", "5", "seeds"]
+    assert [*cells[10:], *rest] == ["in", "band,", "1", "of", "5", "seeds"]
 
 
 def test_the_list_imports_no_torch() -> None:
@@ -117,8 +117,9 @@ def test_a_row_is_trained_under_both_protocols_and_recorded(
     arguments = ["seq_fmnist/plain", "--seeds", "4", "--record", "--records", str(records), *settings]
     assert reproduce_command(arguments) == 0
     folder = records / "seq_fmnist" / "plain"
-    protocols = sorted(path.name for path in folder.iterdir())
-    assert protocols == ["paper_best_on_test", "val_best"]
+    names = sorted(path.name for path in folder.iterdir())
+    assert names == ["figure.png", "paper_best_on_test", "table.md", "val_best"]
+    protocols = names[1::2]
     accuracies = {}
     for protocol in protocols:
         content = json.loads((folder / protocol / "seed4" / "result.json").read_text())
@@ -127,7 +128,15 @@ def test_a_row_is_trained_under_both_protocols_and_recorded(
     (line,) = (each for each in capsys.readouterr().out.splitlines() if each.startswith(" seq_fmnist/plain"))
     assert f"{accuracies['paper_best_on_test'] * 100:.2f}" in line
     assert f"{accuracies['val_best'] * 100:.2f}" in line
-    assert str(tmp_path) not in (folder / "val_best" / "seed4" / "provenance.json").read_text()
+    assert [path for path in folder.glob("*/seed4/*") if str(tmp_path) in path.read_text()] == []
+
+    table = (folder / "table.md").read_text()
+    (folder / "figure.png").unlink()
+    (folder / "table.md").write_text("old")
+    assert reproduce_command(["--redraw", "--records", str(records)]) == 0
+    assert capsys.readouterr().out.splitlines() == [str(folder)]
+    assert (folder / "table.md").read_text() == table
+    assert (folder / "figure.png").exists()
 
 
 def test_a_quick_run_leaves_no_result(tiny: None, tmp_path: Path) -> None:

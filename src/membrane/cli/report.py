@@ -24,7 +24,8 @@ EXAMPLES = """for example:
   membrane report runs                                            a table on the terminal
   membrane report runs --baseline neuron=lif --format latex -o table.tex
   membrane report runs --html report.html                         a page with curves, to be opened in a browser
-  membrane report runs --watch                                    the same page, while a sweep runs"""
+  membrane report runs --watch                                    the same page, while a sweep runs
+  membrane report records --papers                                published numbers beside those that are recorded"""
 
 
 def report_command(arguments: Sequence[str]) -> int:
@@ -32,6 +33,8 @@ def report_command(arguments: Sequence[str]) -> int:
     options = report_parser().parse_args(arguments)
     baseline = dict(map(key_and_value, options.baseline))
     style = options.format or style_of(options.output)
+    if options.papers:
+        return report_papers(options.runs, style, options.output)
     if options.watch:
         return watch_report(options.runs, baseline, options.metric, options.evaluations)
     rows, unread = report_rows(options.runs, baseline, options.evaluations)
@@ -48,6 +51,25 @@ def report_command(arguments: Sequence[str]) -> int:
         screen.print(terminal_table(lay_out(rows, options.metric), screen.width))
     else:
         write_report(options.output, FORMATS[style](rows, options.metric))
+    return 0
+
+
+def report_papers(folders: Sequence[Path], style: str | None, output: Path | None) -> int:
+    """Write the tables of published numbers beside recorded ones, and return the exit code, 0."""
+    from membrane.config.composer import conf_folder
+    from membrane.papers.entry import read_entry
+    from membrane.papers.registry import paper_rows
+    from membrane.report.claims import TABLES
+
+    if style not in (None, "md") or len(folders) > 1:
+        raise ConfigError("--papers: name one folder of records; the tables are Markdown")
+    unread: list[str] = []
+    entries = [read_entry(folders[0], row, unread) for row in paper_rows(conf_folder() / "experiment")]
+    if not any(entry.results for entry in entries):
+        raise ConfigError(f"{folders[0]}: no row of a paper is recorded there; membrane reproduce --list names them")
+    write_report(output, "\n".join(table(entries) for table in TABLES.values()))
+    for line in unread:
+        print(f"membrane: {printable_text(line)}", file=sys.stderr)
     return 0
 
 
@@ -146,6 +168,8 @@ def report_parser() -> CommandParser:
         help="show this score too, such as test/f1; may be repeated",
     )
     parser.add_argument("--evaluations", action="store_true", help="rows for what `membrane evaluate` measured, too")
+    papers = "RUNS is a folder of records: published numbers beside recorded ones, by hand and under val_best"
+    parser.add_argument("--papers", action="store_true", help=papers)
     parser.add_argument("--format", choices=FORMATS, help="default: by the name of FILE, else a table for the terminal")
     parser.add_argument("--html", metavar="FILE", type=Path, help="write a page with curves, confusions and settings")
     parser.add_argument("--watch", action="store_true", help="serve the page on this machine while runs go on")

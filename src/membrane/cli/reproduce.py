@@ -10,36 +10,31 @@ from membrane.cli.answer import CommandParser
 from membrane.config.composer import Composer, conf_folder
 from membrane.config.messages import nearest
 from membrane.errors import ConfigError, printable_text
-from membrane.papers.record import (
-    HONEST,
-    Results,
-    band_state,
-    compared_spread,
-    honest_spread,
-    read_record,
-    write_record,
-)
+from membrane.papers.by_hand import read_by_hand
+from membrane.papers.entry import HONEST, Entry, read_entry
+from membrane.papers.record import write_record
 from membrane.papers.registry import PaperRow, paper_rows
+from membrane.report.claims import NUMBERS, band_text, mean_text, published_text
+from membrane.report.record_pages import write_record_pages
 from membrane.report.terminal import console
 from membrane.runs.fingerprint import fingerprint
 from membrane.runs.folder import RunFolder
 from membrane.runs.saved import read_result
 from membrane.schema import Config
-from membrane.schema.paper import Paper
 
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
 PROTOCOLS = ("val_best", "last", "paper_best_on_test")
-COMPARED = {"best": "best epoch", "last": "last epoch", "mean_last10": "last ten"}
 CAPTION = "test accuracy in %; ours: mean ± standard deviation over seeds under the paper's protocol"
 QUICK = ("debug.batches=5", "epochs=1", "seed=0", "figures=false")
 """Settings of a run that shows whether a row trains here, and leaves no result."""
 EXAMPLES = """for example:
   membrane reproduce --list
   membrane reproduce seq_fmnist/plain --quick
-  membrane reproduce seq_fmnist/plain --seeds 0,1,2 paths.runs=runs/papers"""
+  membrane reproduce seq_fmnist/plain --seeds 0,1,2 paths.runs=runs/papers
+  membrane reproduce --repeat records/seq_fmnist/plain/val_best/seed0     the same numbers again?"""
 
 
 def reproduce_command(arguments: Sequence[str]) -> int:
@@ -49,13 +44,18 @@ def reproduce_command(arguments: Sequence[str]) -> int:
     rows = paper_rows(conf_folder() / "experiment")
     if options.list:
         unread: list[str] = []
-        wide_console().print(rows_table([(row, read_record(options.records, row, unread)) for row in rows]))
-        for line in unread:
-            print(f"membrane: {printable_text(line)}", file=sys.stderr)
+        wide_console().print(rows_table([read_entry(options.records, row, unread) for row in rows]))
+        print_unread(unread)
         return 0
+    if options.redraw:
+        return redraw([require_row(rows, options.id)] if options.id else rows, options.records)
     if options.id is None:
         parser.print_help()
         return 0
+    if options.repeat:
+        from membrane.cli.repeat import repeat
+
+        return repeat(Path(options.id), options.settings)
     row = require_row(rows, options.id)
     if options.quick:
         return train_row([f"experiment={row.id}", *QUICK, *options.settings])
@@ -65,7 +65,7 @@ def reproduce_command(arguments: Sequence[str]) -> int:
 def reproduce_parser() -> CommandParser:
     """Return the parser of the command."""
     parser = CommandParser("reproduce", __doc__, EXAMPLES)
-    parser.add_argument("id", metavar="ID", nargs="?", help="a row, as --list names it")
+    parser.add_argument("id", metavar="ID", nargs="?", help="a row, as --list names it; with --repeat a folder")
     parser.add_argument("settings", metavar="SETTING=VALUE", nargs="*", help="of all its runs, such as paths.runs=DIR")
     parser.add_argument(
         "--list", action="store_true", help="list the rows: published, ours, the band, what is recorded"
@@ -76,7 +76,14 @@ def reproduce_parser() -> CommandParser:
     parser.add_argument("--protocol", choices=PROTOCOLS, help=protocol)
     records = "where recorded results lie, and where --record puts them (default: records)"
     parser.add_argument("--records", metavar="DIR", type=Path, default=Path("records"), help=records)
-    parser.add_argument("--record", action="store_true", help="copy each seed's result, curves and provenance there")
+    copied = (
+        "copy each seed's result, curves, log, configuration and provenance there, and draw the row's table and figure"
+    )
+    parser.add_argument("--record", action="store_true", help=copied)
+    drawn = "train nothing; draw table.md and figure.png of ID, or of all rows, from what is recorded"
+    parser.add_argument("--redraw", action="store_true", help=drawn)
+    again = "train the run in the recorded folder ID again, and compare every number with the record's"
+    parser.add_argument("--repeat", action="store_true", help=again)
     return parser
 
 
@@ -115,10 +122,30 @@ def reproduce(row: PaperRow, options: Namespace) -> int:
             results.setdefault(protocol, {})[seed] = read_result(run)
             if options.record:
                 write_record(options.records, row, protocol, seed, run)
-    wide_console().print(rows_table([(row, results)]))
+    if options.record:
+        write_record_pages(options.records, row)
+    unread: list[str] = []
+    by_hand = read_by_hand(options.records, row, unread)
+    wide_console().print(rows_table([Entry(row, options.records / row.id, results, by_hand)]))
+    print_unread(unread)
     if changed:
         print(f"not {row.id} as its file has it, so the band says nothing of it: {typed}")
     return code
+
+
+def redraw(rows: Sequence[PaperRow], records: Path) -> int:
+    """Write table.md and figure.png of those rows that are recorded, and return the exit code, 0."""
+    for row in rows:
+        if any((records / row.id).glob("*/seed*/result.json")):
+            write_record_pages(records, row)
+            print(records / row.id)
+    return 0
+
+
+def print_unread(lines: Sequence[str]) -> None:
+    """Print a line to standard error for each file that could not be read."""
+    for line in lines:
+        print(f"membrane: {printable_text(line)}", file=sys.stderr)
 
 
 def train_row(arguments: Sequence[str]) -> int:
@@ -155,28 +182,24 @@ def wide_console() -> "Console":
     return screen
 
 
-def rows_table(rows: Sequence[tuple[PaperRow, Results]]) -> "Table":
-    """Build a row for each id, with accuracies in percent: published, ours, the band, what is recorded."""
+def rows_table(entries: Sequence[Entry]) -> "Table":
+    """Build a row for each entry, with accuracies in percent: published, ours, the band, by hand, what is recorded."""
     from rich import box
     from rich.table import Table
 
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, caption=CAPTION, caption_justify="left")
-    for name in ("id", "published", "ours", "band", "val_best", "recorded"):
+    for name in ("id", "published", "ours", "band", "by hand", "val_best", "recorded"):
         justify: Literal["left", "right"] = "left" if name in ("id", "recorded") else "right"
         table.add_column(name, overflow="fold", no_wrap=name != "id", justify=justify)
-    for row, recorded in rows:
-        paper = row.paper
-        spreads = (compared_spread(row, recorded), honest_spread(recorded))
-        ours, honest = ("–" if spread is None else str(spread) for spread in spreads)
-        published = paper.published.get(paper.compared)
-        shown = "–" if published is None else f"{published * 100:.2f}"
+    for entry in entries:
+        paper = entry.row.paper
         table.add_row(
-            row.id, f"{shown} {COMPARED[paper.compared]}", ours, band_text(paper), honest, band_state(row, recorded)
+            entry.row.id,
+            f"{published_text(paper, paper.compared)} {NUMBERS[paper.compared]}",
+            mean_text(entry.ours()),
+            band_text(paper),
+            mean_text(entry.hand()),
+            mean_text(entry.honest()),
+            entry.state(),
         )
     return table
-
-
-def band_text(paper: Paper) -> str:
-    """Return a band in percent, as ``68.85 to 71.85``, or ``≥ 97.00`` of one without an upper bound."""
-    low, high = paper.band
-    return f"≥ {low * 100:.2f}" if high == 1 else f"{low * 100:.2f} to {high * 100:.2f}"

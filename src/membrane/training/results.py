@@ -180,7 +180,7 @@ def five_seeds_command(typed: Sequence[str]) -> str | None:
     """Return the command that runs what was typed under five seeds; None if that was a sweep or names one folder."""
     overrides = [line.lstrip("+") for line in typed]
     bound = ("sweep=", "hydra.mode=", "paths.run=", "extend=", "extend.")
-    if any(line in ("-m", "--multirun") or line.startswith(bound) for line in overrides):
+    if any(line in ("-m", "--multirun", "--repeat") or line.startswith(bound) for line in overrides):
         return None
     kept = [line for line in typed if not line.lstrip("+").startswith(("seed=", "rerun=", "finish="))]
     return shlex.join([*provenance.program_command(), "sweep=seeds", *kept])
