@@ -10,9 +10,9 @@ from yaml import safe_load
 from membrane.papers.record import epoch_rows, read_record, write_record
 
 LOG = """2026-11-29 00:48:15,816 INFO membrane.training.announcement: data: digits (1221 train)
-2026-11-29 00:48:15,888 INFO membrane.training.announcement: folder: /home/person/runs/digits/97cdb644898f/seed0
+2026-11-29 00:48:15,888 INFO membrane.training.announcement: folder: /srv/person/runs/digits/97cdb644898f/seed0
 2026-11-29 00:48:18,089 INFO epochs: epoch 0/1  train loss 0.0797 acc 39.4%  33,572 samples/s  2:07 left
-2026-11-29 00:48:19,000 WARNING py.warnings: /home/person/.venv/lib/x.py:3: UserWarning: read https://example.org/a/b
+2026-11-29 00:48:19,000 WARNING py.warnings: /srv/person/.venv/lib/x.py:3: UserWarning: read https://example.org/a/b
   see ~/notes/here.txt, runs/digits and "/opt/a/b", on host-7
 2026-11-29 00:50:36,563 INFO membrane.training.results: next:   membrane evaluate runs/digits/97cdb644898f/seed0
 2026-11-29 00:50:36,564 INFO membrane.training.results:         membrane train sweep=seeds   for the spread
@@ -37,7 +37,7 @@ def test_a_record_holds_what_repeats_a_run_and_nothing_of_the_machine(
     )
     (run / "metrics.csv").write_text("epoch,step,train/loss,val/acc\n0,1,0.5,\n0,2,0.4,\n0,2,,0.7\n1,4,,0.8\n")
     (run / "run.log").write_text(LOG)
-    (run / "config.yaml").write_text("seed: 3\npaths:\n  data: /home/person/data\nmodel:\n  units: [32]\n")
+    (run / "config.yaml").write_text("seed: 3\npaths:\n  data: /srv/person/data\nmodel:\n  units: [32]\n")
     write_record(tmp_path / "records", row(), "val_best", 3, run)
     folder = tmp_path / "records" / "paper" / "row" / "val_best" / "seed3"
     assert sorted(path.name for path in folder.iterdir()) == [

@@ -45,12 +45,12 @@ def write_record(records: Path, row: PaperRow, protocol: str, seed: int, run: Pa
     provenance = {key: value for key, value in read_provenance(run).items() if key not in OF_THE_MACHINE}
     durable.write_json(folder / PROVENANCE, provenance)
     durable.write_utf8(folder / CONFIG, shareable_config(run))
-    durable.write_utf8(folder / CURVES, epoch_rows(read_text(run / "metrics.csv")))
-    durable.write_utf8(folder / LOG, shareable_log(read_text(run / LOG)))
+    durable.write_utf8(folder / CURVES, epoch_rows(run_text(run / "metrics.csv")))
+    durable.write_utf8(folder / LOG, shareable_log(run_text(run / LOG)))
     durable.write_json(folder / RESULT, read_result(run))
 
 
-def read_text(path: Path) -> str:
+def run_text(path: Path) -> str:
     """Return a file of a run, which is no link."""
     with open(path, encoding="utf-8", opener=open_regular) as file:
         return file.read()

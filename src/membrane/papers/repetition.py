@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from membrane.papers.record import CURVES, epoch_rows, read_text
+from membrane.papers.record import CURVES, epoch_rows, run_text
 from membrane.runs.saved import RESULT, read_result
 
 OF_TIME = ("fit_seconds", "samples_per_second", "seconds")
@@ -19,7 +19,7 @@ Numbers = dict[str, Any]
 def numbers_in(folder: Path) -> Numbers:
     """Return all that the result and the epochs in the folder of a record or of a run say, but for times."""
     tables = [path for path in (folder / CURVES, folder / "metrics.csv") if path.exists()]
-    return result_numbers(folder) | (curve_numbers(epoch_rows(read_text(tables[0]))) if tables else {})
+    return result_numbers(folder) | (curve_numbers(epoch_rows(run_text(tables[0]))) if tables else {})
 
 
 def differing_numbers(recorded: Numbers, again: Numbers) -> list[str]:
