@@ -7,6 +7,7 @@ source "$(dirname "$0")/steps.sh"
 bench=("$python" scripts/bench.py --device cpu --out "$out")
 
 step cpu "${bench[@]}" --memory "$@"
+step cpu_evaluation "${bench[@]}" --evaluation "$@"
 for axis in timesteps batch width; do
   step "cpu_$axis" "${bench[@]}" --sweep "$axis" "$@"
 done

@@ -10,7 +10,7 @@ import matplotlib.image
 import pytest
 import torch
 
-from membrane.bench import digits_run, machine, measure, memory, session
+from membrane.bench import digits_run, machine, measure, memory, session, whole_training
 from membrane.bench.peers import PEERS
 from membrane.bench.record import Case, Timing, WholeRun
 from membrane.bench.session import (
@@ -18,10 +18,12 @@ from membrane.bench.session import (
     measure_workloads,
     print_beside,
     run_session,
+    time_trainings,
     time_whole_run,
     with_memory,
     write_session,
 )
+from membrane.bench.trainings import Training
 from membrane.bench.workloads import WORKLOADS, Workload
 
 WHOLE = WholeRun([1.0], [2.0], [0.5])
@@ -67,7 +69,7 @@ def timed(monkeypatch: pytest.MonkeyPatch, clock: Clock) -> list[tuple[Any, ...]
     """Return what is timed (workload, peers, device, rounds, until); each takes ten seconds."""
     calls: list[tuple[Any, ...]] = []
 
-    def time_workload(workload: Workload, *limits: Any) -> Case:
+    def time_workload(workload: Workload, *limits: Any, evaluation: bool) -> Case:
         calls.append((workload.name, *limits))
         clock.now += 10
         return Case(workload, TIMINGS)
@@ -193,6 +195,8 @@ def test_a_session_prints_and_writes_the_same_tables(
         "sweep": None,
         "scale": 1.0,
         "whole_run": asdict(WHOLE),
+        "trainings": [],
+        "evaluation": False,
     }
     assert matplotlib.image.imread(about.out / "cpu.png").std() > 0.01
 
@@ -233,3 +237,24 @@ def test_a_sweep_and_a_gpu_have_files_of_their_own(about: Session) -> None:
 def test_lines_beside_the_tables_go_to_standard_error(capsys: pytest.CaptureFixture[str]) -> None:
     print_beside("a line")
     assert capsys.readouterr() == ("", "membrane: a line\n")
+
+
+def test_trainings_are_timed_until_the_time_is_up(
+    about: Session, clock: Clock, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    limits: list[tuple[Any, ...]] = []
+
+    def time_training(training: Training, peers: Any, *rest: Any) -> Case:
+        limits.append((training.name, training.epochs, *rest[:3]))
+        clock.now += 10
+        return Case(training.net, TIMINGS)
+
+    monkeypatch.setattr(whole_training, "time_training", time_training)
+    both = replace(about, workloads=["W6", "W7"])
+    assert [case.workload.name for case in time_trainings(both, 1005.0)] == ["W6"]
+    assert limits == [("W6", 2, 3, 1005.0, 1)]
+    assert "membrane: W7 is left out: the time is up\n" in capsys.readouterr().err
+    assert [case.workload.name for case in time_trainings(replace(both, scale=0.1), None)] == ["W6", "W7"]
+    assert limits[1:] == [("W6", 1, 3, float("inf"), 1), ("W7", 1, 3, float("inf"), 1)]
+    assert time_trainings(replace(both, device=torch.device("cuda")), None) == []
+    assert "membrane: W6 is left out: it is timed on the CPU\n" in capsys.readouterr().err

@@ -82,12 +82,27 @@ def test_a_sweep_has_files_of_its_own_and_fewer_peers_if_said(
     assert [line.partition("width ")[2].split()[0] for line in left_out] == ["×0.015", "×0.03", "×0.06"]
 
 
+def test_evaluation_has_files_of_its_own_and_trains_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.optim.SGD, "step", None)
+    chosen = ["W4", "--evaluation", "--peers", "membrane m,relu", "--rounds", "1", "--out", str(tmp_path)]
+    assert bench([*chosen, *TINY]) == 0
+    content = json.loads((tmp_path / "cpu_evaluation.json").read_text())
+    assert content["evaluation"]
+    [case] = [Case.from_json(plain) for plain in content["cases"]]
+    assert {timing.peer for timing in case.timings} == {"membrane multistep", "ReLU on T·N images"}
+    text = (tmp_path / "cpu_evaluation.md").read_text()
+    assert "A step is a forward in eval mode without gradients" in text
+    assert "zero_grad" not in text
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
         (["W9"], "W9: no such workload"),
         (["neurn"], "did you mean neuron?"),
         (["W5", "--sweep", "batch"], "--sweep batch goes with W1, W2, W3, W4, not with W5"),
+        (["W6", "--evaluation"], "--evaluation goes with W1, W2, W3, W4, not with W6"),
+        (["--evaluation", "--memory"], "--memory measures training; leave out --evaluation"),
         (["--peers", "brian"], "--peers brian: no peer's name contains it; there are membrane multistep"),
         (["--peers", "compiled", "--device", "cpu"], "--peers: membrane compiled is timed on cuda, not on cpu"),
         (["--peers", "norse", "--precision", "bf16"], "--precision bf16: Norse is timed in fp32"),
@@ -204,7 +219,7 @@ def test_a_digits_run_that_fails_says_what_it_said_last() -> None:
 def test_ctrl_c_says_that_nothing_was_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def interrupted(*arguments: object) -> Case:
+    def interrupted(*arguments: object, evaluation: bool) -> Case:
         raise KeyboardInterrupt
 
     monkeypatch.setattr(measure, "time_workload", interrupted)

@@ -13,7 +13,7 @@ from membrane.bench.peers import CHANNELS_LAST, Peer
 from membrane.bench.peers.net import copy_weights
 from membrane.bench.precision import lay_out_input, place_net
 from membrane.bench.record import Case, Timing, peer_label
-from membrane.bench.step import TrainingStep, layer_step, random_samples, training_step
+from membrane.bench.step import TrainingStep, evaluation_step, layer_step, random_samples, training_step
 from membrane.bench.timing import Rounds, no_wait
 from membrane.bench.workloads import Workload
 from membrane.training.memory import out_of_memory
@@ -33,10 +33,18 @@ class ReadyPeer:
     memory: int | None
 
 
-def time_workload(workload: Workload, peers: Sequence[Peer], device: torch.device, rounds: int, until: float) -> Case:
-    """Time a training step of every peer in at most so many rounds, none begun after ``until`` of perf_counter.
+def time_workload(
+    workload: Workload,
+    peers: Sequence[Peer],
+    device: torch.device,
+    rounds: int,
+    until: float,
+    evaluation: bool = False,
+) -> Case:
+    """Time a step of every peer in at most so many rounds, none begun after ``until`` of perf_counter.
 
-    All nets start from the weights of the first peer's. A peer that does not fit into memory is left out, and named.
+    A step trains, or with ``evaluation`` computes outputs in eval mode without gradients. All nets start from the
+    weights of the first peer's. A peer that does not fit into memory is left out, and named.
     """
     turns = Rounds(wait=device_wait(device))
     ready: dict[str, ReadyPeer] = {}
@@ -45,7 +53,7 @@ def time_workload(workload: Workload, peers: Sequence[Peer], device: torch.devic
     for peer in peers:
         for precision in timed_precisions(peer, workload):
             name = peer_label(peer.name, precision)
-            build = partial(peer_step, peer, precision, workload, source, samples)
+            build = partial(peer_step, peer, precision, workload, source, samples, evaluation)
             try:
                 ready[name] = ReadyPeer(peer, precision, *warmed_up(build, device, turns, until))
             except Exception as error:
@@ -84,15 +92,22 @@ def warmed_up(
 
 
 def peer_step(
-    peer: Peer, precision: str, workload: Workload, source: nn.Module, samples: LabelledInput
+    peer: Peer,
+    precision: str,
+    workload: Workload,
+    source: nn.Module,
+    samples: LabelledInput,
+    evaluation: bool = False,
 ) -> TrainingStep:
-    """Build a peer's training step with the weights of ``source``. Raises ValueError if its net has other layers."""
+    """Build a peer's step with the weights of ``source``. Raises ValueError if its net has other layers."""
     x, y = samples
     net = peer.build(workload, x.device)
     copy_weights(source, net.module)
     channels_last = precision != "fp32" and peer.has_channels_last(workload)
     place_net(net.module, x.device, channels_last)
     x = lay_out_input(x, workload, channels_last)
+    if evaluation:
+        return evaluation_step(net, x, precision)
     return training_step(net, x, y, precision) if workload.classes else layer_step(net, x)
 
 

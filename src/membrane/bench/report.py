@@ -9,19 +9,31 @@ from membrane.bench.record import Case, Spread, Timing, WholeRun, ratio, spread
 
 CASE_HEADER = ("", "precision", "ms a step", "quartiles", "× best fp32 peer", "× floor", "samples/s")
 MEMORY = "peak MB"
-READING = """\
+STEP = """\
 A step is forward, cross-entropy of the mean output over T, zero_grad, backward and SGD with momentum, on random data
-that lies on the device. Nets have the same weights and take turns; numbers are medians over rounds, ratios are taken
+that lies on the device."""
+EVALUATION = "A step is a forward in eval mode without gradients, on random data that lies on the device."
+READING = """\
+Nets have the same weights and take turns; numbers are medians over rounds, ratios are taken
 round by round. bf16 is autocast, channels last; in fp32 channels come first unless it says otherwise.
 The floor is the same net with ReLU in the neurons' place on T·N images, at the same precision and layout. torch has no
 channels last for signals: there membrane and the floor use membrane's, other libraries none."""
+TRAINING = """\
+Whole trainings: an epoch is a pass over the training set with SGD, and one over the test set without gradients.
+membrane is `membrane train` with all that it writes; the others are a loop over a shuffling loader of tensors in
+memory. Start-up and the reading of the data are left out. Every training is a process of its own; they take turns."""
 GROWTH = (
     "Memory: on the CPU what a process that trains grows by, on CUDA what the allocator hands out, both at the peak."
 )
 
 
 def bench_report(
-    machine: Mapping[str, str], cases: Sequence[Case], whole: WholeRun | None, axis: str | None = None
+    machine: Mapping[str, str],
+    cases: Sequence[Case],
+    whole: WholeRun | None,
+    axis: str | None = None,
+    trainings: Sequence[Case] = (),
+    evaluation: bool = False,
 ) -> str:
     """Return the whole report; over a swept ``axis`` the cases of a workload are columns of one table."""
     parts = [markdown_table(("", ""), machine.items())]
@@ -32,8 +44,11 @@ def bench_report(
         parts += [case_section(case) for case in cases]
     if whole is not None:
         parts.append(whole_section(whole))
+    parts += [training_section(case) for case in trainings]
     if cases:
-        parts += footnotes(cases)
+        parts += footnotes(cases, EVALUATION if evaluation else STEP)
+    if trainings:
+        parts.append(TRAINING)
     return "\n\n".join(["# membrane bench", *parts]) + "\n"
 
 
@@ -114,9 +129,24 @@ def whole_section(whole: WholeRun) -> str:
     return f"{title}\n\n{markdown_table(header, rows)}"
 
 
-def footnotes(cases: Sequence[Case]) -> list[str]:
+def training_section(case: Case) -> str:
+    """Return the section of a whole training: seconds an epoch, and their ratios to the best peer and the floor."""
+    best, net = case.best_peer(), case.workload
+    rows = []
+    for timing in case.timings:
+        seconds, name = spread(timing.seconds), f"**{timing.peer}**" if timing.role == "ours" else timing.peer
+        quartiles = f"{seconds.low:.2f}–{seconds.high:.2f}"
+        against = ratio_text(ratio(timing, best)), ratio_text(ratio(timing, case.floor("fp32")))
+        rows.append((name, f"{seconds.middle:.2f}", quartiles, *against))
+    lines = [f"## {net.name}: {net.title}", f"whole trainings, {net.setting}; {rounds_text(case)}"]
+    lines.append(markdown_table(("", "s an epoch", "quartiles", "× best peer", "× floor"), rows))
+    lines += [f"Left out: {name} ({why})." for name, why in case.left_out.items()]
+    return "\n\n".join(lines)
+
+
+def footnotes(cases: Sequence[Case], step: str = STEP) -> list[str]:
     """Return notes on how to read the tables, and on how the peers' nets differ from ours."""
-    notes = [READING]
+    notes = [f"{step} {READING}"]
     if any(timing.memory is not None for case in cases for timing in case.timings):
         notes.append(GROWTH)
     used = {timing.peer for case in cases for timing in case.timings}

@@ -1,6 +1,7 @@
 """One session of the benchmark: measure workloads in the time that there is, print the tables, write the files."""
 
 import sys
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from time import perf_counter
@@ -8,13 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 from membrane.bench.peers import PEERS, Peer
 from membrane.bench.record import Case, WholeRun
+from membrane.bench.trainings import TRAININGS
 from membrane.bench.workloads import WHOLE_RUN, Workload, chosen_workloads
 
 if TYPE_CHECKING:
     import torch
 
 WHOLE_RUNS = 3
-"""The digits run, which takes longest, is timed so often at most."""
+"""Whole runs and trainings, which take longest, are timed so often at most."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +32,8 @@ class Session:
     sweep: axis along which workloads vary, None for none.
     memory: whether to measure peak memory too, on the CPU.
     out: folder of the files.
-    scale: below 1 for narrower nets, smaller batches and a shorter digits run.
+    scale: below 1 for narrower nets, smaller batches, a shorter digits run and trainings of one epoch.
+    evaluation: whether a step is an evaluation without gradients, in place of training.
     """
 
     workloads: list[str]
@@ -43,6 +46,7 @@ class Session:
     memory: bool
     out: Path
     scale: float
+    evaluation: bool = False
 
 
 def run_session(session: Session) -> int:
@@ -57,9 +61,10 @@ def run_session(session: Session) -> int:
     about = machine.describe_machine(session.device, session.threads)
     cases = measure_workloads(session, end)
     whole = time_whole_run(session, end) if WHOLE_RUN in session.workloads else None
-    text = bench_report(about, cases, whole, session.sweep)
+    trainings = time_trainings(session, end)
+    text = bench_report(about, cases, whole, session.sweep, trainings, session.evaluation)
     print(text)
-    write_session(session, text, about, cases, whole)
+    write_session(session, text, about, cases, whole, trainings)
     return 1 if WHOLE_RUN in session.workloads and whole is None else 0
 
 
@@ -75,8 +80,10 @@ def measure_workloads(session: Session, end: float | None) -> list[Case]:
             print_beside(f"{title} is left out: the time is up")
             continue
         print_beside(f"{title} ({number + 1} of {len(workloads)})")
-        until = next_deadline(end, len(workloads) - number + (WHOLE_RUN in session.workloads))
-        case = time_workload(workload, session.peers, session.device, session.rounds, until)
+        later = sum(each.name in session.workloads for each in TRAININGS) + (WHOLE_RUN in session.workloads)
+        until = next_deadline(end, len(workloads) - number + later)
+        limits = session.rounds, until
+        case = time_workload(workload, session.peers, session.device, *limits, evaluation=session.evaluation)
         cases.append(with_memory(case, session.threads) if session.memory and session.device.type == "cpu" else case)
     return cases
 
@@ -111,18 +118,44 @@ def time_whole_run(session: Session, end: float | None) -> WholeRun | None:
         return None
 
 
+def time_trainings(session: Session, end: float | None) -> list[Case]:
+    """Return a case for each whole training, in processes on the CPU; late ones are left out."""
+    from membrane.bench.digits_run import child_environment
+    from membrane.bench.whole_training import time_training
+
+    cases: list[Case] = []
+    for training in (each for each in TRAININGS if each.name in session.workloads):
+        if session.device.type != "cpu" or (end is not None and perf_counter() >= end):
+            why = "the time is up" if session.device.type == "cpu" else "it is timed on the CPU"
+            print_beside(f"{training.name} is left out: {why}")
+            continue
+        print_beside(f"{training.name}, whole trainings of {training.dataset}")
+        timed = training if session.scale == 1 else training.shortened()
+        until = float("inf") if end is None else end
+        rounds = min(session.rounds, WHOLE_RUNS)
+        cases.append(time_training(timed, session.peers, rounds, until, session.threads, child_environment()))
+    return cases
+
+
 def write_session(
-    session: Session, text: str, about: dict[str, str], cases: list[Case], whole: WholeRun | None
+    session: Session,
+    text: str,
+    about: dict[str, str],
+    cases: list[Case],
+    whole: WholeRun | None,
+    trainings: Sequence[Case] = (),
 ) -> None:
-    """Write `cpu.md`, `cpu.json` and `cpu.png`, or `cuda…`; of a sweep `cpu_timesteps…`."""
+    """Write `cpu.md`, `cpu.json` and `cpu.png`, or `cuda…`; of a sweep `cpu_timesteps…`, or `cpu_evaluation…`."""
     from membrane.bench import figure
     from membrane.files import durable
 
-    path = session.out / "_".join([session.device.type, *([session.sweep] if session.sweep else [])])
+    parts = [session.device.type, *["evaluation"] * session.evaluation, *([session.sweep] if session.sweep else [])]
+    path = session.out / "_".join(parts)
     real = durable.in_real_folder(path)
     durable.write_utf8(real.with_suffix(".md"), text)
     content: dict[str, Any] = {"schema": 1, "machine": about, "sweep": session.sweep, "scale": session.scale}
     content |= {"cases": [asdict(case) for case in cases], "whole_run": None if whole is None else asdict(whole)}
+    content |= {"trainings": [asdict(case) for case in trainings], "evaluation": session.evaluation}
     durable.write_json(real.with_suffix(".json"), content)
     suffixes = [".md", ".json"]
     if drawn := [case for case in cases if case.timings]:

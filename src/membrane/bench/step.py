@@ -42,6 +42,18 @@ def training_step(net: Net, x: Tensor, y: Tensor, precision: str) -> TrainingSte
     return step
 
 
+def evaluation_step(net: Net, x: Tensor, precision: str) -> TrainingStep:
+    """Build a step that computes the outputs of a batch in eval mode, without gradients."""
+    net.module.eval()
+    x = net.arrange(x)
+
+    def step() -> None:
+        with torch.no_grad(), precision_context(precision, x.device):
+            net.forward(x)
+
+    return step
+
+
 def layer_step(net: Net, x: Tensor) -> TrainingStep:
     """Build a step of a layer without parameters: forward, and backward from a fixed gradient of its output."""
     x = net.arrange(x).detach().requires_grad_()

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from membrane.bench.peers import PEERS, Peer
 from membrane.bench.session import Session, print_beside, run_session
+from membrane.bench.trainings import TRAINING_NAMES, TRAININGS
 from membrane.bench.workloads import SWEPT, WHOLE_RUN, WORKLOAD_NAMES, WORKLOADS
 from membrane.cli.answer import CommandParser
 from membrane.config.installation import install_command
@@ -18,13 +19,17 @@ if TYPE_CHECKING:
     import torch
 
 ROUNDS = 15
+NAMES = (*WORKLOAD_NAMES, *TRAINING_NAMES)
 OUT = Path("records/bench")
 
 
 def bench_command(arguments: Sequence[str]) -> int:
     """Measure what was asked for and return the exit code: 1 if a run failed."""
     options = bench_parser().parse_args(arguments)
-    workloads, peers = chosen_names(options.workloads, options.sweep), chosen_peers(options.peers)
+    if options.memory and options.evaluation:
+        raise ConfigError("--memory measures training; leave out --evaluation")
+    workloads = chosen_names(options.workloads, options.sweep, options.evaluation)
+    peers = chosen_peers(options.peers)
     device = chosen_device(options.device)
     session = Session(
         workloads=workloads,
@@ -37,6 +42,7 @@ def bench_command(arguments: Sequence[str]) -> int:
         memory=options.memory,
         out=options.out,
         scale=options.scale,
+        evaluation=options.evaluation,
     )
     try:
         return run_session(session)
@@ -47,11 +53,13 @@ def bench_command(arguments: Sequence[str]) -> int:
 def bench_parser() -> CommandParser:
     """Return the parser of the command."""
     listed = "\n".join(f"  {each.name:<8}{each.title}" for each in WORKLOADS)
+    trainings = "\n".join(f"  {each.name:<8}{each.net.title}" for each in TRAININGS)
     parser = CommandParser(
         "bench",
         f"{__doc__}\n\nThe peers are written by hand; the floor is the same net with ReLU on T·N images.\n"
         f"snnTorch and Norse come with: {install_command('bench')}",
         epilog=f"workloads:\n{listed}\n  {WHOLE_RUN:<8}the digits run, whole, from the command to its end\n\n"
+        f"whole trainings, an epoch with its evaluation:\n{trainings}\n\n"
         "for example:\n  membrane bench --minutes 6\n  membrane bench W1 W2 --threads 2 --memory\n"
         "  membrane bench W1 --sweep timesteps --peers membrane,relu --minutes 10",
     )
@@ -68,6 +76,7 @@ def bench_parser() -> CommandParser:
         help="only one, fp32 in both layouts (default: both, on the CPU bf16 where it multiplies so)",
     )
     add("--sweep", choices=SWEPT, help="time by T from 1 to 64, by batch or by width")
+    add("--evaluation", action="store_true", help="time evaluation, without gradients, in the place of a training step")
     add("--memory", action="store_true", help="on the CPU, peak memory too: a further process for each peer")
     add("--out", type=Path, default=OUT, help=f"folder for the table, the figure and the numbers (default {OUT})")
     add("--scale", type=positive(float), default=1.0, help="narrower nets and smaller batches, to try the bench out")
@@ -87,17 +96,16 @@ def positive(number: type[int] | type[float]) -> Callable[[str], float]:
     return read
 
 
-def chosen_names(typed: list[str], axis: str | None) -> list[str]:
+def chosen_names(typed: list[str], axis: str | None, evaluation: bool = False) -> list[str]:
     """Return the names of the workloads to measure. Raises ConfigError for an unknown one and one without the axis."""
-    sweepable = [workload.name for workload in WORKLOADS if workload.classes]
+    nets = [workload.name for workload in WORKLOADS if workload.classes]
     for name in typed:
-        if name not in WORKLOAD_NAMES:
-            raise ConfigError(
-                f"{name}: no such workload{nearest(name, WORKLOAD_NAMES) or ';'} there are {', '.join(WORKLOAD_NAMES)}"
-            )
-        if axis and name not in sweepable:
-            raise ConfigError(f"--sweep {axis} goes with {', '.join(sweepable)}, not with {name}")
-    return typed or (sweepable if axis else list(WORKLOAD_NAMES))
+        if name not in NAMES:
+            raise ConfigError(f"{name}: no such workload{nearest(name, NAMES) or ';'} there are {', '.join(NAMES)}")
+        for option in [f"--sweep {axis}"] * bool(axis) + ["--evaluation"] * evaluation:
+            if name not in nets:
+                raise ConfigError(f"{option} goes with {', '.join(nets)}, not with {name}")
+    return typed or (nets if axis or evaluation else list(NAMES))
 
 
 def chosen_peers(typed: list[str] | None) -> list[Peer]:
