@@ -52,6 +52,12 @@ def test_the_mean_over_seeds_is_to_lie_in_the_band(scores: list[float], expected
     assert entry(row(), results).state() == expected
 
 
+@pytest.mark.parametrize(("scores", "expected"), [([0.1], "recorded, 1 of 2 seeds"), ([0.1, 0.2], "recorded")])
+def test_a_row_without_a_band_is_recorded(scores: list[float], expected: str) -> None:
+    results = {"paper_best_on_test": {seed: result(test__acc_best_oracle=each) for seed, each in enumerate(scores)}}
+    assert entry(row(band=None, published={}), results).state() == expected
+
+
 def test_a_score_that_is_no_number_is_named() -> None:
     with pytest.raises(DataError, match="test/acc_best_oracle that is no number"):
         entry(row(), {"paper_best_on_test": {0: {"metrics": {"test/acc_best_oracle": "high"}}}}).ours()

@@ -44,12 +44,19 @@ class Entry:
         return spread_of(self.results, HONEST, HONEST_SCORE)
 
     def state(self) -> str:
-        """Return ``not recorded``, ``in band``, ``as by hand`` or ``outside``, and how many seeds if some miss."""
-        ours, (low, high) = self.ours(), self.row.paper.band
+        """Return ``not recorded``, ``in band``, ``as by hand``, ``outside`` or, without a band, ``recorded``.
+
+        Where seeds miss, it says how many there are.
+        """
+        ours, band = self.ours(), self.row.paper.band
         if ours is None:
             return "not recorded"
-        elsewhere = "as by hand" if self.is_as_by_hand(ours) else "outside"
-        text = "in band" if low <= ours.mean <= high else elsewhere
+        if band is not None and band[0] <= ours.mean <= band[1]:
+            text = "in band"
+        elif self.is_as_by_hand(ours):
+            text = "as by hand"
+        else:
+            text = "recorded" if band is None else "outside"
         return text if ours.n >= self.row.paper.seeds else f"{text}, {ours.n} of {self.row.paper.seeds} seeds"
 
     def is_as_by_hand(self, ours: SeedMean) -> bool:

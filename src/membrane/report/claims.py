@@ -105,6 +105,8 @@ def counted_text(spread: SeedMean | None) -> str:
 
 
 def band_text(paper: Paper) -> str:
-    """Return a band in percent, as ``68.85 to 71.85``, or ``≥ 97.00`` of one without an upper bound."""
+    """Return a band in percent, as ``68.85 to 71.85``, ``≥ 97.00`` of one without an upper bound, a dash for none."""
+    if paper.band is None:
+        return NOTHING
     low, high = paper.band
     return f"≥ {low * 100:.2f}" if high == 1 else f"{low * 100:.2f} to {high * 100:.2f}"

@@ -22,7 +22,8 @@ class Paper(Settings):
 
     ``protocol`` is the paper's own. ``band`` was fixed before anything was trained: the mean over seeds of the number
     ``compared`` is to lie in it, or, where versions may have moved the number, within ``by_hand_within`` of the same
-    recipe by hand. ``differs`` says what the experiment does in another way than the paper, in words.
+    recipe by hand. It is None where nothing is published to compare with. ``differs`` says what the experiment does in
+    another way than the paper, in words.
     """
 
     citation: str = Field(min_length=1)
@@ -31,7 +32,7 @@ class Paper(Settings):
     protocol: Literal["val_best", "last", "paper_best_on_test"]
     published: dict[Number, Fraction] = {}
     compared: Number = "last"
-    band: Annotated[list[Fraction], Field(min_length=2, max_length=2)]
+    band: Annotated[list[Fraction], Field(min_length=2, max_length=2)] | None = None
     by_hand_within: Fraction | None = None
     seeds: PositiveInt = 5
     parameters: PositiveInt | None = None
@@ -41,6 +42,6 @@ class Paper(Settings):
     @model_validator(mode="after")
     def band_is_in_order(self) -> Self:
         """Reject a band whose lower bound lies above its upper one."""
-        if self.band[0] > self.band[1]:
+        if self.band and self.band[0] > self.band[1]:
             raise ValueError(f"band: the lower bound comes first, got {self.band}")
         return self
