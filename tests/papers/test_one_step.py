@@ -1,45 +1,20 @@
-"""One optimiser step of a row equals that of the network written by hand with SpikingJelly, as its authors wrote it."""
+"""One optimiser step of a row equals that of the network of scripts/by_hand, written as its authors wrote it."""
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from pathlib import Path
-from runpy import run_path
 
+import conv_fashion_mnist
+import lif_fc_mnist
 import pytest
+import seq_fmnist
 import torch
 from configurations import configured
-from spikingjelly.activation_based import encoding, functional, layer, neuron, surrogate
+from spikingjelly.activation_based import encoding, functional
 from torch import Tensor, nn
 
 from membrane.data.feed.batch import Batch
 from membrane.randomness import generator
 from membrane.training.assembly import build_learner
-
-SCRIPT = Path(__file__).parents[2] / "scripts" / "by_hand" / "seq_fmnist.py"
-
-
-def fire(detach_reset: bool = False) -> nn.Module:
-    return neuron.IFNode(surrogate_function=surrogate.ATan(), detach_reset=detach_reset)
-
-
-def by_hand(variant: str) -> nn.Sequential:
-    """The network of the script that trains a row by hand."""
-    net: nn.Sequential = run_path(str(SCRIPT))["network"](variant)
-    return net
-
-
-def conv_fashion_mnist() -> nn.Sequential:
-    stages = [
-        [layer.Conv2d(i, 128, 3, padding=1, bias=False), layer.BatchNorm2d(128), fire(), layer.MaxPool2d(2, 2)]
-        for i in (1, 128)
-    ]
-    dense = [layer.Linear(128 * 49, 2048, bias=False), fire(), layer.Linear(2048, 10, bias=False), fire()]
-    return nn.Sequential(*stages[0], *stages[1], layer.Flatten(), *dense)
-
-
-def lif_fc_mnist() -> nn.Sequential:
-    leaky = neuron.LIFNode(tau=2.0, surrogate_function=surrogate.ATan())
-    return nn.Sequential(layer.Flatten(), layer.Linear(784, 10, bias=False), leaky)
 
 
 def columns(x: Tensor) -> Tensor:
@@ -47,14 +22,20 @@ def columns(x: Tensor) -> Tensor:
     return x.squeeze(1).permute(2, 0, 1)
 
 
+def repeated(x: Tensor) -> Tensor:
+    """x [N,1,H,W] → [T,N,1,H,W], T = 4."""
+    return x.expand(4, *x.shape)
+
+
 Net = Callable[[], nn.Sequential]
 Show = Callable[[Tensor], Tensor]
 SGD = (torch.optim.SGD, {"lr": 0.1, "momentum": 0.9})
 HAND: Sequence[tuple[str, Net, Show, tuple[type[torch.optim.Optimizer], dict[str, float]]]] = [
-    ("seq_fmnist/plain", partial(by_hand, "plain"), columns, SGD),
-    ("seq_fmnist/synapse", partial(by_hand, "synapse"), columns, SGD),
-    ("seq_fmnist/feedback", partial(by_hand, "feedback"), columns, SGD),
-    ("spikingjelly/conv_fashion_mnist", conv_fashion_mnist, lambda x: x.expand(4, *x.shape), SGD),
+    ("seq_fmnist/plain", partial(seq_fmnist.network, "plain"), columns, SGD),
+    ("seq_fmnist/synapse", partial(seq_fmnist.network, "synapse"), columns, SGD),
+    ("seq_fmnist/feedback", partial(seq_fmnist.network, "feedback"), columns, SGD),
+    ("spikingjelly/conv_fashion_mnist", conv_fashion_mnist.network, repeated, SGD),
+    ("spikingjelly/conv_fashion_mnist_small", partial(conv_fashion_mnist.network, 16), repeated, SGD),
 ]
 
 
@@ -85,7 +66,7 @@ def test_one_step_is_that_of_the_authors_network(row: str, net: Net, show: Show,
 
 def test_one_step_of_poisson_spikes_is_that_of_the_authors_loop() -> None:
     learner = build_learner(configured("experiment=spikingjelly/lif_fc_mnist", "trainer=cpu"))
-    hand, x, y = lif_fc_mnist(), torch.rand(8, 1, 28, 28, generator=generator(0, "data")), torch.arange(8)
+    hand, x, y = lif_fc_mnist.network(), torch.rand(8, 1, 28, 28, generator=generator(0, "data")), torch.arange(8)
     (ours,), (theirs,) = list(learner.model.parameters()), list(hand.parameters())
     theirs.data.copy_(ours.data)
     index = torch.arange(8)
