@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from configurations import configured
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
@@ -16,6 +17,8 @@ from membrane.models.recurrence import make_recurrent
 from membrane.neurons.adaptive_lif import AdLIF, SEAdLIF
 from membrane.neurons.surrogates import Boxcar
 from membrane.randomness import generator
+from membrane.training.assembly import build_learner
+from membrane.training.optimizers import build_optimizer
 
 N, T, C = 4, 40, 3
 BOTH = (SingleStepTID, MultiStepTID)
@@ -90,6 +93,18 @@ def test_parameters_are_drawn_within_their_ranges_and_held_there(kind: Callable[
         values.data.fill_(most + 1)
     held = neuron.held(torch.zeros(1, 2000, 1))
     assert [each.max().item() for each in held] == pytest.approx([most for _, most in ranges.values()])
+
+
+def test_parameters_of_se_adlif_return_from_the_ends_of_their_ranges() -> None:
+    config = configured("model=smlp", "neuron=se_adlif", "optimizer=sgd", "optimizer.momentum=0", "optimizer.lr=9")
+    learner = build_learner(config)
+    optimizer, neuron = build_optimizer(config, learner), learner.model.neuron1
+    for direction, end in ((-1.0, 1), (1.0, 0)):
+        for parameter in learner.parameters():
+            parameter.grad = torch.full_like(parameter, direction)
+        optimizer.step()
+        for name, bounds in neuron.ranges.items():
+            assert torch.allclose(getattr(neuron, name), torch.tensor(bounds[end], dtype=torch.float32)), name
 
 
 def test_what_is_drawn_depends_on_the_time_of_building_alone() -> None:

@@ -143,6 +143,12 @@ class SEAdLIF(Adaptive):
         self.q = q
         self.detach_reset = detach_reset
 
+    @torch.no_grad()
+    def clamp_parameters(self) -> None:
+        """Move parameters that left their ranges to the nearer end, after each optimiser step, as the authors do."""
+        for name, (low, high) in self.ranges.items():
+            getattr(self, name).clamp_(low, high)
+
     def single_step_functional_forward(
         self, inputs: tuple[Tensor, ...], states: tuple[Tensor, ...], **kwargs: object
     ) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:

@@ -111,10 +111,10 @@ def keep_ratios(optimizer: Optimizer) -> None:
 
 
 def hold_in_ranges(optimizer: Optimizer, module: nn.Module) -> None:
-    """Let every step end with ``clamp_parameters()`` of the layers that have it, as learned delays do.
+    """Let every step end with ``clamp_parameters()`` of the layers that have it, as learned delays and `SEAdLIF` do.
 
-    A parameter that a step took out of its range is moved to its end, where its gradient goes on; a layer that clamps
-    what it uses instead, as adaptive LIF does, has no gradient for it outside.
+    A parameter that a step took out of its range is moved to its end, from which its gradient can bring it back. That
+    of `AdLIF`, which clamps what it uses and no more, as its authors do, has no gradient outside.
     """
     modules = module.modules()
     clamps = [clamp for each in modules if callable(clamp := getattr(each, "clamp_parameters", None))]
