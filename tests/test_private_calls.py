@@ -32,6 +32,14 @@ PRIVATE = {
     ("membrane/data/feed/workers.py", TORCH): {"_workers", "_shutdown_workers"},
     ("membrane/fast/channels_last.py", TORCH): {"_conv_forward", "_check_input_dim"},
     ("membrane/fast/fused.py", SPIKINGJELLY): {"_memories", "_neuron_precision"},
+    ("membrane/fast/recomputation.py", SPIKINGJELLY): {"_memories"},
+    ("membrane/fast/recomputation.py", TORCH): {
+        "_buffers",
+        "_forward_hooks",
+        "_forward_pre_hooks",
+        "_C",
+        "_current_graph_task_id",
+    },
     ("membrane/fast/torch_compile.py", TORCH): {
         "torch._inductor.runtime.cache_dir_utils",
         "_dynamo",

@@ -35,6 +35,7 @@ import torch
 from spikingjelly.activation_based import functional
 from torch import Tensor, nn
 
+from membrane.fast.recomputation import run_in_chunks
 from membrane.models.own_time import OwnsTime
 from membrane.models.padding import valid_statistics
 from membrane.neurons import is_snn
@@ -47,13 +48,13 @@ class SingleStep:
 
     timesteps_in_data = False
 
-    def __init__(self, timesteps: int) -> None:
-        self.timesteps = timesteps
+    def __init__(self, timesteps: int, recompute: int | None = None) -> None:
+        self.timesteps, self.recompute = timesteps, recompute
 
     def __call__(self, model: nn.Module, x: Tensor, lengths: Tensor | None = None) -> Outputs:
         prepare_model(model, step_mode="s")
         steps = self.timesteps if is_snn(model) else 1
-        return stack_timesteps([model(x) for _ in range(steps)], steps, len(x))
+        return run_over_time(step_by_step, model, x.expand(steps, *x.shape), None, self.recompute)
 
 
 class MultiStep:
@@ -61,13 +62,13 @@ class MultiStep:
 
     timesteps_in_data = False
 
-    def __init__(self, timesteps: int) -> None:
-        self.timesteps = timesteps
+    def __init__(self, timesteps: int, recompute: int | None = None) -> None:
+        self.timesteps, self.recompute = timesteps, recompute
 
     def __call__(self, model: nn.Module, x: Tensor, lengths: Tensor | None = None) -> Outputs:
         prepare_model(model, step_mode="m")
         steps = self.timesteps if is_snn(model) else 1
-        return check_outputs(model(x.unsqueeze(0).expand(steps, *x.shape)), steps, len(x))
+        return run_over_time(all_at_once, model, x.expand(steps, *x.shape), None, self.recompute)
 
 
 class SingleStepTID:
@@ -75,14 +76,13 @@ class SingleStepTID:
 
     timesteps_in_data = True
 
-    def __init__(self, timesteps: int) -> None:
-        self.timesteps = timesteps
+    def __init__(self, timesteps: int, recompute: int | None = None) -> None:
+        self.timesteps, self.recompute = timesteps, recompute
 
     def __call__(self, model: nn.Module, x: Tensor, lengths: Tensor | None = None) -> Outputs:
         x = time_first(x, self.timesteps, lengths)
         prepare_model(model, step_mode="s")
-        with valid_statistics(model, lengths, len(x)):
-            return stack_timesteps([model(frame) for frame in x], *x.shape[:2])
+        return run_over_time(step_by_step, model, x, lengths, self.recompute)
 
 
 class MultiStepTID:
@@ -90,14 +90,13 @@ class MultiStepTID:
 
     timesteps_in_data = True
 
-    def __init__(self, timesteps: int) -> None:
-        self.timesteps = timesteps
+    def __init__(self, timesteps: int, recompute: int | None = None) -> None:
+        self.timesteps, self.recompute = timesteps, recompute
 
     def __call__(self, model: nn.Module, x: Tensor, lengths: Tensor | None = None) -> Outputs:
         x = time_first(x, self.timesteps, lengths)
         prepare_model(model, step_mode="m")
-        with valid_statistics(model, lengths, len(x)):
-            return check_outputs(model(x), *x.shape[:2])
+        return run_over_time(all_at_once, model, x, lengths, self.recompute)
 
 
 Framework = Callable[..., Outputs]
@@ -120,6 +119,32 @@ def prepare_model(model: nn.Module, step_mode: str) -> None:
         reset = getattr(module, "reset", None)
         if callable(reset):
             reset()
+
+
+def run_over_time(
+    strategy: Callable[[nn.Module, Tensor], Outputs],
+    model: nn.Module,
+    x: Tensor,
+    lengths: Tensor | None,
+    recompute: int | None,
+) -> Outputs:
+    """Run x [T,N,…] by a strategy → outputs [T,N,…]; for a gradient in chunks of ``recompute`` timesteps."""
+
+    def run(model: nn.Module, x: Tensor, first: int) -> Outputs:
+        with valid_statistics(model, lengths, len(x), first):
+            return strategy(model, x)
+
+    return join_chunks(run_in_chunks(run, model, x, recompute))
+
+
+def step_by_step(model: nn.Module, x: Tensor) -> Outputs:
+    """Call the model for each timestep of x [T,N,…] → outputs [T,N,…]."""
+    return stack_timesteps([model(frame) for frame in x], *x.shape[:2])
+
+
+def all_at_once(model: nn.Module, x: Tensor) -> Outputs:
+    """Call the model for all timesteps of x [T,N,…] → outputs [T,N,…]."""
+    return check_outputs(model(x), *x.shape[:2])
 
 
 def time_first(x: Tensor, timesteps: int, lengths: Tensor | None) -> Tensor:
@@ -160,6 +185,16 @@ def stack_timesteps(outputs: list[Outputs], steps: int, samples: int) -> Outputs
         return check_outputs({key: torch.stack([output[key] for output in dicts]) for key in dicts[0]}, steps, samples)
     tensors = [output for output in outputs if isinstance(output, Tensor)]
     return check_outputs(torch.stack(tensors), steps, samples)
+
+
+def join_chunks(outputs: list[Outputs]) -> Outputs:
+    """Join the outputs [k,N,…] of chunks → [T,N,…]."""
+    first = outputs[0]
+    if len(outputs) == 1:
+        return first
+    if isinstance(first, dict):
+        return {key: torch.cat([each[key] for each in outputs if isinstance(each, dict)]) for key in first}
+    return torch.cat([each for each in outputs if isinstance(each, Tensor)])
 
 
 def check_outputs(outputs: Outputs, steps: int, samples: int) -> Outputs:

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from membrane.fast.recomputation import is_recomputing
 from membrane.models.own_time import OwnsTime
 from membrane.randomness import scoped
 
@@ -20,16 +21,19 @@ def listening(
 ) -> Iterator[None]:
     """Call ``receive(name, layer, output)`` after every forward of the named layers while the block runs.
 
+    A forward that the backward pass runs again, as `recomputation` explains, is not one of them.
+
     With ``begin`` that is called with the name before every forward, and ``receive`` also after one that raised (then
     the output is None), so that calls of both come in pairs.
     """
 
     def before(name: str, _layer: nn.Module, _inputs: Any) -> None:
-        assert begin is not None
-        begin(name)
+        if begin is not None and not is_recomputing():
+            begin(name)
 
     def after(name: str, layer: nn.Module, _inputs: Any, output: Any) -> None:
-        receive(name, layer, output)
+        if not is_recomputing():
+            receive(name, layer, output)
 
     with ExitStack() as hooks:
         for name, layer in layers.items():

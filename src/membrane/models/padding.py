@@ -13,18 +13,19 @@ Forward = Callable[[Tensor], Tensor]
 
 
 @contextmanager
-def valid_statistics(model: nn.Module, lengths: Tensor | None, timesteps: int) -> Iterator[None]:
+def valid_statistics(model: nn.Module, lengths: Tensor | None, timesteps: int, first: int = 0) -> Iterator[None]:
     """Let every batch norm of a model in training normalise valid timesteps alone; padding becomes 0.
 
-    ``lengths`` [N] counts the valid timesteps of each sample; None, or a model in eval mode: nothing changes. Where a
-    timestep has one valid value in a channel, which has no variance, it is normalised by the running statistics.
+    The model runs ``timesteps`` from the ``first`` on. ``lengths`` [N] counts the valid timesteps of each sample; None,
+    or a model in eval mode: nothing changes. Where a timestep has one valid value in a channel, which has no variance,
+    it is normalised by the running statistics.
     """
     if lengths is None or not model.training:
         yield
         return
-    valid = torch.arange(timesteps, device=lengths.device)[:, None] < lengths  # [T,N]
+    valid = torch.arange(first, first + timesteps, device=lengths.device)[:, None] < lengths  # [T,N]
     steps = {
-        norm: step
+        norm: step - first
         for module in model.modules()
         if isinstance(module, tuple(set(THROUGH_TIME)))
         for step, norm in enumerate(each for each in module.modules() if isinstance(each, BATCH_NORMS))
