@@ -193,6 +193,9 @@ class Trainer(Settings):
     trains, and draws dropout in another way; ``tf32`` lets matrix products on a GPU multiply in TensorFloat-32, as
     torch's convolutions there do. All three change roundings.
 
+    ``recompute`` timesteps make a chunk, which the backward pass runs again, so that training keeps what one chunk
+    needs for its gradient instead of all T. Gradients change in their last bits.
+
     ``accumulate`` batches make an optimiser step, fewer at the end of an epoch; all samples of a step count the same.
     ``last_batch`` keeps a short last batch of an epoch, drops it, or joins it to the one before. ``buckets`` is the
     number of training batches whose samples are sorted by length, so that each batch, cut to its longest sample, has
@@ -224,6 +227,7 @@ class Trainer(Settings):
     tf32: bool = LATER(default=False)
     last_batch: Literal["keep", "drop", "join"] = LATER(default="keep")
     buckets: PositiveInt | None = LATER(default=None)
+    recompute: PositiveInt | None = LATER(default=None)
 
 
 class Callback(Node):

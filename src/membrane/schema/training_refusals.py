@@ -83,6 +83,23 @@ def refuse_finish_of_debug_run(config: Config) -> str | None:
     return "finish=true: a debug run leaves no result" if config.finish and config.debug is not None else None
 
 
+def refuse_recomputation(config: Config) -> str | None:
+    """Refuse to run chunks of timesteps again where something keeps the gradient of all of them, or none."""
+    chunks, neuron = config.trainer.recompute, config.neuron
+    if chunks is None:
+        return None
+    line = f"trainer.recompute={chunks} runs timesteps again for their gradient"
+    if config.trainer.compile:
+        return f"{line}, a compiled model does not: use trainer.compile=false"
+    if config.regularizer is not None:
+        return f"{line}, regularizer={config.regularizer.name_of_choice} needs it at all of them: leave one out"
+    if neuron.steps == "together":
+        return f"{line}, neuron={neuron.name_of_choice} needs all of them together: leave it out or use another neuron"
+    if neuron.steps == "online":
+        return f"{line}, neuron={neuron.name_of_choice} has none through time: leave it out"
+    return None
+
+
 TRAINING_RULES: tuple[Callable[[Config], str | None], ...] = (
     refuse_nesterov,
     refuse_loss,
@@ -93,6 +110,7 @@ TRAINING_RULES: tuple[Callable[[Config], str | None], ...] = (
     refuse_following_by_step,
     refuse_cosine_of_delays,
     refuse_finish_of_debug_run,
+    refuse_recomputation,
 )
 """These rules, in the order in which they are asked."""
 

@@ -119,17 +119,25 @@ def announce(folder: RunFolder, config: Config, data: DataModule, learner: Learn
     if learner.encoding is not None:
         log.info("encoder: %s", learner.encoding.describe())
     log.info("precision: %s%s", config.precision, ", channels last" if config.trainer.channels_last else "")
+    announce_time(config, learner)
+    for line in length_warnings(config, len(data.training_part)) if config.debug is None else ():
+        log.warning("%s", line)
+    log.info("epochs: 0 to %d, as in metrics.csv and the figures", config.epochs - 1)
+    announce_environment(config)
+    log.info("folder: %s", folder.path)
+
+
+def announce_time(config: Config, learner: Learner) -> None:
+    """Log in which pieces of time training goes, and over which of them batch norm normalises."""
+    chunk = config.trainer.recompute
+    if chunk is not None and chunk < config.timesteps:
+        log.info("recomputation: in training %d of %d timesteps at a time", chunk, config.timesteps)
     if (
         config.neuron.spiking
         and mixes_timesteps(learner.model)
         and config.framework.name_of_choice.startswith("multistep")
     ):
         log.info("batch norm: in training, multi-step normalises over T·N at once, single-step at each timestep")
-    for line in length_warnings(config, len(data.training_part)) if config.debug is None else ():
-        log.warning("%s", line)
-    log.info("epochs: 0 to %d, as in metrics.csv and the figures", config.epochs - 1)
-    announce_environment(config)
-    log.info("folder: %s", folder.path)
 
 
 def announce_environment(config: Config) -> None:

@@ -49,6 +49,7 @@ from membrane.training.checkpointing import KeepBestAndLast
 from membrane.training.initial import require_unseen_test_part, start_from
 from membrane.training.optimizers import build_optimizer
 from membrane.training.own_code import refuse_unused_code
+from membrane.training.recomputation import refuse_other_gradients
 from membrane.training.schedules import build_schedule
 
 log = logging.getLogger(__name__)
@@ -159,6 +160,8 @@ def build_model(config: Config) -> nn.Module:
     if needs_first_forward(model):
         with observing(model):
             complete_neurons(model, partial(build_framework(config), model, example_input(config)))
+    if config.trainer.recompute is not None:
+        refuse_other_gradients(model, build_framework(config), example_input(config))
     if config.model.choice and config.model.bn_momentum != TORCHS_MOMENTUM:
         set_momentum(model, config.model.bn_momentum)
     if config.trainer.fused:
@@ -174,7 +177,8 @@ def build_model(config: Config) -> nn.Module:
 
 def build_framework(config: Config) -> Framework:
     """Build the framework."""
-    framework: Framework = build(config.framework, config.trust, timesteps=config.timesteps)
+    recompute = {} if config.trainer.recompute is None else {"recompute": config.trainer.recompute}
+    framework: Framework = build(config.framework, config.trust, timesteps=config.timesteps, **recompute)
     return framework
 
 
