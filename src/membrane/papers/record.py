@@ -14,8 +14,8 @@ from membrane.papers.shareable import shareable_config, shareable_log
 from membrane.papers.spread import SeedMean, seed_mean
 from membrane.runs.saved import CONFIG, PROVENANCE, RESULT, read_provenance, read_result
 
-CURVES, LOG = "curves.csv", "run.log"
-"""The rows of metrics.csv that end an epoch; what the run logged."""
+CURVES, METRICS, LOG = "curves.csv", "metrics.csv", "run.log"
+"""The rows of metrics.csv that end an epoch; the run's own table; what the run logged."""
 OF_THE_MACHINE = ("command", "rerun")
 """What a record leaves out of provenance.json: the command line may name folders of the machine that it ran on."""
 
@@ -42,10 +42,15 @@ def read_record(records: Path, row: PaperRow, unread: list[str]) -> dict[str, di
 def write_record(records: Path, row: PaperRow, protocol: str, seed: int, run: Path) -> None:
     """Copy what tells of a finished run, and what repeats it, into a row's record; nothing there names the machine."""
     folder = records / row.id / protocol / f"seed{seed}"
+    copy_run(run, folder, CURVES)
+
+
+def copy_run(run: Path, folder: Path, curves: str) -> None:
+    """Copy a finished run's provenance, configuration, epochs (to the file ``curves``), log and result."""
     provenance = {key: value for key, value in read_provenance(run).items() if key not in OF_THE_MACHINE}
     durable.write_json(folder / PROVENANCE, provenance)
     durable.write_utf8(folder / CONFIG, shareable_config(run))
-    durable.write_utf8(folder / CURVES, epoch_rows(run_text(run / "metrics.csv")))
+    durable.write_utf8(folder / curves, epoch_rows(run_text(run / METRICS)))
     durable.write_utf8(folder / LOG, shareable_log(run_text(run / LOG)))
     durable.write_json(folder / RESULT, read_result(run))
 
@@ -57,12 +62,12 @@ def run_text(path: Path) -> str:
 
 
 def epoch_rows(table: str) -> str:
-    """Return a table in CSV with the rows alone that end an epoch: those with a score of validation or the test set.
+    """Return a table in CSV with the rows alone that end an epoch: those with a score or a firing rate measured then.
 
     All rows of a run without either.
     """
     header, *rows = csv.reader(io.StringIO(table))
-    measured = [column for column, name in enumerate(header) if name.startswith(("val/", "oracle/"))]
+    measured = [column for column, name in enumerate(header) if name.startswith(("val/", "oracle/", "rate/"))]
     kept = [row for row in rows if any(row[column] for column in measured)] if measured else rows
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerows([header, *kept])
