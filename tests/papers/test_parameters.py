@@ -77,6 +77,7 @@ COUNTED = {
     "uci_har": convolutions(9, 32, 64, 64, window=5) + dense(64, 6),
     "fsdd": convolutions(1, 32, 64, 64) + dense(64 * 3 * 4, 10),  # 24×32: 12×16, 6×8, 3×4
     "nmnist_subset": convolutions(2, 32, 64, 64) + dense(64 * 4 * 4, 10),  # 34: 17, 8, 4
+    "fashion_mnist_small": convolutions(1, 16, 32) + dense(32 * 7 * 7, 10),  # 28: 14, 14 and 7 behind the pool
 }
 
 
