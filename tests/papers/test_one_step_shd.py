@@ -4,6 +4,7 @@ import torch
 from paper_nets import N, assert_same_gradients, of_mean
 from spikingjelly.activation_based import surrogate
 from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
 
 from membrane.randomness import generator
 
@@ -16,7 +17,7 @@ def spikes(channels: int) -> Tensor:
 
 
 class Leaky(nn.Module):
-    """v[t] = v[t−1] + (x[t] − v[t−1])/2, o[t] = Θ(v[t] − 1), v[t] = v[t]·(1 − o[t]), x [T,N,C]."""
+    """v[t] = 0.9·v[t−1] + x[t], o[t] = Θ(v[t] − 1), v[t] = v[t] − o[t] without a gradient, x [T,N,C]."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -25,10 +26,14 @@ class Leaky(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         v, outputs = torch.zeros_like(x[0]), []
         for each in x:
-            v = v + (each - v) / 2
+            v = 0.9 * v + each
             outputs.append(self.spike(v - 1))
-            v = v * (1 - outputs[-1])
+            v = v - outputs[-1].detach()
         return torch.stack(outputs)
+
+
+def of_counts(outputs: Tensor, y: Tensor) -> Tensor:
+    return cross_entropy(outputs.sum(0), y)
 
 
 class Slayer(torch.autograd.Function):
@@ -68,8 +73,9 @@ class SymplecticAdaptive(nn.Module):
 
 
 def test_feed_forward() -> None:
-    hand = nn.Sequential(nn.Flatten(2), nn.Linear(700, 16), Leaky(), nn.Linear(16, 20))
-    assert_same_gradients("shd/ff", ["model.units=[16]"], hand, (1, 700), of_mean, T, 10 * spikes(700))
+    hidden = [nn.Linear(700, 16), Leaky(), nn.Linear(16, 12), Leaky()]
+    hand = nn.Sequential(nn.Flatten(2), *hidden, nn.Linear(12, 20), Leaky())
+    assert_same_gradients("shd/ff", ["model.units=[16,12]"], hand, (1, 700), of_counts, T, spikes(700))
 
 
 def test_symplectic_adaptive_neurons() -> None:

@@ -63,7 +63,7 @@ COUNTED = {
     "psn/cifar10": convolutions(3, *[256] * 6) + dense(256 * 8 * 8, 4096, 10) + 7 * (4 * 4 + 4),
     "psn/sequential_cifar10": SEQUENTIAL + 7 * (32 * 32 + 32),
     "psn/sequential_cifar10_lif": SEQUENTIAL,
-    "shd/ff": dense(700, 256, 20),
+    "shd/ff": dense(700, 256, 256, 20),
     # a batch norm and α, β, a, b of each neuron, and weights between neurons of a layer
     "shd/radlif": dense(700, 1024, 1024, 20, bias=False) + 2 * (2 * 1024 + 4 * 1024 + 1024 * 1024),
     "shd/se_adlif": dense(140, 360, 360, 20) + 2 * (4 * 360 + 360 * 360),
