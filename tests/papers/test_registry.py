@@ -3,13 +3,11 @@
 from pathlib import Path
 
 import pytest
-import torch
 from configurations import configured
 
 from membrane.errors import ConfigError
 from membrane.papers.registry import PaperRow, paper_rows
 from membrane.runs.fingerprint import fingerprint
-from membrane.training.assembly import build_model
 
 EXPERIMENTS = Path(__file__).parents[2] / "conf" / "experiment"
 ROWS = paper_rows(EXPERIMENTS)
@@ -24,14 +22,10 @@ paper:
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.id)
-def test_a_row_composes_under_its_protocol_and_has_the_papers_size(row: PaperRow) -> None:
+def test_a_row_composes_under_its_protocol(row: PaperRow) -> None:
     config = configured(f"experiment={row.id}")
     assert config.paper == row.paper, "the block of the file itself, not one that it inherits"
     assert config.protocol == row.paper.protocol
-    if row.paper.parameters is not None:
-        with torch.device("meta"):  # shapes, no numbers
-            model = build_model(config)
-        assert sum(each.numel() for each in model.parameters()) == row.paper.parameters
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.id)
