@@ -1,6 +1,6 @@
 """Fashion-MNIST by hand with SpikingJelly, the recipe of `experiment=spikingjelly/conv_fashion_mnist` and `…_small`.
 
-``python scripts/by_hand/conv_fashion_mnist.py --channels 16 --epochs 16 --data data --out seed0.json``: as
+``python scripts/by_hand/conv_fashion_mnist.py --channels 8 --epochs 12 --data data --out seed0.json``: as
 seq_fmnist.py beside it.
 """
 

@@ -35,7 +35,7 @@ HAND: Sequence[tuple[str, Net, Show, tuple[type[torch.optim.Optimizer], dict[str
     ("seq_fmnist/synapse", partial(seq_fmnist.network, "synapse"), columns, SGD),
     ("seq_fmnist/feedback", partial(seq_fmnist.network, "feedback"), columns, SGD),
     ("spikingjelly/conv_fashion_mnist", conv_fashion_mnist.network, repeated, SGD),
-    ("spikingjelly/conv_fashion_mnist_small", partial(conv_fashion_mnist.network, 16), repeated, SGD),
+    ("spikingjelly/conv_fashion_mnist_small", partial(conv_fashion_mnist.network, 8), repeated, SGD),
 ]
 
 

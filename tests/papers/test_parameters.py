@@ -55,7 +55,7 @@ LAYERS: dict[str, Shapes] = {
     "seq_fmnist/feedback": dense(28, 32, 10) + dense(64, 32),
     "spikingjelly/lif_fc_mnist": [(10, 784)],
     "spikingjelly/conv_fashion_mnist": convolutions(1, 128, 128) + dense(128 * 7 * 7, 2048, 10, bias=False),
-    "spikingjelly/conv_fashion_mnist_small": convolutions(1, 16, 16) + dense(16 * 7 * 7, 256, 10, bias=False),
+    "spikingjelly/conv_fashion_mnist_small": convolutions(1, 8, 8) + dense(8 * 7 * 7, 128, 10, bias=False),
     "spikingjelly/dvs_gesture_csnn": convolutions(2, *[128] * 5) + dense(128 * 4 * 4, 512, 110),
     "snntorch/t5": dense(784, 1000, 10),
     "snntorch/t6": convolutions(1, 12, 64, window=(5, 5), bias=True, norm=False) + dense(64 * 4 * 4, 10),
