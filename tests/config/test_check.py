@@ -127,7 +127,7 @@ NONSENSE: list[tuple[dict[str, Any], str]] = [
         r"readout=first_spike needs spikes at the output, model=scnn puts out .*: add model\.head_neuron=true$",
     ),
     ({"readout": {**LI, "tau": 1}}, r"readout\.tau: must be greater than 1, got 1"),
-    ({"readout": {**LI, "reduce": "mean"}}, r"readout\.reduce: expected 'last' or 'max', got 'mean'"),
+    ({"readout": {**LI, "reduce": "mean"}}, r"readout\.reduce: expected 'last', 'max' or 'softmax', got 'mean'"),
     (
         {"model.gsp": True, "model.head_neuron": True},
         r"model: gsp=true has a neuron behind its head: leave",
