@@ -57,6 +57,19 @@ def flattery_table(entries: Sequence[Entry]) -> str:
     return pipe_table(header, "lrrrr", rows)
 
 
+def versions_table(entries: Sequence[Entry]) -> str:
+    """Return for each row with trainings by hand the published number, the same by hand at our versions, and ours."""
+    header = ("row", "published", "by hand at our versions", "n", "moved by", "ours", "ours less by hand")
+    rows = []
+    for each in entries:
+        hand, ours, published = each.hand(), each.ours(), each.row.paper.published.get(each.row.paper.compared)
+        if hand and ours:
+            moved = NOTHING if published is None else points_text(hand.mean - published)
+            texts = (published_text(each.row.paper, each.row.paper.compared), mean_text(hand), str(hand.n), moved)
+            rows.append([f"`{each.row.id}`", *texts, mean_text(ours), points_text(ours.mean - hand.mean)])
+    return pipe_table(header, "lrrrrrr", rows)
+
+
 def times_table(entries: Sequence[Entry]) -> str:
     """Return for each row with trainings by hand the seconds of a whole training, ours and by hand, and their ratio."""
     rows = [
@@ -70,7 +83,7 @@ def times_table(entries: Sequence[Entry]) -> str:
 TABLES: Mapping[str, Callable[[Sequence[Entry]], str]] = {
     "claims": claims_table,
     "flattery": flattery_table,
-    "times": times_table,
+    "versions": versions_table,
 }
 """The tables over all rows, by the name under which a page holds one."""
 HELD = re.compile(r"(<!-- membrane report records --papers: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
@@ -97,6 +110,11 @@ def published_text(paper: Paper, number: Number) -> str:
 def mean_text(spread: SeedMean | None) -> str:
     """Return mean ± standard deviation in percent, a dash for nothing."""
     return NOTHING if spread is None else str(spread)
+
+
+def points_text(difference: float) -> str:
+    """Return a difference of accuracies in points, with its sign."""
+    return f"{difference * 100:+.2f}"
 
 
 def counted_text(spread: SeedMean | None) -> str:
