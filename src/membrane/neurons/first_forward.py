@@ -7,9 +7,7 @@ from torch.nn.parameter import is_lazy
 
 from membrane.neurons import is_neuron
 from membrane.neurons.integer_lif import sends_binary_spikes, sum_over_slots
-from membrane.neurons.online import OTTTLIF, InputTraces
-
-WEIGHTS = (nn.Linear, nn.Conv1d, nn.Conv2d)
+from membrane.neurons.online import OTTTLIF, WEIGHTS, InputTraces
 
 
 def needs_first_forward(model: nn.Module) -> bool:
@@ -26,7 +24,8 @@ def complete_neurons(model: nn.Module, forward: Callable[[], object]) -> None:
     layers = weights_behind_neurons(model, forward)
     traced = [module for module in model.modules() if isinstance(module, OTTTLIF)]
     if traced:
-        register_hook(layers, InputTraces(traced[0]).replace_gradient)
+        first = traced[0]  # keeps the traces, so that the framework resets them
+        register_hook(layers, InputTraces(1 - 1 / first.tau, first.traces).replace_gradient)
     if any(sends_binary_spikes(module) for module in model.modules()):
         register_hook(layers, sum_over_slots)
 

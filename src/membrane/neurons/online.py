@@ -6,11 +6,19 @@ the published algorithms where these update the weights once a batch. For them t
 ``loss=tet loss.lamb=0``.
 """
 
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import torch
 from spikingjelly.activation_based import layer, neuron, surrogate
 from torch import Tensor, nn
+
+from membrane.errors import ConfigError
+from membrane.neurons import is_neuron
+
+WEIGHTS = (nn.Linear, nn.Conv1d, nn.Conv2d)
+"""The layers of weights that OTTT traces the inputs of."""
 
 
 class SLTTLIF(neuron.SLTTLIFNode):  # type: ignore[misc]  # SpikingJelly has no types
@@ -58,22 +66,72 @@ class OTTTLIF(SLTTLIF):
 
 
 class InputTraces:
-    """The traces â[t] = (1 − 1/τ)·â[t−1] + x[t] of the inputs x of layers of weights, from which these learn.
+    """The traces â[t] = λ·â[t−1] + x[t] of the inputs x of layers of weights, from which these learn.
 
     In training such a layer puts out W·x[t] + b, while the gradient of W is that of W·â[t] + b. The gradient of x is as
-    ever. ``first`` is a neuron of the model, which keeps the traces: the framework resets it.
+    ever. λ is ``leak``, the share of its potential that a neuron keeps; ``traces`` holds â of each layer.
     """
 
-    def __init__(self, first: OTTTLIF) -> None:
-        self.first = first
+    def __init__(self, leak: float, traces: dict[nn.Module, Tensor]) -> None:
+        self.leak = leak
+        self.traces = traces
 
     def replace_gradient(self, module: nn.Module, inputs: tuple[Tensor], output: Tensor) -> Tensor:
         """Return a layer's output for x [N,…] with the gradient of its trace; outside training the output alone."""
         if not module.training or not torch.is_grad_enabled():
             return output
-        x, traces = inputs[0], self.first.traces
+        x, traces = inputs[0], self.traces
         with torch.no_grad():
-            traces[module] = (1 - 1 / self.first.tau) * traces[module] + x if module in traces else x.detach()
+            traces[module] = self.leak * traces[module] + x if module in traces else x.detach()
         replace: Any = layer.ReplaceforGrad.apply  # (x, value) → value; the gradient goes to both
         result: Tensor = replace(type(module).forward(module, replace(x, traces[module])), output.detach())
         return result
+
+
+@contextmanager
+def learning_from_traces(model: nn.Module) -> Iterator[None]:
+    """Let the layers of weights behind a model's first neuron learn from `InputTraces` inside the block.
+
+    The traces begin with the block. Raises ConfigError as `common_leak`.
+    """
+    traces = InputTraces(common_leak(model), {})
+    behind_neuron = False
+
+    def begin(*_: object) -> None:
+        nonlocal behind_neuron
+        behind_neuron = False
+
+    def pass_neuron(*_: object) -> None:
+        nonlocal behind_neuron
+        behind_neuron = True
+
+    def learn(module: nn.Module, inputs: tuple[Tensor], output: Tensor) -> Tensor:
+        return traces.replace_gradient(module, inputs, output) if behind_neuron else output
+
+    with ExitStack() as hooks:
+        hooks.enter_context(model.register_forward_pre_hook(begin))
+        for module in model.modules():
+            if is_neuron(module):
+                hooks.enter_context(module.register_forward_hook(pass_neuron))
+            elif isinstance(module, WEIGHTS):
+                hooks.enter_context(module.register_forward_hook(learn))
+        yield
+
+
+def common_leak(model: nn.Module) -> float:
+    """Return λ, the share of its potential that a neuron keeps from one timestep to the next.
+
+    Raises ConfigError unless it is one constant for all of a model's neurons.
+    """
+    leaks = {leak_of(module) for module in model.modules() if is_neuron(module)}
+    [leak, *others] = leaks or {None}
+    if leak is None or others:
+        raise ConfigError("framework=ottt needs neurons that all leak by the same constant: use neuron=lif or if")
+    return leak
+
+
+def leak_of(module: Any) -> float | None:
+    """Return a neuron's λ; None if it is no constant, or if the neuron has traces of its own."""
+    if type(module) is neuron.IFNode:
+        return 1.0
+    return 1 - 1 / module.tau if type(module) in (neuron.LIFNode, SLTTLIF) else None
