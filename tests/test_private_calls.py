@@ -31,6 +31,7 @@ PRIVATE = {
     },
     ("membrane/data/feed/workers.py", TORCH): {"_workers", "_shutdown_workers"},
     ("membrane/fast/channels_last.py", TORCH): {"_conv_forward", "_check_input_dim"},
+    ("membrane/fast/chunked_backward.py", TORCH): {"_buffers"},
     ("membrane/fast/fused.py", SPIKINGJELLY): {"_memories", "_neuron_precision"},
     ("membrane/fast/recomputation.py", SPIKINGJELLY): {"_memories"},
     ("membrane/fast/recomputation.py", TORCH): {

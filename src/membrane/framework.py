@@ -1,4 +1,4 @@
-"""The four forward strategies, side by side: how time is unrolled around a model.
+"""The forward strategies, side by side: how time is unrolled around a model.
 
 | `framework=` | the model is called | x |
 |---|---|---|
@@ -6,9 +6,10 @@
 | `multistep` | once, with x repeated over time | [N,…] |
 | `singlestep_tid` | once for each timestep in the data | [N,T,…] |
 | `multistep_tid` | once, with all timesteps | [N,T,…] |
+| `tbptt`, `sltt`, `ottt` (`_tid`) | as single-step, with gradients that are cut in time | [N,…] ([N,T,…]) |
 
 Every forward resets all neurons *first*, so membrane potentials stay readable after it and no state crosses batches,
-and sets ``step_mode`` of every layer, so that the framework alone decides. All four return outputs [T,N,…]; averaging
+and sets ``step_mode`` of every layer, so that the framework alone decides. All return outputs [T,N,…]; averaging
 is the readout's business. A model without neurons (an ANN) has no use for repetition: the plain strategies run it
 once and return [1,N,…]; the *tid* ones run every frame on its own.
 
@@ -29,16 +30,21 @@ tensor([0., 1., 0., 1.])
 True
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 
 import torch
 from spikingjelly.activation_based import functional
 from torch import Tensor, nn
 
+from membrane.fast.chunked_backward import backward_in_chunks
 from membrane.fast.recomputation import run_in_chunks
 from membrane.models.own_time import OwnsTime
 from membrane.models.padding import valid_statistics
+from membrane.models.state import detach_state
 from membrane.neurons import is_snn
+from membrane.neurons.online import learning_from_traces
 
 Outputs = Tensor | dict[str, Tensor]
 
@@ -97,6 +103,89 @@ class MultiStepTID:
         x = time_first(x, self.timesteps, lengths)
         prepare_model(model, step_mode="m")
         return run_over_time(all_at_once, model, x, lengths, self.recompute)
+
+
+class TBPTT:
+    """x [N,…] → outputs [T,N,…] as `SingleStep`: truncated backpropagation through time.
+
+    Before the first of every ``truncation`` timesteps the state of all layers is detached, so that gradients flow
+    through as many timesteps at most (Williams, Peng 1990, doi:10.1162/neco.1990.2.4.490). Training keeps the graph of
+    these alone, and runs the model a second time in the backward pass: `backward_in_chunks`; unless ``keep_graph``.
+    """
+
+    timesteps_in_data = False
+
+    def __init__(self, timesteps: int, truncation: int, keep_graph: bool = False) -> None:
+        self.timesteps = timesteps
+        self.truncation = truncation
+        self.keep_graph = keep_graph
+
+    def __call__(self, model: nn.Module, x: Tensor, lengths: Tensor | None = None) -> Outputs:
+        if self.timesteps_in_data:
+            return self.unroll(model, time_first(x, self.timesteps, lengths), lengths)
+        steps = self.timesteps if is_snn(model) else 1
+        return self.unroll(model, x.unsqueeze(0).expand(steps, *x.shape))
+
+    def unroll(self, model: nn.Module, frames: Tensor, lengths: Tensor | None = None) -> Outputs:
+        """Run the model on frames [T,N,…] → outputs [T,N,…]; a gradient by the frames needs the whole graph."""
+        run = partial(self.run_chunks, model, frames, lengths)
+        keep_graph = self.keep_graph or self.truncation >= len(frames) or frames.requires_grad
+        if keep_graph or not (model.training and torch.is_grad_enabled()):
+            return join_chunks(list(run()))
+        return backward_in_chunks(model, run)
+
+    def run_chunks(self, model: nn.Module, frames: Tensor, lengths: Tensor | None) -> Iterator[Outputs]:
+        """Run the model from the first timestep on and yield the outputs [k,N,…] of ``truncation`` timesteps each."""
+        prepare_model(model, step_mode="s")
+        with valid_statistics(model, lengths, len(frames)), self.learning(model):
+            for chunk in torch.split(frames, self.truncation):
+                detach_state(model)
+                yield stack_timesteps([model(frame) for frame in chunk], len(chunk), frames.shape[1])
+
+    def learning(self, model: nn.Module) -> AbstractContextManager[None]:
+        """Return the context in which layers learn in another way than autograd's."""
+        return nullcontext()
+
+
+class TBPTTTID(TBPTT):
+    """x [N,T,…] → outputs [T,N,…] as `SingleStepTID`: `TBPTT` for timesteps in the data."""
+
+    timesteps_in_data = True
+
+
+class SLTT(TBPTT):
+    """x [N,…] → outputs [T,N,…] as `SingleStep`: spatial learning through time (Meng et al. 2023, arXiv:2302.14311).
+
+    `TBPTT` in which no gradient flows from one timestep to the one before.
+    """
+
+    def __init__(self, timesteps: int, keep_graph: bool = False) -> None:
+        super().__init__(timesteps, 1, keep_graph)
+
+
+class SLTTTID(SLTT):
+    """x [N,T,…] → outputs [T,N,…] as `SingleStepTID`: `SLTT` for timesteps in the data."""
+
+    timesteps_in_data = True
+
+
+class OTTT(SLTT):
+    """x [N,…] → outputs [T,N,…] as `SingleStep`: online training through time (Xiao et al. 2022, arXiv:2210.04195).
+
+    `SLTT` in which layers of weights behind a neuron learn from traces of their inputs, â[t] = λ·â[t−1] + x[t], λ the
+    neurons' leak. The stem learns from its input, as in the authors' code. Raises ConfigError in training unless all
+    neurons leak by one constant.
+    """
+
+    def learning(self, model: nn.Module) -> AbstractContextManager[None]:
+        """Return the context in which weights learn from traces; outside training one without effect."""
+        return learning_from_traces(model) if model.training else nullcontext()
+
+
+class OTTTTID(OTTT):
+    """x [N,T,…] → outputs [T,N,…] as `SingleStepTID`: `OTTT` for timesteps in the data."""
+
+    timesteps_in_data = True
 
 
 Framework = Callable[..., Outputs]

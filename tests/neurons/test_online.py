@@ -1,7 +1,8 @@
-"""SLTT and OTTT against their gradients worked out in NumPy, and against SpikingJelly's own way of OTTT."""
+"""SLTT and OTTT, by neuron and by framework, against NumPy's gradients and against SpikingJelly's own way of OTTT."""
 
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,7 +11,8 @@ from spikingjelly.activation_based import functional, layer, neuron, surrogate
 from torch import Tensor, nn
 
 from membrane.data.feed.batch import Batch
-from membrane.framework import MultiStepTID, SingleStepTID
+from membrane.errors import ConfigError
+from membrane.framework import OTTTTID, SLTTTID, MultiStepTID, SingleStepTID
 from membrane.losses import TET
 from membrane.neurons import make_neuron
 from membrane.neurons.first_forward import complete_neurons
@@ -37,7 +39,7 @@ def step_loss(outputs: Tensor, x: Tensor) -> Tensor:
     return TET(lamb=0.0)(outputs, batch(x))
 
 
-def perceptron(neuron_class: type[SLTTLIF], x: Tensor) -> nn.Sequential:
+def perceptron(neuron_class: type[nn.Module], x: Tensor) -> nn.Sequential:
     """Two hidden layers, τ = 4, soft reset, for x [N,T,C,S]."""
     make = partial(make_neuron, neuron_class, partial(surrogate.Sigmoid, alpha=4.0))
     with scoped(0, "initialisation"):
@@ -80,21 +82,33 @@ def by_hand(model: nn.Sequential, x: Array, y: Array, traces: bool) -> tuple[Arr
     return np.stack(outputs), [sum(each) for each in zip(*gradients, strict=True)]
 
 
-@pytest.mark.parametrize("neuron_class", [SLTTLIF, OTTTLIF])
-def test_outputs_and_gradients_are_those_worked_out_by_hand(neuron_class: type[SLTTLIF]) -> None:
+@pytest.mark.parametrize(
+    ("neuron_class", "framework"),
+    [
+        (SLTTLIF, SingleStepTID),
+        (OTTTLIF, SingleStepTID),
+        (neuron.LIFNode, SLTTTID),
+        (neuron.LIFNode, OTTTTID),
+        (OTTTLIF, SLTTTID),
+        (SLTTLIF, OTTTTID),
+    ],
+)
+def test_outputs_and_gradients_are_those_worked_out_by_hand(
+    neuron_class: type[nn.Module], framework: Callable[[int], Any]
+) -> None:
     x = data(2, 2)
-    model = perceptron(neuron_class, x)
-    expected, gradients = by_hand(model, x.flatten(2).numpy(), batch(x).y.numpy(), traces=neuron_class is OTTTLIF)
+    model, traces = perceptron(neuron_class, x), neuron_class is OTTTLIF or framework is OTTTTID
+    expected, gradients = by_hand(model, x.flatten(2).numpy(), batch(x).y.numpy(), traces)
     for _ in range(2):  # the traces of a batch are gone in the next
         model.zero_grad()
-        outputs = SingleStepTID(T)(model, x)
+        outputs = framework(T)(model, x)
         step_loss(outputs, x).backward()
         np.testing.assert_allclose(outputs.detach().numpy(), expected, rtol=1e-12)
         for parameter, gradient in zip(model.parameters(), gradients, strict=True):
             assert np.abs(gradient).max() > 1e-3
             np.testing.assert_allclose(parameter.grad.numpy(), gradient, rtol=1e-9, atol=1e-12)
     with torch.no_grad():
-        np.testing.assert_allclose(SingleStepTID(T)(model.eval(), x).numpy(), expected, rtol=1e-12)
+        np.testing.assert_allclose(framework(T)(model.eval(), x).numpy(), expected, rtol=1e-12)
 
 
 def online_gradients(model: nn.Module, x: Tensor) -> list[Tensor]:
@@ -121,13 +135,18 @@ def convolutional(container: type[nn.Sequential], make: Callable[[], nn.Module])
     return model
 
 
-def test_one_backward_pass_is_ottt_as_spikingjelly_runs_it_online() -> None:
+@pytest.mark.parametrize("by_neuron", [True, False])
+def test_one_backward_pass_is_ottt_as_spikingjelly_runs_it_online(by_neuron: bool) -> None:
     x = data(2, 6, 6)
     settings = {"surrogate_function": surrogate.ATan(), "tau": 1.5}
     theirs = convolutional(layer.OTTTSequential, partial(neuron.OTTTLIFNode, **settings))
-    ours = convolutional(nn.Sequential, partial(OTTTLIF, **settings))
-    complete_neurons(ours, partial(SingleStepTID(T), ours, x))
-    step_loss(SingleStepTID(T)(ours, x), x).backward()
+    if by_neuron:
+        ours, framework = convolutional(nn.Sequential, partial(OTTTLIF, **settings)), SingleStepTID(T)
+        complete_neurons(ours, partial(framework, ours, x))
+    else:
+        lif = partial(neuron.LIFNode, decay_input=False, v_reset=None, **settings)
+        ours, framework = convolutional(nn.Sequential, lif), OTTTTID(T)
+    step_loss(framework(ours, x), x).backward()
     for parameter, expected in zip(ours.parameters(), online_gradients(theirs, x), strict=True):
         assert expected.abs().max() > 1e-3
         torch.testing.assert_close(parameter.grad, expected, rtol=1e-9, atol=1e-12)
@@ -137,3 +156,12 @@ def test_one_backward_pass_is_ottt_as_spikingjelly_runs_it_online() -> None:
 def test_all_timesteps_at_once_are_refused(neuron_class: type[SLTTLIF]) -> None:
     with pytest.raises(ValueError, match=r"step_mode can only be \('s',\)"):
         MultiStepTID(T)(neuron_class(), data(2, 2))
+
+
+@pytest.mark.parametrize(
+    "neurons", [[], [neuron.ParametricLIFNode()], [OTTTLIF()], [neuron.LIFNode(tau=2.0), neuron.LIFNode(tau=3.0)]]
+)
+def test_a_framework_that_traces_needs_one_constant_leak(neurons: list[nn.Module]) -> None:
+    model = nn.Sequential(nn.Flatten(), *neurons, nn.Linear(4, 3)).double()
+    with pytest.raises(ConfigError, match="leak by the same constant: use neuron=lif or if"):
+        OTTTTID(T)(model, data(2, 2))

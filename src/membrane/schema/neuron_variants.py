@@ -11,8 +11,8 @@ from membrane.schema.node import Fraction, Positive
 class SLTTLIF(Neuron):
     """LIF that learns from each timestep by itself: the gradient flows through layers, not through time.
 
-    Published with a loss of each timestep. The timesteps of a batch share one backward pass: the gradient is the
-    paper's, its savings of memory are not.
+    Published with a loss of each timestep. Under ``singlestep`` the timesteps of a batch share one backward pass: the
+    gradient is the paper's, its savings of memory are those of ``framework=sltt``.
     """
 
     choice = "sltt_lif"

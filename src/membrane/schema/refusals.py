@@ -9,11 +9,13 @@ from collections.abc import Callable
 from membrane.schema import Config, Trusted
 from membrane.schema.augmentation_refusals import AUGMENTATION_RULES
 from membrane.schema.dataset import VALIDATION_SHARE
+from membrane.schema.framework_refusals import FRAMEWORK_RULES
 from membrane.schema.machine_refusals import MACHINE_RULES
 from membrane.schema.neuron import MaskedPSN, Neuron
 from membrane.schema.neuron_refusals import NEURON_RULES
 from membrane.schema.neuron_variants import Leaky
 from membrane.schema.timesteps_refusals import TIMESTEPS_RULES
+from membrane.schema.training import Framework
 from membrane.schema.training_refusals import TRAINING_RULES
 
 
@@ -85,7 +87,7 @@ def refuse_single_step_in_model_that_owns_time(config: Config) -> str | None:
         return None
     own = f"model {config.model.name_of_choice} steps its neurons in multi-step mode"
     needs = f"neuron {neuron} then needs all timesteps together, framework={framework} gives one"
-    return f"{own}, {needs}: use framework={multi_step(framework)}"
+    return f"{own}, {needs}: use framework={multi_step(config.framework)}"
 
 
 def refuse_single_step_of_whole_sequence(config: Config) -> str | None:
@@ -94,7 +96,7 @@ def refuse_single_step_of_whole_sequence(config: Config) -> str | None:
     if not (config.framework.single_step and needs_whole_sequence(config.neuron)):
         return None
     needs = f"neuron {neuron} needs all timesteps together, framework={framework} gives them one by one"
-    return f"{needs}: use framework={multi_step(framework)}{or_unmasked(config.neuron)}"
+    return f"{needs}: use framework={multi_step(config.framework)}{or_unmasked(config.neuron)}"
 
 
 def refuse_recurrence_of_whole_sequence(config: Config) -> str | None:
@@ -200,6 +202,7 @@ RULES: tuple[Callable[[Config], str | None], ...] = (
     refuse_synapse_of_ann_twin,
     refuse_delays_of_ann_twin,
     *NEURON_RULES,
+    *FRAMEWORK_RULES,
     *MACHINE_RULES,
     refuse_readout_of_ann_twin,
     refuse_regularizer_of_ann_twin,
@@ -226,9 +229,9 @@ def needs_spiking(neuron: Neuron) -> str:
     return f"needs spiking neurons, neuron={neuron.name_of_choice} is the ANN twin"
 
 
-def multi_step(framework: str) -> str:
-    """Return the name of the multi-step framework beside a single-step one."""
-    return framework.replace("single", "multi")
+def multi_step(framework: Framework) -> str:
+    """Return the name of the multi-step framework beside one that steps."""
+    return "multistep_tid" if framework.timesteps_in_data else "multistep"
 
 
 def or_unmasked(neuron: Neuron) -> str:

@@ -44,7 +44,43 @@ class MultiStepTID(Framework):
     timesteps_in_data = True
 
 
-FRAMEWORKS = (SingleStep, MultiStep, SingleStepTID, MultiStepTID)
+class SLTT(Framework):
+    choice = "sltt"
+    public = "membrane.framework.SLTT"
+    single_step = True
+    keep_graph: bool = False
+
+
+class SLTTTID(SLTT):
+    choice = "sltt_tid"
+    public = "membrane.framework.SLTTTID"
+    timesteps_in_data = True
+
+
+class TBPTT(SLTT):
+    choice = "tbptt"
+    public = "membrane.framework.TBPTT"
+    truncation: PositiveInt
+
+
+class TBPTTTID(TBPTT):
+    choice = "tbptt_tid"
+    public = "membrane.framework.TBPTTTID"
+    timesteps_in_data = True
+
+
+class OTTT(SLTT):
+    choice = "ottt"
+    public = "membrane.framework.OTTT"
+
+
+class OTTTTID(OTTT):
+    choice = "ottt_tid"
+    public = "membrane.framework.OTTTTID"
+    timesteps_in_data = True
+
+
+FRAMEWORKS = (SingleStep, MultiStep, SingleStepTID, MultiStepTID, TBPTT, TBPTTTID, SLTT, SLTTTID, OTTT, OTTTTID)
 
 
 class Readout(Node):

@@ -19,7 +19,7 @@ from membrane.data.feed.part import Part
 from membrane.encoders.encoder import Encoder
 from membrane.encoders.encoding import Encoding
 from membrane.errors import ConfigError, DataError
-from membrane.framework import MultiStepTID, SingleStep, SingleStepTID, require_tensor
+from membrane.framework import TBPTT, MultiStepTID, SingleStep, SingleStepTID, require_tensor
 from membrane.learner import EVALUATION, Learner
 from membrane.neurons import is_snn
 from membrane.schema import Config
@@ -223,7 +223,7 @@ def mixing_line(learner: Learner, batch: Batch, config: Config, steps: int) -> s
 
 def outputs_at(learner: Learner, batch: Batch, x: Tensor, steps: int) -> Tensor:
     """Return the outputs [steps,N,K] for x [N,steps,…], the model called as the run's framework does."""
-    single = isinstance(learner.framework, SingleStep | SingleStepTID)
+    single = isinstance(learner.framework, SingleStep | SingleStepTID | TBPTT)
     lengths = None if batch.lengths is None else batch.lengths.clamp(max=steps)
     return require_tensor((SingleStepTID if single else MultiStepTID)(steps)(learner.model, x, lengths))
 

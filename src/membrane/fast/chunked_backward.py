@@ -2,50 +2,52 @@
 
 The forward pass keeps no graph. The backward pass has the gradient of the loss by the outputs of all timesteps; it
 computes one chunk once more, with its graph, adds up the gradients of the parameters and drops the graph before the
-next. So memory grows with the length of a chunk and not with T, whatever the loss is, for one forward more. To autograd
-it is one operation on the parameters: their gradients are accumulated, unscaled and clipped as ever.
+next. So memory grows with the length of a chunk and not with T, whatever the loss is, for one forward more; unlike
+`recomputation`, which keeps the states between chunks because gradients cross them. To autograd it is one operation on
+the parameters: their gradients are accumulated, unscaled and clipped as ever.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-Chunk = Tensor | dict[str, Tensor]
-"""Outputs of k successive timesteps, [k,N,…] each."""
-Run = Callable[[], Iterator[Chunk]]
-"""Runs a model from its first timestep on and yields its outputs chunk by chunk."""
+from membrane.fast.recomputation import copied_buffers, replaced_tensors, set_buffers, tensors_of
+
+Chunks = Callable[[], Iterator[Any]]
+"""Runs a model from its first timestep on and yields its outputs chunk by chunk, tensors [k,N,…]."""
 
 
-def backward_in_chunks(model: nn.Module, run: Run) -> Chunk:
+def backward_in_chunks(model: nn.Module, chunks: Chunks) -> Tensor | dict[str, Tensor]:
     """Run a model without a graph → outputs [T,N,…], of which the backward pass runs it again chunk by chunk.
 
     The second run draws from torch's generators what the first drew, and updates no buffer a second time.
     """
-    keys: list[str] = []
     parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    structure: list[Any] = []
     apply: Callable[..., tuple[Tensor, ...]] = ChunkedBackward.apply
-    outputs = apply(model, run, keys, *parameters)
-    return dict(zip(keys, outputs, strict=True)) if keys else outputs[0]
+    tensors = apply(model, chunks, structure, *parameters)
+    outputs: Tensor | dict[str, Tensor] = replaced_tensors(structure.pop(), tensors)
+    return outputs
 
 
 class ChunkedBackward(torch.autograd.Function):
-    """Model, its run, a list that is filled with the keys of its outputs, and its parameters → outputs [T,N,…]."""
+    """Model, its chunks, a list that receives outputs without a graph, its parameters → tensors [T,N,…] of outputs."""
 
     @staticmethod
-    def forward(ctx: Any, model: nn.Module, run: Run, keys: list[str], *parameters: Tensor) -> tuple[Tensor, ...]:
+    def forward(
+        ctx: Any, model: nn.Module, chunks: Chunks, structure: list[Any], *parameters: Tensor
+    ) -> tuple[Tensor, ...]:
         """Run all chunks; autograd records nothing in here."""
-        ctx.run, ctx.start = run, Start(model)
+        ctx.chunks, ctx.start = chunks, RunStart(model)
         ctx.save_for_backward(*parameters)
-        outputs = join_chunks(run())
+        outputs = list(chunks())
         torch.clear_autocast_cache()  # it holds casts of the parameters through which no gradient flows
-        if isinstance(outputs, dict):
-            keys.extend(outputs)
-        return tensors_of(outputs)
+        structure.append(outputs[0])
+        return tuple(torch.cat(parts) for parts in zip(*map(tensors_of, outputs), strict=True))
 
     @staticmethod
     @once_differentiable
@@ -55,10 +57,11 @@ class ChunkedBackward(torch.autograd.Function):
         totals: list[Tensor | None] = [None] * len(parameters)
         done = 0
         with ctx.start.restored(), torch.enable_grad():
-            for chunk in ctx.run():
-                steps = len(tensors_of(chunk)[0])
+            for chunk in ctx.chunks():
+                outputs = tensors_of(chunk)
+                steps = len(outputs[0])
                 parts = [gradient[done : done + steps] for gradient in gradients]
-                add_gradients(totals, parameters, tensors_of(chunk), parts)
+                add_gradients(totals, parameters, outputs, parts)
                 done += steps
         return None, None, None, *totals
 
@@ -77,49 +80,29 @@ def add_gradients(
         totals[index] = part if total is None else total if part is None else total + part
 
 
-class Start:
+class RunStart:
     """The start of a model's run besides its inputs: torch's generators, buffers, and autocast's settings."""
 
     def __init__(self, model: nn.Module) -> None:
-        self.buffers = [(buffer, buffer.clone()) for buffer in model.buffers()]
+        self.model, self.buffers = model, copied_buffers(model)
         device = next((parameter.device for parameter in model.parameters()), torch.device("cpu"))
         self.devices = [device] if device.type == "cuda" else []
         self.random = torch.get_rng_state()
-        self.random_on_device = [torch.cuda.get_rng_state(each) for each in self.devices]
+        self.device_random = [torch.cuda.get_rng_state(each) for each in self.devices]
         dtype, enabled = torch.get_autocast_dtype(device.type), torch.is_autocast_enabled(device.type)
-        self.autocast = partial(torch.autocast, device.type, dtype, enabled)
+        self.autocast = torch.autocast(device.type, dtype, enabled)
 
     @contextmanager
     def restored(self) -> Iterator[None]:
         """Run the block from the same start; then buffers and generators are as before it."""
-        now = [buffer.clone() for buffer, _ in self.buffers]
-        with torch.random.fork_rng(devices=self.devices), self.autocast():
+        # private to torch 2.11.0: public names give no way to exchange a buffer
+        now = [dict(module._buffers) for module in self.model.modules()]
+        with torch.random.fork_rng(devices=self.devices), self.autocast:
             torch.set_rng_state(self.random)
-            for device, state in zip(self.devices, self.random_on_device, strict=True):
+            for device, state in zip(self.devices, self.device_random, strict=True):
                 torch.cuda.set_rng_state(state, device)
-            set_values(self.buffers)
+            set_buffers(self.model, self.buffers)
             try:
                 yield
             finally:
-                set_values(zip((buffer for buffer, _ in self.buffers), now, strict=True))
-
-
-@torch.no_grad()
-def set_values(pairs: Iterable[tuple[Tensor, Tensor]]) -> None:
-    """Copy the second of each pair of tensors into the first."""
-    for tensor, value in pairs:
-        tensor.copy_(value)
-
-
-def join_chunks(chunks: Iterable[Chunk]) -> Chunk:
-    """Concatenate chunks of outputs [k,N,…] → [T,N,…]."""
-    listed = list(chunks)
-    dicts = [chunk for chunk in listed if isinstance(chunk, dict)]
-    if dicts:
-        return {key: torch.cat([chunk[key] for chunk in dicts]) for key in dicts[0]}
-    return torch.cat([chunk for chunk in listed if isinstance(chunk, Tensor)])
-
-
-def tensors_of(chunk: Chunk) -> tuple[Tensor, ...]:
-    """Return the tensors of a chunk."""
-    return tuple(chunk.values()) if isinstance(chunk, dict) else (chunk,)
+                set_buffers(self.model, now)
