@@ -202,7 +202,8 @@ def models_page() -> str:
         if further:
             lines += ["", f"Others of SpikingJelly's, by their names, as `{group}._target_=…`: {', '.join(further)}."]
     lines += ["", "## What fits what", ""]
-    lines += ["Models × neurons with their default settings: ✓ runs under all four frameworks, *multi* under"]
-    lines += ["multistep and multistep_tid, *single* under singlestep and singlestep_tid, – under none."]
+    lines += ["Models × neurons with their default settings: ✓ runs under singlestep, multistep and their *tid* twins,"]
+    lines += ["*multi* under multistep and multistep_tid, *single* under singlestep and singlestep_tid, – under none."]
+    lines += ["`tbptt` and `sltt` take what singlestep takes, `ottt` less: [online](online.md)."]
     lines += ["", compatibility_table()]
     return "\n".join(lines)
