@@ -41,6 +41,7 @@ PRIVATE = {
         "_C",
         "_current_graph_task_id",
     },
+    ("membrane/fast/timesteps_at_once.py", TORCH): {"_has_any_global_hook"},
     ("membrane/fast/torch_compile.py", TORCH): {
         "torch._inductor.runtime.cache_dir_utils",
         "_dynamo",

@@ -17,6 +17,8 @@ In training, multi-step batch norm normalises over T·N at once and updates its 
 does so at every timestep. In eval mode the two are the same function. Where samples have lengths, batch norm sees their
 valid timesteps alone in training.
 
+Where that gives the same bits, single-step strategies run all timesteps at once (`membrane.fast.timesteps_at_once`).
+
 An integrate-and-fire neuron with a threshold of 1 that receives 0.5 at each of four timesteps fires at every second:
 
 >>> import torch
@@ -40,6 +42,7 @@ from torch import Tensor, nn
 
 from membrane.fast.chunked_backward import backward_in_chunks
 from membrane.fast.recomputation import run_in_chunks
+from membrane.fast.timesteps_at_once import at_once
 from membrane.models.own_time import OwnsTime
 from membrane.models.padding import valid_statistics
 from membrane.models.state import detach_state
@@ -60,7 +63,8 @@ class SingleStep:
     def __call__(self, model: nn.Module, x: Tensor, lengths: Tensor | None = None) -> Outputs:
         prepare_model(model, step_mode="s")
         steps = self.timesteps if is_snn(model) else 1
-        return run_over_time(step_by_step, model, x.expand(steps, *x.shape), None, self.recompute)
+        strategy = single_steps if self.recompute is None else step_by_step
+        return run_over_time(strategy, model, x.expand(steps, *x.shape), None, self.recompute)
 
 
 class MultiStep:
@@ -88,7 +92,8 @@ class SingleStepTID:
     def __call__(self, model: nn.Module, x: Tensor, lengths: Tensor | None = None) -> Outputs:
         x = time_first(x, self.timesteps, lengths)
         prepare_model(model, step_mode="s")
-        return run_over_time(step_by_step, model, x, lengths, self.recompute)
+        strategy = single_steps if self.recompute is None else step_by_step
+        return run_over_time(strategy, model, x, lengths, self.recompute)
 
 
 class MultiStepTID:
@@ -224,6 +229,12 @@ def run_over_time(
             return strategy(model, x)
 
     return join_chunks(run_in_chunks(run, model, x, recompute))
+
+
+def single_steps(model: nn.Module, x: Tensor) -> Outputs:
+    """Run x [T,N,…] step by step, or all timesteps at once where that gives the same bits → outputs [T,N,…]."""
+    outputs: Outputs | None = at_once(model, x)
+    return step_by_step(model, x) if outputs is None else check_outputs(outputs, *x.shape[:2])
 
 
 def step_by_step(model: nn.Module, x: Tensor) -> Outputs:

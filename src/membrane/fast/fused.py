@@ -53,11 +53,16 @@ def describe_neurons(model: nn.Module, dtype: torch.dtype) -> str:
 
 def implementation(module: Any, dtype: torch.dtype) -> str:
     """Return ``compiled``, ``in place`` (fused in torch's operations) or ``step by step`` (SpikingJelly's)."""
-    replaced = "multi_step_forward" in module.__dict__
-    dynamics = dynamics_of(module) if replaced and dtype in DTYPES else None
-    if dynamics is None:
+    if steps_alone(module, dtype):
         return "step by step"
+    dynamics = dynamics_of(module)
+    assert dynamics is not None
     return "compiled" if kernels.kernel_for(kernels.form_of(dynamics, dtype)) else "in place"
+
+
+def steps_alone(module: Any, dtype: torch.dtype) -> bool:
+    """Return whether a neuron runs timestep by timestep, in SpikingJelly's code, for input of that dtype."""
+    return "multi_step_forward" not in module.__dict__ or dtype not in DTYPES or dynamics_of(module) is None
 
 
 def multi_step_forward(self: Any, x_seq: Tensor, *args: Any, **kwargs: Any) -> Any:

@@ -88,9 +88,12 @@ def set_compiler_cache() -> None:
 
 def has_hooks(model: nn.Module) -> bool:
     """Return whether a layer has hooks."""
+    return any(is_hooked(module) for module in model.modules() if module is not model)
+
+
+def is_hooked(module: nn.Module) -> bool:
+    """Return whether a module has hooks of its own."""
     # private to torch 2.11.0, which has no function that lists a module's hooks
-    return any(
+    return bool(
         module._forward_hooks or module._forward_pre_hooks or module._backward_hooks or module._backward_pre_hooks
-        for module in model.modules()
-        if module is not model
     )
