@@ -27,6 +27,7 @@ from membrane.errors import ConfigError, one_line
 from membrane.fast.channels_last import lay_channels_last
 from membrane.fast.fused import fuse
 from membrane.fast.stem_once import run_stem_once
+from membrane.fast.timesteps_at_once import run_timesteps_at_once
 from membrane.fast.torch_compile import compile_training
 from membrane.framework import Framework
 from membrane.learner import Learner, Loss
@@ -168,6 +169,8 @@ def build_model(config: Config) -> nn.Module:
         fuse(model)
     if config.trainer.stem_once:
         run_stem_once(model)
+    if config.trainer.timesteps_at_once:
+        run_timesteps_at_once(model)
     if config.trainer.channels_last:
         lay_channels_last(model)
     if config.trainer.compile:

@@ -10,6 +10,7 @@ from membrane.bench.peers.net import Net
 from membrane.bench.workloads import Workload
 from membrane.fast.fused import fuse
 from membrane.fast.stem_once import run_stem_once
+from membrane.fast.timesteps_at_once import run_timesteps_at_once
 from membrane.fast.torch_compile import compile_training
 from membrane.framework import MultiStep, MultiStepTID, SingleStep, SingleStepTID, require_tensor
 from membrane.models.scnn import SCNN
@@ -43,6 +44,7 @@ def in_framework(
     model, framework = membrane_model(workload), framework_class(workload.timesteps)
     fuse(model)
     run_stem_once(model)
+    run_timesteps_at_once(model)
 
     def forward(x: Tensor) -> Tensor:
         return require_tensor(framework(model, x))
