@@ -22,7 +22,7 @@ from membrane.fast import stem_once
 from membrane.fast.batch_norm_steps import normalise_steps, repeat_update
 from membrane.fast.fused import steps_alone
 from membrane.fast.surrogate_gradients import HOMES
-from membrane.fast.torch_compile import is_hooked
+from membrane.fast.torch_compile import has_own_hooks
 from membrane.models.delays import DelayedLinear
 from membrane.models.norms import TemporalEffectiveBatchNorm
 from membrane.models.padding import ValidForward
@@ -130,8 +130,8 @@ def obstacle(model: nn.Module, x: Tensor) -> str | None:
     # private to torch 2.11.0, which has no public function that knows of hooks for all modules
     if torch.nn.modules.module._has_any_global_hook():  # type: ignore[no-untyped-call]
         return "for hooks listen to all layers"
-    if any(map(is_hooked, model.modules())):
-        name = next(name for name, module in model.named_modules() if is_hooked(module))
+    if any(map(has_own_hooks, model.modules())):
+        name = next(name for name, module in model.named_modules() if has_own_hooks(module))
         return f"for a hook listens to {name or 'the model'}"
     if is_shared(model):
         return "for a layer is called twice"

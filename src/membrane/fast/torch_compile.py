@@ -88,10 +88,10 @@ def set_compiler_cache() -> None:
 
 def has_hooks(model: nn.Module) -> bool:
     """Return whether a layer has hooks."""
-    return any(is_hooked(module) for module in model.modules() if module is not model)
+    return any(has_own_hooks(module) for module in model.modules() if module is not model)
 
 
-def is_hooked(module: nn.Module) -> bool:
+def has_own_hooks(module: nn.Module) -> bool:
     """Return whether a module has hooks of its own."""
     # private to torch 2.11.0, which has no function that lists a module's hooks
     return bool(
