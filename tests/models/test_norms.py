@@ -133,6 +133,18 @@ def test_groups_hold_four_features_where_they_can(features: int, groups: int) ->
     assert norm.num_groups == groups
 
 
+def test_a_second_chunk_of_time_takes_the_scales_behind_the_first() -> None:
+    norm = TemporalEffectiveBatchNorm(nn.Identity(), T)
+    with torch.no_grad():
+        norm.scale.copy_(torch.arange(1.0, T + 1))
+    x = data(0)
+    first = run(norm, x[:1], "m")
+    assert torch.equal(first, x[:1])
+    assert torch.equal(norm(x[1:]), x[1:] * norm.scale[1:].reshape(-1, 1, 1))
+    with pytest.raises(IndexError, match="TEBN has a scale for 3 timesteps, got 4"):
+        norm(x[:1])
+
+
 @pytest.mark.parametrize(
     ("kind", "mixes"),
     [("batch", True), ("none", False), ("group", False), ("tdbn", True), ("tebn", True), ("bntt", False)],

@@ -76,11 +76,12 @@ class TemporalEffectiveBatchNorm(base.MemoryModule):  # type: ignore[misc]  # Sp
         return normed * self.scale[self.timestep - 1].to(normed.dtype)
 
     def multi_step_forward(self, x_seq: Tensor) -> Tensor:
-        """Normalise [T,N,F,…] → [T,N,F,…]."""
-        if len(x_seq) > len(self.scale):
-            raise IndexError(f"TEBN has a scale for {len(self.scale)} timesteps, got {len(x_seq)}")
+        """Normalise [T,N,F,…] → [T,N,F,…], the timesteps behind those that were counted, and count them."""
+        first, self.timestep = self.timestep, self.timestep + len(x_seq)
+        if self.timestep > len(self.scale):
+            raise IndexError(f"TEBN has a scale for {len(self.scale)} timesteps, got {self.timestep}")
         normed: Tensor = self.norm(x_seq)
-        scale = self.scale[: len(x_seq)].to(normed.dtype)  # under autocast as in single-step mode
+        scale = self.scale[first : self.timestep].to(normed.dtype)  # under autocast as in single-step mode
         return normed * scale.reshape(-1, *[1] * (x_seq.dim() - 1))
 
 
