@@ -63,6 +63,8 @@ class TemporalEffectiveBatchNorm(base.MemoryModule):  # type: ignore[misc]  # Sp
     Raises IndexError for more than ``timesteps`` timesteps.
     """
 
+    timestep: int
+
     def __init__(self, norm: nn.Module, timesteps: int) -> None:
         super().__init__()
         self.norm = norm
