@@ -58,7 +58,7 @@ done
 by_hand spikingjelly/lif_fc_mnist lif_fc_mnist
 by_hand snntorch/t5 snntorch_t5
 by_hand snntorch/t6 snntorch_t6
-by_hand spikingjelly/conv_fashion_mnist_small conv_fashion_mnist --channels 16 --epochs 16
+by_hand spikingjelly/conv_fashion_mnist_small conv_fashion_mnist --channels 8 --epochs 12
 for variant in plain synapse feedback; do
   by_hand "seq_fmnist/$variant" seq_fmnist "$variant"
 done

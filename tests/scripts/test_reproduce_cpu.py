@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
+from configurations import configured
 
 from membrane.papers.registry import paper_rows
 
@@ -74,6 +75,9 @@ def test_each_row_that_fits_a_processor_is_trained_under_both_protocols_and_by_h
     outputs = [words[words.index("--out") + 1].removeprefix(f"{script.folder}/out/") for words in by_hand]
     papers = {name for name in fitting if not ROWS[name].citation.startswith("own baseline")}
     assert sorted(outputs) == sorted(f"{name}/by_hand/seed{seed}.json" for name in papers for seed in range(3))
+    (small,) = {tuple(words[words.index("--channels") :][:4]) for words in by_hand if "--channels" in words}
+    config = configured("experiment=spikingjelly/conv_fashion_mnist_small")
+    assert small == ("--channels", str(config.model.model_dump()["filters"][0]), "--epochs", str(config.epochs))
     assert commands[-1].endswith(f"reproduce --redraw --records {script.folder}/out")
     assert script.end(script.begin())[1] == [commands[-1]]  # nothing is left to train
 
