@@ -36,6 +36,7 @@ PRIVATE = {
     ("membrane/fast/recomputation.py", SPIKINGJELLY): {"_memories"},
     ("membrane/fast/recomputation.py", TORCH): {
         "_buffers",
+        "_modules",
         "_forward_hooks",
         "_forward_pre_hooks",
         "_C",

@@ -63,8 +63,7 @@ class SingleStep:
     def __call__(self, model: nn.Module, x: Tensor, lengths: Tensor | None = None) -> Outputs:
         prepare_model(model, step_mode="s")
         steps = self.timesteps if is_snn(model) else 1
-        strategy = single_steps if self.recompute is None else step_by_step
-        return run_over_time(strategy, model, x.expand(steps, *x.shape), None, self.recompute)
+        return run_over_time(single_steps, model, x.expand(steps, *x.shape), None, self.recompute)
 
 
 class MultiStep:
@@ -92,8 +91,7 @@ class SingleStepTID:
     def __call__(self, model: nn.Module, x: Tensor, lengths: Tensor | None = None) -> Outputs:
         x = time_first(x, self.timesteps, lengths)
         prepare_model(model, step_mode="s")
-        strategy = single_steps if self.recompute is None else step_by_step
-        return run_over_time(strategy, model, x, lengths, self.recompute)
+        return run_over_time(single_steps, model, x, lengths, self.recompute)
 
 
 class MultiStepTID:

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from membrane.analysis.listening import listening
 from membrane.fast.fused import fuse
 from membrane.fast.stem_once import run_stem_once
+from membrane.fast.timesteps_at_once import run_timesteps_at_once
 from membrane.framework import MultiStep, MultiStepTID, SingleStep, SingleStepTID
 from membrane.models.scnn import SCNN
 from membrane.models.smlp import SMLP
@@ -98,6 +99,16 @@ def test_fused_neurons_begin_a_chunk_where_the_last_one_ended(framework: Any) ->
         fuse(model)
         run_stem_once(model)
         compare(framework, model, tolerance=1e-6)
+
+
+@pytest.mark.parametrize("framework", [SingleStep, SingleStepTID])
+@pytest.mark.parametrize("name", ["batch", "soft", "residual"])
+def test_chunks_run_all_of_their_timesteps_at_once(name: str, framework: Any) -> None:
+    model = built(MODELS[name], torch.float32)
+    fuse(model)
+    run_timesteps_at_once(model)
+    compare(framework, model, tolerance=1e-6)
+    assert any("all timesteps at once" in line for line in model.timesteps_at_once.logged)  # type: ignore[union-attr]
 
 
 @pytest.mark.parametrize("norm", ["batch", "bntt"])

@@ -9,6 +9,7 @@ torch.utils.checkpoint would keep a graph of all T timesteps. Its nodes lie betw
 memory stays in pieces: measured with glibc, a process then grows four times as much as its tensors.
 """
 
+import copy
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from itertools import takewhile
@@ -186,8 +187,10 @@ def behind_stem(model: nn.Module, x: Tensor) -> tuple[nn.Module, Tensor]:
     stem = list(takewhile(computes_once, children))
     for layer in stem:
         x = layer(x) if layer.step_mode == "m" else layer(x[0])[None]
-    rest = nn.Sequential(*children[len(stem) :])
-    rest.training = model.training
+    rest = copy.copy(model)  # with all that fast paths have noted on it
+    rest._modules = dict(
+        list(model._modules.items())[len(stem) :]
+    )  # private to torch 2.11.0: no public name replaces it
     return rest, x
 
 
