@@ -71,3 +71,8 @@ PEERS = (
     Peer("Norse", "peer", "norse_by_hand", "norse_net", "norse"),
     Peer("ReLU on T·N images", "floor", "relu_floor", "relu_net", "torch", ALL),
 )
+RECOMPUTED = (
+    Peer("membrane singlestep, recomputed", "ours", "ours", "recomputed_singlestep", "torch"),
+    Peer("membrane multistep, recomputed", "ours", "ours", "recomputed_multistep", "torch"),
+)
+"""The peers that `membrane.bench.recomputation` compares with those of the same names."""

@@ -7,7 +7,7 @@ from spikingjelly.activation_based import neuron, surrogate
 from torch import Tensor, nn
 
 from membrane.bench.peers.net import Net
-from membrane.bench.workloads import Workload
+from membrane.bench.workloads import CHUNK, Workload
 from membrane.fast.fused import fuse
 from membrane.fast.stem_once import run_stem_once
 from membrane.fast.timesteps_at_once import run_timesteps_at_once
@@ -37,11 +37,23 @@ def membrane_singlestep(workload: Workload, device: torch.device) -> Net:
     return in_framework(workload, SingleStepTID if workload.in_data else SingleStep)
 
 
+def recomputed_multistep(workload: Workload, device: torch.device) -> Net:
+    """Build the net of `membrane_multistep` that recomputes in chunks of timesteps."""
+    return in_framework(workload, MultiStepTID if workload.in_data else MultiStep, CHUNK)
+
+
+def recomputed_singlestep(workload: Workload, device: torch.device) -> Net:
+    """Build the net of `membrane_singlestep` that recomputes in chunks of timesteps."""
+    return in_framework(workload, SingleStepTID if workload.in_data else SingleStep, CHUNK)
+
+
 def in_framework(
-    workload: Workload, framework_class: type[MultiStep | MultiStepTID | SingleStep | SingleStepTID]
+    workload: Workload,
+    framework_class: type[MultiStep | MultiStepTID | SingleStep | SingleStepTID],
+    recompute: int | None = None,
 ) -> Net:
     """Build the model with the fast paths that a run has by default, and the framework around it."""
-    model, framework = membrane_model(workload), framework_class(workload.timesteps)
+    model, framework = membrane_model(workload), framework_class(workload.timesteps, recompute)
     fuse(model)
     run_stem_once(model)
     run_timesteps_at_once(model)
