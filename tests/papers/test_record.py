@@ -9,6 +9,7 @@ from yaml import safe_load
 
 from membrane.papers.record import epoch_rows, read_record, write_record
 
+PROCESS = {"versions": {"torch": "2"}, "command": ["paths.runs=x"], "rerun": False}
 LOG = """2026-11-29 00:48:15,816 INFO membrane.training.announcement: data: digits (1221 train)
 2026-11-29 00:48:15,888 INFO membrane.training.announcement: folder: /srv/person/runs/digits/97cdb644898f/seed0
 2026-11-29 00:48:18,089 INFO epochs: epoch 0/1  train loss 0.0797 acc 39.4%  33,572 samples/s  2:07 left
@@ -33,7 +34,7 @@ def test_a_record_holds_what_repeats_a_run_and_nothing_of_the_machine(
     content = result(test__acc=0.75)
     (run / "result.json").write_text(json.dumps(content))
     (run / "provenance.json").write_text(
-        json.dumps({"versions": {"torch": "2"}, "command": ["paths.runs=x"], "rerun": False})
+        json.dumps({**PROCESS, "earlier": [PROCESS]})  # a resumed run notes each of its processes
     )
     (run / "metrics.csv").write_text("epoch,step,train/loss,val/acc\n0,1,0.5,\n0,2,0.4,\n0,2,,0.7\n1,4,,0.8\n")
     (run / "run.log").write_text(LOG)
@@ -49,7 +50,10 @@ def test_a_record_holds_what_repeats_a_run_and_nothing_of_the_machine(
     ]
     assert (folder / "run.log").read_text() == SHARED_LOG
     assert safe_load((folder / "config.yaml").read_text()) == {"seed": 3, "model": {"units": [32]}}
-    assert json.loads((folder / "provenance.json").read_text()) == {"versions": {"torch": "2"}}
+    assert json.loads((folder / "provenance.json").read_text()) == {
+        "versions": {"torch": "2"},
+        "earlier": [{"versions": {"torch": "2"}}],
+    }
     assert (folder / "curves.csv").read_text() == "epoch,step,train/loss,val/acc\n0,2,,0.7\n1,4,,0.8\n"
     assert read_record(tmp_path / "records", row(), []) == {"val_best": {3: content}}
     (folder.parent / "seed3.1").mkdir()  # a run that was moved aside

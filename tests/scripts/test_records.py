@@ -126,11 +126,12 @@ def test_the_bench_is_timed_along_each_axis_and_the_overhead_of_three_runs(tmp_p
     code, commands = Records(tmp_path, "records_bench", []).start("--scale", "0.1")
     assert code == 0
     benches = [bench_parser().parse_args(command[1:]) for command in commands if command[0] == "scripts/bench.py"]
-    assert [(each.sweep, each.memory) for each in benches] == [
-        (None, True),
-        ("timesteps", False),
-        ("batch", False),
-        ("width", False),
+    assert [(each.sweep, each.memory, each.evaluation) for each in benches] == [
+        (None, True, False),
+        (None, False, True),
+        ("timesteps", False, False),
+        ("batch", False, False),
+        ("width", False, False),
     ]
     assert {(each.out, each.scale) for each in benches} == {(tmp_path / "out", 0.1)}
     overhead = [command[2:] for command in commands if command[:2] == ["-m", "membrane.bench.overhead"]]

@@ -47,12 +47,19 @@ def write_record(records: Path, row: PaperRow, protocol: str, seed: int, run: Pa
 
 def copy_run(run: Path, folder: Path, curves: str) -> None:
     """Copy a finished run's provenance, configuration, epochs (to the file ``curves``), log and result."""
-    provenance = {key: value for key, value in read_provenance(run).items() if key not in OF_THE_MACHINE}
-    durable.write_json(folder / PROVENANCE, provenance)
+    durable.write_json(folder / PROVENANCE, shareable_provenance(read_provenance(run)))
     durable.write_utf8(folder / CONFIG, shareable_config(run))
     durable.write_utf8(folder / curves, epoch_rows(run_text(run / METRICS)))
     durable.write_utf8(folder / LOG, shareable_log(run_text(run / LOG)))
     durable.write_json(folder / RESULT, read_result(run))
+
+
+def shareable_provenance(provenance: Mapping[str, Any]) -> dict[str, Any]:
+    """Return provenance without what names the machine, in what a resumed run noted of its earlier processes too."""
+    kept = {key: value for key, value in provenance.items() if key not in OF_THE_MACHINE}
+    if "earlier" in kept:
+        kept["earlier"] = [shareable_provenance(each) for each in kept["earlier"]]
+    return kept
 
 
 def run_text(path: Path) -> str:
