@@ -90,6 +90,19 @@ def test_the_runs_are_those_on_record(tmp_path: Path) -> None:
         assert json.loads((records.out / f"{name}.json").read_text()) == result
 
 
+def test_the_baselines_are_those_on_record_and_land_in_their_folders(tmp_path: Path) -> None:
+    kept = ROOT / "records" / "baselines"
+    code, commands = Records(tmp_path, "records_baselines", []).start()
+    assert code == 0
+    trained = [fingerprints(command) for command in commands if command[0] == "train.py"]
+    copied = [Path(command[-1]).relative_to(tmp_path / "out") for command in commands if command[0] == "-m"]
+    recorded = {
+        path.relative_to(kept): of_records([json.loads(each.read_text()) for each in path.glob("seed*/result.json")])
+        for path in kept.glob("*/*_*")
+    }
+    assert dict(zip(copied, trained, strict=True)) == recorded
+
+
 def test_the_models_are_those_on_record_and_the_table_is_written_anew(tmp_path: Path) -> None:
     records = Records(tmp_path, "records_models", MATRIX)
     records.out.mkdir()
