@@ -21,9 +21,16 @@ pair() {
   train "$1" "$2" relu "${@:3}"
 }
 
-train uci_har multistep lif 0,1,2
-train uci_har multistep relu 0,1,2,3,4
-pair nmnist_subset multistep_tid 0
+pair uci_har multistep 0,1,2,3,4
+pair uci_har singlestep 0
+pair uci_har multistep_tid 0,1,2 encoder=chunks
+pair uci_har singlestep_tid 0 encoder=chunks
+pair fsdd multistep 0,1,2
+pair fsdd singlestep 0
+pair fsdd multistep_tid 0 dataset.form=timesteps timesteps=32
+pair fsdd singlestep_tid 0 dataset.form=timesteps timesteps=32
+pair nmnist_subset multistep_tid 0,1,2,3,4
+pair nmnist_subset singlestep_tid 0
 for set in "$out"/*/; do
   for format in md json; do
     "$python" -m membrane report "$set" --baseline neuron=relu -o "${set}report.$format"
