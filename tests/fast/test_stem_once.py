@@ -10,6 +10,9 @@ from hypothesis import strategies as st
 from spikingjelly.activation_based import layer, neuron
 from torch import nn
 
+from membrane.fast import kernels
+from membrane.fast.fused import fuse
+from membrane.fast.repetition import repeated
 from membrane.fast.stem_once import run_stem_once
 from membrane.framework import MultiStep, MultiStepTID
 from membrane.models.scnn import SCNN
@@ -109,3 +112,24 @@ def test_a_copy_runs_its_own_layers() -> None:
     x = 9 * torch.randn(3, 2, 8, 8)
     assert MultiStep(T)(other.eval(), x).unique(dim=1).shape[1] == 1
     assert MultiStep(T)(model.eval(), x).unique(dim=1).shape[1] > 1
+
+
+@pytest.mark.parametrize("compiled", [True, False], ids=["compiled", "in place"])
+@pytest.mark.parametrize("name", ["scnn", "scnn1d", "smlp"])
+def test_a_fused_neuron_sums_the_gradient_of_the_stem(
+    name: str, compiled: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    torch.manual_seed(0)
+    plain = MODELS[name]("batch")
+    once = copy.deepcopy(plain)
+    fuse(once)
+    run_stem_once(once)
+    if not compiled:
+        monkeypatch.setattr(kernels, "kernel_for", lambda form: None)
+    x = torch.randn(5, 2, *([8] if name == "scnn1d" else [8, 8]))
+    for model in (plain, once):
+        MultiStep(T)(model, x).square().sum().backward()
+    stem = next(iter(once.children()))
+    assert repeated(stem(x.expand(T, *x.shape))) is not None
+    for (key, expected), (_, found) in zip(plain.named_parameters(), once.named_parameters(), strict=True):
+        torch.testing.assert_close(found.grad, expected.grad, rtol=1e-4, atol=1e-5, msg=key)

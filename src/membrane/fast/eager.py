@@ -69,9 +69,22 @@ def reset_(dynamics: Dynamics, h: Tensor, spike: Tensor) -> Tensor:
 
 
 def backward(
-    dynamics: Dynamics, x: Tensor, state: State, rate: Tensor | None, g_spikes: Tensor, g_after: Tensor | None
+    dynamics: Dynamics,
+    x: Tensor,
+    state: State,
+    rate: Tensor | None,
+    g_spikes: Tensor,
+    g_after: Tensor | None,
+    repeated: bool = False,
 ) -> tuple[Tensor, Tensor | None, Tensor | None]:
-    """Convert gradients of spikes [T,N,…] and the last v (or None) to those of x, the first v and the rate."""
+    """Convert gradients of spikes [T,N,…] and the last v (or None) to those of x, the first v and the rate.
+
+    Arguments:
+        dynamics, state, rate: as in the forward pass.
+        x: [T,N,…], dense in each timestep.
+        g_spikes, g_after: gradients, laid out as x.
+        repeated: x is the same at every timestep; its gradient is [1,N,…], summed over them. Not by default.
+    """
     g_x, g_before = empty_rows(x), empty_step(x)
     inputs, arriving, leaving = row_view(x), row_view(g_spikes), row_view(g_x)
     carried = row_view(g_before[None])[0]
@@ -93,7 +106,11 @@ def backward(
             shared = g * share
             leaving[t, piece] = shared if dynamics.decay_input else g
             carry.sub_(shared)
-    return g_x, g_before, None if rate is None or g_rate is None else g_rate.to(rate.dtype)
+    return (
+        g_x.sum(0, keepdim=True) if repeated else g_x,
+        g_before,
+        None if rate is None or g_rate is None else g_rate.to(rate.dtype),
+    )
 
 
 def replay(

@@ -20,7 +20,8 @@ from torch import Tensor, nn
 
 from membrane.fast import eager, kernels
 from membrane.fast.dynamics import Dynamics, State, unroll
-from membrane.fast.layout import is_dense, match_rows, match_step
+from membrane.fast.layout import empty_rows, is_dense, match_rows, match_step
+from membrane.fast.repetition import repeated
 from membrane.fast.surrogate_gradients import derivative_parameters
 from membrane.neurons import is_neuron
 
@@ -135,13 +136,18 @@ def run_fused(module: Any, dynamics: Dynamics, x: Tensor, single: bool) -> Tenso
         start = dynamics.v_threshold / 2 if half else dynamics.rest
     rate = module.w.sigmoid() if dynamics.charge == "learned" else None
     apply: Callable[..., tuple[Tensor, Tensor]] = Fused.apply
-    spikes, after = apply(x, before, rate, dynamics, start, single)
+    once = None if single else repeated(x)
+    steps = 1 if single else 0 if once is None else len(x)
+    spikes, after = apply(x if once is None else once, before, rate, dynamics, start, steps)
     module._memories["v"] = after
     return spikes
 
 
 class Fused(torch.autograd.Function):
-    """x [T,N,…], v [N,…] or None, 1/τ or None → spikes [T,N,…] and the last v [N,…]; without T if ``single``."""
+    """x [T,N,…], v [N,…] or None, 1/τ or None → spikes [T,N,…] and the last v [N,…].
+
+    With ``steps`` x is [N,…], the input of each of so many timesteps; of 1 timestep the spikes are [N,…] too.
+    """
 
     @staticmethod
     def forward(
@@ -151,16 +157,16 @@ class Fused(torch.autograd.Function):
         rate: Tensor | None,
         dynamics: Dynamics,
         start: float,
-        single: bool,
+        steps: int,
     ) -> tuple[Tensor, Tensor]:
         """Run x in one pass; ``start`` is the potential at which all neurons start if ``before`` is None."""
-        ctx.dynamics, ctx.start, ctx.single = dynamics, start, single
+        ctx.dynamics, ctx.start, ctx.steps = dynamics, start, steps
         ctx.kernel = kernels.kernel_for(kernels.form_of(dynamics, x.dtype)) or eager
         ctx.set_materialize_grads(False)
         ctx.save_for_backward(x, before, rate)
-        x = with_time_axis(x, single)
+        x = with_time_axis(x, steps)
         spikes, after = ctx.kernel.forward(dynamics, x, initial_state(x, before, start), rate)
-        return spikes[0] if single else spikes, after
+        return spikes[0] if steps == 1 else spikes, after
 
     @staticmethod
     def backward(ctx: Any, g_spikes: Tensor | None, g_after: Tensor | None) -> Any:
@@ -170,21 +176,23 @@ class Fused(torch.autograd.Function):
         if torch.is_grad_enabled():
             return differentiable_gradients(ctx, g_spikes, g_after)
         x, before, rate = ctx.saved_tensors
-        x = with_time_axis(x, ctx.single)
+        x = with_time_axis(x, ctx.steps)
         if g_spikes is None:
-            g_spikes = torch.zeros_like(x)
+            g_spikes = empty_rows(x).zero_()
         g_spikes = match_rows(x, g_spikes[None] if g_spikes.dim() < x.dim() else g_spikes)
         g_after = None if g_after is None else match_step(x, g_after)
         g_x, g_before, g_rate = ctx.kernel.backward(
-            ctx.dynamics, x, initial_state(x, before, ctx.start), rate, g_spikes, g_after
+            ctx.dynamics, x, initial_state(x, before, ctx.start), rate, g_spikes, g_after, ctx.steps > 1
         )
-        return g_x[0] if ctx.single else g_x, None if before is None else g_before, g_rate, None, None, None
+        return g_x[0] if ctx.steps else g_x, None if before is None else g_before, g_rate, None, None, None
 
 
-def with_time_axis(x: Tensor, single: bool) -> Tensor:
-    """Give x [T,N,…], or [N,…] of a single timestep, a time axis → [T,N,…]; copy it unless it is dense already."""
-    x = x[None] if single else x
-    return x if is_dense(x) else x.contiguous()
+def with_time_axis(x: Tensor, steps: int) -> Tensor:
+    """Give x a time axis, [N,…] → [T,N,…] with ``steps`` timesteps, unless that is 0; copy x if it is not dense."""
+    if not steps:
+        return x if is_dense(x) else x.contiguous()
+    x = x[None]
+    return (x if is_dense(x) else x.contiguous()).expand(steps, *x.shape[1:])
 
 
 def initial_state(x: Tensor, before: Tensor | None, start: float) -> State:
@@ -198,8 +206,9 @@ def differentiable_gradients(ctx: Any, g_spikes: Tensor | None, g_after: Tensor 
     inputs = [tensor for tensor in saved if tensor is not None and tensor.requires_grad]
     x, before, rate = ctx.saved_tensors
     with torch.enable_grad():
-        spikes, after = unroll(ctx.dynamics, x[None] if ctx.single else x, (before, ctx.start), rate)
-        outputs = (spikes[0] if ctx.single else spikes, after)
+        x = x.expand(ctx.steps, *x.shape) if ctx.steps else x
+        spikes, after = unroll(ctx.dynamics, x, (before, ctx.start), rate)
+        outputs = (spikes[0] if ctx.steps == 1 else spikes, after)
         pairs = [(output, g) for output, g in zip(outputs, (g_spikes, g_after), strict=True) if g is not None]
         used, g_used = zip(*pairs, strict=True)
         g_inputs = torch.autograd.grad(used, inputs, g_used, create_graph=True, allow_unused=True)

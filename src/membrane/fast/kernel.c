@@ -175,33 +175,41 @@ static void rate(const value *restrict x, const float *restrict before, const fl
     }
 }
 
-/* Gradients of s (rows `g_step` apart) and of the last v (or null) → of x, of the first v (`g_before`, or null), and
- * of the rate, one sum a block. Not 0 where there is no memory for it. */
+static void add(const value *restrict g, float *restrict sum, int64_t count) {
+    for (int64_t i = 0; i < count; i++) sum[i] += load(g[i]);
+}
+
+/* Gradients of s (rows `g_step` apart) and of the last v (or null) → of x (rows `out_step` apart; if that is 0, their
+ * sum), of the first v (`g_before`, or null), and of the rate, one sum a block. Not 0 where there is no memory. */
 int backward(const value *x, const float *before, const value *gs, const float *g_after, value *gx, float *g_before,
-             double *g_rate, int64_t T, int64_t n, int64_t step, int64_t g_step, int64_t block, float start, float share,
-             constants c, int threads) {
+             double *g_rate, int64_t T, int64_t n, int64_t step, int64_t g_step, int64_t out_step, int64_t block, float start,
+             float share, constants c, int threads) {
     int failed = 0;
 #pragma omp parallel num_threads(threads) if (threads > 1) reduction(| : failed)
     {
-        float *h = malloc(sizeof(float) * (size_t)(block * (T + 4)));
+        float *h = malloc(sizeof(float) * (size_t)(block * (T + 6)));
         failed |= h == NULL;
 #pragma omp for schedule(static)
         for (int64_t from = 0; from < n; from += block) {
             if (h == NULL) continue;
             int64_t count = n - from < block ? n - from : block;
-            float *v = h + T * block, *g_h = v + block, *sum = g_h + block;
-            float *restrict carry = g_before ? g_before + from : sum + block;
+            float *v = h + T * block, *g_h = v + block, *sum = g_h + block, *total_x = sum + block;
+            value *g_x = (value *)(total_x + block);
+            float *restrict carry = g_before ? g_before + from : total_x + 2 * block;
             for (int64_t i = 0; i < count; i++) v[i] = before ? before[from + i] : start;
             for (int64_t i = 0; i < count; i++) carry[i] = g_after ? g_after[from + i] : 0.0f;
-            for (int64_t i = 0; i < count; i++) sum[i] = 0.0f;
+            for (int64_t i = 0; i < count; i++) sum[i] = total_x[i] = 0.0f;
             replay(x + from, v, h, T, count, step, c);
             for (int64_t t = T - 1; t >= 0; t--) {
                 float *now = h + t * count;
-                back(now, gs + t * g_step + from, gx + t * n + from, carry, g_h, count, share, c);
+                back(now, gs + t * g_step + from, out_step ? gx + t * out_step + from : g_x, carry, g_h, count, share, c);
+                if (!out_step) add(g_x, total_x, count);
 #ifdef LEARNS_RATE
                 rate(x + t * step + from, v, t ? now - count : NULL, g_h, sum, count, c);
 #endif
             }
+            if (!out_step)
+                for (int64_t i = 0; i < count; i++) gx[from + i] = store(total_x[i]);
             double total = 0;
             for (int64_t i = 0; i < count; i++) total += sum[i];
             if (g_rate) g_rate[from / block] = total;

@@ -9,6 +9,7 @@ import ctypes
 import logging
 import math
 import subprocess
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple
@@ -18,7 +19,7 @@ from torch import Tensor
 
 from membrane.fast.dynamics import Dynamics, State
 from membrane.fast.layout import empty_rows, empty_step
-from membrane.fast.library import load_library
+from membrane.fast.library import Loaded, load_library
 from membrane.fast.surrogate_gradients import C_DERIVATIVES
 
 log = logging.getLogger(__name__)
@@ -116,7 +117,7 @@ class Kernel:
         self._forward, self._backward = functions.forward, functions.backward
         self._forward.restype, self._backward.restype = None, ctypes.c_int
         self._forward.argtypes = [*[pointer] * 4, *[number] * 4, single, Constants, ctypes.c_int]
-        self._backward.argtypes = [*[pointer] * 7, *[number] * 5, single, single, Constants, ctypes.c_int]
+        self._backward.argtypes = [*[pointer] * 7, *[number] * 6, single, single, Constants, ctypes.c_int]
 
     def forward(self, dynamics: Dynamics, x: Tensor, state: State, rate: Tensor | None) -> tuple[Tensor, Tensor]:
         """Run x [T,N,…], dense in each timestep → spikes [T,N,…] and the last v [N,…], laid out as x."""
@@ -146,10 +147,18 @@ class Kernel:
         rate: Tensor | None,
         g_spikes: Tensor,
         g_after: Tensor | None,
+        repeated: bool = False,
     ) -> tuple[Tensor, Tensor | None, Tensor | None]:
-        """Convert gradients of spikes [T,N,…] and the last v (or None) to those of x, the first v and the rate."""
+        """Convert gradients of spikes [T,N,…] and the last v (or None) to those of x, the first v and the rate.
+
+        Arguments:
+            dynamics, state, rate: as in the forward pass.
+            x: [T,N,…], dense in each timestep.
+            g_spikes, g_after: gradients, laid out as x.
+            repeated: x is the same at every timestep; its gradient is [1,N,…], summed over them. Not by default.
+        """
         before, start = state
-        g_x, g_before = empty_rows(x), None if before is None else empty_step(x)
+        g_x, g_before = empty_rows(x[:1] if repeated else x), None if before is None else empty_step(x)
         steps = len(x)
         neurons = x.numel() // steps
         size = block_size(steps)
@@ -166,6 +175,7 @@ class Kernel:
             neurons,
             x.stride(0),
             g_spikes.stride(0),
+            0 if repeated else neurons,
             size,
             start,
             1 / dynamics.tau if rate is None else float(rate),
@@ -194,10 +204,15 @@ def kernel_for(form: Form) -> Kernel | None:
     """Return the kernel of a form, compiled if it is not on disk. If it cannot be, log the reason and return None."""
     if not C_DERIVATIVES[form.surrogate][0]:
         return None
-    definitions = [*OPTIONS, *WIDE.get(torch.backends.cpu.get_cpu_capability(), []), *form.definitions()]
+    return compiled_library(SOURCE, form.definitions(), Kernel, "neurons")
+
+
+def compiled_library(source: Path, definitions: list[str], load: Callable[[Path], Loaded], what: str) -> Loaded | None:
+    """Return the library of a C file with these definitions. If there cannot be one, log the reason and return None."""
+    wide = WIDE.get(torch.backends.cpu.get_cpu_capability(), [])
     try:
-        return load_library(SOURCE, definitions, Kernel)
+        return load_library(source, [*OPTIONS, *wide, *definitions], load)
     except (OSError, subprocess.SubprocessError) as error:
         reason = getattr(error, "stderr", None) or str(error) or type(error).__name__
-        log.warning("neurons run without their compiled kernel, slower: %s", str(reason).strip().splitlines()[0])
+        log.warning("%s run without their compiled kernel, slower: %s", what, str(reason).strip().splitlines()[0])
         return None

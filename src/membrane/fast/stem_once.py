@@ -12,6 +12,8 @@ from typing import Any
 from spikingjelly.activation_based import layer
 from torch import Tensor, nn
 
+from membrane.fast.repetition import repeat_once, repeated
+
 WITHOUT_MEMORY = (
     layer.Conv1d,
     layer.Conv2d,
@@ -32,24 +34,33 @@ def run_stem_once(model: nn.Module) -> None:
     """Let every layer without memory compute repeated input once; classes, names and hooks stay as they are."""
     for module in model.modules():
         if type(module) in WITHOUT_MEMORY:
+            if "forward" in module.__dict__:  # another fast path's
+                module.layer_forward = module.__dict__["forward"]
             module.forward = MethodType(forward, module)
 
 
 def forward(self: Any, x: Tensor) -> Tensor:
-    """Run the layer's class on x [T,N,…] or [N,…]; a view that repeats x gives a view that repeats the output."""
+    """Run the layer on x [T,N,…] or [N,…]; a view that repeats x gives a view that repeats the output."""
     if self.step_mode != "m" or len(x) == 1 or x.stride(0) != 0 or not one_step_suffices(self, x):
-        result: Tensor = type(self).forward(self, x)
-        return result
+        return run_layer(self, x)
     estimates = isinstance(self, BATCH_NORM) and self.training and self.running_var is not None
     before = self.running_var.clone() if estimates else None
     self.step_mode = "s"
     try:
-        once: Tensor = type(self).forward(self, x[0])
+        step = repeated(x)
+        once = run_layer(self, x[0] if step is None else step)
     finally:
         self.step_mode = "m"
     if before is not None:
         correct_running_variance(self, before, x)
-    return once.unsqueeze(0).expand(len(x), *once.shape)
+    return repeat_once(once, len(x))
+
+
+def run_layer(module: Any, x: Tensor) -> Tensor:
+    """Run a layer as it ran before `run_stem_once`."""
+    before = module.__dict__.get("layer_forward")
+    output: Tensor = type(module).forward(module, x) if before is None else before(x)
+    return output
 
 
 def one_step_suffices(module: Any, x: Tensor) -> bool:

@@ -222,9 +222,9 @@ REGULARIZERS = (FiringRate,)
 class Trainer(Settings):
     """Around the step: where it runs, clipping, accumulation, what the best checkpoint is best at.
 
-    ``fused`` neurons take all timesteps at once on the CPU; ``stem_once`` computes what stands before the first of them
-    once where the input is repeated; ``timesteps_at_once`` runs single-step models layer by layer where outputs are the
-    same in all bits. All three are the same function, but for the last bits of gradients.
+    ``fused`` neurons take all timesteps at once on the CPU, and max pools one pass; ``stem_once`` computes what stands
+    before the first neuron once where the input is repeated; ``timesteps_at_once`` runs single-step models layer by
+    layer where outputs are the same in all bits. All three are the same function, but for the last bits of gradients.
 
     ``channels_last`` is the layout of images and signals; ``compile`` puts torch's compiler around the model while it
     trains, and draws dropout in another way; ``tf32`` lets matrix products on a GPU multiply in TensorFloat-32, as

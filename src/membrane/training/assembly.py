@@ -26,6 +26,7 @@ from membrane.encoders.encoding import Encoding
 from membrane.errors import ConfigError, one_line
 from membrane.fast.channels_last import lay_channels_last
 from membrane.fast.fused import fuse
+from membrane.fast.max_pool import pool_on_bytes
 from membrane.fast.stem_once import run_stem_once
 from membrane.fast.timesteps_at_once import run_timesteps_at_once
 from membrane.fast.torch_compile import compile_training
@@ -167,6 +168,7 @@ def build_model(config: Config) -> nn.Module:
         set_momentum(model, config.model.bn_momentum)
     if config.trainer.fused:
         fuse(model)
+        pool_on_bytes(model)
     if config.trainer.stem_once:
         run_stem_once(model)
     if config.trainer.timesteps_at_once:
