@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from sklearn import metrics as reference
 from torch.nn import functional
 
+from membrane import metrics
 from membrane.metrics import BY_TASK, Classification, Regression
 from membrane.scores import MONITORS
 
@@ -34,6 +35,24 @@ def test_uneven_batches_give_what_scikit_learn_says_of_the_whole(classes: int, n
         assert found["top5"] == pytest.approx(expected, abs=1e-6)
     else:
         assert "top5" not in found
+
+
+def test_scores_do_not_depend_on_how_many_batches_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    draws = torch.Generator().manual_seed(0)
+    prediction, y = torch.randn(50, 10, generator=draws), torch.randint(10, (50,), generator=draws)
+    found = []
+    for most in (1, 70, 10**6):
+        monkeypatch.setattr(metrics, "MOST_KEPT", most)
+        judge = Classification(10)
+        judge.score_recordings()
+        judge.update(prediction[:4], y[:4], torch.tensor(9.0), torch.arange(4))
+        judge.reset()
+        for start in range(0, 50, 4):
+            batch = slice(start, start + 4)
+            judge.update(prediction[batch], y[batch], torch.tensor(1.0), torch.arange(50)[batch])
+        found.append(judge.compute())
+    assert found[0] == found[1] == found[2]
+    assert found[0]["acc"] == (prediction.argmax(1) == y).float().mean()
 
 
 def test_a_short_last_batch_does_not_count_like_a_whole_one() -> None:

@@ -24,6 +24,9 @@ from torchmetrics.utilities import dim_zero_cat
 
 from membrane.scores import PRINCIPAL
 
+MOST_KEPT = 2**22
+"""Values of predictions that are kept until they are scored, all at once: a score costs little more than a call."""
+
 
 class Measures(nn.Module):
     """Accumulates metrics of prediction [N,K] and y, and the batches' mean loss.
@@ -87,6 +90,33 @@ class Classification(Measures):
         if classes >= 10:
             scores["top5"] = MulticlassAccuracy(classes, average="micro", top_k=5, validate_args=False)
         super().__init__(scores, ["balanced_acc", "precision", "recall", "f1"])
+        self.unscored: list[tuple[Tensor, ...]] = []
+        self.kept = 0
+
+    def update(self, prediction: Tensor, y: Tensor, loss: Tensor, recording: Tensor | None = None) -> None:
+        """Add a batch; what is counted is counted later, of many batches at once."""
+        self.loss.update(loss.detach(), weight=len(y))
+        self.unscored.append((prediction.detach(), self.target(y), *(() if recording is None else (recording,))))
+        self.kept += prediction.numel()
+        if self.kept >= MOST_KEPT:
+            self.score_kept()
+
+    def score_kept(self) -> None:
+        """Count what was kept."""
+        if self.unscored:
+            prediction, y, *recording = (torch.cat(column) for column in zip(*self.unscored, strict=True))
+            self.scores.update(prediction, y, recording=recording[0] if recording else None)
+        self.unscored, self.kept = [], 0
+
+    def compute(self) -> dict[str, Tensor]:
+        """Return the metrics of all batches since the last reset."""
+        self.score_kept()
+        return super().compute()
+
+    def reset(self) -> None:
+        """Start anew."""
+        self.unscored, self.kept = [], 0
+        super().reset()
 
     def score_recordings(self) -> None:
         """Measure ``acc_recording`` too, the accuracy of recordings of which each has one label."""

@@ -106,6 +106,14 @@ def test_bounds_are_mapped_to_0_and_1_and_what_lies_outside_is_clipped() -> None
             Marks(timesteps=2, bounds=bounds)
 
 
+def test_an_encoder_that_draws_nothing_takes_no_sample_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Encoding, "draw", None)
+    x = torch.rand(3, 1, 2, 2)
+    for training in (True, False):
+        encoded = Encoding(Latency(timesteps=4), seed=0).run(x, torch.arange(3), training, 0, 0)
+        assert torch.equal(encoded, Latency(timesteps=4).encode(x, {}))
+
+
 def test_the_log_says_what_is_drawn() -> None:
     assert rate().describe() == "Rate(bounds=[0.0, 1.0]), drawn anew at each step of training, fixed in evaluation"
     described = Encoding(Latency(timesteps=2, function="log"), 0).describe()

@@ -23,7 +23,9 @@ class Encoding(nn.Module):
 
         Draws are made on the device of x: those of a GPU are others than a CPU's.
         """
-        if training:
+        if not self.draws:
+            parameters: dict[str, Tensor] = {}
+        elif training:
             parameters = self.draw(x, "encoding", epoch, step)
         else:
             of_samples = [self.draw(x[:1], "encoding.evaluation", sample) for sample in index.tolist()]
@@ -40,8 +42,12 @@ class Encoding(nn.Module):
         generator = randomness.generator(self.seed, stream, *indices, device=x.device)
         return self.encoder.draw(len(x), x.shape[1:], generator)
 
+    @property
+    def draws(self) -> bool:
+        """Return whether the encoder draws anything: else samples need not be drawn for one by one."""
+        return type(self.encoder).draw is not Encoder.draw
+
     def describe(self) -> str:
         """Describe the encoder for the log."""
-        random = type(self.encoder).draw is not Encoder.draw
-        drawn = "drawn anew at each step of training, fixed in evaluation" if random else "nothing drawn"
+        drawn = "drawn anew at each step of training, fixed in evaluation" if self.draws else "nothing drawn"
         return f"{type(self.encoder).__name__}({self.encoder.extra_repr()}), {drawn}"
