@@ -16,6 +16,7 @@ from torch.nn import functional as F
 
 from membrane.fast.channels_last import lay_channels_last
 from membrane.fast.fused import fuse
+from membrane.fast.max_pool import pool_on_bytes
 from membrane.fast.stem_once import run_stem_once
 from membrane.fast.timesteps_at_once import NEURONS, run_timesteps_at_once
 from membrane.framework import SingleStep, SingleStepTID
@@ -56,6 +57,7 @@ def both(model: nn.Module) -> tuple[nn.Module, nn.Module]:
     calls, once = copy.deepcopy(model), copy.deepcopy(model)
     for each in (calls, once):
         fuse(each)
+    pool_on_bytes(once)
     run_stem_once(once)
     run_timesteps_at_once(once)
     return calls, once

@@ -18,7 +18,7 @@ import torch
 from spikingjelly.activation_based import base, functional, layer, neuron
 from torch import Tensor, nn
 
-from membrane.fast import stem_once
+from membrane.fast import max_pool, stem_once
 from membrane.fast.batch_norm_steps import normalise_steps, repeat_update
 from membrane.fast.fused import steps_alone
 from membrane.fast.surrogate_gradients import HOMES
@@ -161,7 +161,7 @@ def runs_at_once(module: Any) -> bool:
     """Return whether a module is one of those whose timesteps may run together."""
     module_class = type(module)
     replaced = module.__dict__.get("forward")
-    if replaced is not None and not is_stem_once(replaced):
+    if replaced is not None and not is_stem_once(replaced) and not is_pool_in_one_pass(replaced):
         return False
     if module_class in NEURONS:
         return type(module.surrogate_function).__module__ in HOMES
@@ -176,6 +176,11 @@ def runs_at_once(module: Any) -> bool:
 def is_stem_once(forward: Any) -> bool:
     """Return whether a layer's forward is the one that computes repeated input once."""
     return getattr(forward, "__func__", None) is stem_once.forward
+
+
+def is_pool_in_one_pass(forward: Any) -> bool:
+    """Return whether a layer's forward is that of a max pool in one pass."""
+    return getattr(forward, "__func__", None) is max_pool.forward
 
 
 @contextmanager
