@@ -222,6 +222,17 @@ def test_batch_norm_by_hand(in_data: bool) -> None:
     assert net[2].num_batches_tracked == T
 
 
+def test_pools_in_one_pass_run_at_once_without_the_stem_computed_once() -> None:
+    model = scnn((2, 8, 8))
+    fuse(model)
+    pool_on_bytes(model)
+    calls = copy.deepcopy(model)
+    run_timesteps_at_once(model)
+    x = torch.rand(3, T, 2, 8, 8)
+    assert torch.equal(SingleStepTID(T)(model, x), SingleStepTID(T)(calls, x))
+    assert model.timesteps_at_once.same_bits
+
+
 def test_a_gradient_of_the_gradient() -> None:
     torch.manual_seed(0)
     norms = (layer.BatchNorm1d(4), layer.BatchNorm1d(2))
