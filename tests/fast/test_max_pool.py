@@ -1,6 +1,7 @@
 """Max pools in one pass against torch's: values and gradients equal in all bits."""
 
 import copy
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -124,6 +125,16 @@ def test_a_pool_before_the_first_neuron_runs_once() -> None:
     assert torch.equal(module(x.contiguous()), pooled)
 
 
+@pytest.fixture(params=[False, True])
+def deterministic(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Let torch refuse what is not deterministic, or not, in a test."""
+    was = torch.are_deterministic_algorithms_enabled()
+    torch.use_deterministic_algorithms(request.param)
+    yield
+    torch.use_deterministic_algorithms(was)
+
+
+@pytest.mark.usefixtures("deterministic")
 def test_a_gradient_of_the_gradient() -> None:
     module = layer.MaxPool2d(2)
     ours, x = copy.deepcopy(module), torch.randn(2, 3, 5, 6)

@@ -14,7 +14,6 @@ from typing import Any
 import torch
 from spikingjelly.activation_based import layer
 from torch import Tensor, nn
-from torch.nn import functional
 
 from membrane.fast.kernels import compiled_library, thread_count
 
@@ -86,8 +85,8 @@ class MaxPool(torch.autograd.Function):
         """Give each gradient to the place of the largest value."""
         [place] = ctx.saved_tensors
         if torch.is_grad_enabled():  # the gradient is to be differentiated again
-            indices, size = flat_indices(place, ctx.window, ctx.shape[-1]), list(ctx.shape[2:])
-            return functional.max_unpool2d(g, indices, ctx.window, output_size=size), None, None
+            indices = flat_indices(place, ctx.window, ctx.shape[-1]).flatten(2)  # max_unpool2d is not deterministic
+            return g.new_zeros(ctx.shape).flatten(2).scatter(2, indices, g.flatten(2)).view(ctx.shape), None, None
         order = torch.channels_last if ctx.last else torch.contiguous_format
         return ctx.kernel.backward(g.contiguous(memory_format=order), place, ctx.shape, ctx.last), None, None
 
