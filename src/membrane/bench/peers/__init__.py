@@ -63,7 +63,7 @@ CHANNELS_LAST = "fp32 channels last"
 ALL = ("fp32", CHANNELS_LAST, "bf16")
 PEERS = (
     Peer("membrane multistep", "ours", "ours", "membrane_multistep", "torch", ALL),
-    Peer("membrane singlestep", "ours", "ours", "membrane_singlestep", "torch"),
+    Peer("membrane singlestep", "ours", "ours", "membrane_singlestep", "torch", ALL),
     Peer("membrane compiled", "ours", "ours", "membrane_compiled", "torch", ("bf16",), ("cuda",)),
     Peer("SpikingJelly multi-step", "peer", "spikingjelly_by_hand", "spikingjelly_multistep", "spikingjelly", ALL),
     Peer("SpikingJelly single-step", "peer", "spikingjelly_by_hand", "spikingjelly_singlestep", "spikingjelly"),
