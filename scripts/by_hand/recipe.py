@@ -37,6 +37,7 @@ def argument_parser(description: str | None, epochs: int) -> ArgumentParser:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--epochs", type=int, default=epochs)
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--amp", action="store_true", help="half precision, the loss scaled; overflows are left out")
     parser.add_argument("--data", type=Path, default=Path("data"))
     parser.add_argument("--out", type=Path, required=True)
     return parser
@@ -53,9 +54,10 @@ def train(recipe: Recipe, options: Namespace, dataset: str, library: str, **sett
     parts = [read_part(options.data / dataset, train) for train in (True, False)]
     training = DataLoader(parts[0], recipe.batch_size, shuffle=True, drop_last=True)
     test = DataLoader(parts[1], recipe.batch_size)
+    scaler = torch.amp.GradScaler("cpu", enabled=options.amp)
     accuracies, start, cpu_start = [], time.monotonic(), time.process_time()
     for epoch in range(options.epochs):
-        train_epoch(recipe, training)
+        train_epoch(recipe, training, scaler)
         accuracies.append(accuracy(recipe, test))
         seconds, cpu_seconds = time.monotonic() - start, time.process_time() - cpu_start
         print(f"epoch {epoch}: {accuracies[-1]:.4f}, {seconds:.0f} s, of the processor {cpu_seconds:.0f} s", flush=True)
@@ -64,6 +66,7 @@ def train(recipe: Recipe, options: Namespace, dataset: str, library: str, **sett
         "seed": options.seed,
         "epochs": options.epochs,
         "threads": options.threads,
+        **({"amp": True} if options.amp else {}),
         "seconds": round(seconds, 1),
         "cpu_seconds_per_epoch": round(cpu_seconds / options.epochs, 2),
         "cpu_seconds": round(time.process_time(), 1),  # from the start of the program
@@ -85,13 +88,16 @@ def read_part(folder: Path, train: bool) -> TensorDataset:
     return TensorDataset(x.float() / 255, torch.from_numpy(np.frombuffer(labels, np.uint8).astype(np.int64)))
 
 
-def train_epoch(recipe: Recipe, loader: DataLoader) -> None:
-    """Train on every batch once."""
+def train_epoch(recipe: Recipe, loader: DataLoader, scaler: torch.amp.GradScaler) -> None:
+    """Train on every batch once, in half precision where the scaler is enabled."""
     recipe.net.train()
     for x, y in loader:
         recipe.optimizer.zero_grad()
-        recipe.loss(x, y).backward()
-        recipe.optimizer.step()
+        with torch.autocast("cpu", torch.float16, enabled=scaler.is_enabled()):
+            loss = recipe.loss(x, y)
+        scaler.scale(loss).backward()
+        scaler.step(recipe.optimizer)
+        scaler.update()
     if recipe.schedule is not None:
         recipe.schedule.step()
 
