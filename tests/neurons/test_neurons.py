@@ -14,7 +14,8 @@ from torch import Tensor, nn
 from membrane import neurons
 from membrane.errors import ConfigError
 from membrane.framework import MultiStep, MultiStepTID, SingleStep, SingleStepTID
-from membrane.neurons import NeuronFactory, is_neuron, is_snn, make_neuron
+from membrane.neurons import NeuronFactory, is_neuron, is_snn, make_neuron, neuron_layers
+from membrane.neurons.surrogates import Boxcar, FastSigmoid, Slayer
 
 
 class Derived(neuron.LIFNode):
@@ -35,9 +36,11 @@ def test_a_neuron_of_ours_need_not_inherit_from_spikingjelly() -> None:
 
 
 def test_state_and_surrogates_alone_make_no_neuron() -> None:
-    others = (nn.ReLU(), layer.Dropout(0.5), layer.Linear(2, 2), surrogate.ATan(), layer.SynapseFilter())
+    steps = (surrogate.ATan(), FastSigmoid(), Slayer(), Boxcar())
+    others = (nn.ReLU(), layer.Dropout(0.5), layer.Linear(2, 2), layer.SynapseFilter(), *steps)
     assert not any(is_neuron(module) for module in others)
     assert not is_snn(nn.Sequential(*others))
+    assert list(neuron_layers(nn.Sequential(neuron.LIFNode(surrogate_function=FastSigmoid())))) == ["0"]
 
 
 def test_every_neuron_has_a_surrogate_object_of_its_own() -> None:

@@ -17,11 +17,14 @@ KNOWN_PACKAGES = ("torch", "spikingjelly", "membrane")
 SIMPLE = (bool, int, float, str, type(None))
 """Types of settings that an attribute holds as they came."""
 HOMES = ("spikingjelly.activation_based.neuron.", "membrane.neurons.")
+SURROGATES = "membrane.neurons.surrogates."
+"""The module of our surrogate gradients, which lies among the neurons' and has none."""
 
 
 def is_neuron(module: nn.Module) -> bool:
     """Return whether a module has membrane dynamics: whether a class of its is SpikingJelly's neuron or ours."""
-    return any(f"{base.__module__}.".startswith(HOMES) for base in type(module).__mro__)
+    homes = [f"{base.__module__}." for base in type(module).__mro__]
+    return SURROGATES not in homes and any(home.startswith(HOMES) for home in homes)
 
 
 def is_own_neuron(neuron_class: Callable[..., nn.Module]) -> bool:
