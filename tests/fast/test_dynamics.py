@@ -9,6 +9,7 @@ from spikingjelly.activation_based import neuron, surrogate
 from torch import Tensor, nn
 
 from membrane.fast.dynamics import Dynamics, charge, unroll
+from membrane.neurons.leaky import Leaky
 
 T, N = 6, 5
 RATE = 0.4
@@ -27,6 +28,8 @@ def peers() -> Iterator[tuple[Dynamics, nn.Module]]:
             yield Dynamics("leak", decay_input, 3.0, *rest), leak
             learned = neuron.ParametricLIFNode(init_tau=1 / RATE, decay_input=decay_input, **shared, **atan)
             yield Dynamics("learned", decay_input, 1.0, *rest), learned
+    late = Dynamics("reset_late", False, 1.0, 0.75, None, False, surrogate.ATan(), (0.0, 0.0), 0.9)
+    yield late, Leaky(0.9, 0.75, surrogate.ATan())
 
 
 def stepped(node: nn.Module, x: Tensor, start: Tensor | float) -> tuple[Tensor, Tensor]:
@@ -84,3 +87,6 @@ def test_a_charge_by_hand() -> None:
     assert charged("leak", False, -1.0) == 0.5 - (0.5 + 1) / 4 + 1
     assert charged("learned", True, -1.0, 0.5) == 0.5 + (1 - (0.5 + 1)) / 2
     assert charged("learned", False, -1.0, 0.5) == 0.5 - (0.5 + 1) / 2 + 1
+    late = Dynamics("reset_late", False, 1.0, 0.5, None, False, surrogate.ATan(), (0.0, 0.0), 0.75)
+    assert charge(late, x, v, None).item() == 0.75 * 0.5 + 1 - 0.5
+    assert charge(late._replace(v_threshold=1.0), x, v, None).item() == 0.75 * 0.5 + 1

@@ -18,6 +18,7 @@ from membrane.fast.fused import describe_neurons, fuse
 from membrane.fast.surrogate_gradients import C_DERIVATIVES
 from membrane.neurons import neuron_layers
 from membrane.neurons import surrogates as surrogates_of_ours
+from membrane.neurons.leaky import Leaky
 from membrane.training.assembly import build_learner
 
 WAYS = ("compiled", "in place")
@@ -79,9 +80,13 @@ def assert_equal(module: nn.Module, inputs: list[Tensor], v: Tensor | None = Non
 
 
 def made(kind: str, decay_input: bool, step_mode: str = "m", **settings: Any) -> nn.Module:
-    """A neuron of SpikingJelly's."""
-    told: dict[str, Any] = {} if kind in ("IFNode", "HalfThresholdIFNode") else {"decay_input": decay_input}
+    """A neuron of SpikingJelly's, or Leaky, which leaves 1/τ of its potential."""
     tau = settings.pop("tau", 2.0)
+    if kind == "Leaky":
+        leaky = Leaky(1 / tau, settings["v_threshold"], settings["surrogate_function"])
+        leaky.step_mode = step_mode
+        return leaky
+    told: dict[str, Any] = {} if kind in ("IFNode", "HalfThresholdIFNode") else {"decay_input": decay_input}
     if told:
         told["init_tau" if kind == "ParametricLIFNode" else "tau"] = tau
     if kind == "HalfThresholdIFNode":
@@ -92,7 +97,7 @@ def made(kind: str, decay_input: bool, step_mode: str = "m", **settings: Any) ->
 
 NEURONS = st.builds(
     made,
-    kind=st.sampled_from(["IFNode", "LIFNode", "ParametricLIFNode", "HalfThresholdIFNode"]),
+    kind=st.sampled_from(["IFNode", "LIFNode", "ParametricLIFNode", "HalfThresholdIFNode", "Leaky"]),
     decay_input=st.booleans(),
     v_reset=st.sampled_from([None, 0.0, -0.3]),
     v_threshold=st.sampled_from([1.0, 0.7]),
@@ -144,8 +149,9 @@ def test_compiled_does_as_spikingjelly(**case: Any) -> None:
         made("LIFNode", True, v_reset=-0.3, tau=3.0, surrogate_function=surrogate.Sigmoid()),
         made("ParametricLIFNode", True, surrogate_function=surrogate.ATan()),
         made("ParametricLIFNode", False, v_reset=None, detach_reset=True, surrogate_function=surrogate.ATan()),
+        made("Leaky", False, tau=1 / 0.9, v_threshold=0.7, surrogate_function=surrogate.ATan()),
     ],
-    ids=["if", "lif", "plif", "plif_soft"],
+    ids=["if", "lif", "plif", "plif_soft", "leaky"],
 )
 def test_compiled_in_every_layout(module: nn.Module, layout: str, shape: tuple[int, ...], timesteps: int) -> None:
     assert_equal(module, [draw((timesteps, *shape), layout, call) for call in range(2)])
@@ -305,7 +311,8 @@ def test_threads_change_no_bit(kind: str) -> None:
     assert all(map(torch.equal, *results))
 
 
-def test_a_gradient_of_the_gradient() -> None:
+@pytest.mark.parametrize("kind", ["ParametricLIFNode", "Leaky"])
+def test_a_gradient_of_the_gradient(kind: str) -> None:
     def penalty(module: nn.Module) -> list[Tensor]:
         module.reset()
         x = draw((3, 2, 5), "contiguous").requires_grad_()
@@ -313,7 +320,7 @@ def test_a_gradient_of_the_gradient() -> None:
         first = torch.autograd.grad((module(x) * x).sum(), leaves, create_graph=True)
         return list(torch.autograd.grad(sum(g.square().sum() for g in first), leaves))
 
-    module = made("ParametricLIFNode", True, surrogate_function=surrogate.ATan())
+    module = made(kind, True, v_threshold=0.7, surrogate_function=surrogate.ATan())
     ours = copy.deepcopy(module)
     fuse(ours)
     for theirs, mine in zip(penalty(module), penalty(ours), strict=True):

@@ -13,7 +13,8 @@ class Dynamics(NamedTuple):
     """h[t] = charge(x[t], v[t−1]), s[t] = Θ(h[t] − θ), v[t] = reset(h[t], s[t]).
 
     Arguments:
-        charge: ``integrate`` (h = v + x), ``leak`` (by ``tau``) or ``learned`` (by a rate 1/τ that has a gradient).
+        charge: ``integrate`` (h = v + x), ``leak`` (by ``tau``), ``learned`` (by a rate 1/τ that has a gradient), or
+            ``reset_late`` (h = β·v + x − θ where v ≥ θ, without a gradient; v = h).
         decay_input: the leak acts on x too: h = v + (x − v)/τ instead of v − v/τ + x, v relative to rest.
         tau: in timesteps; 1 if the charge is not ``leak``.
         v_threshold: θ.
@@ -21,6 +22,7 @@ class Dynamics(NamedTuple):
         detach_reset: no gradient flows through the spike in the reset.
         surrogate: SpikingJelly's module, Heaviside's step with another derivative.
         parameters: p and q of the surrogate's derivative in C.
+        beta: β; 0 if the charge is not ``reset_late``.
     """
 
     charge: str
@@ -31,6 +33,7 @@ class Dynamics(NamedTuple):
     detach_reset: bool
     surrogate: nn.Module
     parameters: tuple[float, float]
+    beta: float = 0.0
 
     @property
     def rest(self) -> float:
@@ -48,6 +51,8 @@ def unroll(dynamics: Dynamics, x: Tensor, state: State, rate: Tensor | None) -> 
         spike = dynamics.surrogate(v - dynamics.v_threshold)
         spikes.append(spike.to(x.dtype))
         spike = spike.detach() if dynamics.detach_reset else spike
+        if dynamics.charge == "reset_late":
+            continue
         if dynamics.v_reset is None:
             v = v - spike * dynamics.v_threshold
         else:
@@ -59,6 +64,8 @@ def charge(dynamics: Dynamics, x: Tensor, v: Tensor, rate: Tensor | None) -> Ten
     """Charge v [N,…] with x [N,…] → h [N,…]."""
     if dynamics.charge == "integrate":
         return v + x
+    if dynamics.charge == "reset_late":
+        return dynamics.beta * v + x - dynamics.v_threshold * (v >= dynamics.v_threshold).to(v.dtype)
     leaking = x - (v - dynamics.rest) if dynamics.decay_input else v - dynamics.rest
     leaked = leaking / dynamics.tau if rate is None else leaking * rate
     return v + leaked if dynamics.decay_input else v - leaked + x

@@ -44,6 +44,9 @@ def charge_(dynamics: Dynamics, x: Tensor, v: Tensor, rate: Tensor | None) -> Te
     """Charge v with x, in place, rounding as SpikingJelly's formula does."""
     if dynamics.charge == "integrate":
         return v.add_(x)
+    if dynamics.charge == "reset_late":
+        fired = v.ge(dynamics.v_threshold).to(v.dtype)
+        return v.mul_(dynamics.beta).add_(x).sub_(fired, alpha=dynamics.v_threshold)
     leaking = v - dynamics.rest
     if dynamics.decay_input:
         torch.sub(x, leaking, out=leaking)
@@ -61,7 +64,9 @@ def fire(dynamics: Dynamics, h: Tensor, out: Tensor) -> Tensor:
 
 
 def reset_(dynamics: Dynamics, h: Tensor, spike: Tensor) -> Tensor:
-    """Reset h, in place."""
+    """Reset h, in place; a late reset comes with the next charge."""
+    if dynamics.charge == "reset_late":
+        return h
     if dynamics.v_reset is None:
         return h.sub_(spike, alpha=dynamics.v_threshold)
     h.addcmul_(h, spike, value=-1)
@@ -100,8 +105,10 @@ def backward(
             if g_rate is not None:
                 moved = v[t] - dynamics.rest
                 g_rate += (g * (x_piece[t] - moved if dynamics.decay_input else moved.neg_())).sum(dtype=torch.float64)
-            if dynamics.charge == "integrate":
+            if dynamics.charge in ("integrate", "reset_late"):
                 leaving[t, piece] = g
+                if dynamics.charge == "reset_late":
+                    carry.mul_(dynamics.beta)
                 continue
             shared = g * share
             leaving[t, piece] = shared if dynamics.decay_input else g
@@ -134,6 +141,6 @@ def backward_step_(dynamics: Dynamics, h: Tensor, spike: Tensor, g_spike: Tensor
     if dynamics.v_reset is not None:
         through = spike.neg_().add_(1)
         carry.mul_(through if away is None else through.addcmul_(away, slope))
-    elif not dynamics.detach_reset:
+    elif not dynamics.detach_reset and dynamics.charge != "reset_late":
         carry.addcmul_(carry, slope, value=-dynamics.v_threshold)
     return carry.addcmul_(g_spike.float(), slope)

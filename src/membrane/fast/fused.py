@@ -1,4 +1,4 @@
-"""Neurons whose timesteps run fused on the CPU: IF, LIF and PLIF, forward and gradient each in one pass over memory.
+"""Neurons whose timesteps run fused on the CPU: IF, LIF, PLIF, Leaky, forward and gradient each one pass over memory.
 
 SpikingJelly runs a handful of torch operations for each timestep, each a pass over memory. Here one autograd function
 runs a whole layer. For the gradient it saves only its input, from which the membrane potential is computed again.
@@ -24,12 +24,14 @@ from membrane.fast.layout import empty_rows, is_dense, match_rows, match_step
 from membrane.fast.repetition import repeated
 from membrane.fast.surrogate_gradients import derivative_parameters
 from membrane.neurons import is_neuron
+from membrane.neurons.leaky import Leaky
 
 CHARGES = {
     neuron.IFNode: "integrate",
     neuron.HalfThresholdIFNode: "integrate",
     neuron.LIFNode: "leak",
     neuron.ParametricLIFNode: "learned",
+    Leaky: "reset_late",
 }
 DTYPES = (torch.float32, torch.bfloat16)
 HALF = (torch.bfloat16, torch.float16)
@@ -106,17 +108,20 @@ def dynamics_of(module: Any) -> Dynamics | None:
         return None
     parameters = derivative_parameters(module.surrogate_function)
     charge = CHARGES[type(module)]
+    if charge == "reset_late" and module.analog:
+        return None
     if parameters is None or (charge == "learned" and (module.w.dtype != torch.float32 or module.w.dim())):
         return None
     return Dynamics(
         charge,
-        charge != "integrate" and module.decay_input,
+        charge in ("leak", "learned") and module.decay_input,
         module.tau if charge == "leak" else 1.0,
         module.v_threshold,
         module.v_reset,
         module.detach_reset,
         module.surrogate_function,
         parameters,
+        module.beta if charge == "reset_late" else 0.0,
     )
 
 

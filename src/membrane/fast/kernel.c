@@ -11,6 +11,7 @@
  *   INTEGRATE     h = v + x
  *   LEAK          LEAK(a) is a/leak or a*leak: h = v + LEAK(x - (v - rest)) with DECAY_INPUT, v - LEAK(v - rest) + x without
  *   LEARNS_RATE   the gradient of the rate is wanted
+ *   LATE_RESET    h = leak*v + x - threshold where v reached it, without a gradient; v = h
  *   HARD_RESET    v = reset where there was a spike; otherwise v = h - threshold there
  *   DETACH_RESET  no gradient flows through the spike of the reset
  *   SURROGATE     the statement that sets float g, the derivative, from u = h - threshold and the parameters p and q
@@ -43,7 +44,7 @@ static inline float load(value number) { return number; }
 static inline value store(float number) { return number; }
 #endif
 
-/* The constants of a layer; `leak` is what LEAK takes: tau or 1/tau. */
+/* The constants of a layer; `leak` is what LEAK takes, tau or 1/tau, or with LATE_RESET the share of v that is left. */
 typedef struct {
     float threshold, reset, leak, p, q;
 } constants;
@@ -67,9 +68,13 @@ static inline float exponential(float x) {
     return sum * power;
 }
 
+static inline float fired(float h, constants c) { return h >= c.threshold ? 1.0f : 0.0f; }
+
 static inline float charged(float x, float v, constants c) {
 #if defined(INTEGRATE)
     return v + x;
+#elif defined(LATE_RESET)
+    return c.leak * v + x - c.threshold * fired(v, c);
 #elif defined(DECAY_INPUT)
     return v + LEAK(x - (v - c.reset));
 #else
@@ -77,10 +82,10 @@ static inline float charged(float x, float v, constants c) {
 #endif
 }
 
-static inline float fired(float h, constants c) { return h >= c.threshold ? 1.0f : 0.0f; }
-
 static inline float left(float h, float s, constants c) {
-#ifdef HARD_RESET
+#if defined(LATE_RESET)
+    return h;
+#elif defined(HARD_RESET)
     return s * c.reset + (1.0f - s) * h;
 #else
     return h - s * c.threshold;
@@ -141,7 +146,7 @@ static void back(const float *restrict h, const value *restrict gs, value *restr
 #endif
 #else
         through = 1.0f;
-#ifndef DETACH_RESET
+#if !defined(DETACH_RESET) && !defined(LATE_RESET)
         through -= c.threshold * slope;
 #endif
 #endif
@@ -149,6 +154,9 @@ static void back(const float *restrict h, const value *restrict gs, value *restr
 #if defined(INTEGRATE)
         gx[i] = store(g);
         carry[i] = g;
+#elif defined(LATE_RESET)
+        gx[i] = store(g);
+        carry[i] = g * c.leak;
 #elif defined(DECAY_INPUT)
         gx[i] = store(g * share);
         carry[i] = g - g * share;

@@ -72,6 +72,7 @@ class Form(NamedTuple):
         flags = {
             "BFLOAT16": self.dtype == torch.bfloat16,
             "INTEGRATE": integrates,
+            "LATE_RESET": self.charge == "reset_late",
             "DECAY_INPUT": self.decay_input and not integrates,
             "LEARNS_RATE": self.charge == "learned",
             "HARD_RESET": self.hard_reset,
@@ -191,6 +192,7 @@ def constants_of(dynamics: Dynamics, rate: Tensor | None) -> Constants:
     """Return the constants of a layer; its leak is the learned rate, if there is one."""
     tau = dynamics.tau
     leak = float(rate) if rate is not None else 1 / tau if is_power_of_two(tau) else tau
+    leak = dynamics.beta if dynamics.charge == "reset_late" else leak
     return Constants(dynamics.v_threshold, dynamics.rest, leak, *dynamics.parameters)
 
 
