@@ -8,14 +8,14 @@ the parameters: their gradients are accumulated, unscaled and clipped as ever.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from membrane.fast.recomputation import copied_buffers, replaced_tensors, set_buffers, tensors_of
+from membrane.fast.recomputation import replaced_tensors, tensors_of
+from membrane.fast.run_start import RunStart
 
 Chunks = Callable[[], Iterator[Any]]
 """Runs a model from its first timestep on and yields its outputs chunk by chunk, tensors [k,N,…]."""
@@ -42,7 +42,8 @@ class ChunkedBackward(torch.autograd.Function):
         ctx: Any, model: nn.Module, chunks: Chunks, structure: list[Any], *parameters: Tensor
     ) -> tuple[Tensor, ...]:
         """Run all chunks; autograd records nothing in here."""
-        ctx.chunks, ctx.start = chunks, RunStart(model)
+        device = next((parameter.device for parameter in model.parameters()), torch.device("cpu"))
+        ctx.chunks, ctx.start = chunks, RunStart(model, device)
         ctx.save_for_backward(*parameters)
         outputs = list(chunks())
         torch.clear_autocast_cache()  # it holds casts of the parameters through which no gradient flows
@@ -78,31 +79,3 @@ def add_gradients(
         total = totals[index]
         # not in place: gradients of several parameters may share memory
         totals[index] = part if total is None else total if part is None else total + part
-
-
-class RunStart:
-    """The start of a model's run besides its inputs: torch's generators, buffers, and autocast's settings."""
-
-    def __init__(self, model: nn.Module) -> None:
-        self.model, self.buffers = model, copied_buffers(model)
-        device = next((parameter.device for parameter in model.parameters()), torch.device("cpu"))
-        self.devices = [device] if device.type == "cuda" else []
-        self.random = torch.get_rng_state()
-        self.device_random = [torch.cuda.get_rng_state(each) for each in self.devices]
-        dtype, enabled = torch.get_autocast_dtype(device.type), torch.is_autocast_enabled(device.type)
-        self.autocast = torch.autocast(device.type, dtype, enabled)
-
-    @contextmanager
-    def restored(self) -> Iterator[None]:
-        """Run the block from the same start; then buffers and generators are as before it."""
-        # private to torch 2.11.0: public names give no way to exchange a buffer
-        now = [dict(module._buffers) for module in self.model.modules()]
-        with torch.random.fork_rng(devices=self.devices), self.autocast:
-            torch.set_rng_state(self.random)
-            for device, state in zip(self.devices, self.device_random, strict=True):
-                torch.cuda.set_rng_state(state, device)
-            set_buffers(self.model, self.buffers)
-            try:
-                yield
-            finally:
-                set_buffers(self.model, now)

@@ -20,6 +20,8 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.utils import _pytree as pytree  # private to torch 2.11.0: memories and outputs may be lists or dicts
 
+from membrane.fast.hooks import has_own_hooks
+from membrane.fast.run_start import RunStart
 from membrane.fast.stem_once import BATCH_NORM, WITHOUT_MEMORY
 
 Run = Callable[[nn.Module, Tensor, int], Any]
@@ -62,14 +64,9 @@ class ChunkOfTime:
 
     def __init__(self, run: Run, model: nn.Module, x: Tensor, first: int) -> None:
         self.run, self.model, self.first = run, model, first
-        self.before, self.buffers = memories_of(model), copied_buffers(model)
+        self.start, self.before = RunStart(model, x.device), memories_of(model)
         self.state = tensors_of(self.before)
         self.parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
-        self.random = torch.get_rng_state()
-        self.devices = [x.device] if x.is_cuda else []
-        self.device_random = [torch.cuda.get_rng_state(device) for device in self.devices]
-        kind = x.device.type
-        self.autocast = torch.autocast(kind, torch.get_autocast_dtype(kind), torch.is_autocast_enabled(kind))
 
     def tensors(self, x: Tensor) -> tuple[Tensor, ...]:
         """Run x [k,N,…] → the tensors of the outputs [k,N,…] and of the memories after them."""
@@ -84,18 +81,13 @@ class ChunkOfTime:
     @contextmanager
     def begun_again(self, state: list[Tensor]) -> Iterator[None]:
         """Give the model what it had before the chunk, its state in these tensors; after the block what it has now."""
-        memories, buffers = memories_of(self.model), [dict(module._buffers) for module in self.model.modules()]
-        with torch.random.fork_rng(self.devices), self.autocast:
-            torch.set_rng_state(self.random)
-            for device, random in zip(self.devices, self.device_random, strict=True):
-                torch.cuda.set_rng_state(random, device)
+        memories = memories_of(self.model)
+        with self.start.restored():
             set_memories(self.model, replaced_tensors(self.before, state))
-            set_buffers(self.model, self.buffers)
             try:
                 yield
             finally:
                 set_memories(self.model, memories)
-                set_buffers(self.model, buffers)
 
 
 class Recomputed(torch.autograd.Function):
@@ -123,9 +115,9 @@ class Recomputed(torch.autograd.Function):
         wanted = [each for each in (*inputs, *chunk.parameters) if each.requires_grad]
         if not pairs:
             return (None,) * (1 + len(inputs) + len(chunk.parameters))
-        reached, arriving = zip(*pairs, strict=True)
-        found = iter(torch.autograd.grad(reached, wanted, arriving, allow_unused=True))
-        return None, *(next(found) if each.requires_grad else None for each in (*inputs, *chunk.parameters))
+        used, g_used = zip(*pairs, strict=True)
+        g_wanted = iter(torch.autograd.grad(used, wanted, g_used, allow_unused=True))
+        return None, *(next(g_wanted) if each.requires_grad else None for each in (*inputs, *chunk.parameters))
 
 
 def memories_of(model: nn.Module) -> list[dict[str, Any]]:
@@ -139,21 +131,6 @@ def set_memories(model: nn.Module, memories: list[dict[str, Any]]) -> None:
     for module, values in zip(model.modules(), memories, strict=True):
         if values:
             module._memories.update(values)  # type: ignore[operator, union-attr]
-
-
-def copied_buffers(model: nn.Module) -> list[dict[str, Tensor | None]]:
-    """Return copies of the buffers of every module, by name."""
-    # private to torch 2.11.0: of a module's buffers by themselves, public names give no way to exchange one
-    return [
-        {name: None if buffer is None else buffer.clone() for name, buffer in module._buffers.items()}
-        for module in model.modules()
-    ]
-
-
-def set_buffers(model: nn.Module, buffers: list[dict[str, Tensor | None]]) -> None:
-    """Give every module its buffers."""
-    for module, values in zip(model.modules(), buffers, strict=True):
-        module._buffers.update(values)
 
 
 def tensors_of(tree: Any) -> list[Tensor]:
@@ -181,24 +158,18 @@ def behind_stem(model: nn.Module, x: Tensor) -> tuple[nn.Module, Tensor]:
     if x.stride(0) != 0:
         return model, x
     x = x[:1]
-    if "forward" in vars(model) or type(model).forward is not nn.Sequential.forward or is_hooked(model):
+    if "forward" in vars(model) or type(model).forward is not nn.Sequential.forward or has_own_hooks(model):
         return model, x
     children = list(model.children())
     stem = list(takewhile(computes_once, children))
     for layer in stem:
         x = layer(x) if layer.step_mode == "m" else layer(x[0])[None]
     rest = copy.copy(model)  # with all that fast paths have noted on it
-    rest._modules = dict(
-        list(model._modules.items())[len(stem) :]
-    )  # private to torch 2.11.0: no public name replaces it
+    behind = list(model._modules.items())[len(stem) :]  # private to torch 2.11.0: no public name replaces it
+    rest._modules = dict(behind)
     return rest, x
 
 
 def computes_once(layer: nn.Module) -> bool:
     """Return whether a layer computes the same from the same input at every timestep, and nobody listens to it."""
-    return type(layer) in WITHOUT_MEMORY and not isinstance(layer, BATCH_NORM) and not is_hooked(layer)
-
-
-def is_hooked(module: nn.Module) -> bool:
-    """Return whether a module has forward hooks."""
-    return bool(module._forward_hooks or module._forward_pre_hooks)  # private to torch 2.11.0: no public names
+    return type(layer) in WITHOUT_MEMORY and not isinstance(layer, BATCH_NORM) and not has_own_hooks(layer)

@@ -21,8 +21,8 @@ from torch import Tensor, nn
 from membrane.fast import max_pool, stem_once
 from membrane.fast.batch_norm_steps import normalise_steps, repeat_update
 from membrane.fast.fused import steps_alone
+from membrane.fast.hooks import has_own_hooks
 from membrane.fast.surrogate_gradients import HOMES
-from membrane.fast.torch_compile import has_own_hooks
 from membrane.models.delays import DelayedLinear
 from membrane.models.norms import TemporalEffectiveBatchNorm
 from membrane.models.padding import ValidForward

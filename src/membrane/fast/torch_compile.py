@@ -18,6 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from membrane.errors import ConfigError
+from membrane.fast.hooks import has_own_hooks
 from membrane.fast.library import cache_folder
 from membrane.files.owned import own_folder
 
@@ -89,11 +90,3 @@ def set_compiler_cache() -> None:
 def has_hooks(model: nn.Module) -> bool:
     """Return whether a layer has hooks."""
     return any(has_own_hooks(module) for module in model.modules() if module is not model)
-
-
-def has_own_hooks(module: nn.Module) -> bool:
-    """Return whether a module has hooks of its own."""
-    # private to torch 2.11.0, which has no function that lists a module's hooks
-    return bool(
-        module._forward_hooks or module._forward_pre_hooks or module._backward_hooks or module._backward_pre_hooks
-    )
