@@ -14,6 +14,7 @@ from membrane.schema.duration import duration_seconds
 from membrane.schema.encoder import ENCODERS, Encoder, Lines
 from membrane.schema.environment import NOTHING, FromEnvironment
 from membrane.schema.event_datasets import EVENT_DATASETS, DigitsEvents
+from membrane.schema.framework import FRAMEWORKS, Framework
 from membrane.schema.image_datasets import IMAGE_DATASETS
 from membrane.schema.model import MODELS, Model
 from membrane.schema.neuron import NEURONS, Neuron
@@ -26,13 +27,11 @@ from membrane.schema.surrogate import SURROGATES, Surrogate
 from membrane.schema.temporal_augmentation import TEMPORAL
 from membrane.schema.training import (
     CALLBACKS,
-    FRAMEWORKS,
     LOGGERS,
     LOSSES,
     READOUTS,
     REGULARIZERS,
     Callback,
-    Framework,
     Logger,
     Loss,
     Readout,

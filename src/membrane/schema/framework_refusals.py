@@ -3,9 +3,9 @@
 from collections.abc import Callable
 
 from membrane.schema import Config
+from membrane.schema.framework import OTTT, CutInTime
 from membrane.schema.neuron import IF, LIF
 from membrane.schema.neuron_variants import SLTTLIF
-from membrane.schema.training import OTTT, SLTT
 
 CONSTANT_LEAK = (IF, LIF, SLTTLIF)
 """The neurons that all leak by one constant; subclasses among their settings do not."""
@@ -13,7 +13,7 @@ CONSTANT_LEAK = (IF, LIF, SLTTLIF)
 
 def refuse_regularizer_without_graph(config: Config) -> str | None:
     """Refuse a regulariser, which needs gradients of what layers put out, where a forward keeps no graph."""
-    if config.regularizer is None or not isinstance(config.framework, SLTT) or config.framework.keep_graph:
+    if config.regularizer is None or not isinstance(config.framework, CutInTime) or config.framework.keep_graph:
         return None
     keeps = f"framework={config.framework.name_of_choice} keeps no graph of a forward"
     needs = f"which regularizer={config.regularizer.name_of_choice} needs"
@@ -23,14 +23,14 @@ def refuse_regularizer_without_graph(config: Config) -> str | None:
 def refuse_recomputed_truncation(config: Config) -> str | None:
     """Refuse to say how many timesteps run again where the truncation says so."""
     chunks, framework = config.trainer.recompute, config.framework.name_of_choice
-    if chunks is None or not isinstance(config.framework, SLTT):
+    if chunks is None or not isinstance(config.framework, CutInTime):
         return None
     return f"trainer.recompute={chunks}: framework={framework} runs each truncation again by itself: leave it out"
 
 
 def refuse_compiled_truncation(config: Config) -> str | None:
     """Refuse to compile a model that is run step by step, with state that is detached in between."""
-    if not config.trainer.compile or not isinstance(config.framework, SLTT):
+    if not config.trainer.compile or not isinstance(config.framework, CutInTime):
         return None
     framework = config.framework.name_of_choice
     return f"trainer.compile is for all timesteps together, framework={framework} runs each: use trainer.compile=false"

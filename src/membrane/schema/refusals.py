@@ -9,13 +9,13 @@ from collections.abc import Callable
 from membrane.schema import Config, Trusted
 from membrane.schema.augmentation_refusals import AUGMENTATION_RULES
 from membrane.schema.dataset import VALIDATION_SHARE
+from membrane.schema.framework import Framework
 from membrane.schema.framework_refusals import FRAMEWORK_RULES
 from membrane.schema.machine_refusals import MACHINE_RULES
 from membrane.schema.neuron import MaskedPSN, Neuron
 from membrane.schema.neuron_refusals import NEURON_RULES
 from membrane.schema.neuron_variants import Leaky
 from membrane.schema.timesteps_refusals import TIMESTEPS_RULES
-from membrane.schema.training import Framework
 from membrane.schema.training_refusals import TRAINING_RULES
 
 

@@ -1,4 +1,4 @@
-"""Training: framework, readout, loss, regulariser, trainer, callbacks, logger."""
+"""Training: readout, loss, regulariser, trainer, callbacks, logger."""
 
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Self
 
@@ -11,76 +11,6 @@ if TYPE_CHECKING:  # a Literal of names from a table is for pydantic only
     Monitor = str
 else:
     Monitor = Literal[tuple(dict.fromkeys(key for keys in MONITORS.values() for key in keys))]
-
-
-class Framework(Node):
-    """A forward strategy; ``timesteps_in_data`` says whether it expects [N,T,…] or [N,…]."""
-
-    timesteps_in_data: ClassVar[bool] = False
-    single_step: ClassVar[bool] = False
-
-
-class SingleStep(Framework):
-    choice = "singlestep"
-    public = "membrane.framework.SingleStep"
-    single_step = True
-
-
-class MultiStep(Framework):
-    choice = "multistep"
-    public = "membrane.framework.MultiStep"
-
-
-class SingleStepTID(Framework):
-    choice = "singlestep_tid"
-    public = "membrane.framework.SingleStepTID"
-    single_step = True
-    timesteps_in_data = True
-
-
-class MultiStepTID(Framework):
-    choice = "multistep_tid"
-    public = "membrane.framework.MultiStepTID"
-    timesteps_in_data = True
-
-
-class SLTT(Framework):
-    choice = "sltt"
-    public = "membrane.framework.SLTT"
-    single_step = True
-    keep_graph: bool = False
-
-
-class SLTTTID(SLTT):
-    choice = "sltt_tid"
-    public = "membrane.framework.SLTTTID"
-    timesteps_in_data = True
-
-
-class TBPTT(SLTT):
-    choice = "tbptt"
-    public = "membrane.framework.TBPTT"
-    truncation: PositiveInt
-
-
-class TBPTTTID(TBPTT):
-    choice = "tbptt_tid"
-    public = "membrane.framework.TBPTTTID"
-    timesteps_in_data = True
-
-
-class OTTT(SLTT):
-    choice = "ottt"
-    public = "membrane.framework.OTTT"
-
-
-class OTTTTID(OTTT):
-    choice = "ottt_tid"
-    public = "membrane.framework.OTTTTID"
-    timesteps_in_data = True
-
-
-FRAMEWORKS = (SingleStep, MultiStep, SingleStepTID, MultiStepTID, TBPTT, TBPTTTID, SLTT, SLTTTID, OTTT, OTTTTID)
 
 
 class Readout(Node):
