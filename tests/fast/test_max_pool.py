@@ -10,7 +10,7 @@ from spikingjelly.activation_based import layer
 from torch import Tensor, nn
 
 from membrane.fast import max_pool
-from membrane.fast.max_pool import pool_on_bytes
+from membrane.fast.max_pool import pool_in_one_pass
 from membrane.fast.stem_once import run_stem_once
 
 WINDOWS: list[Any] = [2, 3, 4, (1, 2), (3, 2)]
@@ -38,7 +38,7 @@ def values(shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
 def assert_same(module: nn.Module, x: Tensor) -> None:
     """The module in one pass does as it did before."""
     ours = copy.deepcopy(module)
-    pool_on_bytes(ours)
+    pool_in_one_pass(ours)
     assert "forward" in ours.__dict__
     outcomes = []
     for each in (module, ours):
@@ -97,13 +97,13 @@ def test_threads_change_no_bit() -> None:
     ids=str,
 )
 def test_other_pools_are_left_alone(module: nn.Module) -> None:
-    pool_on_bytes(module)
+    pool_in_one_pass(module)
     assert "forward" not in module.__dict__
 
 
 def test_what_is_not_covered_runs_as_before(monkeypatch: pytest.MonkeyPatch) -> None:
     module = layer.MaxPool2d(2)
-    pool_on_bytes(module)
+    pool_in_one_pass(module)
     x = torch.randn(2, 3, 4, 4, dtype=torch.float64)
     assert torch.equal(module(x), nn.functional.max_pool2d(x, 2))
     assert torch.equal(module(x[0]), nn.functional.max_pool2d(x[0], 2))
@@ -116,7 +116,7 @@ def test_what_is_not_covered_runs_as_before(monkeypatch: pytest.MonkeyPatch) -> 
 def test_a_pool_before_the_first_neuron_runs_once() -> None:
     module = layer.MaxPool2d(2, step_mode="m")
     expected = copy.deepcopy(module)
-    pool_on_bytes(module)
+    pool_in_one_pass(module)
     run_stem_once(module)
     x = torch.randn(2, 3, 4, 4).expand(5, 2, 3, 4, 4)
     pooled = module(x)
@@ -138,7 +138,7 @@ def deterministic(request: pytest.FixtureRequest) -> Iterator[None]:
 def test_a_gradient_of_the_gradient() -> None:
     module = layer.MaxPool2d(2)
     ours, x = copy.deepcopy(module), torch.randn(2, 3, 5, 6)
-    pool_on_bytes(ours)
+    pool_in_one_pass(ours)
     outcomes = []
     for each in (module, ours):
         leaf = x.clone().requires_grad_()

@@ -16,7 +16,7 @@ from torch.nn import functional as F
 
 from membrane.fast.channels_last import lay_channels_last
 from membrane.fast.fused import fuse
-from membrane.fast.max_pool import pool_on_bytes
+from membrane.fast.max_pool import pool_in_one_pass
 from membrane.fast.stem_once import run_stem_once
 from membrane.fast.timesteps_at_once import NEURONS, run_timesteps_at_once
 from membrane.framework import SingleStep, SingleStepTID
@@ -57,7 +57,7 @@ def both(model: nn.Module) -> tuple[nn.Module, nn.Module]:
     calls, once = copy.deepcopy(model), copy.deepcopy(model)
     for each in (calls, once):
         fuse(each)
-    pool_on_bytes(once)
+    pool_in_one_pass(once)
     run_stem_once(once)
     run_timesteps_at_once(once)
     return calls, once
@@ -225,7 +225,7 @@ def test_batch_norm_by_hand(in_data: bool) -> None:
 def test_pools_in_one_pass_run_at_once_without_the_stem_computed_once() -> None:
     model = scnn((2, 8, 8))
     fuse(model)
-    pool_on_bytes(model)
+    pool_in_one_pass(model)
     calls = copy.deepcopy(model)
     run_timesteps_at_once(model)
     x = torch.rand(3, T, 2, 8, 8)

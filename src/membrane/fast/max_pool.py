@@ -25,7 +25,7 @@ Window = tuple[int, int]
 """Height and width; a signal has height 1."""
 
 
-def pool_on_bytes(model: nn.Module) -> None:
+def pool_in_one_pass(model: nn.Module) -> None:
     """Let every max pool of a model that can do so run in one pass; classes, names and hooks stay as they are."""
     for module in model.modules():
         if type(module) in DIMS and window_of(module) is not None:
@@ -37,8 +37,7 @@ def window_of(module: Any) -> Window | None:
     dims = DIMS[type(module)]
     sizes = [(each,) * dims if isinstance(each, int) else tuple(each) for each in (module.kernel_size, module.stride)]
     plain = not module.ceil_mode and not module.return_indices
-    padded = any(each not in (0, (0,) * dims) for each in (module.padding,))
-    dilated = any(each not in (1, (1,) * dims) for each in (module.dilation,))
+    padded, dilated = module.padding not in (0, (0,) * dims), module.dilation not in (1, (1,) * dims)
     if sizes[0] != sizes[1] or not plain or padded or dilated or math.prod(sizes[0]) > LARGEST_WINDOW:
         return None
     return (1, *sizes[0]) if dims == 1 else sizes[0]  # type: ignore[return-value]

@@ -25,10 +25,7 @@ from membrane.encoders.encoder import Encoder
 from membrane.encoders.encoding import Encoding
 from membrane.errors import ConfigError, one_line
 from membrane.fast.channels_last import lay_channels_last
-from membrane.fast.fused import fuse
-from membrane.fast.max_pool import pool_on_bytes
-from membrane.fast.stem_once import run_stem_once
-from membrane.fast.timesteps_at_once import run_timesteps_at_once
+from membrane.fast.paths import take_fast_paths
 from membrane.fast.torch_compile import compile_training
 from membrane.framework import Framework
 from membrane.learner import Learner, Loss
@@ -166,13 +163,7 @@ def build_model(config: Config) -> nn.Module:
         refuse_other_gradients(model, build_framework(config), example_input(config))
     if config.model.choice and config.model.bn_momentum != TORCHS_MOMENTUM:
         set_momentum(model, config.model.bn_momentum)
-    if config.trainer.fused:
-        fuse(model)
-        pool_on_bytes(model)
-    if config.trainer.stem_once:
-        run_stem_once(model)
-    if config.trainer.timesteps_at_once:
-        run_timesteps_at_once(model)
+    take_fast_paths(model, config.trainer.fused, config.trainer.stem_once, config.trainer.timesteps_at_once)
     if config.trainer.channels_last:
         lay_channels_last(model)
     if config.trainer.compile:

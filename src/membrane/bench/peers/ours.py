@@ -8,10 +8,7 @@ from torch import Tensor, nn
 
 from membrane.bench.peers.net import Net
 from membrane.bench.workloads import CHUNK, Workload
-from membrane.fast.fused import fuse
-from membrane.fast.max_pool import pool_on_bytes
-from membrane.fast.stem_once import run_stem_once
-from membrane.fast.timesteps_at_once import run_timesteps_at_once
+from membrane.fast.paths import take_fast_paths
 from membrane.fast.torch_compile import compile_training
 from membrane.framework import MultiStep, MultiStepTID, SingleStep, SingleStepTID, require_tensor
 from membrane.models.scnn import SCNN
@@ -55,10 +52,7 @@ def in_framework(
 ) -> Net:
     """Build the model with the fast paths that a run has by default, and the framework around it."""
     model, framework = membrane_model(workload), framework_class(workload.timesteps, recompute)
-    fuse(model)
-    pool_on_bytes(model)
-    run_stem_once(model)
-    run_timesteps_at_once(model)
+    take_fast_paths(model)
 
     def forward(x: Tensor) -> Tensor:
         return require_tensor(framework(model, x))
