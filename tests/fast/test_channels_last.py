@@ -57,6 +57,19 @@ def test_outputs_gradients_and_statistics_are_the_same(norm: str, training: bool
     torch.testing.assert_close(dict(last.state_dict()), dict(plain.state_dict()), rtol=1e-9, atol=1e-9)
 
 
+@pytest.mark.parametrize("shape", [(2, 8), (2, 8, 8)])
+def test_one_sample_at_one_timestep(shape: tuple[int, ...]) -> None:
+    """What multi-step layers merge to [1,C,…] has the gradient of the same numbers in torch's own layout."""
+    plain = network(input_shape=list(shape), norm="batch")
+    last = laid_out(plain)
+    x = torch.randn(1, *shape).double()
+    for model in (plain, last):
+        outputs = MultiStep(1)(model, x)
+        (outputs * torch.arange(outputs.numel()).reshape(outputs.shape)).sum().backward()
+    for (name, expected), found in zip(plain.named_parameters(), last.parameters(), strict=True):
+        torch.testing.assert_close(found.grad, expected.grad, rtol=1e-7, atol=1e-7, msg=name)
+
+
 @settings(max_examples=40)
 @given(
     groups=st.sampled_from([1, 2]),

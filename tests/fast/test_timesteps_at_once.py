@@ -173,6 +173,53 @@ def test_channels_last(norm: str, shape: tuple[int, ...]) -> None:
     assert once.timesteps_at_once.same_bits
 
 
+def signal_net() -> nn.Module:
+    """Layers that sum, and draw, in the order of memory, behind others that may change it; signals are [C,8]."""
+    stem = [layer.Conv1d(1, 4, 3, padding=1), layer.BatchNorm1d(4), lif(), layer.SynapseFilter(2.0), layer.Dropout(0.3)]
+    return nn.Sequential(
+        *stem, layer.Conv1d(4, 4, 3), layer.BatchNorm1d(4), lif(), layer.Flatten(), layer.Linear(24, 3)
+    )
+
+
+def image_net() -> nn.Module:
+    """The same for images [C,8,8]."""
+    stem = [layer.Conv2d(1, 4, 3, padding=1), layer.BatchNorm2d(4), lif(), layer.SynapseFilter(2.0), layer.Dropout(0.3)]
+    behind = [layer.Conv2d(4, 4, 3), layer.BatchNorm2d(4), lif(), layer.AvgPool2d(2), layer.Flatten()]
+    return nn.Sequential(*stem, *behind, layer.Linear(36, 3))
+
+
+@pytest.mark.parametrize("samples", [1, 5])
+@pytest.mark.parametrize("in_data", [False, True])
+@pytest.mark.parametrize(("net", "shape"), [(signal_net, (1, 8)), (image_net, (1, 8, 8))])
+def test_channels_last_draws_and_sums_in_one_order(
+    net: Callable[[], nn.Module], shape: tuple[int, ...], in_data: bool, samples: int
+) -> None:
+    torch.manual_seed(0)
+    model = net()
+    lay_channels_last(model)
+    compare(model, shape, in_data, samples)
+
+
+def test_a_single_sample_has_the_gradient_of_a_float64_loop() -> None:
+    """Torch's batch norm, channels last, has a wrong one for a view in which the sample's stride is small."""
+    torch.manual_seed(0)
+    model = scnn((2, 8, 8))
+    exact = copy.deepcopy(model).double()
+    lay_channels_last(model)
+    _, once = both(model)
+    x = torch.randn(1, T, 2, 8, 8)
+    expected, found = run(exact, x.double(), in_data=True)[1], run(once, x, in_data=True)[1]
+    torch.testing.assert_close(found.double(), expected, rtol=1e-4, atol=1e-4 * float(expected.abs().max()))
+
+
+@pytest.mark.parametrize("samples", [1, 3])
+def test_timesteps_in_data_begin_anywhere_in_memory(samples: int) -> None:
+    """Frames of 4·5·13 bytes: products of matrices may round otherwise where rows are not aligned."""
+    torch.manual_seed(0)
+    net = nn.Sequential(layer.Flatten(), layer.Linear(65, 40), lif(), layer.Linear(40, 7), lif(v_threshold=0.1))
+    compare(net, (5, 13), in_data=True, samples=samples)
+
+
 @pytest.mark.parametrize("settings", [{"momentum": None}, {"affine": False}, {"track_running_stats": False}, {}])
 @pytest.mark.parametrize("in_data", [False, True])
 @pytest.mark.parametrize("training", [False, True])

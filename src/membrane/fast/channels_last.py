@@ -14,6 +14,8 @@ from spikingjelly.activation_based import layer
 from torch import Tensor, nn
 from torch.nn import functional
 
+from membrane.fast.layout import with_own_stride
+
 SIGNAL = 3  # axes of [N,C,S]
 
 
@@ -32,6 +34,8 @@ def lay_channels_last(model: nn.Module) -> None:
                 replace_methods(module, _conv_forward)
         elif isinstance(module, layer.BatchNorm1d) and layer_class.super_forward is layer.BatchNorm1d.super_forward:
             replace_methods(module, super_forward, _check_input_dim)
+        elif isinstance(module, layer.BatchNorm2d) and layer_class.super_forward is layer.BatchNorm2d.super_forward:
+            replace_methods(module, super_forward)
         elif isinstance(module, nn.BatchNorm1d) and layer_class.forward is nn.BatchNorm1d.forward:
             replace_methods(module, forward, _check_input_dim)
 
@@ -62,11 +66,13 @@ def forward(self: nn.BatchNorm1d, x: Tensor) -> Tensor:
     type(self)._check_input_dim(self, x)
     if x.dim() != SIGNAL:
         return nn.BatchNorm1d.forward(self, x)
-    return nn.BatchNorm1d.forward(self, as_image(x)).squeeze(-2)
+    return nn.BatchNorm1d.forward(self, with_own_stride(as_image(x)[None])[0]).squeeze(-2)
 
 
-def super_forward(self: nn.BatchNorm1d, x: Tensor) -> Tensor:
-    """Normalise x as `forward`: what SpikingJelly's layers call for one timestep, or for all of them merged."""
+def super_forward(self: nn.BatchNorm1d | nn.BatchNorm2d, x: Tensor) -> Tensor:
+    """Normalise x as the class does: what SpikingJelly's layers call for one timestep, or for all of them merged."""
+    if isinstance(self, nn.BatchNorm2d):
+        return nn.BatchNorm2d.forward(self, with_own_stride(x[None])[0])
     return forward(self, x)
 
 

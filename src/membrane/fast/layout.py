@@ -17,6 +17,17 @@ def is_dense(x: Tensor) -> bool:
     return True
 
 
+def with_own_stride(x: Tensor) -> Tensor:
+    """View x [T,1,…] with the stride of its one sample that torch gives new memory; of several samples return x.
+
+    A view may have any stride there. With one that is too small the gradient of batch norm, channels last, is wrong in
+    torch 2.11.0.
+    """
+    if x.shape[1] != 1 or x.stride(0) == 0 or x.stride(1) == x[0].numel():
+        return x
+    return x.as_strided(x.shape, (x.stride(0), x[0].numel(), *x.stride()[2:]))
+
+
 def row_view(x: Tensor) -> Tensor:
     """View x [T,N,…], dense in each timestep, as [T,n] in the order of memory."""
     return x.as_strided((len(x), x.numel() // len(x)), (x.stride(0), 1))

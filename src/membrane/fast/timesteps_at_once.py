@@ -22,6 +22,7 @@ from membrane.fast import max_pool, stem_once
 from membrane.fast.batch_norm_steps import normalise_steps, repeat_update
 from membrane.fast.fused import steps_alone
 from membrane.fast.hooks import has_own_hooks
+from membrane.fast.layout import is_dense, same_layout, with_own_stride
 from membrane.fast.surrogate_gradients import HOMES
 from membrane.models.delays import DelayedLinear
 from membrane.models.norms import TemporalEffectiveBatchNorm
@@ -37,6 +38,7 @@ STEPS_ITSELF = (
     layer.LinearRecurrentContainer,
     layer.BatchNormThroughTime1d,
     layer.BatchNormThroughTime2d,
+    layer.SynapseFilter,
     DelayedLinear,
 )
 """Layers with a memory, and containers, that run timestep by timestep."""
@@ -67,12 +69,13 @@ LAYERS = (
     layer.AdaptiveAvgPool2d,
     layer.Flatten,
     layer.Dropout,
-    layer.SynapseFilter,
     layer.VotingLayer,
     TemporalEffectiveBatchNorm,
     nn.Identity,
     nn.ReLU,
 )
+WRAPPED = (*SUMS, *BATCH_NORM, *STEPS_ITSELF, *NEURONS, layer.Flatten)
+"""Layers that compute another thing in step mode 'm' than in T calls, or the same in another layout of memory."""
 TREES = (
     "membrane.models.",
     "spikingjelly.activation_based.model.spiking_resnet.",
@@ -117,7 +120,7 @@ def at_once(model: Any, x: Tensor) -> Any:
         )
     if reason is not None:
         return None
-    with timesteps_together(model, memory):
+    with timesteps_together(model, memory, x):
         return model(x)
 
 
@@ -184,14 +187,14 @@ def is_pool_in_one_pass(forward: Any) -> bool:
 
 
 @contextmanager
-def timesteps_together(model: nn.Module, memory: AtOnce) -> Iterator[None]:
-    """Let every layer take [T,N,…] and compute what it computes in T calls."""
-    layers = [module for module in outer_layers(model) if type(module) in (*SUMS, *BATCH_NORM, *STEPS_ITSELF, *NEURONS)]
+def timesteps_together(model: nn.Module, memory: AtOnce, x: Tensor) -> Iterator[None]:
+    """Let every layer take [T,N,…] and compute what it computes in T calls of the model on x [T,N,…]."""
+    layers = [module for module in outer_layers(model) if type(module) in WRAPPED]
     replaced = [(module, module.__dict__.get("forward")) for module in layers]
     try:
         functional.set_step_mode(model, "m")
         for number, (module, _) in enumerate(replaced):
-            module.__dict__["forward"] = StepsForward(module, number, memory)
+            module.__dict__["forward"] = StepsForward(module, number, memory, x)
         yield
     finally:
         for module, before in replaced:
@@ -208,16 +211,19 @@ class StepsForward:
         module: the layer.
         number: of the layer in the model.
         memory: of the model.
+        model_input: what the model is called on, [T,N,…].
     """
 
-    def __init__(self, module: Any, number: int, memory: AtOnce) -> None:
+    def __init__(self, module: Any, number: int, memory: AtOnce, model_input: Tensor) -> None:
         self.module, self.forward = module, module.forward
         self.number, self.memory = number, memory
+        self.model_input = model_input
 
     def __call__(self, x: Tensor) -> Tensor:
         """Run x [T,N,…] → [T,N,…]."""
+        x = with_own_stride(x)
         outputs = self.together(x)
-        return stack_dense([self.single(aligned(frame)) for frame in x]) if outputs is None else outputs
+        return stack_dense(self.step_by_step(x, x)) if outputs is None else outputs
 
     def together(self, x: Tensor) -> Tensor | None:
         """Run all timesteps together; None if the layer must be called at each."""
@@ -225,6 +231,8 @@ class StepsForward:
         if isinstance(module, STEPS_ITSELF) or (isinstance(module, NEURONS) and steps_alone(module, x.dtype)):
             return None
         once = x.stride(0) == 0 and is_stem_once(self.forward)
+        if isinstance(module, layer.Flatten) and not once:
+            return x.flatten(2) if (module.start_dim, module.end_dim) == (1, -1) else None
         if isinstance(module, BATCH_NORM) and (module.training or module.running_mean is None):
             return self.normalise_once(x) if once else normalise_steps(module, x)
         tried = once or not isinstance(module, (*SUMS, *BATCH_NORM)) or self.gives_same_bits(x)
@@ -246,25 +254,41 @@ class StepsForward:
             self.module.step_mode = "m"
         return result
 
+    def step_by_step(self, values: Tensor, x: Tensor) -> list[Tensor]:
+        """Run the timesteps of values [T,N,…], which lie in memory as x does, one at a time → T times [N,…].
+
+        In T calls of the model those of its input begin where they do here; what layers put out is memory of its own.
+        """
+        of_input = x.untyped_storage().data_ptr() == self.model_input.untyped_storage().data_ptr()
+        return [self.single(frame if of_input else aligned(frame)) for frame in values]
+
     def gives_same_bits(self, x: Tensor) -> bool:
         """Return whether x [T,N,…] at once gives the bits of one timestep at a time, tried with random numbers.
 
-        With gradients enabled as they are: under autocast torch keeps the weights that are cast here for the step.
+        In one layout too: layers behind that sum, or draw, do so in the order of memory. With gradients enabled as they
+        are: under autocast torch keeps the weights that are cast here for the step.
         """
         if x.data_ptr() % ALIGNMENT:
             return False
         key = (self.number, x.shape, x.stride(), x.dtype, torch.get_num_threads(), torch.is_autocast_enabled("cpu"))
         if key not in self.memory.same_bits:
-            generator = torch.Generator().manual_seed(0)
-            tried = torch.empty_like(x).copy_(torch.randn(x.shape, generator=generator))
-            alone = torch.stack([self.single(aligned(frame)) for frame in tried])
-            self.memory.same_bits[key] = torch.equal(self.forward(tried), alone)
+            tried = random_like(x)
+            alone, together = self.step_by_step(tried, x), self.forward(tried)
+            layouts = alone[0].shape, alone[0].stride(), together[0].stride()
+            self.memory.same_bits[key] = same_layout(*layouts) and torch.equal(together, torch.stack(alone))
         return self.memory.same_bits[key]
 
 
+def random_like(x: Tensor) -> Tensor:
+    """Draw numbers that lie in memory as x [T,N,…] does, which may repeat one timestep → [T,N,…]."""
+    frames = x[:1] if x.stride(0) == 0 else x
+    drawn = torch.randn(frames.shape, generator=torch.Generator().manual_seed(0))
+    return torch.empty_strided(frames.shape, frames.stride(), dtype=x.dtype).copy_(drawn).expand(x.shape)
+
+
 def aligned(frame: Tensor) -> Tensor:
-    """Copy a frame [N,…] that begins where no memory of its own would: products of matrices depend on that too."""
-    return frame.clone() if frame.data_ptr() % ALIGNMENT else frame
+    """Copy a frame [N,…] that begins where no new memory would, or has gaps: products of matrices depend on both."""
+    return frame.clone() if frame.data_ptr() % ALIGNMENT or not is_dense(frame[None]) else frame
 
 
 def stack_dense(frames: list[Tensor]) -> Tensor:
