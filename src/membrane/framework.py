@@ -50,6 +50,7 @@ from membrane.neurons import is_snn
 from membrane.neurons.online import learning_from_traces
 
 Outputs = Tensor | dict[str, Tensor]
+Strategy = Callable[[nn.Module, Tensor], Outputs]
 
 
 class SingleStep:
@@ -62,8 +63,7 @@ class SingleStep:
 
     def __call__(self, model: nn.Module, x: Tensor, lengths: Tensor | None = None) -> Outputs:
         prepare_model(model, step_mode="s")
-        steps = self.timesteps if is_snn(model) else 1
-        return run_over_time(single_steps, model, x.expand(steps, *x.shape), None, self.recompute)
+        return run_over_time(single_step, model, repeat_over_time(model, x, self.timesteps), None, self.recompute)
 
 
 class MultiStep:
@@ -76,8 +76,7 @@ class MultiStep:
 
     def __call__(self, model: nn.Module, x: Tensor, lengths: Tensor | None = None) -> Outputs:
         prepare_model(model, step_mode="m")
-        steps = self.timesteps if is_snn(model) else 1
-        return run_over_time(all_at_once, model, x.expand(steps, *x.shape), None, self.recompute)
+        return run_over_time(multi_step, model, repeat_over_time(model, x, self.timesteps), None, self.recompute)
 
 
 class SingleStepTID:
@@ -91,7 +90,7 @@ class SingleStepTID:
     def __call__(self, model: nn.Module, x: Tensor, lengths: Tensor | None = None) -> Outputs:
         x = time_first(x, self.timesteps, lengths)
         prepare_model(model, step_mode="s")
-        return run_over_time(single_steps, model, x, lengths, self.recompute)
+        return run_over_time(single_step, model, x, lengths, self.recompute)
 
 
 class MultiStepTID:
@@ -105,7 +104,7 @@ class MultiStepTID:
     def __call__(self, model: nn.Module, x: Tensor, lengths: Tensor | None = None) -> Outputs:
         x = time_first(x, self.timesteps, lengths)
         prepare_model(model, step_mode="m")
-        return run_over_time(all_at_once, model, x, lengths, self.recompute)
+        return run_over_time(multi_step, model, x, lengths, self.recompute)
 
 
 class TBPTT:
@@ -119,15 +118,12 @@ class TBPTT:
     timesteps_in_data = False
 
     def __init__(self, timesteps: int, truncation: int, keep_graph: bool = False) -> None:
-        self.timesteps = timesteps
-        self.truncation = truncation
-        self.keep_graph = keep_graph
+        self.timesteps, self.truncation, self.keep_graph = timesteps, truncation, keep_graph
 
     def __call__(self, model: nn.Module, x: Tensor, lengths: Tensor | None = None) -> Outputs:
         if self.timesteps_in_data:
             return self.unroll(model, time_first(x, self.timesteps, lengths), lengths)
-        steps = self.timesteps if is_snn(model) else 1
-        return self.unroll(model, x.unsqueeze(0).expand(steps, *x.shape))
+        return self.unroll(model, repeat_over_time(model, x, self.timesteps))
 
     def unroll(self, model: nn.Module, frames: Tensor, lengths: Tensor | None = None) -> Outputs:
         """Run the model on frames [T,N,…] → outputs [T,N,…]; a gradient by the frames needs the whole graph."""
@@ -143,7 +139,7 @@ class TBPTT:
         with valid_statistics(model, lengths, len(frames)), self.learning(model):
             for chunk in torch.split(frames, self.truncation):
                 detach_state(model)
-                yield stack_timesteps([model(frame) for frame in chunk], len(chunk), frames.shape[1])
+                yield check_outputs(step_by_step(model, chunk), *chunk.shape[:2])
 
     def learning(self, model: nn.Module) -> AbstractContextManager[None]:
         """Return the context in which layers learn in another way than autograd's."""
@@ -208,41 +204,42 @@ def prepare_model(model: nn.Module, step_mode: str) -> None:
     elif any(getattr(module, "step_mode", step_mode) != step_mode for module in modules):
         functional.set_step_mode(model, step_mode)
     for module in modules:
-        reset = getattr(module, "reset", None)
-        if callable(reset):
+        if callable(reset := getattr(module, "reset", None)):
             reset()
 
 
+def repeat_over_time(model: nn.Module, x: Tensor, timesteps: int) -> Tensor:
+    """Repeat x [N,…] over time, a view without a copy → [T,N,…]; once, [1,N,…], for a model without neurons."""
+    return x.expand(timesteps if is_snn(model) else 1, *x.shape)
+
+
 def run_over_time(
-    strategy: Callable[[nn.Module, Tensor], Outputs],
-    model: nn.Module,
-    x: Tensor,
-    lengths: Tensor | None,
-    recompute: int | None,
+    strategy: Strategy, model: nn.Module, x: Tensor, lengths: Tensor | None, recompute: int | None
 ) -> Outputs:
-    """Run x [T,N,…] by a strategy → outputs [T,N,…]; for a gradient in chunks of ``recompute`` timesteps."""
+    """Run x [T,N,…] by a strategy → outputs [T,N,…]; for a gradient in chunks of ``recompute`` timesteps, if any."""
 
     def run(model: nn.Module, x: Tensor, first: int) -> Outputs:
         with valid_statistics(model, lengths, len(x), first):
-            return strategy(model, x)
+            return check_outputs(strategy(model, x), *x.shape[:2])
 
     return join_chunks(run_in_chunks(run, model, x, recompute))
 
 
-def single_steps(model: nn.Module, x: Tensor) -> Outputs:
-    """Run x [T,N,…] step by step, or all timesteps at once where that gives the same bits → outputs [T,N,…]."""
+def single_step(model: nn.Module, x: Tensor) -> Outputs:
+    """Call the model for each timestep of x [T,N,…] → outputs [T,N,…]; once for all where that gives the same bits."""
     outputs: Outputs | None = at_once(model, x)
-    return step_by_step(model, x) if outputs is None else check_outputs(outputs, *x.shape[:2])
+    return step_by_step(model, x) if outputs is None else outputs
 
 
 def step_by_step(model: nn.Module, x: Tensor) -> Outputs:
-    """Call the model for each timestep of x [T,N,…] → outputs [T,N,…]."""
-    return stack_timesteps([model(frame) for frame in x], *x.shape[:2])
+    """Call the model for each timestep of x [T,N,…], one after the other → outputs [T,N,…]."""
+    return combine(torch.stack, [model(frame) for frame in x])
 
 
-def all_at_once(model: nn.Module, x: Tensor) -> Outputs:
-    """Call the model for all timesteps of x [T,N,…] → outputs [T,N,…]."""
-    return check_outputs(model(x), *x.shape[:2])
+def multi_step(model: nn.Module, x: Tensor) -> Outputs:
+    """Call the model once for all timesteps of x [T,N,…] → outputs [T,N,…]."""
+    outputs: Outputs = model(x)
+    return outputs
 
 
 def time_first(x: Tensor, timesteps: int, lengths: Tensor | None) -> Tensor:
@@ -276,23 +273,16 @@ def check_lengths(lengths: Tensor | None, samples: int, timesteps: int | None = 
         raise ValueError(f"lengths must be {expected}, sample {sample} has {lengths[sample].item()}")
 
 
-def stack_timesteps(outputs: list[Outputs], steps: int, samples: int) -> Outputs:
-    """Stack T outputs [N,…] → [T,N,…]. Raises ValueError as `check_outputs`."""
-    dicts = [output for output in outputs if isinstance(output, dict)]
-    if dicts:
-        return check_outputs({key: torch.stack([output[key] for output in dicts]) for key in dicts[0]}, steps, samples)
-    tensors = [output for output in outputs if isinstance(output, Tensor)]
-    return check_outputs(torch.stack(tensors), steps, samples)
-
-
 def join_chunks(outputs: list[Outputs]) -> Outputs:
     """Join the outputs [k,N,…] of chunks → [T,N,…]."""
-    first = outputs[0]
-    if len(outputs) == 1:
-        return first
-    if isinstance(first, dict):
-        return {key: torch.cat([each[key] for each in outputs if isinstance(each, dict)]) for key in first}
-    return torch.cat([each for each in outputs if isinstance(each, Tensor)])
+    return outputs[0] if len(outputs) == 1 else combine(torch.cat, outputs)
+
+
+def combine(join: Callable[[list[Tensor]], Tensor], outputs: list[Outputs]) -> Outputs:
+    """Combine several outputs into one, of dicts those under each key."""
+    if isinstance(first := outputs[0], dict):
+        return {key: join([each[key] for each in outputs if isinstance(each, dict)]) for key in first}
+    return join([each for each in outputs if isinstance(each, Tensor)])
 
 
 def check_outputs(outputs: Outputs, steps: int, samples: int) -> Outputs:
