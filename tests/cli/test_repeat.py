@@ -13,8 +13,12 @@ from membrane.papers.record import write_record
 
 
 def test_a_record_comes_back_to_the_last_digit_and_a_tampered_one_is_named(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
+    caplog.set_level("INFO", "membrane")
     monkeypatch.chdir(tmp_path)
     settings = ["model=smlp", "epochs=1", "logger=csv", "figures=false", "trainer=cpu", "threads=1"]
     assert train_command([*settings, "paths.run=run"]) == 0
@@ -22,6 +26,7 @@ def test_a_record_comes_back_to_the_last_digit_and_a_tampered_one_is_named(
     record = Path("records", "paper", "row", "val_best", "seed0")
     arguments = ["--repeat", str(record), "paths.runs=again"]
     assert reproduce_command(arguments) == 0
+    assert "recorded under other conditions" not in caplog.text
     assert f"numbers of {record} came back to the last digit" in capsys.readouterr().out
     (again,) = Path("again").glob("digits/*/seed0")
 
@@ -29,8 +34,11 @@ def test_a_record_comes_back_to_the_last_digit_and_a_tampered_one_is_named(
     accuracy = result["metrics"]["test/acc"]
     result["metrics"]["test/acc"] = accuracy + 1e-12
     (record / "result.json").write_text(json.dumps(result))
+    provenance = json.loads((record / "provenance.json").read_text())
+    (record / "provenance.json").write_text(json.dumps({**provenance, "processor": "another"}))
     assert reproduce_command(arguments) == 1  # trained once more: what was repeated before is moved aside
     assert again.with_name("seed0.1").is_dir()
+    assert "recorded under other conditions: processor another → " in caplog.text
     printed = capsys.readouterr().out
     line = f"result.json: metrics: test/acc: recorded {accuracy + 1e-12!r}, now {accuracy!r}"
     assert [each for each in printed.splitlines() if each.startswith("result.json")] == [line]

@@ -8,12 +8,13 @@ from typing import Any
 
 import pytest
 import torch
-from spikingjelly.activation_based import neuron
+from spikingjelly.activation_based import layer, neuron
 from spikingjelly.activation_based.base import MemoryModule
 from torch import Tensor, nn
 
 from membrane.analysis.listening import listening
 from membrane.fast.fused import fuse
+from membrane.fast.recomputation import behind_stem
 from membrane.fast.stem_once import run_stem_once
 from membrane.fast.timesteps_at_once import run_timesteps_at_once
 from membrane.framework import MultiStep, MultiStepTID, SingleStep, SingleStepTID
@@ -161,6 +162,28 @@ def test_layers_are_heard_once() -> None:
     with listening(neuron_layers(model), lambda name, *_: calls.update([name])):
         step(SingleStep(T, CHUNK), model)
     assert set(calls.values()) == {2 * T}  # of two batches
+
+
+class Backwards(nn.Sequential):
+    """A sequence with a forward of its own, which calls its layers in the other order."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        for each in reversed(self):
+            x = each(x)
+        return x
+
+
+def test_the_layers_before_the_first_neuron_run_once_if_their_order_is_known() -> None:
+    linear, x = layer.Linear(72, 4), torch.randn(N, 72).expand(T, N, 72)
+    rest, once = behind_stem(nn.Sequential(linear, neuron.IFNode(), layer.Linear(4, 4)), x)
+    assert [type(each) for each in rest] == [neuron.IFNode, layer.Linear]  # type: ignore[arg-type, union-attr]
+    assert torch.equal(once, linear(x[0])[None])
+    for model in (Backwards(linear, neuron.IFNode()), nn.Sequential(linear, neuron.IFNode())):
+        if type(model) is nn.Sequential:
+            model.forward = lambda _: None  # type: ignore[method-assign]
+        whole, same = behind_stem(model, x)
+        assert whole is model
+        assert torch.equal(same, x[:1])
 
 
 def test_random_numbers_go_on_as_if_nothing_had_run_again() -> None:
