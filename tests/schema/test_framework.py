@@ -2,7 +2,7 @@
 
 import pytest
 
-from membrane.schema.training import FRAMEWORKS, Framework
+from membrane.schema.framework import FRAMEWORKS, Framework
 
 
 @pytest.mark.parametrize("framework", FRAMEWORKS, ids=lambda framework: framework.choice)
