@@ -5,46 +5,25 @@ The mean output is a second number: it differs from the rate if outputs are 0, 1
 
 import math
 from collections.abc import Collection, Mapping
-from contextlib import ExitStack
-from typing import Self
 
 import torch
 from torch import Tensor, nn
 
-from membrane.analysis.listening import listening, observing, step_mode, valid_timesteps
+from membrane.analysis.listening import LayerCounts, listening, observing, step_mode, valid_timesteps
 from membrane.framework import Framework
 from membrane.neurons import neuron_layers
 from membrane.scores import SATURATED, SILENT
 
 
-class FiringRates:
-    """Counts the non-zero outputs of every neuron layer over the batches that run inside the ``with`` block.
-
-    ``with rates: rates.start(lengths); framework(model, x, lengths)``. The counts stay on the device until they are
-    read, so no batch waits for it.
-    """
+class FiringRates(LayerCounts):
+    """Counts the non-zero outputs of every neuron layer, their sum and their number."""
 
     def __init__(self, model: nn.Module) -> None:
-        self.model = model
-        self.lengths: Tensor | None = None
-        self.steps: dict[str, int] = {}
+        super().__init__(model)
         self.sums: dict[str, Tensor] = {}
-        self.hooks = ExitStack()
-
-    def __enter__(self) -> Self:
-        self.hooks.enter_context(listening(neuron_layers(self.model), self.count))
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.hooks.close()
-
-    def start(self, lengths: Tensor | None = None) -> None:
-        """Begin a batch: lengths [N] counts the valid timesteps of each sample (None: all of them)."""
-        self.lengths = lengths
-        self.steps.clear()
 
     def count(self, name: str, layer: nn.Module, output: Tensor) -> None:
-        """Add a layer's output, [N,…] of one timestep or [T,N,…] of several, as its own step mode says."""
+        """Add a layer's output, as `LayerCounts` says."""
         output = output.detach()
         step, mode = self.steps.get(name, 0), step_mode(self.model, layer)
         self.steps[name] = step + (len(output) if mode == "m" else 1)
@@ -72,8 +51,8 @@ class FiringRates:
 
     def reset(self) -> None:
         """Set all counts to zero."""
+        super().reset()
         self.sums.clear()
-        self.steps.clear()
 
 
 def record_spikes(model: nn.Module, framework: Framework, x: Tensor) -> dict[str, Tensor]:

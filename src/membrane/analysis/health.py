@@ -5,14 +5,14 @@ Columns and what they mean: docs/health.md.
 
 import math
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
-from typing import Any, Self
+from contextlib import contextmanager
+from typing import Any
 
 import torch
 from spikingjelly.activation_based import neuron
 from torch import Tensor, nn
 
-from membrane.analysis.listening import listening, observing, step_mode, valid_timesteps
+from membrane.analysis.listening import LayerCounts, observing, step_mode, valid_timesteps
 from membrane.framework import Framework
 from membrane.neurons import neuron_layers
 from membrane.neurons.learned import learned_values
@@ -32,34 +32,16 @@ WITHOUT_SHARE = (neuron.ILIFNode,)
 """Neurons that take no surrogate but their own, which a watched one is not."""
 
 
-class NeuronActivity:
-    """Counts how often each neuron fires over the batches that run inside the ``with`` block.
-
-    ``with activity: activity.start(lengths); framework(model, x, lengths)``. The counts stay on the device.
-    """
+class NeuronActivity(LayerCounts):
+    """Counts how often each neuron fires."""
 
     def __init__(self, model: nn.Module) -> None:
-        self.model = model
-        self.lengths: Tensor | None = None
-        self.steps: dict[str, int] = {}
+        super().__init__(model)
         self.fired: dict[str, Tensor] = {}
         self.sizes: dict[str, Tensor | int] = {}
-        self.hooks = ExitStack()
-
-    def __enter__(self) -> Self:
-        self.hooks.enter_context(listening(neuron_layers(self.model), self.count))
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.hooks.close()
-
-    def start(self, lengths: Tensor | None = None) -> None:
-        """Begin a batch: lengths [N] counts the valid timesteps of each sample (None: all of them)."""
-        self.lengths = lengths
-        self.steps.clear()
 
     def count(self, name: str, layer: nn.Module, output: Tensor) -> None:
-        """Add a layer's output, [N,…] of one timestep or [T,N,…] of several, as its own step mode says."""
+        """Add a layer's output, as `LayerCounts` says."""
         output, mode = output.detach(), step_mode(self.model, layer)
         for frame in output if mode == "m" else (output,):  # of one timestep, as all at once are many times as slow
             step, fired = self.steps.get(name, 0), frame.sign().abs_()
@@ -91,7 +73,7 @@ class NeuronActivity:
 
     def reset(self) -> None:
         """Set all counts to zero."""
-        self.steps.clear()
+        super().reset()
         self.fired.clear()
         self.sizes.clear()
 

@@ -1,15 +1,17 @@
 """Listening to a model's layers: forward hooks that exist only inside a ``with`` block."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from functools import partial
-from typing import Any
+from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
 
 from membrane.fast.recomputation import is_recomputing
 from membrane.models.own_time import OwnsTime
+from membrane.neurons import neuron_layers
 from membrane.randomness import scoped
 
 Receiver = Callable[[str, nn.Module, Any], None]
@@ -41,6 +43,43 @@ def listening(
                 hooks.enter_context(layer.register_forward_pre_hook(partial(before, name)))
             hooks.enter_context(layer.register_forward_hook(partial(after, name), always_call=begin is not None))
         yield
+
+
+class LayerCounts(ABC):
+    """Counts what every neuron layer puts out over the batches that run inside the ``with`` block.
+
+    ``with counts: counts.start(lengths); framework(model, x, lengths)``. The counts stay on the device until they are
+    read, so no batch waits for it.
+    """
+
+    def __init__(self, model: nn.Module) -> None:
+        self.model = model
+        self.lengths: Tensor | None = None
+        self.steps: dict[str, int] = {}
+        self.hooks = ExitStack()
+
+    def __enter__(self) -> Self:
+        self.hooks.enter_context(listening(neuron_layers(self.model), self.count))
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.hooks.close()
+
+    def start(self, lengths: Tensor | None = None) -> None:
+        """Begin a batch: lengths [N] counts the valid timesteps of each sample (None: all of them)."""
+        self.lengths = lengths
+        self.steps.clear()
+
+    @abstractmethod
+    def count(self, name: str, layer: nn.Module, output: Tensor) -> None:
+        """Add a layer's output, [N,…] of one timestep or [T,N,…] of several, as its own step mode says.
+
+        ``steps`` has the timesteps of the batch that the layer has put out before.
+        """
+
+    def reset(self) -> None:
+        """Set all counts to zero."""
+        self.steps.clear()
 
 
 @contextmanager
