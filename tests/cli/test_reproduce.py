@@ -44,6 +44,14 @@ def test_the_list_names_each_row_with_what_is_recorded(tmp_path: Path, capsys: p
     assert [*cells[10:], *rest] == ["in", "band,", "1", "of", "5", "seeds"]
 
 
+def test_no_id_of_the_records_is_broken_where_the_list_is_not_on_a_terminal(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert reproduce_command(["--list", "--records", str(Path(__file__).parents[2] / "records")]) == 0
+    words = capsys.readouterr().out.split()
+    assert {row.id for row in paper_rows(conf_folder() / "experiment")} - set(words) == set()
+
+
 def test_the_list_imports_no_torch() -> None:
     code = "import sys; from membrane.cli.reproduce import reproduce_command as reproduce; reproduce(['--list'])"
     ended = subprocess.run([sys.executable, "-c", f"{code}; sys.exit('torch' in sys.modules)"], check=False)

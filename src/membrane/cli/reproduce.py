@@ -178,7 +178,7 @@ def wide_console() -> "Console":
     """Return the console; where it is no terminal, one wide enough that no id is folded and can be copied."""
     screen = console()
     if not screen.is_terminal:
-        screen.width = 130
+        screen.width = 160
     return screen
 
 
