@@ -10,14 +10,12 @@ from membrane.errors import ConfigError, DataError
 from membrane.files import durable
 from membrane.files.regular import open_regular
 from membrane.papers.registry import PaperRow
-from membrane.papers.shareable import shareable_config, shareable_log
+from membrane.papers.shareable import shareable_config, shareable_log, shareable_provenance
 from membrane.papers.spread import SeedMean, seed_mean
 from membrane.runs.saved import CONFIG, PROVENANCE, RESULT, read_provenance, read_result
 
 CURVES, METRICS, LOG = "curves.csv", "metrics.csv", "run.log"
 """The rows of metrics.csv that end an epoch; the run's own table; what the run logged."""
-OF_THE_MACHINE = ("command", "rerun")
-"""What a record leaves out of provenance.json: the command line may name folders of the machine that it ran on."""
 
 Results = Mapping[str, Mapping[int, Mapping[str, Any]]]
 """Protocol → seed → the content of result.json."""
@@ -52,14 +50,6 @@ def copy_run(run: Path, folder: Path, curves: str) -> None:
     durable.write_utf8(folder / curves, epoch_rows(run_text(run / METRICS)))
     durable.write_utf8(folder / LOG, shareable_log(run_text(run / LOG)))
     durable.write_json(folder / RESULT, read_result(run))
-
-
-def shareable_provenance(provenance: Mapping[str, Any]) -> dict[str, Any]:
-    """Return provenance without what names the machine, in what a resumed run noted of its earlier processes too."""
-    kept = {key: value for key, value in provenance.items() if key not in OF_THE_MACHINE}
-    if "earlier" in kept:
-        kept["earlier"] = [shareable_provenance(each) for each in kept["earlier"]]
-    return kept
 
 
 def run_text(path: Path) -> str:

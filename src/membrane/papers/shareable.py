@@ -1,22 +1,26 @@
-"""A run's log and configuration without what tells of the machine that it ran on: folders, commands, host names."""
+"""A run's log, configuration and provenance without what tells of its machine: folders, commands, host names."""
 
 import re
 import socket
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from membrane.runs.saved import read_config
 
 RECORD = re.compile(r"^(?=\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} [A-Z]+ \S+: )", re.MULTILINE)
 """The place before a record in run.log."""
-OF_THE_MACHINE = re.compile(r"\S+ \S+ [A-Z]+ (membrane\.training\.results: |\S+: (folder|wandb): )")
+RECORD_OF_THE_MACHINE = re.compile(r"\S+ \S+ [A-Z]+ (membrane\.training\.results: |\S+: (folder|wandb): )")
 """The beginning of a record that says where the run lies, what may be typed next, or who is told of it."""
+TYPED = ("command", "rerun")
+"""Of provenance.json: what was typed, and what may be typed again; both may name folders."""
 FOLDER = re.compile(r"""(?<![\w.~/…-])~?/([^\s/'":,;()<>\[\]]+/)+""")
 """The folder of an absolute path: neither a part of a relative one, of an address, nor `samples/s`."""
 
 
 def shareable_log(text: str) -> str:
     """Return a run's log without records of the machine, and with the last part alone of each absolute path."""
-    kept = "".join(record for record in RECORD.split(text) if not OF_THE_MACHINE.match(record))
+    kept = "".join(record for record in RECORD.split(text) if not RECORD_OF_THE_MACHINE.match(record))
     return re.sub(rf"\b{re.escape(socket.gethostname())}\b", "…", FOLDER.sub("…/", kept))
 
 
@@ -27,3 +31,11 @@ def shareable_config(run: Path) -> str:
     config = read_config(run)
     config.pop("paths", None)
     return OmegaConf.to_yaml(config)
+
+
+def shareable_provenance(provenance: Mapping[str, Any]) -> dict[str, Any]:
+    """Return provenance without what names the machine, in what a resumed run noted of its earlier processes too."""
+    kept = {key: value for key, value in provenance.items() if key not in TYPED}
+    if "earlier" in kept:
+        kept["earlier"] = [shareable_provenance(each) for each in kept["earlier"]]
+    return kept
