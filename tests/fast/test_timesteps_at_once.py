@@ -140,6 +140,7 @@ def test_at_once_is_as_often_as_there_are_timesteps(
     build = {"scnn": partial(scnn, dropouts=0.2), "smlp": partial(smlp, dropout=0.2, synapse_tau=2.0)}
     factory = partial(make_neuron, classes[fire[0]], surrogate.ATan, **{"v_threshold": 0.5, **fire[1]})
     model = build.get(name, sresnet)(shape, factory, norm=norm).train(training)
+    double = double or samples == 2  # of two values batch norm's gradient is nearly 0, and mostly rounding in float32
     compare(model.double() if double else model, shape, in_data, samples)
 
 
