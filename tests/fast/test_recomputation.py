@@ -128,6 +128,18 @@ def test_the_gradient_of_the_input() -> None:
     torch.testing.assert_close(*gradients)
 
 
+def test_a_second_backward_pass_through_one_graph() -> None:
+    """One valid sample is normalised by running statistics, which running again must find as they were each time."""
+    gradients = []
+    for recompute in (None, CHUNK):
+        model, x = built(partial(smlp, norm="batch")), torch.randn(N, T, *SHAPE).double()
+        loss = SingleStepTID(T, recompute)(model, x, torch.tensor([1, T, 1])).square().sum()  # type: ignore[union-attr]
+        loss.backward(retain_graph=True)
+        loss.backward()
+        gradients.append([parameter.grad for parameter in model.parameters()])
+    torch.testing.assert_close(*gradients)
+
+
 def saved_bytes(framework: Any, model: nn.Module, x: Tensor) -> int:
     """Count the bytes of what is kept for the gradient, but for x and the parameters."""
     kept = {}
