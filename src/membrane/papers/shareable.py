@@ -13,7 +13,7 @@ RECORD = re.compile(r"^(?=\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} [A-Z]+ \S+: )", r
 RECORD_OF_THE_MACHINE = re.compile(r"\S+ \S+ [A-Z]+ (membrane\.training\.results: |\S+: (folder|wandb): )")
 """The beginning of a record that says where the run lies, what may be typed next, or who is told of it."""
 TYPED = ("command", "rerun")
-"""Of provenance.json: what was typed, and what may be typed again; both may name folders."""
+"""Of provenance.json: the command line, which may name folders, and whether it said ``rerun=true``."""
 FOLDER = re.compile(r"""(?<![\w.~/…-])~?/([^\s/'":,;()<>\[\]]+/)+""")
 """The folder of an absolute path: neither a part of a relative one, of an address, nor `samples/s`."""
 
