@@ -147,6 +147,7 @@ def test_the_bench_is_timed_along_each_axis_and_the_overhead_of_three_runs(tmp_p
         ("width", False, False),
     ]
     assert {(each.out, each.scale) for each in benches} == {(tmp_path / "out", 0.1)}
+    assert ["-m", "membrane.bench.recomputation", "--out", str(tmp_path / "out")] in commands
     overhead = [command[2:] for command in commands if command[:2] == ["-m", "membrane.bench.overhead"]]
     assert len(overhead) == 3
     for overrides in overhead:

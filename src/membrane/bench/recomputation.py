@@ -1,14 +1,15 @@
-"""``python -m membrane.bench.recomputation [WORKLOAD…]``: time and memory by T, with and without recomputation.
+"""``python -m membrane.bench.recomputation [--out DIR] [WORKLOAD…]``: time and memory by T, beside recomputation's.
 
 Each step is followed by one that recomputes, of a net with the same weights, so that a machine that changes its speed
 changes both. Memory is the growth of a process of its own for each. Multi-step W1 to W3 are left out, whose batch norm
 takes its statistics over all timesteps.
 """
 
-import sys
+from argparse import ArgumentParser
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
+from statistics import median
 
 import torch
 
@@ -27,7 +28,7 @@ TIMESTEPS = (1, 4, 16, 64, 256)
 BATCHES = {"W1": 2, "W2": 2, "W3": 16, "W4": 128}
 """Samples with which 256 timesteps fit into memory."""
 ROUNDS, THREADS = 5, 1
-OUT = Path("records/bench/cpu_recompute")
+OUT, FILE = Path("records/bench"), "cpu_recompute"
 HEADER = ("T", "ms a step", "recomputed", "×", "peak MB", "recomputed", "×")
 
 
@@ -57,22 +58,16 @@ def section(cases: Sequence[Case]) -> str:
         plain, again = case.timings
         sizes = [plain.memory, again.memory]
         share = f"{sizes[1] / sizes[0]:.2f}" if sizes[0] and sizes[1] else "–"
-        times = [milliseconds_text(sorted(each.seconds)[len(each.seconds) // 2]) for each in (plain, again)]
+        times = [milliseconds_text(median(each.seconds)) for each in (plain, again)]
         rows.append(
-            [
-                str(case.workload.timesteps),
-                *times,
-                ratio_text(ratio(again, plain)),
-                *map(megabytes_text, sizes),
-                share,
-            ]
+            [str(case.workload.timesteps), *times, ratio_text(ratio(again, plain)), *map(megabytes_text, sizes), share]
         )
     title = f"## {workload.name}, {cases[0].timings[0].peer}, batch {workload.batch}"
     return "\n\n".join([title, f"{workload.title}.", markdown_table(HEADER, rows)])
 
 
-def run_comparison(names: Sequence[str]) -> None:
-    """Measure workloads by name, the quickest first, and write the tables after each."""
+def run_comparison(names: Sequence[str], out: Path) -> None:
+    """Measure workloads by name, by default all, the quickest first, and write the tables after each."""
     torch.set_num_threads(THREADS)
     reuse_large_memory()
     groups: list[list[Case]] = []
@@ -81,19 +76,23 @@ def run_comparison(names: Sequence[str]) -> None:
             sized = [replace(workload, timesteps=steps, batch=BATCHES[workload.name]) for steps in TIMESTEPS]
             groups.append([measured(each, pair, ROUNDS) for each in sized])
             print(section(groups[-1]), flush=True)
-            write(groups)
+            write(groups, out)
 
 
-def write(groups: Sequence[Sequence[Case]]) -> None:
-    """Write the tables and the numbers of each pair of peers."""
+def write(groups: Sequence[Sequence[Case]], out: Path) -> None:
+    """Write the tables and the numbers of each pair of peers to a folder."""
     about = describe_machine(torch.device("cpu"), THREADS)
     heading = f"# Recomputation in chunks of {CHUNK} timesteps"
     text = "\n\n".join([heading, markdown_table(("", ""), about.items()), *map(section, groups)]) + "\n"
-    real = durable.in_real_folder(OUT)
+    real = durable.in_real_folder(out / FILE)
     durable.write_utf8(real.with_suffix(".md"), text)
     cases = [asdict(case) for group in groups for case in group]
     durable.write_json(real.with_suffix(".json"), {"schema": 1, "machine": about, "chunk": CHUNK, "cases": cases})
 
 
 if __name__ == "__main__":
-    run_comparison(sys.argv[1:])
+    parser = ArgumentParser("membrane.bench.recomputation")
+    parser.add_argument("workloads", nargs="*", metavar="WORKLOAD")
+    parser.add_argument("--out", type=Path, default=OUT)
+    options = parser.parse_args()
+    run_comparison(options.workloads, options.out)
