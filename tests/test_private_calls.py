@@ -44,6 +44,7 @@ PRIVATE = {
         "_C",
         "_current_graph_task_id",
     },
+    ("membrane/fast/repetition.py", TORCH): {"_backward_hooks"},
     ("membrane/fast/run_start.py", TORCH): {"_buffers"},
     ("membrane/fast/timesteps_at_once.py", TORCH): {"_has_any_global_hook"},
     ("membrane/fast/torch_compile.py", TORCH): {

@@ -133,3 +133,42 @@ def test_a_fused_neuron_sums_the_gradient_of_the_stem(
     assert repeated(stem(x.expand(T, *x.shape))) is not None
     for (key, expected), (_, found) in zip(plain.named_parameters(), once.named_parameters(), strict=True):
         torch.testing.assert_close(found.grad, expected.grad, rtol=1e-4, atol=1e-5, msg=key)
+
+
+def test_layers_that_work_in_place() -> None:
+    torch.manual_seed(0)
+    layers = [layer.Conv2d(2, 3, 3), nn.ReLU(inplace=True), factory(), layer.Flatten(), layer.Linear(108, 3)]
+    plain = nn.Sequential(*layers)
+    once = copy.deepcopy(plain)
+    run_stem_once(once)
+    x = torch.randn(3, 2, 8, 8)
+    assert torch.equal(MultiStep(T)(once, x), MultiStep(T)(plain, x))
+
+
+@pytest.mark.parametrize("asked", ["retained", "hook", "autograd"])
+def test_hooks_get_the_gradient_of_what_they_see(asked: str) -> None:
+    torch.manual_seed(0)
+    once = MODELS["scnn"]("batch")
+    plain = copy.deepcopy(once)
+    fuse(once)
+    run_stem_once(once)
+    gradients = []
+    for model in (plain, once):
+        seen, arrived = [], []
+
+        def listen(_: nn.Module, __: Any, output: torch.Tensor, seen: Any = seen, arrived: Any = arrived) -> None:
+            seen.append(output)
+            if asked == "retained":
+                output.retain_grad()
+            elif asked == "hook":
+                output.register_hook(arrived.append)
+
+        model.norm1.register_forward_hook(listen)
+        x = torch.randn(3, 2, 8, 8, generator=torch.Generator().manual_seed(1))
+        loss = MultiStep(T)(model, x).square().sum()
+        if asked == "autograd":
+            arrived.extend(torch.autograd.grad(loss, seen))
+        else:
+            loss.backward()
+        gradients.append(seen[0].grad if asked == "retained" else arrived[0])
+    torch.testing.assert_close(*gradients, rtol=1e-4, atol=1e-6)

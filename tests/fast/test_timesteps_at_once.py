@@ -362,6 +362,10 @@ def replaced() -> nn.Module:
     return model
 
 
+def in_place() -> nn.Module:
+    return nn.Sequential(layer.Conv2d(2, 3, 3), nn.ReLU(inplace=True), lif(), layer.Flatten(), layer.Linear(108, 3))
+
+
 def watched() -> nn.Module:
     model = smlp((2, 8, 8))
     model.neuron1.surrogate_function = Own()
@@ -372,6 +376,7 @@ STEP_BY_STEP: dict[str, tuple[Callable[[], nn.Module], str]] = {
     "own": (with_own_layer, "Own is not known to give the same bits at once"),
     "twice": (twice, "a layer is called twice"),
     "replaced": (replaced, "Linear is not known to give the same bits at once"),
+    "in_place": (in_place, "ReLU is not known to give the same bits at once"),
     "watched": (watched, "LIFNode is not known to give the same bits at once"),
     "own_time": (
         lambda: Spikformer(

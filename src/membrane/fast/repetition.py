@@ -17,5 +17,6 @@ def repeat_once(once: Tensor, steps: int) -> Tensor:
 
 
 def repeated(x: Tensor) -> Tensor | None:
-    """Return what x [T,N,…] repeats, if it comes from `repeat_once`, else None."""
-    return getattr(x, "repeated", None)
+    """Return what x [T,N,…] repeats, if it comes from `repeat_once` and nobody asks for a gradient of x, else None."""
+    # private to torch 2.11.0, which has no public name for the hooks of a tensor
+    return None if x.retains_grad or x._backward_hooks else getattr(x, "repeated", None)

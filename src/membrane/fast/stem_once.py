@@ -12,6 +12,7 @@ from typing import Any
 from spikingjelly.activation_based import layer
 from torch import Tensor, nn
 
+from membrane.fast.hooks import has_own_hooks
 from membrane.fast.repetition import repeat_once, repeated
 
 WITHOUT_MEMORY = (
@@ -31,12 +32,22 @@ BATCH_NORM = (nn.BatchNorm1d, nn.BatchNorm2d)
 
 
 def run_stem_once(model: nn.Module) -> None:
-    """Let every layer without memory compute repeated input once; classes, names and hooks stay as they are."""
+    """Let every layer without memory compute repeated input once; classes, names and hooks stay as they are.
+
+    A model in which a layer works in place is left as it is, because what repeats cannot be written to.
+    """
+    if any(map(works_in_place, model.modules())):
+        return
     for module in model.modules():
         if type(module) in WITHOUT_MEMORY:
             if "forward" in module.__dict__:  # another fast path's
                 module.layer_forward = module.__dict__["forward"]
             module.forward = MethodType(forward, module)
+
+
+def works_in_place(module: nn.Module) -> bool:
+    """Return whether a module writes its output into its input, as ``nn.ReLU(inplace=True)`` does."""
+    return bool(getattr(module, "inplace", False))
 
 
 def forward(self: Any, x: Tensor) -> Tensor:
@@ -53,7 +64,8 @@ def forward(self: Any, x: Tensor) -> Tensor:
         self.step_mode = "m"
     if before is not None:
         correct_running_variance(self, before, x)
-    return repeat_once(once, len(x))
+    # what hooks of the layer saw may be asked for its gradient, which then flows through it
+    return once.unsqueeze(0).expand(len(x), *once.shape) if has_own_hooks(self) else repeat_once(once, len(x))
 
 
 def run_layer(module: Any, x: Tensor) -> Tensor:

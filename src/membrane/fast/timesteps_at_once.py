@@ -171,7 +171,7 @@ def runs_at_once(module: Any) -> bool:
     if module_class in STEPS_ITSELF:
         return all(runs_at_once(child) for child in module.children() if isinstance(child, NEURONS))
     if module_class in LAYERS:
-        return True
+        return not stem_once.works_in_place(module)
     chains = module_class.forward is nn.Sequential.forward or f"{module_class.__module__}.".startswith(TREES)
     return chains and not isinstance(module, base.StepModule)
 
