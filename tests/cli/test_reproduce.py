@@ -68,6 +68,11 @@ def test_without_arguments_it_says_what_it_can_do(capsys: pytest.CaptureFixture[
     [
         (["seq_fmnist/plane"], "seq_fmnist/plane: no row of a paper; did you mean seq_fmnist/plain?"),
         (["seq_fmnist/plain", "--seeds", "0,b"], "0,b: expected whole numbers from 0 as 0,1,2"),
+        (["--quick"], "name what to train: a row"),
+        (["--repeat"], "or with --repeat a recorded folder"),
+        (["seq_fmnist/plain", "--quick", "--record"], "--record: not allowed with argument --quick"),
+        (["--redraw", "--records", "nowhere"], "nowhere: nothing is recorded of any row"),
+        (["seq_fmnist/plain", "--redraw", "--records", "nowhere"], "nothing is recorded of seq_fmnist/plain"),
     ],
 )
 def test_what_is_none_is_refused(arguments: list[str], line: str) -> None:

@@ -104,6 +104,7 @@ def test_a_record_is_read_with_what_was_trained_by_hand_and_its_time(tmp_path: P
     (folder / "by_hand").mkdir(parents=True)
     (folder / "by_hand" / "seed0.json").write_text('{"best": 0.9, "seconds": 100}')
     (folder / "by_hand" / "seed1.json").write_text("[")
+    (folder / "by_hand" / "seed2.json").write_text('{"best": "0.9", "last": null}')
     for seed, last in enumerate(("00:00:41,500", "00:59:00,000")):  # nothing by hand beside seed 1
         run = folder / "paper_best_on_test" / f"seed{seed}"
         run.mkdir(parents=True)
@@ -113,8 +114,9 @@ def test_a_record_is_read_with_what_was_trained_by_hand_and_its_time(tmp_path: P
     read = read_entry(tmp_path, row(), unread)
     assert read.hand() == SeedMean(0.9, None, 1)
     assert read.seconds() == (42.0, 100)
-    (line,) = unread
-    assert line.startswith(f"{folder / 'by_hand' / 'seed1.json'}: damaged")
+    damaged, no_number = unread
+    assert damaged.startswith(f"{folder / 'by_hand' / 'seed1.json'}: damaged")
+    assert no_number == f"{folder / 'by_hand' / 'seed2.json'}: damaged (ValueError: best is not a number)"
     (folder / "paper_best_on_test" / "seed0" / "run.log").write_text(
         "2026-02-01 00:00:00,000 INFO a: resumed: from step 2\n2026-02-01 00:00:09,000 INFO a: b\n"
     )

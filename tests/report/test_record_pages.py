@@ -54,6 +54,13 @@ def test_a_figure_has_a_panel_a_protocol_and_a_line_a_seed_beside_the_published_
     assert titles == ["paper_best_on_test: accuracy, test set", "val_best: accuracy, validation"]
 
 
+def test_a_seed_without_curves_is_left_out_of_the_figure(records: Path) -> None:
+    (records / "paper" / "row" / "val_best" / "seed0" / "curves.csv").unlink()
+    figure = record_figure(read_entry(records, row(), []))
+    assert figure is not None
+    assert len(figure.axes) == 1
+
+
 def test_a_page_has_the_claim_the_report_and_each_combination_of_versions(records: Path) -> None:
     write_record_pages(records, row())
     page = (records / "paper" / "row" / "table.md").read_text()

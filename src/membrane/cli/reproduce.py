@@ -50,6 +50,8 @@ def reproduce_command(arguments: Sequence[str]) -> int:
     if options.redraw:
         return redraw([require_row(rows, options.id)] if options.id else rows, options.records)
     if options.id is None:
+        if options.quick or options.record or options.repeat:
+            raise ConfigError("name what to train: a row, as --list has them, or with --repeat a recorded folder")
         parser.print_help()
         return 0
     if options.repeat:
@@ -67,10 +69,11 @@ def reproduce_parser() -> CommandParser:
     parser = CommandParser("reproduce", __doc__, EXAMPLES)
     parser.add_argument("id", metavar="ID", nargs="?", help="a row, as --list names it; with --repeat a folder")
     parser.add_argument("settings", metavar="SETTING=VALUE", nargs="*", help="of all its runs, such as paths.runs=DIR")
-    parser.add_argument(
+    instead = parser.add_mutually_exclusive_group()
+    instead.add_argument(
         "--list", action="store_true", help="list the rows: published, ours, the band, what is recorded"
     )
-    parser.add_argument("--quick", action="store_true", help="train a few batches of one seed: does it run here?")
+    instead.add_argument("--quick", action="store_true", help="train a few batches of one seed: does it run here?")
     parser.add_argument("--seeds", metavar="0,1,…", type=seeds_of, help="default: as many as the row asks for")
     protocol = "train under one protocol alone; default: the paper's and val_best"
     parser.add_argument("--protocol", choices=PROTOCOLS, help=protocol)
@@ -79,11 +82,11 @@ def reproduce_parser() -> CommandParser:
     copied = (
         "copy each seed's result, curves, log, configuration and provenance there, and draw the row's table and figure"
     )
-    parser.add_argument("--record", action="store_true", help=copied)
+    instead.add_argument("--record", action="store_true", help=copied)
     drawn = "train nothing; draw table.md and figure.png of ID, or of all rows, from what is recorded"
-    parser.add_argument("--redraw", action="store_true", help=drawn)
+    instead.add_argument("--redraw", action="store_true", help=drawn)
     again = "train the run in the recorded folder ID again, and compare every number with the record's"
-    parser.add_argument("--repeat", action="store_true", help=again)
+    instead.add_argument("--repeat", action="store_true", help=again)
     return parser
 
 
@@ -134,11 +137,16 @@ def reproduce(row: PaperRow, options: Namespace) -> int:
 
 
 def redraw(rows: Sequence[PaperRow], records: Path) -> int:
-    """Write table.md and figure.png of those rows that are recorded, and return the exit code, 0."""
-    for row in rows:
-        if any((records / row.id).glob("*/seed*/result.json")):
-            write_record_pages(records, row)
-            print(records / row.id)
+    """Write table.md and figure.png of those rows that are recorded, and return the exit code, 0.
+
+    Raises ConfigError if none is.
+    """
+    recorded = [row for row in rows if any((records / row.id).glob("*/seed*/result.json"))]
+    if not recorded:
+        raise ConfigError(f"{records}: nothing is recorded of {rows[0].id if len(rows) == 1 else 'any row'}")
+    for row in recorded:
+        write_record_pages(records, row)
+        print(records / row.id)
     return 0
 
 

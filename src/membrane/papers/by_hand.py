@@ -2,10 +2,11 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from membrane.papers.registry import PaperRow
-from membrane.runs.saved import read_json, why_unreadable
+from membrane.runs.saved import is_json_number, read_json, why_unreadable
+from membrane.schema.paper import Number
 
 BY_HAND = "by_hand"
 """The folder of a record with ``seed<k>.json``, which the scripts of scripts/by_hand write."""
@@ -21,7 +22,16 @@ def read_by_hand(records: Path, row: PaperRow, unread: list[str]) -> dict[int, d
         seed = path.stem.removeprefix("seed")
         if seed.isdecimal():
             try:
-                by_hand[int(seed)] = read_json(path)
+                by_hand[int(seed)] = read_training(path)
             except (OSError, ValueError) as error:
                 unread.append(f"{path}: {why_unreadable(error)}")
     return by_hand
+
+
+def read_training(path: Path) -> dict[str, Any]:
+    """Return what a training by hand gave. Raises ValueError if an accuracy is no number, and as `read_json`."""
+    training = read_json(path)
+    for name in get_args(Number):
+        if not (training.get(name) is None or is_json_number(training[name])):
+            raise ValueError(f"{name} is not a number")
+    return training

@@ -138,12 +138,13 @@ def draw_seeds(axes: "Axes", entry: Entry, protocol: str, lines: "Sequence[Line]
 
 
 def seed_curves(entry: Entry, protocol: str) -> "list[Line]":
-    """Return the accuracies after each epoch of a protocol's seeds, those that have any."""
+    """Return the accuracies after each epoch of a protocol's seeds, those that have any and that are recorded."""
     from membrane.report.curves import by_epoch
     from membrane.runs.table import read_rows
 
     lines = []
-    for seed in sorted(entry.results[protocol]):
-        rows = read_rows(entry.folder / protocol / f"seed{seed}" / CURVES)
+    tables = [entry.folder / protocol / f"seed{seed}" / CURVES for seed in sorted(entry.results[protocol])]
+    for table in tables:
+        rows = read_rows(table) if table.exists() else []
         lines += [line for name in MEASURED if len((line := by_epoch(rows, name))[0])]
     return lines
