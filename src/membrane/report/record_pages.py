@@ -65,7 +65,7 @@ def record_table(entry: Entry) -> str:
 
 def bar_text(paper: Paper) -> str:
     """Return where ours is to lie, in percent."""
-    bars = [f"within {band_text(paper)}"] if paper.band else []
+    bars = [f"{'at' if paper.band[1] == 1 else 'within'} {band_text(paper)}"] if paper.band else []
     if paper.by_hand_within is not None:
         bars.append(f"within {paper.by_hand_within * 100:.2f} of the recipe by hand")
     return f"to lie {', or '.join(bars)}" if bars else "nothing to be held to"
