@@ -202,8 +202,11 @@ def test_a_session_prints_and_writes_the_same_tables(
 
 
 @pytest.mark.usefixtures("timed")
-def test_a_session_fails_only_with_its_digits_run(
-    about: Session, whole_run: Callable[[bool], None], capsys: pytest.CaptureFixture[str]
+def test_a_session_fails_with_its_digits_run_or_a_training(
+    about: Session,
+    whole_run: Callable[[bool], None],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     whole_run(True)
     assert run_session(replace(about, workloads=["W5"])) == 1
@@ -211,6 +214,10 @@ def test_a_session_fails_only_with_its_digits_run(
     assert json.loads((about.out / "cpu.json").read_text())["whole_run"] is None
     assert not (about.out / "cpu.png").exists()  # there is nothing to draw
     assert run_session(replace(about, workloads=["W4"])) == 0
+    for left_out in ({}, {"Norse": "it ended with 2"}):
+        case = Case(WORKLOADS[3], TIMINGS, left_out)
+        monkeypatch.setattr(whole_training, "time_training", lambda *_, case=case: case)
+        assert run_session(replace(about, workloads=["W6"])) == bool(left_out)
 
 
 def test_minutes_end_the_session(
