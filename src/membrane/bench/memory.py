@@ -47,8 +47,10 @@ def print_growth(task: dict[str, Any]) -> None:
 
     from membrane.bench.measure import peer_step, source_net
     from membrane.bench.step import random_samples
+    from membrane.training.memory import reuse_large_memory
 
     torch.set_num_threads(task["threads"])
+    reuse_large_memory()
     device, workload = torch.device("cpu"), Workload.from_json(task["workload"])
     [peer] = [each for each in (*PEERS, *RECOMPUTED) if each.name == task["peer"]]
     source = source_net(peer, workload, device)

@@ -55,8 +55,10 @@ def run_session(session: Session) -> int:
 
     from membrane.bench import machine
     from membrane.bench.report import bench_report
+    from membrane.training.memory import reuse_large_memory
 
     torch.set_num_threads(session.threads)
+    reuse_large_memory()
     end = None if session.minutes is None else perf_counter() + 60 * session.minutes
     about = machine.describe_machine(session.device, session.threads)
     cases = measure_workloads(session, end)

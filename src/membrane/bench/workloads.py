@@ -11,7 +11,7 @@ SWEPT: dict[str, tuple[float, ...]] = {
     "width": (0.25, 0.5, 1, 2),
 }
 """Axis over which a workload can be swept → values of T, factors of its batch or its width."""
-CHUNK = 16
+CHUNK = 8
 """Timesteps of a chunk where a net recomputes."""
 CUDA_TIMESTEPS, CUDA_BATCH = (4, 16), 256
 IMAGE = 3  # axes of [C,H,W]
