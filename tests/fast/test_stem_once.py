@@ -135,12 +135,14 @@ def test_a_fused_neuron_sums_the_gradient_of_the_stem(
         torch.testing.assert_close(found.grad, expected.grad, rtol=1e-4, atol=1e-5, msg=key)
 
 
-def test_layers_that_work_in_place() -> None:
+def test_layers_that_work_in_place(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", "membrane")
     torch.manual_seed(0)
     layers = [layer.Conv2d(2, 3, 3), nn.ReLU(inplace=True), factory(), layer.Flatten(), layer.Linear(108, 3)]
     plain = nn.Sequential(*layers)
     once = copy.deepcopy(plain)
     run_stem_once(once)
+    assert caplog.messages == ["layers before the first neuron run at every timestep: 1 works in place"]
     x = torch.randn(3, 2, 8, 8)
     assert torch.equal(MultiStep(T)(once, x), MultiStep(T)(plain, x))
 

@@ -6,6 +6,7 @@ output and gradient are exact too; its running variance, an unbiased estimate, i
 channel (P positions) to T·N·P.
 """
 
+import logging
 from types import MethodType
 from typing import Any
 
@@ -14,6 +15,8 @@ from torch import Tensor, nn
 
 from membrane.fast.hooks import has_own_hooks
 from membrane.fast.repetition import repeat_once, repeated
+
+log = logging.getLogger(__name__)
 
 WITHOUT_MEMORY = (
     layer.Conv1d,
@@ -36,7 +39,8 @@ def run_stem_once(model: nn.Module) -> None:
 
     A model in which a layer works in place is left as it is, because what repeats cannot be written to.
     """
-    if any(map(works_in_place, model.modules())):
+    if names := [name for name, module in model.named_modules() if works_in_place(module)]:
+        log.info("layers before the first neuron run at every timestep: %s works in place", names[0])
         return
     for module in model.modules():
         if type(module) in WITHOUT_MEMORY:
