@@ -105,6 +105,20 @@ def test_channels_lie_side_by_side_from_the_first_convolution_to_the_head() -> N
         assert [output.stride(2) == 1 for output in outputs] == [first] * 8
 
 
+@pytest.mark.parametrize("framework", [SingleStep(T), MultiStep(T)], ids=["singlestep", "multistep"])
+@pytest.mark.parametrize("shape", [[2, 8], [2, 8, 8]])
+def test_gradients_lie_as_outputs_do(shape: list[int], framework: Any) -> None:
+    """A gradient in another layout would be copied before each convolution's own."""
+    model = laid_out(network(input_shape=shape).float())
+    gradients: list[Tensor] = []
+    for module in model.modules():
+        if isinstance(module, nn.Conv1d | nn.Conv2d):
+            module.register_forward_hook(lambda _, __, output: output.register_hook(gradients.append) and None)
+    framework(model, torch.randn(6, *shape)).sum().backward()
+    assert gradients
+    assert {gradient.stride(-1) for gradient in gradients} == {gradient.shape[-len(shape)] for gradient in gradients}
+
+
 @pytest.mark.parametrize("kind", [nn.BatchNorm1d, layer.BatchNorm1d])
 def test_a_norm_takes_what_its_class_takes(kind: Any) -> None:
     norm = kind(4)

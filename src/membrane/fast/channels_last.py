@@ -66,13 +66,13 @@ def forward(self: nn.BatchNorm1d, x: Tensor) -> Tensor:
     type(self)._check_input_dim(self, x)
     if x.dim() != SIGNAL:
         return nn.BatchNorm1d.forward(self, x)
-    return nn.BatchNorm1d.forward(self, with_own_stride(as_image(x)[None])[0]).squeeze(-2)
+    return nn.BatchNorm1d.forward(self, with_own_stride(as_image(x)[None]).squeeze(0)).squeeze(-2)
 
 
 def super_forward(self: nn.BatchNorm1d | nn.BatchNorm2d, x: Tensor) -> Tensor:
     """Normalise x as the class does: what SpikingJelly's layers call for one timestep, or for all of them merged."""
     if isinstance(self, nn.BatchNorm2d):
-        return nn.BatchNorm2d.forward(self, with_own_stride(x[None])[0])
+        return nn.BatchNorm2d.forward(self, with_own_stride(x[None]).squeeze(0))
     return forward(self, x)
 
 

@@ -30,4 +30,4 @@ class OwnsTime(base.StepModule):  # type: ignore[misc]
         expected = "[N,C,H,W]" if single else "[T,N,C,H,W]"
         if x.dim() != (4 if single else 5):
             raise ValueError(f"in step mode {self.step_mode!r} the input must be {expected}, got {list(x.shape)}")
-        return self.sequence_forward(x.unsqueeze(0))[0] if single else self.sequence_forward(x)
+        return self.sequence_forward(x.unsqueeze(0)).squeeze(0) if single else self.sequence_forward(x)

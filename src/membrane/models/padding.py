@@ -64,7 +64,7 @@ class ValidForward:
         mask = self.mask_of(x, multi_step)
         rows = x[mask]
         if len(rows) * (rows[0, 0].numel() if len(rows) else 0) > 1:
-            normed = self.forward(rows[None])[0] if multi_step else self.forward(rows)
+            normed = self.forward(rows[None]).squeeze(0) if multi_step else self.forward(rows)
         else:
             normed = self.by_running_statistics(rows)
         return normed.new_zeros(x.shape).index_put((*mask.nonzero(as_tuple=True),), normed)
