@@ -107,6 +107,16 @@ def test_a_real_one_is_timed_and_a_failed_process_is_named() -> None:
     assert "batch_size" in reason
 
 
+def test_what_trains_by_hand_waits_as_openmp_has_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    environments: list[dict[str, str]] = []
+    monkeypatch.setattr(
+        whole_training, "output_of", lambda _, environment: environments.append(environment) or '{"seconds": [1, 2]}'
+    )
+    environment = {"PATH": "/bin", "OMP_WAIT_POLICY": "passive", "GOMP_SPINCOUNT": "1000"}
+    assert whole_training.seconds_an_epoch(DIGITS, THEIRS, 2, environment) == 3 / DIGITS.epochs
+    assert environments == [{"PATH": "/bin"}]
+
+
 def test_single_step_replaces_the_framework_alone() -> None:
     assert single_step_setting("framework=multistep_tid") == "framework=singlestep_tid"
     assert single_step_setting("framework=multistep") == "framework=singlestep"

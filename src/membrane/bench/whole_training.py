@@ -12,6 +12,7 @@ from membrane.bench.digits_run import last_line
 from membrane.bench.peers import Peer
 from membrane.bench.record import Case, Timing
 from membrane.bench.trainings import Training
+from membrane.fast.waiting_threads import with_own_waiting
 from membrane.runs.saved import read_result
 
 SINGLE_STEP = {"multistep": "singlestep", "multistep_tid": "singlestep_tid"}
@@ -45,11 +46,15 @@ def time_training(
 
 
 def seconds_an_epoch(training: Training, peer: Peer, threads: int, environment: Mapping[str, str]) -> float:
-    """Train once in a process of its own and return the seconds an epoch. Raises TrainingFailed if it fails."""
+    """Train once in a process of its own and return the seconds an epoch. Raises TrainingFailed if it fails.
+
+    What trains by hand is a program like any other: its threads wait as OpenMP has it.
+    """
     if peer.role == "ours":
         return membrane_seconds(training, peer, threads, environment)
     task = {"training": training.name, "peer": peer.name, "epochs": training.epochs, "threads": threads}
-    output = output_of([sys.executable, "-m", "membrane.bench.by_hand", json.dumps(task)], environment)
+    command = [sys.executable, "-m", "membrane.bench.by_hand", json.dumps(task)]
+    output = output_of(command, with_own_waiting(environment))
     return float(sum(json.loads(last_line(output))["seconds"])) / training.epochs
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from membrane import __version__
 from membrane.cli.answer import CommandParser, answer
 from membrane.errors import ConfigError
+from membrane.fast.waiting_threads import let_waiting_threads_sleep
 from membrane.tracking.output import concealing_outputs, replace_unprintable
 
 COMMANDS = {
@@ -37,14 +38,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if arguments is None else arguments)
     with concealing_outputs():
         return answer(lambda: run_command(words))
-
-
-def let_waiting_threads_sleep() -> None:
-    """Tell OpenMP, before torch loads it, that a thread which waits for another gives its core away.
-
-    By default it spins, and beside another process it may keep from a core the very thread that it waits for.
-    """
-    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 
 def run_command(words: Sequence[str]) -> int:
