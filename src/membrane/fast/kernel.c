@@ -4,7 +4,8 @@
  *
  * x, s: [T][n], a row's neurons side by side; v: [n]. Neurons do not touch each other, so each thread takes a block of
  * them through all timesteps while it lies in its cache. Nothing but x and the first v is kept for the gradient, which
- * goes through the timesteps once more: a pass over memory costs more than the arithmetic.
+ * goes through the timesteps once more: a pass over memory costs more than the arithmetic. Beside each PIECE of a row
+ * memory is asked for the same piece of the row that comes next, which the processor cannot guess.
  *
  * kernels.py defines what is special to a neuron, so that nothing is decided inside a loop:
  *   BFLOAT16      x and s are bfloat16; the state and all arithmetic are float all the same
@@ -43,6 +44,16 @@ typedef float value;
 static inline float load(value number) { return number; }
 static inline value store(float number) { return number; }
 #endif
+
+#define PIECE 64
+#define LINE (64 / (int64_t)sizeof(value)) /* values of a cache line */
+static inline void ask(const value *row) { /* for a piece to read; behind the end of x nothing happens */
+    for (int64_t i = 0; i < PIECE; i += LINE) __builtin_prefetch(row + i);
+}
+static inline void ask_to_write(const value *row) {
+    for (int64_t i = 0; i < PIECE; i += LINE) __builtin_prefetch(row + i, 1);
+}
+static inline int64_t piece(int64_t j, int64_t count) { return count - j < PIECE ? count - j : PIECE; }
 
 /* The constants of a layer; `leak` is what LEAK takes, tau or 1/tau, or with LATE_RESET the share of v that is left. */
 typedef struct {
@@ -98,6 +109,16 @@ static inline float derivative(float u, float p, float q) {
     return g;
 }
 
+/* One timestep of a piece: x and, in v, v[t-1] → s and, in v, v[t]. */
+static void fire(const value *restrict x, value *restrict s, float *restrict v, int64_t count, constants c) {
+    for (int64_t i = 0; i < count; i++) {
+        float h = charged(load(x[i]), v[i], c);
+        float spike = fired(h, c);
+        s[i] = store(spike);
+        v[i] = left(h, spike, c);
+    }
+}
+
 /* x → s [T][n] and v [n] after the last step. `before` may be null: then all start at `start`. */
 void forward(const value *x, const float *before, value *s, float *after, int64_t T, int64_t n, int64_t step,
              int64_t block, float start, constants c, int threads) {
@@ -107,33 +128,40 @@ void forward(const value *x, const float *before, value *s, float *after, int64_
         float *restrict v = after + from;
         for (int64_t i = 0; i < count; i++) v[i] = before ? before[from + i] : start;
         for (int64_t t = 0; t < T; t++) {
-            const value *restrict in = x + t * step + from;
-            value *restrict out = s + t * n + from;
-            for (int64_t i = 0; i < count; i++) {
-                float h = charged(load(in[i]), v[i], c);
-                float spike = fired(h, c);
-                out[i] = store(spike);
-                v[i] = left(h, spike, c);
+            const value *in = x + t * step + from, *next = t + 1 < T ? in + step : x + from + block;
+            value *out = s + t * n + from, *next_out = t + 1 < T ? out + n : s + from + block;
+            for (int64_t j = 0; j < count; j += PIECE) {
+                ask(next + j);
+                ask_to_write(next_out + j);
+                fire(in + j, out + j, v + j, piece(j, count), c);
             }
         }
     }
 }
 
-/* The h [T][count] of one block. */
-static void replay(const value *x, const float *restrict before, float *h, int64_t T, int64_t count, int64_t step,
+/* One timestep of a piece: x and h[t-1], or the first v where `first` → h[t]. */
+static void charge(const value *restrict x, const float *restrict last, int first, float *restrict now, int64_t count,
                    constants c) {
+    if (first)
+        for (int64_t i = 0; i < count; i++) now[i] = charged(load(x[i]), last[i], c);
+    else
+        for (int64_t i = 0; i < count; i++) now[i] = charged(load(x[i]), left(last[i], fired(last[i], c), c), c);
+}
+
+/* The h [T][count] of one block; `then` is the row that is read after x. */
+static void replay(const value *x, const float *before, float *h, const value *then, int64_t T, int64_t count,
+                   int64_t step, constants c) {
     for (int64_t t = 0; t < T; t++) {
-        const value *restrict in = x + t * step;
-        const float *restrict last = h + (t - 1) * count;
-        float *restrict now = h + t * count;
-        if (t == 0)
-            for (int64_t i = 0; i < count; i++) now[i] = charged(load(in[i]), before[i], c);
-        else
-            for (int64_t i = 0; i < count; i++) now[i] = charged(load(in[i]), left(last[i], fired(last[i], c), c), c);
+        const value *in = x + t * step, *next = t + 1 < T ? in + step : then;
+        const float *last = t ? h + (t - 1) * count : before;
+        for (int64_t j = 0; j < count; j += PIECE) {
+            ask(next + j);
+            charge(in + j, last + j, t == 0, h + t * count + j, piece(j, count), c);
+        }
     }
 }
 
-/* One timestep back: the gradient of s[t] and, in `carry`, of v[t] → of x[t] and, in `carry`, of v[t-1]. */
+/* One timestep of a piece back: the gradient of s[t] and, in `carry`, of v[t] → of x[t] and, in `carry`, of v[t-1]. */
 static void back(const float *restrict h, const value *restrict gs, value *restrict gx, float *restrict carry,
                  float *restrict g_h, int64_t count, float share, constants c) {
     for (int64_t i = 0; i < count; i++) {
@@ -207,10 +235,16 @@ int backward(const value *x, const float *before, const value *gs, const float *
             for (int64_t i = 0; i < count; i++) v[i] = before ? before[from + i] : start;
             for (int64_t i = 0; i < count; i++) carry[i] = g_after ? g_after[from + i] : 0.0f;
             for (int64_t i = 0; i < count; i++) sum[i] = total_x[i] = 0.0f;
-            replay(x + from, v, h, T, count, step, c);
+            replay(x + from, v, h, gs + (T - 1) * g_step + from, T, count, step, c);
             for (int64_t t = T - 1; t >= 0; t--) {
                 float *now = h + t * count;
-                back(now, gs + t * g_step + from, out_step ? gx + t * out_step + from : g_x, carry, g_h, count, share, c);
+                const value *g = gs + t * g_step + from, *next = t ? g - g_step : x + from + block;
+                value *out = out_step ? gx + t * out_step + from : g_x;
+                for (int64_t j = 0; j < count; j += PIECE) {
+                    ask(next + j);
+                    ask_to_write(out - (t ? out_step : 0) + j);
+                    back(now + j, g + j, out + j, carry + j, g_h + j, piece(j, count), share, c);
+                }
                 if (!out_step) add(g_x, total_x, count);
 #ifdef LEARNS_RATE
                 rate(x + t * step + from, v, t ? now - count : NULL, g_h, sum, count, c);
@@ -218,9 +252,11 @@ int backward(const value *x, const float *before, const value *gs, const float *
             }
             if (!out_step)
                 for (int64_t i = 0; i < count; i++) gx[from + i] = store(total_x[i]);
-            double total = 0;
-            for (int64_t i = 0; i < count; i++) total += sum[i];
-            if (g_rate) g_rate[from / block] = total;
+            if (g_rate) {
+                double total = 0;
+                for (int64_t i = 0; i < count; i++) total += sum[i];
+                g_rate[from / block] = total;
+            }
         }
         free(h);
     }

@@ -30,7 +30,7 @@ ROUNDING = ["-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math"]
 OPTIONS = ["-std=c11", "-O3", *ROUNDING, "-fopenmp", "-fPIC", "-shared"]
 WIDE = {"AVX2": ["-mavx2"], "AVX512": ["-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl"]}
 
-FEW, SHORT, LONG = 4, 64, 2048
+FEW, SHORT, LONG = 4, 64, 1024
 """Neurons that a thread takes through all timesteps at a time. Up to FEW timesteps it is SHORT, which fits into the
 innermost cache; with more, each timestep is a stream of memory, for which longer runs are faster, LONG at most."""
 WORKSPACE = 2**16
