@@ -9,7 +9,7 @@ from spiking_nets import convolutional
 from spikingjelly.activation_based import layer, monitor, neuron
 from torch import Tensor, nn
 
-from membrane.analysis.firing import FiringRates, odd_layers, record_spikes
+from membrane.analysis.firing import FiringRates, nonzero_and_sum, odd_layers, record_spikes
 from membrane.framework import Framework, MultiStep, MultiStepTID, SingleStep, SingleStepTID
 from membrane.models.own_time import OwnsTime
 
@@ -63,6 +63,18 @@ def test_scaled_spikes_have_another_mean_than_rate(framework: Framework) -> None
     rates = measured(nn.Sequential(Doubled()), framework, torch.tensor([[0.5, 1.0]]))
     assert rates.rates()["0"] == pytest.approx(6 / 8)
     assert rates.means()["0"] == pytest.approx(12 / 8)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
+def test_counts_and_sums_of_outputs_are_torchs(dtype: torch.dtype) -> None:
+    spikes = (torch.rand(3, 4, 5, 6, 7) < 0.2).to(dtype)
+    last = spikes.flatten(0, 1).contiguous(memory_format=torch.channels_last).unflatten(0, (3, 4))
+    analog = torch.where(spikes > 0, 1.0, torch.randn(3, 4, 5, 6, 7).to(dtype))
+    for output in (spikes, -spikes, 2 * spikes, last, last[:, ::2], torch.zeros(3, 2).to(dtype), analog):
+        nonzero, total = nonzero_and_sum(output)
+        assert (nonzero, total) == ((output != 0).sum().double(), output.sum(dtype=torch.float64))
+        assert (nonzero.dtype, total.dtype) == (torch.float64, torch.float64)
+    assert nonzero_and_sum(torch.full((2,), torch.nan, dtype=dtype))[1].isnan()
 
 
 @pytest.mark.parametrize("framework", REPEATED)
