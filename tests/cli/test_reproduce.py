@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from membrane.cli import reproduce
-from membrane.cli.reproduce import changes_the_row, reproduce_command
+from membrane.cli.reproduce import changes_the_row, plan_line, reproduce_command
 from membrane.config.composer import conf_folder
 from membrane.data.idx import FashionMNIST
 from membrane.data.samples import Samples
@@ -42,6 +42,14 @@ def test_the_list_names_each_row_with_what_is_recorded(tmp_path: Path, capsys: p
     assert cells[4:10] == ["70.00", "68.85", "to", "71.85", "–", "–"]
     rest = lines[start + 1].split() if lines[start + 1].startswith("   ") else []  # where the last cell was broken
     assert [*cells[10:], *rest] == ["in", "band,", "1", "of", "5", "seeds"]
+
+
+def test_a_missing_folder_of_records_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert reproduce_command(["--list", "seq_fmnist", "--records", str(tmp_path / "nowhere")]) == 0
+    printed = capsys.readouterr()
+    assert printed.err.startswith(f"membrane: {tmp_path}/nowhere: no such folder, so nothing is shown as recorded")
+    ids = [line.split()[0] for line in printed.out.splitlines() if "not recorded" in line]
+    assert ids == ["seq_fmnist/feedback", "seq_fmnist/plain", "seq_fmnist/synapse"]
 
 
 def test_no_id_of_the_records_is_broken_where_the_list_is_not_on_a_terminal(
@@ -138,7 +146,9 @@ def test_a_row_is_trained_under_both_protocols_and_recorded(
         content = json.loads((folder / protocol / "seed4" / "result.json").read_text())
         assert (content["protocol"], content["seed"]) == (protocol, 4)
         accuracies[protocol] = content["metrics"]["test/acc"]
-    (line,) = (each for each in capsys.readouterr().out.splitlines() if each.startswith(" seq_fmnist/plain"))
+    printed = capsys.readouterr().out.splitlines()
+    assert f"recorded in {folder}" in printed
+    (line,) = (each for each in printed if each.startswith(" seq_fmnist/plain"))
     assert f"{accuracies['paper_best_on_test'] * 100:.2f}" in line
     assert f"{accuracies['val_best'] * 100:.2f}" in line
     assert [path for path in folder.glob("*/seed4/*") if str(tmp_path) in path.read_text()] == []
@@ -150,6 +160,48 @@ def test_a_row_is_trained_under_both_protocols_and_recorded(
     assert capsys.readouterr().out.splitlines() == [str(folder)]
     assert (folder / "table.md").read_text() == table
     assert (folder / "figure.png").exists()
+
+
+@pytest.mark.parametrize("names", ["file", "file/below"])
+def test_a_folder_that_takes_no_record_is_refused_before_training(
+    names: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setattr(reproduce, "train_row", lambda _: pytest.fail("it trained"))
+    with pytest.raises(ConfigError, match=f"^--records {tmp_path}/{names}: {tmp_path}/file is not a folder"):
+        reproduce_command(["seq_fmnist/plain", "--record", "--records", str(tmp_path / names)])
+    monkeypatch.setattr("os.access", lambda *_: False)
+    with pytest.raises(ConfigError, match=f"nothing can be written in {tmp_path}; --records DIR names another"):
+        reproduce_command(["seq_fmnist/plain", "--record", "--records", str(tmp_path)])
+
+
+def test_a_record_that_cannot_be_drawn_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "fsdd" / "last" / "seed0").mkdir(parents=True)
+    (tmp_path / "fsdd" / "last" / "seed0" / "result.json").touch()
+
+    def fail(*_: object) -> None:
+        raise OSError(30, "Read-only file system", ".table.md.c61bcfcab3e12973.tmp")
+
+    monkeypatch.setattr(reproduce, "write_record_pages", fail)
+    with pytest.raises(ConfigError, match=f"^--records {tmp_path}: Read-only file system$"):
+        reproduce_command(["fsdd", "--redraw", "--records", str(tmp_path)])
+
+
+@pytest.mark.parametrize(
+    ("name", "protocols", "seeds", "line"),
+    [
+        ("snntorch/t5", ["last"], 1, "snntorch/t5: 1 seed under last, each about 1 min on two cores"),
+        (
+            "shd/ff",
+            ["paper_best_on_test", "val_best"],
+            5,
+            "shd/ff: 5 seeds under paper_best_on_test and val_best, each about 40 min on two cores or 5 min on a GPU",
+        ),
+    ],
+)
+def test_the_plan_says_how_many_trainings_and_how_long(name: str, protocols: list[str], seeds: int, line: str) -> None:
+    (row,) = (row for row in paper_rows(conf_folder() / "experiment") if row.id == name)
+    assert plan_line(row, protocols, seeds) == line
 
 
 def test_a_quick_run_leaves_no_result(tiny: None, tmp_path: Path) -> None:

@@ -1,33 +1,30 @@
 """Train what a paper trained, and set its number beside ours."""
 
+import os
 import sys
 from argparse import ArgumentTypeError, Namespace
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
 
 from membrane.cli.answer import CommandParser
+from membrane.cli.row_settings import refuse_idle_options, refuse_other_row, refuse_several_runs
+from membrane.cli.row_table import print_rows
 from membrane.config.composer import Composer, conf_folder
 from membrane.config.messages import nearest
 from membrane.errors import ConfigError, printable_text
+from membrane.files.regular import Irregular
 from membrane.papers.by_hand import read_by_hand
 from membrane.papers.entry import HONEST, Entry, read_entry
 from membrane.papers.record import write_record
 from membrane.papers.registry import PaperRow, paper_rows
-from membrane.report.claims import NUMBERS, band_text, mean_text, published_text
 from membrane.report.record_pages import write_record_pages
-from membrane.report.terminal import console
 from membrane.runs.fingerprint import fingerprint
 from membrane.runs.folder import RunFolder
 from membrane.runs.saved import read_result
 from membrane.schema import Config
 
-if TYPE_CHECKING:
-    from rich.console import Console
-    from rich.table import Table
-
 PROTOCOLS = ("val_best", "last", "paper_best_on_test")
-CAPTION = "test accuracy in %; ours: mean ± standard deviation over seeds under the paper's protocol"
 QUICK = ("debug.batches=5", "epochs=1", "seed=0", "figures=false")
 """Settings of a run that shows whether a row trains here, and leaves no result."""
 EXAMPLES = """for example:
@@ -41,16 +38,14 @@ def reproduce_command(arguments: Sequence[str]) -> int:
     """List the rows, or train one under the paper's protocol and val_best, and return the exit code."""
     parser = reproduce_parser()
     options = parser.parse_intermixed_args(arguments)
+    refuse_idle_options(options)
     rows = paper_rows(conf_folder() / "experiment")
     if options.list:
-        unread: list[str] = []
-        wide_console().print(rows_table([read_entry(options.records, row, unread) for row in rows]))
-        print_unread(unread)
-        return 0
+        return list_rows(rows_named(rows, options.id) if options.id else rows, options.records)
     if options.redraw:
         return redraw([require_row(rows, options.id)] if options.id else rows, options.records)
     if options.id is None:
-        if options.quick or options.record or options.repeat:
+        if arguments:
             raise ConfigError("name what to train: a row, as --list has them, or with --repeat a recorded folder")
         parser.print_help()
         return 0
@@ -59,6 +54,7 @@ def reproduce_command(arguments: Sequence[str]) -> int:
 
         return repeat(Path(options.id), options.settings)
     row = require_row(rows, options.id)
+    refuse_other_row(row.id, options.settings)
     if options.quick:
         return train_row([f"experiment={row.id}", *QUICK, *options.settings])
     return reproduce(row, options)
@@ -67,11 +63,16 @@ def reproduce_command(arguments: Sequence[str]) -> int:
 def reproduce_parser() -> CommandParser:
     """Return the parser of the command."""
     parser = CommandParser("reproduce", __doc__, EXAMPLES)
-    parser.add_argument("id", metavar="ID", nargs="?", help="a row, as --list names it; with --repeat a folder")
+    parser.add_argument(
+        "id",
+        metavar="ID",
+        nargs="?",
+        help="a row, as --list names it, or several, as --list plif; with --repeat a folder",
+    )
     parser.add_argument("settings", metavar="SETTING=VALUE", nargs="*", help="of all its runs, such as paths.runs=DIR")
     instead = parser.add_mutually_exclusive_group()
     instead.add_argument(
-        "--list", action="store_true", help="list the rows: published, ours, the band, what is recorded"
+        "--list", action="store_true", help="list the rows: published, ours, the band, whether it holds"
     )
     instead.add_argument("--quick", action="store_true", help="train a few batches of one seed: does it run here?")
     parser.add_argument("--seeds", metavar="0,1,…", type=seeds_of, help="default: as many as the row asks for")
@@ -97,6 +98,11 @@ def seeds_of(text: str) -> list[int]:
     return sorted({int(part) for part in text.split(",")})
 
 
+def rows_named(rows: Sequence[PaperRow], name: str) -> list[PaperRow]:
+    """Return the row of an id, or those of a folder of rows. Raises ConfigError if there is none."""
+    return [row for row in rows if row.id.startswith(f"{name.rstrip('/')}/")] or [require_row(rows, name)]
+
+
 def require_row(rows: Sequence[PaperRow], name: str) -> PaperRow:
     """Return the row of an id. Raises ConfigError if there is none."""
     by_id = {row.id: row for row in rows}
@@ -108,13 +114,17 @@ def require_row(rows: Sequence[PaperRow], name: str) -> PaperRow:
 
 def reproduce(row: PaperRow, options: Namespace) -> int:
     """Train a row's seeds under the protocols, print what they gave, and return the exit code of training."""
+    refuse_several_runs(row.id, options.settings)
     changed, typed = changes_the_row(row, options.settings), " ".join(options.settings)
     if changed and options.record:
         raise ConfigError(
             f"{typed}: a record is of {row.id} as its file has it; leave out --record, or what changes it"
         )
+    if options.record:
+        require_writable(options.records, row)
     seeds = options.seeds or list(range(row.paper.seeds))
     protocols = [options.protocol] if options.protocol else list(dict.fromkeys([row.paper.protocol, HONEST]))
+    print(plan_line(row, protocols, len(seeds)))
     results, code = dict[str, dict[int, dict[str, object]]](), 0
     for protocol in protocols:
         settings = [f"experiment={row.id}", f"protocol={protocol}", *options.settings]
@@ -124,16 +134,61 @@ def reproduce(row: PaperRow, options: Namespace) -> int:
         for seed, run in seed_folders(settings, seeds).items():
             results.setdefault(protocol, {})[seed] = read_result(run)
             if options.record:
-                write_record(options.records, row, protocol, seed, run)
+                with failures_explained(options.records):
+                    write_record(options.records, row, protocol, seed, run)
     if options.record:
-        write_record_pages(options.records, row)
+        with failures_explained(options.records):
+            write_record_pages(options.records, row)
+        print(f"recorded in {options.records / row.id}")
     unread: list[str] = []
     by_hand = read_by_hand(options.records, row, unread)
-    wide_console().print(rows_table([Entry(row, options.records / row.id, results, by_hand)]))
+    print_rows([Entry(row, options.records / row.id, results, by_hand)])
     print_unread(unread)
     if changed:
         print(f"not {row.id} as its file has it, so the band says nothing of it: {typed}")
     return code
+
+
+def list_rows(rows: Sequence[PaperRow], records: Path) -> int:
+    """Print the table of rows and what is recorded of them, and return the exit code, 0."""
+    unread = [] if records.is_dir() else [no_records_line(records)]
+    print_rows([read_entry(records, row, unread) for row in rows])
+    print_unread(unread)
+    return 0
+
+
+def no_records_line(records: Path) -> str:
+    """Return what to say where there is no folder of records."""
+    return f"{records}: no such folder, so nothing is shown as recorded; --records DIR names that of a clone"
+
+
+def plan_line(row: PaperRow, protocols: Sequence[str], seeds: int) -> str:
+    """Return how many trainings a row takes, and how long one is expected to."""
+    cpu, gpu = row.paper.minutes.cpu, row.paper.minutes.gpu
+    times = [f"{minutes:g} min on {where}" for minutes, where in ((cpu, "two cores"), (gpu, "a GPU")) if minutes]
+    expected = f", each about {' or '.join(times)}" if times else ""
+    return f"{row.id}: {seeds} seed{'s' * (seeds > 1)} under {' and '.join(protocols)}{expected}"
+
+
+def require_writable(records: Path, row: PaperRow) -> None:
+    """Raise ConfigError if a row cannot be recorded in a folder of records, which may be missing yet."""
+    folder = records / row.id
+    present = next(each for each in (folder, *folder.parents) if os.path.lexists(each))
+    if not present.is_dir():
+        raise ConfigError(f"--records {records}: {present} is not a folder")
+    if not os.access(present, os.W_OK | os.X_OK):
+        raise ConfigError(f"--records {records}: nothing can be written in {present}; --records DIR names another")
+
+
+@contextmanager
+def failures_explained(records: Path) -> Iterator[None]:
+    """Raise ConfigError with one line if a file of a record cannot be written."""
+    try:
+        yield
+    except Irregular:
+        raise  # says which file it is
+    except OSError as error:
+        raise ConfigError(f"--records {records}: {error.strerror}") from None
 
 
 def redraw(rows: Sequence[PaperRow], records: Path) -> int:
@@ -145,7 +200,8 @@ def redraw(rows: Sequence[PaperRow], records: Path) -> int:
     if not recorded:
         raise ConfigError(f"{records}: nothing is recorded of {rows[0].id if len(rows) == 1 else 'any row'}")
     for row in recorded:
-        write_record_pages(records, row)
+        with failures_explained(records):
+            write_record_pages(records, row)
         print(records / row.id)
     return 0
 
@@ -180,34 +236,3 @@ def composed(settings: Sequence[str]) -> Config:
 
     composer = Composer()
     return check(resolved(composer.compose(composer.add_or_override(settings))))
-
-
-def wide_console() -> "Console":
-    """Return the console; where it is no terminal, one wide enough that no id is folded and can be copied."""
-    screen = console()
-    if not screen.is_terminal:
-        screen.width = 160
-    return screen
-
-
-def rows_table(entries: Sequence[Entry]) -> "Table":
-    """Build a row for each entry, with accuracies in percent: published, ours, the band, by hand, what is recorded."""
-    from rich import box
-    from rich.table import Table
-
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, caption=CAPTION, caption_justify="left")
-    for name in ("id", "published", "ours", "band", "by hand", "val_best", "recorded"):
-        justify: Literal["left", "right"] = "left" if name in ("id", "recorded") else "right"
-        table.add_column(name, overflow="fold", no_wrap=name != "id", justify=justify)
-    for entry in entries:
-        paper = entry.row.paper
-        table.add_row(
-            entry.row.id,
-            f"{published_text(paper, paper.compared)} {NUMBERS[paper.compared]}",
-            mean_text(entry.ours()),
-            band_text(paper),
-            mean_text(entry.hand()),
-            mean_text(entry.honest()),
-            entry.state(),
-        )
-    return table
