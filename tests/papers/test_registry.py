@@ -46,7 +46,9 @@ def test_files_without_a_block_are_no_rows(tmp_path: Path) -> None:
     (tmp_path / "one.yaml").write_text("# One\nname: one\n")
     (tmp_path / "paper").mkdir()
     (tmp_path / "paper" / "two.yaml").write_text(f"# Two\n{BLOCK}")
-    (row,) = paper_rows(tmp_path)
+    (tmp_path / "three.yaml").write_text(BLOCK.lstrip())
+    row, other = paper_rows(tmp_path)
+    assert other.id == "three"
     assert (row.id, row.paper.band, row.paper.seeds) == ("paper/two", [0.1, 0.2], 5)
 
 
@@ -55,6 +57,15 @@ def test_files_without_a_block_are_no_rows(tmp_path: Path) -> None:
     [
         (BLOCK.replace("[0.1, 0.2]", "[0.2, 0.1]"), "band: the lower bound comes first, got [0.2, 0.1]"),
         (BLOCK.replace("[0.1, 0.2]", "[0.2]"), "one: paper.band"),
+        (BLOCK.replace("[0.1, 0.2]", "[0.2, 0.1]"), "one: paper: band"),
+        ("paper: text\n", "one: paper: Input should be a valid dictionary"),
+        (
+            BLOCK + "  published: {last: 98.6}\n",
+            "paper.published.last: Input should be less than or equal to 1, got 98.6",
+        ),
+        (BLOCK + "  published: {acc: 0.9}\n", "one: paper.published.acc: Input should be 'best'"),
+        (BLOCK + "  published: {best: 0.9}\n", "paper.compared is last, of which nothing is published; choose best"),
+        (BLOCK.replace("[0.1, 0.2]", "[0.1,"), "one.yaml, line 9: "),
         (BLOCK.replace("last", "test"), "one: paper.protocol"),
         (BLOCK + "  sedes: 3\n", "one: paper.sedes"),
         (BLOCK.replace("last", "test") + "  sedes: 3\n", "one: paper.protocol"),  # the first of two
