@@ -6,6 +6,11 @@
 # `rm -r runs/records/reproduce_cpu` starts anew. Arguments are settings that change no row, such as trainer.progress=false.
 out=records
 source "$(dirname "$0")/steps.sh"
+for argument in "$@"; do # each row would fail, behind hours of those by hand
+  [[ $argument == *=* ]] && continue
+  echo "${0##*/}: $argument: arguments are settings, such as trainer.progress=false; --help says more" >&2
+  exit 2
+done
 export PYTHONPATH=$PWD/src OMP_NUM_THREADS=1
 data=${MEMBRANE_DATA:-data}
 settings=(threads=1 logger=csv "paths.data=$data" "paths.runs=$work/runs" "$@")

@@ -37,12 +37,12 @@ class Script:
         (folder / "python").write_text(PYTHON, encoding="utf-8")
         (folder / "python").chmod(0o755)
 
-    def begin(self, **environment: str) -> subprocess.Popen[str]:
+    def begin(self, *arguments: str, **environment: str) -> subprocess.Popen[str]:
         """Start it in a process group of its own."""
         (self.folder / "commands").write_text("")
         places = {"PYTHON": f"{self.folder}/python", "WORK": f"{self.folder}/work", "OUT": f"{self.folder}/out"}
         return subprocess.Popen(
-            [ROOT / "scripts" / "reproduce_cpu.sh"],
+            [ROOT / "scripts" / "reproduce_cpu.sh", *arguments],
             env={**os.environ, **places, "MEMBRANE_DATA": "", **environment},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -80,6 +80,10 @@ def test_each_row_that_fits_a_processor_is_trained_under_both_protocols_and_by_h
     assert small == ("--channels", str(config.model.model_dump()["filters"][0]), "--epochs", str(config.epochs))
     assert commands[-1].endswith(f"reproduce --redraw --records {script.folder}/out")
     assert script.end(script.begin())[1] == [commands[-1]]  # nothing is left to train
+
+
+def test_an_argument_that_is_no_setting_is_refused_before_anything_is_trained(script: Script) -> None:
+    assert script.end(script.begin("trainer.progress=false", "-x")) == (2, [])
 
 
 def test_it_goes_on_where_it_stopped(script: Script) -> None:
