@@ -122,3 +122,12 @@ def test_completion_is_installed_for_the_program(
     monkeypatch.setattr(sys, "argv", ["/usr/bin/membrane"])
     assert main(["train", "-sc", "install=bash"]) == 0
     assert capsys.readouterr().out.strip().endswith("-F hydra_bash_completion membrane")
+
+
+@pytest.mark.parametrize(("value", "folder"), [("", "data"), ("/lab", "/lab")])
+def test_an_empty_variable_for_the_data_is_as_good_as_none(
+    value: str, folder: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("MEMBRANE_DATA", value)
+    assert main(["train", "--cfg", "job", "--package", "paths"]) == 0
+    assert f"data: {folder}\n" in capsys.readouterr().out

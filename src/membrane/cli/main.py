@@ -28,6 +28,8 @@ COMMANDS = {
 }
 """Command → its module, which has a function `<command>_command(arguments) -> exit code`. The first line of the
 module's docstring stands beside the command in `membrane --help`, which imports none of them."""
+DATA = "MEMBRANE_DATA"
+"""The environment variable that says where data sets lie."""
 COMPLETION = ("-sc", "--shell-completion")
 
 
@@ -35,6 +37,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command line, by default this process's, and return its exit code."""
     replace_unprintable()
     let_waiting_threads_sleep()
+    if not os.environ.get(DATA, "unset"):
+        del os.environ[DATA]  # set but empty: the working folder is not meant
     words = list(sys.argv[1:] if arguments is None else arguments)
     with concealing_outputs():
         return answer(lambda: run_command(words))

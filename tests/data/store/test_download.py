@@ -101,6 +101,14 @@ def test_every_address_is_named_when_none_has_it(tmp_path: Path, mirrors: Mirror
     assert download(tmp_path / NAME, [], MD5) == "no address is known"
 
 
+def test_a_failed_download_leaves_no_empty_folder(tmp_path: Path, mirrors: Mirrors) -> None:
+    (tmp_path / "data").mkdir()
+    assert fetched(tmp_path / "data" / "wrong" / "set" / NAME, mirrors, "absent") is not None
+    assert list((tmp_path / "data").iterdir()) == []
+    assert fetched(tmp_path / "data" / "right" / "set" / NAME, mirrors, "good") is None
+    assert names(tmp_path) == [f"data/right/set/{NAME}"]
+
+
 def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path, mirrors: Mirrors) -> None:
     (tmp_path / "ours").touch()  # a file where the folder should be
     failure = fetched(tmp_path / "ours" / NAME, mirrors, "good")

@@ -7,7 +7,7 @@ import re
 import shutil
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -42,8 +42,7 @@ def download(path: Path, urls: Sequence[str], digest: str | None, seconds: float
     """
     expected, failures = digest or kept_digest(path), []
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with part_file(path) as part:
+        with created_folder(path.parent), part_file(path) as part:
             if part is None:
                 return None
             for url in urls:
@@ -57,6 +56,19 @@ def download(path: Path, urls: Sequence[str], digest: str | None, seconds: float
     except OSError as error:
         failures.append(describe_failure(error))
     return "; ".join(failures) or "no address is known"
+
+
+@contextmanager
+def created_folder(folder: Path) -> Iterator[None]:
+    """Create a folder and those above it; remove at the end those of them in which nothing lies."""
+    created = [each for each in (folder, *folder.parents) if not each.exists()]
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        yield
+    finally:
+        for each in created:
+            with suppress(OSError):
+                each.rmdir()
 
 
 @contextmanager
