@@ -399,6 +399,15 @@ def test_what_is_not_known_is_called_step_by_step(case: str, caplog: pytest.LogC
     assert caplog.messages == [f"single-step: step by step, for {reason}"]
 
 
+@pytest.mark.parametrize(("steps", "lines"), [(1, []), (2, [AT_ONCE])])
+def test_two_timesteps_are_enough(caplog: pytest.LogCaptureFixture, steps: int, lines: list[str]) -> None:
+    model = smlp((2, 4, 4))
+    run_timesteps_at_once(model)
+    with caplog.at_level(logging.INFO, logger="membrane.fast.timesteps_at_once"):
+        SingleStep(steps)(model, torch.randn(3, 2, 4, 4))
+    assert caplog.messages == lines
+
+
 def test_one_line_says_what_ran(caplog: pytest.LogCaptureFixture) -> None:
     model = scnn((2, 8, 8))
     run_timesteps_at_once(model)
