@@ -33,6 +33,12 @@ def test_without_sizes_an_accuracy_has_no_interval() -> None:
     assert cells(results_table({"test/acc": 0.5}))["acc"] == ["50.00 %"]
 
 
+def test_the_interval_is_explained_where_there_is_one() -> None:
+    assert "half of the 95 % interval" in str(results_table({"test/acc": 0.5}, {"test": 100}).caption)
+    assert results_table({"test/acc": 0.5}).caption is None
+    assert results_table({"test/mae": 0.5}, {"test": 100}).caption is None
+
+
 @pytest.mark.parametrize("correct", [0, 1, 37, 50])
 def test_wilson_half_width_is_scipys(correct: int) -> None:
     interval = binomtest(correct, 50).proportion_ci(0.95, method="wilson")

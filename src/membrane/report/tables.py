@@ -11,6 +11,8 @@ from membrane.scores import SCORES, score_text
 NORMAL_95 = 1.959964
 """The 97.5 % point of the normal distribution: 95 % lie within so many standard deviations."""
 
+CAPTION = "±: half of the 95 % interval that so many samples leave"
+
 
 def results_table(metrics: Mapping[str, float], samples: Mapping[str, int] | None = None) -> Table:
     """Build a row for each metric, a column for each part (val, test, test_last …) of ``part/metric`` keys.
@@ -22,7 +24,8 @@ def results_table(metrics: Mapping[str, float], samples: Mapping[str, int] | Non
     usual = dict.fromkeys(("val", "oracle", "test", "test_last"))
     present = dict.fromkeys(part for part, _ in cells)
     parts = [part for part in usual | present if part in present]
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    caption = CAPTION if samples and any(is_counted(name) for _, name in cells) else None
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, caption=caption, caption_justify="left")
     table.add_column("metric", overflow="fold")
     for part in parts:
         table.add_column(part or "run", justify="right", no_wrap=True)
@@ -36,9 +39,14 @@ def results_table(metrics: Mapping[str, float], samples: Mapping[str, int] | Non
 
 def metric_text(name: str, value: float, samples: int | None = None) -> str:
     """Return ``94.17 ± 2.42 %`` for a share of ``samples``, ``94.17 %`` for another fraction, else four decimals."""
-    if samples and name in SCORES and SCORES[name].counted:
+    if samples and is_counted(name):
         return f"{value * 100:.2f} ± {wilson_half_width(value, samples) * 100:.2f} %"
     return str(value) if isinstance(value, int) else score_text(name, value)
+
+
+def is_counted(name: str) -> bool:
+    """Return whether a score is a share of samples, such as accuracy."""
+    return name in SCORES and SCORES[name].counted
 
 
 def wilson_half_width(proportion: float, samples: int) -> float:
