@@ -58,6 +58,7 @@ PRIVATE = {
     ("membrane/sweep/search/study.py", OPTUNA): {"_storage", "_trial_id"},
     ("membrane/training/averaging.py", LIGHTNING): {"_average_model", "_latest_update_step"},
     ("membrane/training/checkpointing.py", LIGHTNING): {"_load_combined_loader_states", "_swap_models"},
+    ("membrane/training/epoch_loop.py", LIGHTNING): {"_logger_connector", "_num_ready_batches_reached"},
 }
 """File, library → the private names that it uses: modules, attributes, and methods that override private ones."""
 NOT_PRIVATE = {"_replace", "_make", "_exit", "_fields_"}

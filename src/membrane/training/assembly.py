@@ -45,6 +45,7 @@ from membrane.tracking.loggers import own_logger
 from membrane.training import checkpoints
 from membrane.training.buckets import refuse_fixed_timesteps
 from membrane.training.checkpointing import KeepBestAndLast
+from membrane.training.epoch_loop import loop_directly
 from membrane.training.initial import require_unseen_test_part, start_from
 from membrane.training.optimizers import build_optimizer
 from membrane.training.own_code import refuse_unused_code
@@ -284,6 +285,7 @@ def build_trainer(config: Config, folder: Path, callbacks: Sequence[L.Callback] 
         )
     if trainer.precision != config.precision:  # Lightning takes what the device has, and only warns
         raise ConfigError(f"this device has no precision={config.precision}: use precision={trainer.precision}")
+    loop_directly(trainer)
     return trainer
 
 
