@@ -20,6 +20,8 @@ EXPECTED = {
 }
 """Pydantic's commonest errors → what a person should have typed."""
 
+FEW = 3
+"""Groups at most that are named where each has a setting of the name that was typed."""
 OWN_FILES = (".npz", ".csv", ".tsv", ".ts")
 """Ends of the names of files that ``dataset=arrays`` reads."""
 
@@ -39,7 +41,19 @@ def unknown_setting(path: str, name: str, names: Iterable[str]) -> str:
     valid = sorted(each for each in names if not each.startswith("_"))
     if not valid:
         return f"{path}: no such setting; there are none here"
+    if path.lstrip("~") == name and 0 < len(paths := paths_to(name)) <= FEW:
+        return f"{path}: no such setting by itself; did you mean {' or '.join(paths)}?"
     return f"{path}: no such setting{nearest(name, valid) or ';'} valid: {', '.join(valid)}"
+
+
+def paths_to(name: str) -> list[str]:
+    """Return where a setting of this name stands in the configuration or in a choice of a group: trainer.recompute."""
+    from membrane.schema import GROUPS, MANY, Config
+
+    settings = {key: names_at(Config, [key]) for key in Config.model_fields if key not in MANY}
+    for group in GROUPS.keys() & settings.keys():
+        settings[group] += [each for choice in GROUPS[group][1] for each in names_at(choice, [])]
+    return [f"{key}.{name}" for key, names in settings.items() if name in names]
 
 
 def unknown_choice(group: str, name: str, choices: Iterable[str]) -> str:
