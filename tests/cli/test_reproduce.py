@@ -9,11 +9,11 @@ import pytest
 import torch
 
 from membrane.cli import reproduce
-from membrane.cli.reproduce import changes_the_row, plan_line, reproduce_command
+from membrane.cli.reproduce import changes_the_row, plan_line, reproduce_command, require_results
 from membrane.config.composer import conf_folder
 from membrane.data.idx import FashionMNIST
 from membrane.data.samples import Samples
-from membrane.errors import ConfigError
+from membrane.errors import ConfigError, RunFailed
 from membrane.papers.registry import paper_rows
 
 
@@ -162,19 +162,6 @@ def test_a_row_is_trained_under_both_protocols_and_recorded(
     assert (folder / "figure.png").exists()
 
 
-@pytest.mark.parametrize("names", ["file", "file/below"])
-def test_a_folder_that_takes_no_record_is_refused_before_training(
-    names: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tmp_path / "file").touch()
-    monkeypatch.setattr(reproduce, "train_row", lambda _: pytest.fail("it trained"))
-    with pytest.raises(ConfigError, match=f"^--records {tmp_path}/{names}: {tmp_path}/file is not a folder"):
-        reproduce_command(["seq_fmnist/plain", "--record", "--records", str(tmp_path / names)])
-    monkeypatch.setattr("os.access", lambda *_: False)
-    with pytest.raises(ConfigError, match=f"nothing can be written in {tmp_path}; --records DIR names another"):
-        reproduce_command(["seq_fmnist/plain", "--record", "--records", str(tmp_path)])
-
-
 def test_a_record_that_cannot_be_drawn_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "fsdd" / "last" / "seed0").mkdir(parents=True)
     (tmp_path / "fsdd" / "last" / "seed0" / "result.json").touch()
@@ -202,6 +189,15 @@ def test_a_record_that_cannot_be_drawn_is_one_line(tmp_path: Path, monkeypatch: 
 def test_the_plan_says_how_many_trainings_and_how_long(name: str, protocols: list[str], seeds: int, line: str) -> None:
     (row,) = (row for row in paper_rows(conf_folder() / "experiment") if row.id == name)
     assert plan_line(row, protocols, seeds) == line
+
+
+def test_a_seed_that_another_process_trains_is_named(tmp_path: Path) -> None:
+    for seed in range(2):
+        (tmp_path / str(seed)).mkdir()
+    (tmp_path / "0" / "result.json").touch()
+    require_results({0: tmp_path / "0"})
+    with pytest.raises(RunFailed, match=r"^no result of seed 1 yet: it is being trained by another process; start"):
+        require_results({seed: tmp_path / str(seed) for seed in range(2)})
 
 
 def test_a_quick_run_leaves_no_result(tiny: None, tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from membrane.bench.session import Session, print_beside, run_session
 from membrane.bench.trainings import TRAINING_NAMES, TRAININGS
 from membrane.bench.workloads import SWEPT, WHOLE_RUN, WORKLOAD_NAMES, WORKLOADS
 from membrane.cli.answer import CommandParser
+from membrane.cli.writable import require_writable
 from membrane.config.installation import install_command
 from membrane.config.messages import nearest
 from membrane.errors import ConfigError
@@ -31,6 +32,7 @@ def bench_command(arguments: Sequence[str]) -> int:
     workloads = chosen_names(options.workloads, options.sweep, options.evaluation)
     peers = chosen_peers(options.peers)
     device = chosen_device(options.device)
+    require_writable(f"--out {options.out}", options.out)
     session = Session(
         workloads=workloads,
         peers=peers_timed_on(device.type, peers, options.precision),

@@ -1,18 +1,18 @@
 """Train what a paper trained, and set its number beside ours."""
 
-import os
 import sys
 from argparse import ArgumentTypeError, Namespace
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from membrane.cli.answer import CommandParser
 from membrane.cli.row_settings import refuse_idle_options, refuse_other_row, refuse_several_runs
 from membrane.cli.row_table import print_rows
+from membrane.cli.writable import require_writable
 from membrane.config.composer import Composer, conf_folder
 from membrane.config.messages import nearest
-from membrane.errors import ConfigError, printable_text
+from membrane.errors import ConfigError, RunFailed, printable_text
 from membrane.files.regular import Irregular
 from membrane.papers.by_hand import read_by_hand
 from membrane.papers.entry import HONEST, Entry, read_entry
@@ -21,7 +21,7 @@ from membrane.papers.registry import PaperRow, paper_rows
 from membrane.report.record_pages import write_record_pages
 from membrane.runs.fingerprint import fingerprint
 from membrane.runs.folder import RunFolder
-from membrane.runs.saved import read_result
+from membrane.runs.saved import RESULT, read_result
 from membrane.schema import Config
 
 PROTOCOLS = ("val_best", "last", "paper_best_on_test")
@@ -121,7 +121,7 @@ def reproduce(row: PaperRow, options: Namespace) -> int:
             f"{typed}: a record is of {row.id} as its file has it; leave out --record, or what changes it"
         )
     if options.record:
-        require_writable(options.records, row)
+        require_writable(f"--records {options.records}", options.records / row.id)
     seeds = options.seeds or list(range(row.paper.seeds))
     protocols = [options.protocol] if options.protocol else list(dict.fromkeys([row.paper.protocol, HONEST]))
     print(plan_line(row, protocols, len(seeds)))
@@ -131,7 +131,9 @@ def reproduce(row: PaperRow, options: Namespace) -> int:
         code = train_row(["-m", *settings, f"seed={','.join(map(str, seeds))}"])
         if code:
             return code
-        for seed, run in seed_folders(settings, seeds).items():
+        runs = seed_folders(settings, seeds)
+        require_results(runs)
+        for seed, run in runs.items():
             results.setdefault(protocol, {})[seed] = read_result(run)
             if options.record:
                 with failures_explained(options.records):
@@ -168,16 +170,6 @@ def plan_line(row: PaperRow, protocols: Sequence[str], seeds: int) -> str:
     times = [f"{minutes:g} min on {where}" for minutes, where in ((cpu, "two cores"), (gpu, "a GPU")) if minutes]
     expected = f", each about {' or '.join(times)}" if times else ""
     return f"{row.id}: {seeds} seed{'s' * (seeds > 1)} under {' and '.join(protocols)}{expected}"
-
-
-def require_writable(records: Path, row: PaperRow) -> None:
-    """Raise ConfigError if a row cannot be recorded in a folder of records, which may be missing yet."""
-    folder = records / row.id
-    present = next(each for each in (folder, *folder.parents) if os.path.lexists(each))
-    if not present.is_dir():
-        raise ConfigError(f"--records {records}: {present} is not a folder")
-    if not os.access(present, os.W_OK | os.X_OK):
-        raise ConfigError(f"--records {records}: nothing can be written in {present}; --records DIR names another")
 
 
 @contextmanager
@@ -222,6 +214,17 @@ def train_row(arguments: Sequence[str]) -> int:
 def seed_folders(settings: Sequence[str], seeds: Sequence[int]) -> dict[int, Path]:
     """Return the folder of the run of each seed."""
     return {seed: RunFolder(composed([*settings, f"seed={seed}"])).path for seed in seeds}
+
+
+def require_results(runs: Mapping[int, Path]) -> None:
+    """Raise RunFailed if a seed has no result: of those that were asked for, another process trains it still."""
+    missing = [str(seed) for seed, run in runs.items() if not (run / RESULT).exists()]
+    if missing:
+        those = "they are" if len(missing) > 1 else "it is"
+        raise RunFailed(
+            f"no result of seed {', '.join(missing)} yet: {those} being trained by another process; "
+            "start this again when that has ended"
+        )
 
 
 def changes_the_row(row: PaperRow, settings: Sequence[str]) -> bool:
