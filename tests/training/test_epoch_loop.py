@@ -9,6 +9,7 @@ import pytest
 import torch
 from lightning.pytorch.loops.training_epoch_loop import _TrainingEpochLoop
 
+from membrane.data.feed.module import DataModule
 from membrane.learner import Learner
 from membrane.training import assembly
 from membrane.training.epoch_loop import HOOKS, EpochLoop
@@ -86,3 +87,35 @@ def test_other_steps_are_lightnings(tmp_path: Path, typed: str) -> None:
     loop: Any = fits.fit(tmp_path, "epochs=1", "batch_size=512", typed).trainer.fit_loop.epoch_loop
     assert not loop.ordinary
     assert loop.batch_progress.total.completed == 3
+
+
+class OwnLearner(Learner):
+    """Has a hook of its own."""
+
+    def on_before_optimizer_step(self, optimizer: Any) -> None:
+        CALLED.append("on_before_optimizer_step")
+
+
+class OwnData(DataModule):
+    """Has a hook of its own."""
+
+    def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
+        if self.trainer.training:
+            CALLED.append("on_after_batch_transfer")
+        return batch
+
+
+CALLED: list[str] = []
+
+
+@pytest.mark.parametrize(
+    ("name", "own", "hook"),
+    [("Learner", OwnLearner, "on_before_optimizer_step"), ("DataModule", OwnData, "on_after_batch_transfer")],
+)
+def test_hooks_of_own_subclasses_are_called(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, own: type, hook: str
+) -> None:
+    monkeypatch.setattr(assembly, name, own)
+    CALLED.clear()
+    fits.fit(tmp_path, "epochs=1", "batch_size=512")
+    assert [hook] * 3 == CALLED

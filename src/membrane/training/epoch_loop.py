@@ -40,10 +40,13 @@ def loop_directly(trainer: L.Trainer) -> None:
 
 
 def makes_ordinary_steps(trainer: L.Trainer) -> bool:
-    """Return whether a step is one batch in float32 on one device, without clipping and without a profile."""
+    """Return whether a step is one batch in float32 on one device, without clipping and without a profile.
+
+    A subclass of the learner or of the data may have hooks of its own, which Lightning calls.
+    """
     return (
-        isinstance(trainer.lightning_module, Learner)
-        and isinstance(trainer.datamodule, DataModule)  # type: ignore[attr-defined]
+        type(trainer.lightning_module) is Learner
+        and type(trainer.datamodule) is DataModule  # type: ignore[attr-defined]
         and type(trainer.strategy) is SingleDeviceStrategy
         and type(trainer.precision_plugin) is Precision
         and type(trainer.profiler) is PassThroughProfiler  # type: ignore[attr-defined]
