@@ -3,6 +3,7 @@
 import gzip
 import json
 import platform
+import sys
 import time
 from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
 from collections.abc import Callable
@@ -38,8 +39,8 @@ def argument_parser(description: str | None, epochs: int) -> ArgumentParser:
     parser.add_argument("--epochs", type=int, default=epochs)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--amp", action="store_true", help="half precision, the loss scaled; overflows are left out")
-    parser.add_argument("--data", type=Path, default=Path("data"))
-    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--data", type=Path, default=Path("data"), help="where data sets lie (default: data)")
+    parser.add_argument("--out", type=Path, required=True, help="the file of accuracies, times and versions")
     return parser
 
 
@@ -51,6 +52,7 @@ def set_up(options: Namespace) -> None:
 
 def train(recipe: Recipe, options: Namespace, dataset: str, library: str, **settings: object) -> None:
     """Train, print the test accuracy of every epoch, and write what it gave with ``settings`` into ``options.out``."""
+    options.out.parent.mkdir(parents=True, exist_ok=True)
     parts = [read_part(options.data / dataset, train) for train in (True, False)]
     training = DataLoader(parts[0], recipe.batch_size, shuffle=True, drop_last=True)
     test = DataLoader(parts[1], recipe.batch_size)
@@ -75,15 +77,19 @@ def train(recipe: Recipe, options: Namespace, dataset: str, library: str, **sett
         "mean_last10": mean(accuracies[-10:]),
         "versions": {"python": platform.python_version(), **{name: version(name) for name in ("torch", library)}},
     }
-    options.out.parent.mkdir(parents=True, exist_ok=True)
     options.out.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
 
 
 def read_part(folder: Path, train: bool) -> TensorDataset:
-    """Return the images [n,28,28] in [0, 1] and the labels [n] of a part, from the original files."""
-    name = FILES[train]
-    images = gzip.decompress((folder / f"{name}-images-idx3-ubyte.gz").read_bytes())[16:]
-    labels = gzip.decompress((folder / f"{name}-labels-idx1-ubyte.gz").read_bytes())[8:]
+    """Return the images [n,28,28] in [0, 1] and the labels [n] of a part, from the original files.
+
+    Ends the program if they are not there.
+    """
+    files = [folder / f"{FILES[train]}-{name}-ubyte.gz" for name in ("images-idx3", "labels-idx1")]
+    for file in files:
+        if not file.is_file():
+            sys.exit(f"--data: {file} is missing; `membrane data {folder.name} paths.data={folder.parent}` fetches it")
+    images, labels = (gzip.decompress(file.read_bytes())[begin:] for file, begin in zip(files, (16, 8), strict=True))
     x = torch.from_numpy(np.frombuffer(images, np.uint8).reshape(-1, 28, 28).copy())
     return TensorDataset(x.float() / 255, torch.from_numpy(np.frombuffer(labels, np.uint8).astype(np.int64)))
 
