@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from paper_rows import row
 
+from membrane.cli.repeat import log_code_of
 from membrane.cli.reproduce import reproduce_command
 from membrane.cli.train import train_command
 from membrane.errors import ConfigError
@@ -39,6 +40,7 @@ def test_a_record_comes_back_to_the_last_digit_and_a_tampered_one_is_named(
     assert reproduce_command(arguments) == 1  # trained once more: what was repeated before is moved aside
     assert again.with_name("seed0.1").is_dir()
     assert "recorded under other conditions: processor another → " in caplog.text
+    assert "its code is of commit" not in caplog.text
     printed = capsys.readouterr().out
     line = f"result.json: metrics: test/acc: recorded {accuracy + 1e-12!r}, now {accuracy!r}"
     assert [each for each in printed.splitlines() if each.startswith("result.json")] == [line]
@@ -48,3 +50,23 @@ def test_a_record_comes_back_to_the_last_digit_and_a_tampered_one_is_named(
         reproduce_command([*arguments, "epochs=2"])
     with pytest.raises(ConfigError, match=r"records: no finished run \(no result.json\)"):
         reproduce_command(["records", "--repeat"])
+
+
+@pytest.mark.parametrize(
+    ("git", "line"),
+    [
+        (
+            {"commit": "0123456789abcdef", "diff": None},
+            "its code is of commit 0123456789ab: git worktree add",
+        ),
+        ({"commit": "0123456789abcdef", "diff": "1f"}, "commit 0123456789ab, which was changed when it trained: git"),
+        (None, None),
+    ],
+)
+def test_a_record_of_other_code_says_where_that_is(
+    git: dict[str, str | None] | None, line: str | None, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "membrane")
+    (tmp_path / "provenance.json").write_text(json.dumps({"code_digest": "of another version", "git": git}))
+    log_code_of(tmp_path)
+    assert (line in caplog.text) if line else (caplog.text == "")

@@ -12,7 +12,7 @@ from membrane.papers.repetition import differing_numbers, numbers_in
 from membrane.runs.fingerprint import fingerprint
 from membrane.runs.folder import RunFolder
 from membrane.runs.processor import processor_name
-from membrane.runs.provenance import changes_since
+from membrane.runs.provenance import changes_since, code_digest
 from membrane.runs.saved import read_config, read_provenance, read_result
 from membrane.runs.stopping import Stop
 from membrane.schema import Config
@@ -37,6 +37,7 @@ def repeat(record: Path, settings: Sequence[str]) -> int:
             log.error("%s", line)
         if differing:
             log.error("%d of %d numbers differ from %s", len(differing), len(recorded), record)
+            log_code_of(record)
         else:
             log.info("all %d numbers of %s came back to the last digit", len(recorded), record)
     return 1 if differing else 0
@@ -72,3 +73,14 @@ def log_other_conditions(record: Path) -> None:
         changes.append(f"processor {processor} → {processor_name()}")
     if changes:
         log.info("recorded under other conditions: %s", ", ".join(changes))
+
+
+def log_code_of(record: Path) -> None:
+    """Log where the code of a record is to be had, if it is not the present one, which may round otherwise."""
+    provenance = read_provenance(record)
+    git = provenance.get("git") or {}
+    if provenance.get("code_digest") == code_digest() or not git.get("commit"):
+        return
+    commit, changed = git["commit"][:12], ", which was changed when it trained" if git.get("diff") else ""
+    log.info("its code is of commit %s%s: git worktree add ../then %s", commit, changed, commit)
+    log.info("in a clone, and PYTHONPATH=../then/src python -m membrane reproduce --repeat … repeats it with that")
