@@ -28,25 +28,26 @@ static inline float load(value number) { return number; }
 /* One row of windows of which each value has `lanes` of its own. `place` may be null: then only y is wanted. */
 static void row(const value *restrict x, value *restrict y, uint8_t *restrict place, int64_t W, int64_t windows,
                 int64_t lanes) {
-    int32_t first[CHUNK];
+    uint8_t unwanted[CHUNK];
     for (int64_t o = 0; o < windows; o++)
         for (int64_t from = 0; from < lanes; from += CHUNK) {
             int64_t count = lanes - from < CHUNK ? lanes - from : CHUNK;
             const value *restrict in = x + o * WIDTH * lanes + from;
             value *restrict most = y + o * lanes + from;
-            for (int64_t i = 0; i < count; i++) most[i] = in[i];
-            for (int64_t i = 0; i < count; i++) first[i] = 0;
-            for (int k = 1; k < HEIGHT * WIDTH; k++) {
-                const value *restrict others = in + (k / WIDTH * W + k % WIDTH) * lanes;
-                for (int64_t i = 0; i < count; i++) {
-                    value other = others[i];
-                    int more = (load(other) > load(most[i])) | (load(other) != load(other));
-                    most[i] = more ? other : most[i];
-                    first[i] = more ? k : first[i];
+            uint8_t *restrict first = place ? place + o * lanes + from : unwanted;
+            for (int64_t i = 0; i < count; i++) {
+                value best = in[i];
+                int32_t which = 0;
+#pragma GCC unroll 16
+                for (int k = 1; k < HEIGHT * WIDTH; k++) {
+                    value other = in[(k / WIDTH * W + k % WIDTH) * lanes + i];
+                    int more = (load(other) > load(best)) | (load(other) != load(other));
+                    best = more ? other : best;
+                    which = more ? k : which;
                 }
+                most[i] = best;
+                first[i] = (uint8_t)which;
             }
-            if (place)
-                for (int64_t i = 0; i < count; i++) place[o * lanes + from + i] = (uint8_t)first[i];
         }
 }
 
