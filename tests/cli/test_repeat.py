@@ -57,9 +57,9 @@ def test_a_record_comes_back_to_the_last_digit_and_a_tampered_one_is_named(
     [
         (
             {"commit": "0123456789abcdef", "diff": None},
-            "its code is of commit 0123456789ab: git worktree add",
+            "its code is of commit 0123456789ab: in a clone git worktree add",
         ),
-        ({"commit": "0123456789abcdef", "diff": "1f"}, "commit 0123456789ab, which was changed when it trained: git"),
+        ({"commit": "0123456789abcdef", "diff": "1f"}, "commit 0123456789ab, which was changed when it trained: in"),
         (None, None),
     ],
 )

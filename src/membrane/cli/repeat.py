@@ -82,5 +82,5 @@ def log_code_of(record: Path) -> None:
     if provenance.get("code_digest") == code_digest() or not git.get("commit"):
         return
     commit, changed = git["commit"][:12], ", which was changed when it trained" if git.get("diff") else ""
-    log.info("its code is of commit %s%s: git worktree add ../then %s", commit, changed, commit)
-    log.info("in a clone, and PYTHONPATH=../then/src python -m membrane reproduce --repeat … repeats it with that")
+    log.info("its code is of commit %s%s: in a clone git worktree add ../then %s,", commit, changed, commit)
+    log.info("and PYTHONPATH=../then/src python -m membrane train … trains with that")
