@@ -68,6 +68,13 @@ def test_a_row_says_time_ratios_and_rate() -> None:
     assert "SuperSpike" not in text  # Norse has no row
 
 
+def test_what_stands_in_the_columns_of_ratios_is_explained_below() -> None:
+    notes = bench_report({"commit": "fe2c4e49d08f+"}, [CASE], None).rpartition("|")[2]
+    assert all(
+        each in notes for each in ("The best peer is", "The floor is", "in parentheses are", "A plus behind the")
+    )
+
+
 def test_memory_has_a_column_only_where_it_was_measured() -> None:
     timings = [replace(timing, memory=None) for timing in CASE.timings]
     text = bench_report({}, [replace(CASE, timings=timings)], None)
