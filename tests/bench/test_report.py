@@ -53,6 +53,8 @@ def test_the_best_peer_is_the_fastest_in_fp32() -> None:
     best = CASE.best_peer()
     assert best is not None
     assert best.peer == "snnTorch"  # 0.9 against 1.0; bf16, ours and the floor do not count
+    last = Timing("SpikingJelly multi-step", "peer", "fp32 channels last", [0.8, 0.8, 0.8])
+    assert Case(W1, [*CASE.timings, last]).best_peer() is last
     assert Case(W1, [CASE.timings[0]]).best_peer() is None
 
 

@@ -53,8 +53,8 @@ class Case:
     left_out: dict[str, str] = field(default_factory=dict)
 
     def best_peer(self) -> Timing | None:
-        """Return the peer, neither ours nor a floor, with the lowest median in fp32."""
-        timings = [each for each in self.timings if each.role == "peer" and each.precision == "fp32"]
+        """Return the peer, neither ours nor a floor, with the lowest median in fp32, in either layout."""
+        timings = [each for each in self.timings if each.role == "peer" and each.precision.startswith("fp32")]
         return min(timings, key=lambda each: median(each.seconds), default=None)
 
     def floor(self, precision: str) -> Timing | None:

@@ -19,8 +19,8 @@ round by round. bf16 is autocast, channels last; in fp32 channels come first unl
 The floor is the same net with ReLU in the neurons' place on T·N images, at the same precision and layout. torch has no
 channels last for signals: there membrane and the floor use membrane's, other libraries none. Memory of large tensors is
 kept for the next ones, as in a run of membrane, for all of them. The best peer is the other library with the lowest
-median in fp32, channels first; a ratio below 1 is faster than it, or than the floor, and in parentheses are the ratios'
-quartiles. A plus behind the commit: the code had been changed since."""
+median in fp32, in either layout; a ratio below 1 is faster than it, or than the floor, and in parentheses are the
+ratios' quartiles. A plus behind the commit: the code had been changed since."""
 TRAINING = """\
 Whole trainings: an epoch is a pass over the training set with SGD, and one over the test set without gradients.
 membrane is `membrane train` with all that it writes; the others are a loop over a shuffling loader of tensors in
