@@ -2,6 +2,7 @@
 
 import ctypes
 import logging
+import subprocess
 import sys
 from types import SimpleNamespace
 
@@ -95,3 +96,31 @@ def test_a_joined_batch_is_the_largest() -> None:
     sizes = [largest_micro_batch(221, 100, last, pieces) for last in ("join", "keep") for pieces in (1, 4)]
     assert sizes == [121, 31, 100, 25]
     assert largest_micro_batch(40, 64, "keep", 1) == 40
+
+
+RESIDENT = """
+import resource, sys
+import torch
+from membrane.training.memory import give_back_memory, reuse_large_memory
+
+def resident():
+    return int(open("/proc/self/statm").read().split()[1]) * resource.getpagesize()
+
+reuse_large_memory()
+before = resident()
+tensors = [torch.ones(2**22) for _ in range(8)]
+last = torch.ones(1)
+del tensors
+kept = resident() - before
+give_back_memory()
+print(kept, resident() - before)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="malloc_trim is glibc's")
+def test_kept_memory_is_given_back() -> None:
+    """Eight tensors of 16 MiB are kept when they are freed, until they are given back."""
+    done = subprocess.run([sys.executable, "-c", RESIDENT], capture_output=True, text=True, check=True)
+    kept, left = map(int, done.stdout.split())
+    assert kept > 2**27 - 2**24
+    assert left < 2**25

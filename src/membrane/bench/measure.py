@@ -16,7 +16,7 @@ from membrane.bench.record import Case, Timing, peer_label
 from membrane.bench.step import TrainingStep, evaluation_step, layer_step, random_samples, training_step
 from membrane.bench.timing import Rounds, no_wait
 from membrane.bench.workloads import Workload
-from membrane.training.memory import out_of_memory
+from membrane.training.memory import give_back_memory, out_of_memory
 
 LabelledInput = tuple[Tensor, Tensor]
 """x [N,…] or [N,T,…] and labels y [N]."""
@@ -46,6 +46,7 @@ def time_workload(
     A step trains, or with ``evaluation`` computes outputs in eval mode without gradients. All nets start from the
     weights of the first peer's. A peer that does not fit into memory is left out, and named.
     """
+    free_memory(device)  # of the case before, whose tensors had other sizes
     turns = Rounds(wait=device_wait(device))
     ready: dict[str, ReadyPeer] = {}
     left_out: dict[str, str] = {}
@@ -128,8 +129,9 @@ def timed_precisions(peer: Peer, workload: Workload) -> list[str]:
 
 
 def free_memory(device: torch.device) -> None:
-    """Free memory that is no longer referenced."""
+    """Free memory that is no longer referenced, and give what is kept of it back to the system."""
     gc.collect()
+    give_back_memory()
     if device.type == "cuda":
         torch.cuda.empty_cache()
 

@@ -56,6 +56,13 @@ def reuse_large_memory() -> None:
         mallopt(M_TRIM_THRESHOLD, (1 << 31) - 1)
 
 
+def give_back_memory() -> None:
+    """Make glibc give freed memory that `reuse_large_memory` keeps back to the system. Without glibc do nothing."""
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
+    if trim is not None:
+        trim(0)
+
+
 def micro_batch_size(batch_size: int, pieces: int) -> int:
     """Return the largest number of samples that are in memory at once."""
     return -(-batch_size // pieces)
