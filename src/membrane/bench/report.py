@@ -23,8 +23,9 @@ median in fp32, in either layout; a ratio below 1 is faster than it, or than the
 ratios' quartiles. A plus behind the commit: the code had been changed since."""
 TRAINING = """\
 Whole trainings: an epoch is a pass over the training set with SGD, and one over the test set without gradients.
-membrane is `membrane train` with all that it writes; the others are a loop over a shuffling loader of tensors in
-memory. Start-up and the reading of the data are left out. Every training is a process of its own; they take turns."""
+membrane is `membrane train` with all that it writes, channels last where it convolves; the others are a loop over a
+shuffling loader of tensors in memory. Start-up and the reading of the data are left out. Every training is a process of
+its own; they take turns."""
 GROWTH = (
     "Memory: on the CPU what a process that trains grows by, on CUDA what the allocator hands out, both at the peak."
 )

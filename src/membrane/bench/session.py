@@ -50,7 +50,7 @@ class Session:
 
 
 def run_session(session: Session) -> int:
-    """Measure, print the tables and write them the figure and the numbers; return 1 if a whole training failed."""
+    """Measure, print the tables and write them with the figure and the numbers; return 1 if a whole training failed."""
     import torch
 
     from membrane.bench import machine

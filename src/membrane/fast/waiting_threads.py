@@ -19,4 +19,5 @@ def let_waiting_threads_sleep() -> None:
 
 def with_own_waiting(environment: Mapping[str, str]) -> dict[str, str]:
     """Return an environment without `WAITING`, for programs that are to wait as they do without membrane."""
-    return {name: value for name, value in environment.items() if WAITING.get(name) != value}
+    chosen_here = WAITING.items() <= environment.items()  # one of them alone is somebody's own
+    return {name: value for name, value in environment.items() if not (chosen_here and name in WAITING)}
